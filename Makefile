@@ -1,0 +1,50 @@
+# make demo   sets up everything and runs the main job
+# make test   sets up everything and passes the tests
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+UV := uv==0.13.9
+COMPILE := .cache/lock/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(STAMP)  ## install everything the other targets need into .venv
+
+$(STAMP): requirements/all.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked packages into $(VENV)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements/all.lock
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## run the main job on an embedded Kafka and Postgres
+	@$(BIN)/unenroll demo
+
+test: $(STAMP)  ## pass the tests; the core's branches are covered in full
+	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m coverage report --fail-under=100
+
+check: $(STAMP)  ## formatting, lint, types, import direction
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)  ## let the formatter and the linter mend what they can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock:  ## make the locks again from pyproject.toml
+	@$(PYTHON) -m venv .cache/lock && .cache/lock/bin/python -m pip install --quiet $(UV)
+	$(COMPILE) --extra sandbox --group test --group check --group build --output-file requirements/all.lock
+	$(COMPILE) --constraint requirements/all.lock --output-file requirements/run.lock
+
+clean:  ## remove what the other targets made
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

@@ -1,0 +1,5 @@
+"""`python -m unenroll` is `unenroll`."""
+
+from unenroll.cli import main
+
+main()

@@ -1,0 +1,157 @@
+"""Events decided one by one, in the order they were read: how they were batched never shows. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from unenroll.batch.gather import Gathered, account_of, identity
+from unenroll.core.calendar import Calendar
+from unenroll.core.decide import Decided, Refused, decide, resettle
+from unenroll.core.events import Event
+from unenroll.core.outcomes import Outcome
+from unenroll.core.place import Misplaced
+from unenroll.core.settle import waits
+from unenroll.store.accounts import AccountKey, KnownAccount
+from unenroll.store.ledger import Content, EventKey
+from unenroll.store.saving import MovedAccount
+from unenroll.wire.content import CONTENT_VERSION
+from unenroll.wire.decode import Received
+from unenroll.wire.due import SettlementDue
+from unenroll.wire.publish import Context, encode
+from unenroll.wire.record import Message, batch_bytes
+from unenroll.wire.refusals import DeadLetter, Reason
+
+
+class Seen(Enum):
+    """The event was decided before."""
+
+    DUPLICATE = "duplicate"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """The event was decided now: what the ledger keeps of it, and what is published."""
+
+    received: Received
+    key: EventKey
+    outcome: Outcome | None
+    decision: int | None
+    messages: tuple[Message, ...]
+
+
+_NO_CALENDAR = Calendar(())
+
+Fate = Seen | Kept | DeadLetter
+
+
+@dataclass(kw_only=True, slots=True)
+class Fold:
+    """The accounts of a batch, as one event after the other changes them.
+
+    `limits` has the most bytes that a message to a topic may have. A topic that is not in it takes nothing: what
+    would be published there makes its event a dead letter.
+    """
+
+    gathered: Gathered
+    decided_at: datetime
+    limits: Mapping[str, int]
+    _now: dict[AccountKey, KnownAccount] = field(default_factory=dict)
+    _known: dict[EventKey, Content] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Begin with what was gathered."""
+        self._now = dict(self.gathered.accounts)
+        self._known = dict(self.gathered.known)
+
+    def take(self, contents: Iterable[Received | DeadLetter]) -> list[Fate]:
+        """The fate of each, in order."""
+        return [content if isinstance(content, DeadLetter) else self._event(content) for content in contents]
+
+    def moved(self) -> Sequence[MovedAccount]:
+        """The accounts that are not as they were, in the order of their keys."""
+        return [
+            MovedAccount(
+                key=key,
+                before=before,
+                after=self._now[key],
+                seen_at=self.decided_at,
+            )
+            for key, before in sorted(self.gathered.accounts.items(), key=lambda item: item[0])
+            if self._now[key] is not before
+        ]
+
+    def _event(self, received: Received) -> Fate:
+        key = identity(received)
+        content = content_of(received)
+        known = self._known.get(key)
+        if known is not None:
+            return _conflict(received) if known.contradicts(content) else Seen.DUPLICATE
+        fate = self._decide(received, key)
+        if isinstance(fate, Kept):
+            self._known[key] = content
+        return fate
+
+    def _decide(self, received: Received, key: EventKey) -> Fate:
+        account_key = account_of(received.event)
+        account = self._now.get(account_key)
+        decided = self._answer(received.event, account)
+        if isinstance(decided, Misplaced):
+            return DeadLetter(reason=decided.reason, detail=decided.detail)
+        told = (decided.rejected,) if isinstance(decided, Refused) else decided.changes
+        messages = tuple(encode(change, self._context(received)) for change in told)
+        misfit = self._misfit(messages)
+        if misfit is not None:
+            return misfit
+        number = None
+        if isinstance(decided, Decided) and account is not None:
+            number = account.decisions + 1
+            waiting = waits(decided.settlement)
+            self._now[account_key] = KnownAccount(state=decided.state, decisions=number, waits=waiting)
+        outcome = decided.rejected.outcome if isinstance(decided, Refused) else decided.outcome
+        return Kept(received=received, key=key, outcome=outcome, decision=number, messages=messages)
+
+    def _answer(self, event: Event | SettlementDue, account: KnownAccount | None) -> Decided | Refused | Misplaced:
+        definitions = self.gathered.definitions
+        if not isinstance(event, SettlementDue):
+            return decide(event, definitions, account.state if account else None)
+        owner = definitions.owner(event.target_id)
+        if owner is None or account is None:
+            return Misplaced(reason=Reason.ACCOUNT_NOT_FOUND, detail="Nothing is known of the account to settle.")
+        return resettle(account.state, owner.targets[event.target_id], owner.calendar)
+
+    def _context(self, received: Received) -> Context:
+        event = received.event
+        owner = self.gathered.definitions.owner(event.target_id)
+        return Context(
+            customer_id=event.customer_id,
+            group_id=0 if owner is None else owner.group_id,
+            target_id=event.target_id,
+            cause=event.key,
+            decided_at=self.decided_at,
+            calendar=_NO_CALENDAR if owner is None else owner.calendar,
+            traceparent=received.traceparent,
+        )
+
+    def _misfit(self, messages: Iterable[Message]) -> DeadLetter | None:
+        for message in messages:
+            most = self.limits.get(message.topic)
+            if most is None:
+                return _dead(Reason.BELONGS_ON_TOPIC, "It changes what was decided, so it belongs on its topic.")
+            if batch_bytes(message) > most:
+                return _dead(Reason.ANSWER_TOO_LARGE, f"Its answer does not fit the topic {message.topic}.")
+        return None
+
+
+def content_of(received: Received) -> Content:
+    """What the ledger compares when the same event comes again."""
+    return Content(CONTENT_VERSION, received.content_hash, received.time)
+
+
+def _conflict(received: Received) -> DeadLetter:
+    key = received.event.key
+    return _dead(Reason.ID_CONFLICT, f"Event {key.id} of {key.source} was read before with other content.")
+
+
+def _dead(reason: Reason, detail: str) -> DeadLetter:
+    return DeadLetter(reason=reason, detail=detail)

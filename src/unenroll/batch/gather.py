@@ -1,0 +1,67 @@
+"""What a batch needs to know: definitions, accounts, and which of its events were seen before."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from unenroll.core.admit import admit
+from unenroll.core.definitions import Definitions
+from unenroll.core.events import Event, RewardIssued, UnenrollRequested
+from unenroll.core.place import Misplaced, place
+from unenroll.store.accounts import AccountKey, KnownAccount, lock_accounts, make_accounts
+from unenroll.store.connect import Connection
+from unenroll.store.definitions import DefinitionCache
+from unenroll.store.ledger import Content, EventKey, known_events
+from unenroll.wire.decode import Received
+from unenroll.wire.due import SettlementDue
+from unenroll.wire.identity import unenrollment_id
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gathered:
+    """All of it, locked until the transaction ends."""
+
+    definitions: Definitions
+    accounts: dict[AccountKey, KnownAccount]
+    known: dict[EventKey, Content]
+
+
+async def gather(connection: Connection, received: Sequence[Received], cache: DefinitionCache) -> Gathered:
+    """Lock and read what the events concern."""
+    events = [reading.event for reading in received]
+    definitions = await cache.share(
+        connection, group_ids=_groups(events), target_ids={event.target_id for event in events}
+    )
+    concerned = {account_of(event) for event in events if event.target_id in definitions.owners}
+    accounts = await lock_accounts(connection, concerned)
+    missing = {
+        account_of(event) for event in events if account_of(event) not in accounts and _leaves_fact(event, definitions)
+    }
+    accounts |= await make_accounts(connection, missing)
+    return Gathered(
+        definitions=definitions,
+        accounts=accounts,
+        known=await known_events(connection, map(identity, received)),
+    )
+
+
+def account_of(event: Event | SettlementDue) -> AccountKey:
+    """The account that an event concerns."""
+    return AccountKey(event.customer_id, event.target_id)
+
+
+def identity(received: Received) -> EventKey:
+    """Who an event is: the same customer, source and id are the same event, at whatever offset."""
+    event = received.event
+    return EventKey(event.customer_id, unenrollment_id(event.key))
+
+
+def _leaves_fact(event: Event | SettlementDue, definitions: Definitions) -> bool:
+    if isinstance(event, SettlementDue):
+        return False
+    if isinstance(event, UnenrollRequested):
+        return admit(event, definitions) is None
+    return not isinstance(place(event, definitions), Misplaced)
+
+
+def _groups(events: Iterable[Event | SettlementDue]) -> set[int]:
+    return {event.group_id for event in events if not isinstance(event, RewardIssued)}

@@ -1,0 +1,94 @@
+"""Decisions numbered in the order of their lane: what the ledger keeps, and what goes out. Pure."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from unenroll.batch.fold import Fate, Kept, Seen, content_of
+from unenroll.batch.readings import Reading
+from unenroll.store.dead_letters import DeadRow
+from unenroll.store.lanes import LaneRow
+from unenroll.store.ledger import LedgerRow, Place
+from unenroll.wire.dead_letters import content_digest, dead_letter, redrives
+from unenroll.wire.record import Message, Record
+from unenroll.wire.refusals import DeadLetter
+
+
+@dataclass(kw_only=True, slots=True)
+class Numbered:
+    """The decisions of a batch. `sequence` is the number of the last one in the lane."""
+
+    sequence: int
+    decided_at: datetime
+    ledger: list[LedgerRow] = field(default_factory=list)
+    dead: list[DeadRow] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(kw_only=True, slots=True)
+class Numbering:
+    """Gives each decision of a lane the next number. A content in `buried` was dead-lettered before."""
+
+    lane: LaneRow
+    buried: AbstractSet[tuple[str, bytes]]
+    most_bytes: int
+    decided_at: datetime
+    _buried_now: set[tuple[str, bytes]] = field(default_factory=set)
+
+    def number(self, readings: Sequence[Reading], fates: Sequence[Fate]) -> Numbered:
+        """The decisions in the order they were made. Duplicates get no number."""
+        numbered = Numbered(sequence=self.lane.sequence, decided_at=self.decided_at)
+        for reading, fate in zip(readings, fates, strict=True):
+            if isinstance(fate, Kept):
+                self._keep(numbered, reading.record, fate)
+            elif isinstance(fate, DeadLetter):
+                self._bury(numbered, reading.record, fate)
+            else:
+                numbered.counts[Seen.DUPLICATE.value] += 1
+        return numbered
+
+    def _keep(self, numbered: Numbered, record: Record, kept: Kept) -> None:
+        numbered.ledger.append(
+            LedgerRow(
+                key=kept.key,
+                event_type=kept.received.event_type,
+                content=content_of(kept.received),
+                target_id=kept.received.event.target_id,
+                outcome=kept.outcome,
+                decision=kept.decision,
+                place=self._next_place(numbered, record),
+                decided_at=self.decided_at,
+            )
+        )
+        numbered.messages.extend(kept.messages)
+        numbered.counts[kept.outcome.value if kept.outcome else kept.received.event_type] += 1
+
+    def _bury(self, numbered: Numbered, record: Record, dead: DeadLetter) -> None:
+        key = (record.topic, content_digest(record))
+        if key in self.buried or key in self._buried_now:
+            numbered.counts[Seen.DUPLICATE.value] += 1
+            return
+        self._buried_now.add(key)
+        place = self._next_place(numbered, record)
+        numbered.dead.append(DeadRow(*key, dead.reason, dead.detail, place, redrives(record.headers), self.decided_at))
+        numbered.messages.append(dead_letter(record, dead, max_bytes=self.most_bytes))
+        numbered.counts[dead.reason] += 1
+
+    def _next_place(self, numbered: Numbered, record: Record) -> Place:
+        numbered.sequence += 1
+        return Place(
+            self.lane.lane_id, numbered.sequence, self._topic_id(record.topic), record.partition, record.offset
+        )
+
+    def _topic_id(self, topic: str) -> str:
+        return next(position.topic_id for position in self.lane.positions if position.topic == topic)
+
+
+def digests(readings: Sequence[Reading], fates: Sequence[Fate]) -> Iterator[tuple[str, bytes]]:
+    """The topic and content of each dead letter among them."""
+    for reading, fate in zip(readings, fates, strict=True):
+        if isinstance(fate, DeadLetter):
+            yield reading.record.topic, content_digest(reading.record)

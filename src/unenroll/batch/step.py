@@ -1,0 +1,87 @@
+"""One Postgres transaction: a batch gathered, decided and saved."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import asyncpg
+
+from unenroll.batch.fold import Fold
+from unenroll.batch.gather import gather
+from unenroll.batch.numbering import Numbered, Numbering, digests
+from unenroll.batch.readings import Batch
+from unenroll.store.connect import Connection, transaction
+from unenroll.store.dead_letters import known_dead_letters, save_dead_letters
+from unenroll.store.definitions import DefinitionCache
+from unenroll.store.lanes import LaneRow, hold_lane, move_lane, save_publication
+from unenroll.store.ledger import save_ledger
+from unenroll.store.saving import save_accounts
+from unenroll.wire.decode import Received
+from unenroll.wire.names import Topic
+from unenroll.wire.pack import pack
+from unenroll.wire.record import Message
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decisions:
+    """What a batch decided: the lane behind it, what is to be published, and how many of each kind there were."""
+
+    lane: LaneRow
+    messages: tuple[Message, ...]
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """What every batch of a worker needs. `limits` has the most bytes of a message by topic word."""
+
+    pool: asyncpg.Pool
+    cache: DefinitionCache
+    limits: Mapping[str, int]
+
+    async def decide(self, lane: LaneRow, batch: Batch) -> Decisions:
+        """Decide the batch, which begins where the lane stands.
+
+        Raises OutageError (nothing happened, try again), RefusedError (nothing happened, a record is to blame),
+        LaneLostError (open the lane again) and SetupError.
+        """
+        async with transaction(self.pool) as connection:
+            await hold_lane(connection, lane)
+            decided_at = datetime.now(UTC)
+            contents = [reading.content for reading in batch.readings]
+            received = [content for content in contents if isinstance(content, Received)]
+            gathered = await gather(connection, received, self.cache)
+            fold = Fold(gathered=gathered, decided_at=decided_at, limits=self.limits)
+            fates = fold.take(contents)
+            numbering = Numbering(
+                lane=lane,
+                buried=await _buried(connection, digests(batch.readings, fates)),
+                most_bytes=self.limits[Topic.DEAD_LETTERS],
+                decided_at=decided_at,
+            )
+            numbered = numbering.number(batch.readings, fates)
+            moved = replace(lane, sequence=numbered.sequence, positions=batch.ends)
+            await save_accounts(connection, fold.moved())
+            await _save(connection, moved, numbered, first_sequence=lane.sequence + 1)
+        return Decisions(lane=moved, messages=tuple(numbered.messages), counts=numbered.counts)
+
+
+async def _buried(connection: Connection, contents: Iterable[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
+    by_topic: dict[str, list[bytes]] = {}
+    for topic, digest in contents:
+        by_topic.setdefault(topic, []).append(digest)
+    buried: set[tuple[str, bytes]] = set()
+    for topic, found in by_topic.items():
+        buried |= await known_dead_letters(connection, topic, found)
+    return buried
+
+
+async def _save(connection: Connection, lane: LaneRow, numbered: Numbered, *, first_sequence: int) -> None:
+    await save_ledger(connection, numbered.ledger)
+    await save_dead_letters(connection, numbered.dead)
+    if numbered.messages:
+        outputs = pack(numbered.messages)
+        await save_publication(
+            connection, lane, first_sequence=first_sequence, outputs=outputs, decided_at=numbered.decided_at
+        )
+    await move_lane(connection, lane)

@@ -1,0 +1,74 @@
+"""Commands that take files in."""
+
+import asyncio
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unenroll.cli.answers import Json, show
+from unenroll.errors import UnenrollError
+from unenroll.load.loading import Loaded
+from unenroll.load.loading import load as load_lines
+from unenroll.ndjson.bad_lines import BadLines, bad_lines
+from unenroll.ndjson.files import check_files, total_bytes
+from unenroll.ndjson.lines import Line, lines
+from unenroll.ndjson.progress import progress
+from unenroll.publish.publishing import Published, most_bytes
+from unenroll.publish.publishing import publish as publish_lines
+from unenroll.settings import DatabaseSettings, KafkaSettings, read
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="NDJSON files; -: standard input")]
+Rejects = Annotated[Path | None, typer.Option(metavar="FILE", help="write the bad lines to this file, as they were")]
+
+
+def load(files: Files, *, rejects: Rejects = None, as_json: Json = False) -> None:
+    """Load definitions and facts straight into Postgres. Safe to repeat, and beside workers."""
+    settings = read(DatabaseSettings)
+    with _taken("load", files, rejects) as (taken, bad):
+        loaded = asyncio.run(_load(taken, settings.database_url.get_secret_value(), bad))
+    show(loaded, _loaded(loaded), as_json=as_json)
+    _fail_if(bad, rejects)
+
+
+def publish(files: Files, *, as_json: Json = False) -> None:
+    """Publish events to the topics that they belong to."""
+    settings = read(KafkaSettings)
+    with _taken("publish", files) as (taken, bad):
+        limits = asyncio.run(most_bytes(settings))
+        published = publish_lines(taken, settings, limits=limits, bad=bad)
+    show(published, _published(published), as_json=as_json)
+    _fail_if(bad)
+
+
+@contextmanager
+def _taken(doing: str, files: Sequence[Path], rejects: Path | None = None) -> Iterator[tuple[Iterator[Line], BadLines]]:
+    check_files(files)
+    with bad_lines(files, rejects) as bad, progress(doing, total_bytes(files)) as read_bytes:
+        yield lines(files, read_bytes), bad
+
+
+async def _load(taken: Iterator[Line], database_url: str, bad: BadLines) -> Loaded:
+    # asyncio waits for its loop to notice an interrupt, and the loop waits for whoever writes to standard input.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return await load_lines(taken, database_url, bad=bad)
+
+
+def _loaded(loaded: Loaded) -> str:
+    return f"loaded {loaded.definitions} definitions and {loaded.facts} facts; {loaded.duplicates} were known already"
+
+
+def _published(published: Published) -> str:
+    return (
+        f"published {published.requests} to requests, {published.facts} to facts, "
+        f"{published.definitions} to definitions"
+    )
+
+
+def _fail_if(bad: BadLines, rejects: Path | None = None) -> None:
+    if bad.count:
+        kept = "" if rejects is None else f", and written to {rejects}"
+        raise UnenrollError(f"bad lines: {bad.count}{kept}; the others were taken")

@@ -1,0 +1,64 @@
+"""Commands for whoever runs the worker."""
+
+import asyncio
+import signal
+from typing import Annotated
+
+import typer
+
+from unenroll.cli.answers import Json, show
+from unenroll.settings import DatabaseSettings, KafkaSettings, WorkerSettings, read
+from unenroll.stream.cluster import Cluster
+from unenroll.stream.topics import TopicReport, make_topics
+from unenroll.stream.worker import work
+
+
+def migrate(*, as_json: Json = False) -> None:
+    """Create or upgrade the tables. Safe to repeat, and to run from several places at once."""
+    from unenroll.store import migrate as tables  # noqa: PLC0415 - Alembic takes a third of a second to import
+
+    settings = read(DatabaseSettings)
+    done = asyncio.run(tables.migrate(settings.database_url.get_secret_value()))
+    show(done, _migrated(done.before, done.after), as_json=as_json)
+
+
+def topics(
+    *,
+    partitions: Annotated[int, typer.Option(min=1, help="partitions of a topic that is made")] = 4,
+    replication: Annotated[int, typer.Option(min=1, help="copies of a topic that is made")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Create the missing topics, and report what differs in those that exist."""
+    settings = read(KafkaSettings)
+    reports = asyncio.run(
+        make_topics(Cluster(settings), settings.topic_prefix, partitions=partitions, replication=replication)
+    )
+    show(reports, "\n".join(_reported(report) for report in reports), as_json=as_json)
+
+
+def run(
+    *,
+    until_caught_up: Annotated[
+        bool, typer.Option("--until-caught-up", help="end once everything that is in the topics now is done")
+    ] = False,
+) -> None:
+    """Run the worker. SIGTERM and SIGINT stop it after the batch in hand."""
+    asyncio.run(_run(read(WorkerSettings), until_caught_up=until_caught_up))
+
+
+async def _run(settings: WorkerSettings, *, until_caught_up: bool) -> None:
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    await work(settings, stop=stop, until_caught_up=until_caught_up)
+
+
+def _migrated(before: str | None, after: str) -> str:
+    if before == after:
+        return f"the tables are at version {after} already"
+    return f"the tables are at version {after} now" + (f" (before: {before})" if before else "")
+
+
+def _reported(report: TopicReport) -> str:
+    state = "made" if report.made else "; ".join(report.differs) or "exists as wanted"
+    return f"{report.name}: {state}"

@@ -1,0 +1,48 @@
+"""The program `unenroll`: its commands, and how it ends."""
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from unenroll.cli.ask import explain
+from unenroll.cli.feed import load, publish
+from unenroll.cli.operate import migrate, run, topics
+from unenroll.cli.settings_help import settings_help
+from unenroll.cli.try_out import demo, sandbox
+from unenroll.errors import UnenrollError, UsageError
+from unenroll.logs import speak
+from unenroll.settings import LogSettings, read
+
+app = typer.Typer(
+    name="unenroll",
+    help="Decides what leaving a milestone or a streak does to a customer's cycles and rewards, exactly once.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for command in (demo, sandbox, migrate, topics, load, publish):
+    app.command()(command)
+app.command(epilog=settings_help())(run)
+app.command()(explain)
+
+
+@app.callback()
+def _every_command() -> None:
+    speak(read(LogSettings).log_format)
+
+
+def main() -> NoReturn:
+    """Run the command that the arguments name: exit code 0 done, 1 failed, 2 wrong usage or settings."""
+    try:
+        app()
+    except UsageError as error:
+        _end(error, code=2)
+    except UnenrollError as error:
+        _end(error, code=1)
+    sys.exit(0)
+
+
+def _end(error: UnenrollError, *, code: int) -> NoReturn:
+    sys.stderr.write(f"unenroll: {error}\n")
+    sys.exit(code)

@@ -1,0 +1,34 @@
+"""The settings of the worker in words, for `unenroll run --help`."""
+
+from collections.abc import Iterator
+from enum import Enum
+
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
+from rich.markup import escape
+
+from unenroll.settings import PREFIX, LogSettings, WorkerSettings
+
+
+def settings_help() -> str:
+    """The epilog of `run`: a paragraph for each setting with its default and its meaning."""
+    lead = "Settings are environment variables, or lines of a file .env in the folder where the command runs:"
+    return "\n\n".join([lead, *(escape(line) for kind in (WorkerSettings, LogSettings) for line in _lines(kind))])
+
+
+def defaults(kind: type[BaseSettings]) -> dict[str, str]:
+    """What applies to each variable that is not set: its default, or `required`, or `unset`."""
+    return {PREFIX + name.upper(): _default(field.default) for name, field in kind.model_fields.items()}
+
+
+def _lines(kind: type[BaseSettings]) -> Iterator[str]:
+    for (variable, default), field in zip(defaults(kind).items(), kind.model_fields.values(), strict=True):
+        yield f"{variable} ({default}): {field.description}"
+
+
+def _default(default: object) -> str:
+    if default is PydanticUndefined:
+        return "required"
+    if default is None:
+        return "unset"
+    return str(default.value if isinstance(default, Enum) else default)

@@ -1,0 +1,127 @@
+"""One event folded into one account: what it changes, and what is published of that."""
+
+from dataclasses import dataclass, field
+
+from unenroll.core.admit import admit
+from unenroll.core.calendar import Calendar
+from unenroll.core.changes import Change, Settled, changes
+from unenroll.core.definitions import Definitions, Target
+from unenroll.core.events import CustomerEnrolled, Event, RewardEarned, RewardIssued, UnenrollRequested
+from unenroll.core.facts import Account, Issuance, Leave, Reward
+from unenroll.core.outcomes import Outcome
+from unenroll.core.place import Misplaced, place
+from unenroll.core.sentences import rejection
+from unenroll.core.settle import Settlement, settle
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccountState:
+    """What is known of an account, and what that was last settled to."""
+
+    account: Account
+    settled: Settled = field(default_factory=Settled)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rejected:
+    """A request's first answer, where it is not that the customer left. `detail` is a sentence for people."""
+
+    request: UnenrollRequested
+    outcome: Outcome
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decided:
+    """The account after an event, its settlement, and what is published. `outcome`: of a request, else None."""
+
+    state: AccountState
+    settlement: Settlement
+    changes: tuple[Change | Rejected, ...]
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refused:
+    """A request that needed no account to be answered. It leaves no fact (rules.md section 4)."""
+
+    rejected: Rejected
+
+
+def decide(event: Event, definitions: Definitions, state: AccountState | None = None) -> Decided | Refused | Misplaced:
+    """What the event does to the account that it names; `state` None: nothing is known of the account yet.
+
+    The ledger keeps away what was decided before; here such an event would change and publish nothing.
+    """
+    if state is None:
+        state = AccountState(account=Account(customer_id=event.customer_id, target_id=event.target_id))
+    if isinstance(event, UnenrollRequested):
+        return _decide_request(event, definitions, state)
+    return _decide_fact(event, definitions, state)
+
+
+def resettle(state: AccountState, target: Target, calendar: Calendar) -> Decided:
+    """The account settled again, with cycles that were appended since."""
+    return _decided(state.account, state.settled, target=target, calendar=calendar)
+
+
+def _decide_request(request: UnenrollRequested, definitions: Definitions, state: AccountState) -> Decided | Refused:
+    refused = admit(request, definitions)
+    if refused is not None:
+        return Refused(rejected=_rejected(request, refused))
+    leave = Leave(
+        key=request.key,
+        effective_at=request.effective_at,
+        reason=request.reason,
+        requested_by=request.requested_by,
+    )
+    group = definitions.groups[request.group_id]
+    return _decided(
+        state.account.knowing(leave),
+        state.settled,
+        target=group.targets[request.target_id],
+        calendar=group.calendar,
+        request=request,
+    )
+
+
+def _decide_fact(
+    event: CustomerEnrolled | RewardEarned | RewardIssued, definitions: Definitions, state: AccountState
+) -> Decided | Misplaced:
+    fact = place(event, definitions)
+    if isinstance(fact, Misplaced):
+        return fact
+    known = state.account.reward(fact.reward_id) if isinstance(fact, Reward) else None
+    if known is not None and known != fact:
+        detail = f"Reward {known.reward_id} of customer {event.customer_id} is known with other content."
+        return Misplaced(reason="reward_conflict", detail=detail)
+    account = state.account.knowing(fact)
+    if isinstance(event, RewardEarned) and event.issued_at is not None:
+        account = account.knowing(Issuance(reward_id=event.reward_id, issued_at=event.issued_at))
+    group = definitions.groups[definitions.owners[event.target_id]]
+    return _decided(account, state.settled, target=group.targets[event.target_id], calendar=group.calendar)
+
+
+def _decided(
+    account: Account,
+    before: Settled,
+    *,
+    target: Target,
+    calendar: Calendar,
+    request: UnenrollRequested | None = None,
+) -> Decided:
+    settlement = settle(account, target, calendar)
+    settled, told = changes(before, settlement, account=account, target=target, calendar=calendar)
+    state = AccountState(account=account, settled=settled)
+    if request is None:
+        return Decided(state=state, settlement=settlement, changes=told)
+    outcome = settlement.leaves[request.key].outcome
+    if outcome is not Outcome.UNENROLLED and request.key not in before.leaves:
+        return Decided(
+            state=state, settlement=settlement, changes=(_rejected(request, outcome), *told), outcome=outcome
+        )
+    return Decided(state=state, settlement=settlement, changes=told, outcome=outcome)
+
+
+def _rejected(request: UnenrollRequested, outcome: Outcome) -> Rejected:
+    return Rejected(request=request, outcome=outcome, detail=rejection(outcome, request))

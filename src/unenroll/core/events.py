@@ -1,0 +1,116 @@
+"""What upstream systems tell us, as read from the wire and not yet held against any definition."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+from unenroll.core.calendar import aware
+
+
+class EventId(NamedTuple):
+    """CloudEvents `id` and `source`. Sorts by id, then by source, in code points (rules.md section 2)."""
+
+    id: str
+    source: str
+
+
+class Origin(StrEnum):
+    """Who enrolled the customer: somebody, or a rule that enrolls everybody again."""
+
+    EXPLICIT = "EXPLICIT"
+    AUTOMATIC = "AUTOMATIC"
+
+
+class Allocation(StrEnum):
+    """When a reward is paid: when achieved, or after its cycle ends."""
+
+    IMMEDIATE = "IMMEDIATE"
+    PERIOD_END = "PERIOD_END"
+
+
+class Value(NamedTuple):
+    """What a reward is worth."""
+
+    amount: Decimal
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnenrollRequested:
+    """Somebody asks that the customer leaves. `effective_at` is already `time` where the event named none."""
+
+    key: EventId
+    time: datetime
+    customer_id: int
+    group_id: int
+    target_id: int
+    effective_at: datetime
+    reason: str | None = None
+    requested_by: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse naive instants."""
+        aware(self.time, "time")
+        aware(self.effective_at, "effectiveAt")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CustomerEnrolled:
+    """The customer takes part from some cycle on."""
+
+    key: EventId
+    customer_id: int
+    group_id: int
+    target_id: int
+    enrolled_at: datetime
+    period_name: str | None = None
+    initial_balance: Decimal | None = None
+    reset_streak_status: bool = False
+    origin: Origin = Origin.EXPLICIT
+
+    def __post_init__(self) -> None:
+        """Refuse naive instants."""
+        aware(self.enrolled_at, "enrolledAt")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RewardEarned:
+    """The customer earned something in a cycle."""
+
+    key: EventId
+    reward_id: str
+    customer_id: int
+    group_id: int
+    target_id: int
+    period_name: str
+    allocation: Allocation
+    achieved_at: datetime
+    level: int | None = None
+    issued_at: datetime | None = None
+    value: Value | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse naive instants."""
+        aware(self.achieved_at, "achievedAt")
+        if self.issued_at is not None:
+            aware(self.issued_at, "issuedAt")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RewardIssued:
+    """A reward was paid. May be told before the reward is."""
+
+    key: EventId
+    reward_id: str
+    customer_id: int
+    target_id: int
+    issued_at: datetime
+
+    def __post_init__(self) -> None:
+        """Refuse naive instants."""
+        aware(self.issued_at, "issuedAt")
+
+
+Event = UnenrollRequested | CustomerEnrolled | RewardEarned | RewardIssued

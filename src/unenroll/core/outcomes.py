@@ -1,0 +1,56 @@
+"""Every answer that a request or an enrollment can get (rules.md sections 2 and 4)."""
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What a request gets, in order of precedence: the first one that applies wins (rules.md section 4)."""
+
+    INVALID_CUSTOMER = "INVALID_CUSTOMER"
+    GROUP_NOT_FOUND = "GROUP_NOT_FOUND"
+    TARGET_NOT_FOUND = "TARGET_NOT_FOUND"
+    TARGET_NOT_IN_GROUP = "TARGET_NOT_IN_GROUP"
+    EFFECTIVE_IN_FUTURE = "EFFECTIVE_IN_FUTURE"
+    NOT_ENROLLED = "NOT_ENROLLED"
+    ALREADY_UNENROLLED = "ALREADY_UNENROLLED"
+    NOTHING_LEFT = "NOTHING_LEFT"
+    UNENROLLED = "UNENROLLED"
+
+    @property
+    def code(self) -> int | None:
+        """The number that callers of the un-enrol call know, or None where it has none."""
+        return _CODES[self]
+
+
+class EnrollmentOutcome(StrEnum):
+    """What an enrollment does to the customer's stays (rules.md section 2). None of it is published."""
+
+    ALREADY_ENROLLED = "ALREADY_ENROLLED"
+    LEAVING_IS_STICKY = "LEAVING_IS_STICKY"
+    NO_CYCLE_LEFT = "NO_CYCLE_LEFT"
+    OPENED = "OPENED"
+
+    @property
+    def code(self) -> int | None:
+        """The number that callers of the enrol call know, or None where it has none."""
+        return _ENROLLMENT_CODES[self]
+
+
+_CODES: dict[Outcome, int | None] = {
+    Outcome.INVALID_CUSTOMER: 310011,
+    Outcome.GROUP_NOT_FOUND: 310017,
+    Outcome.TARGET_NOT_FOUND: 310018,
+    Outcome.TARGET_NOT_IN_GROUP: 310079,
+    Outcome.EFFECTIVE_IN_FUTURE: 300004,
+    Outcome.NOT_ENROLLED: 310149,
+    Outcome.ALREADY_UNENROLLED: None,
+    Outcome.NOTHING_LEFT: 310019,
+    Outcome.UNENROLLED: None,
+}
+
+_ENROLLMENT_CODES: dict[EnrollmentOutcome, int | None] = {
+    EnrollmentOutcome.ALREADY_ENROLLED: 310119,
+    EnrollmentOutcome.LEAVING_IS_STICKY: None,
+    EnrollmentOutcome.NO_CYCLE_LEFT: 310019,
+    EnrollmentOutcome.OPENED: None,
+}

@@ -1,0 +1,105 @@
+"""Facts held against the definitions: what an event becomes in its account, or why it has no place."""
+
+from dataclasses import dataclass
+
+from unenroll.core.definitions import Definitions, Group, Kind, Target
+from unenroll.core.events import Allocation, CustomerEnrolled, RewardEarned, RewardIssued
+from unenroll.core.facts import Enrollment, Issuance, Reward
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Misplaced:
+    """An event that names what does not exist or cannot be. `reason` is a dead letter's, `detail` is for people."""
+
+    reason: str
+    detail: str
+
+
+Placed = Enrollment | Reward | Issuance
+
+
+def place(event: CustomerEnrolled | RewardEarned | RewardIssued, definitions: Definitions) -> Placed | Misplaced:
+    """The fact that the event tells, or the first reason why it has no place (contract.md, "Out").
+
+    Inactive groups and targets still take facts (rules.md section 4). A `RewardIssued` names no group: its target's
+    owner is meant.
+    """
+    if isinstance(event, RewardIssued):
+        if event.target_id not in definitions.owners:
+            return _no_target(event.target_id)
+        return Issuance(reward_id=event.reward_id, issued_at=event.issued_at)
+    group = _group(event, definitions)
+    if isinstance(group, Misplaced):
+        return group
+    if isinstance(event, CustomerEnrolled):
+        return _enrollment(event, group)
+    return _reward(event, group, group.targets[event.target_id])
+
+
+def _group(event: CustomerEnrolled | RewardEarned, definitions: Definitions) -> Group | Misplaced:
+    group = definitions.groups.get(event.group_id)
+    if group is None:
+        return Misplaced(reason="group_not_found", detail=f"There is no target group {event.group_id}.")
+    owner = definitions.owner(event.target_id)
+    if owner is None:
+        return _no_target(event.target_id)
+    if owner.group_id != group.group_id:
+        detail = f"Target {event.target_id} belongs to target group {owner.group_id}, not to {group.group_id}."
+        return Misplaced(reason="target_not_in_group", detail=detail)
+    return group
+
+
+def _no_target(target_id: int) -> Misplaced:
+    return Misplaced(reason="target_not_found", detail=f"There is no target {target_id}.")
+
+
+def _no_cycle(period_name: str, group: Group) -> Misplaced:
+    detail = f"Target group {group.group_id} has no cycle {period_name}."
+    return Misplaced(reason="period_not_found", detail=detail)
+
+
+def _enrollment(event: CustomerEnrolled, group: Group) -> Enrollment | Misplaced:
+    from_cycle = None
+    if event.period_name is not None:
+        cycle = group.calendar.named(event.period_name)
+        if cycle is None:
+            return _no_cycle(event.period_name, group)
+        from_cycle = cycle.number
+    return Enrollment(
+        key=event.key,
+        enrolled_at=event.enrolled_at,
+        from_cycle=from_cycle,
+        initial_balance=event.initial_balance,
+        reset_streak_status=event.reset_streak_status,
+        origin=event.origin,
+    )
+
+
+def _reward(event: RewardEarned, group: Group, target: Target) -> Reward | Misplaced:
+    cycle = group.calendar.named(event.period_name)
+    if cycle is None:
+        return _no_cycle(event.period_name, group)
+    refused = _refused_by_streak(event, target) if target.kind is Kind.STREAK else None
+    if refused is not None:
+        return refused
+    return Reward(
+        reward_id=event.reward_id,
+        cycle=cycle.number,
+        allocation=event.allocation,
+        achieved_at=event.achieved_at,
+        level=event.level,
+        value=event.value,
+    )
+
+
+def _refused_by_streak(event: RewardEarned, streak: Target) -> Misplaced | None:
+    """Streaks pay on achievement only, and for one of their levels. The level of a milestone is free."""
+    what = f"Reward {event.reward_id} of streak {streak.target_id}"
+    if event.allocation is Allocation.PERIOD_END:
+        return Misplaced(reason="period_end_on_streak", detail=f"{what} is PERIOD_END; streaks have IMMEDIATE only.")
+    if event.level is None:
+        return Misplaced(reason="level_missing", detail=f"{what} names no level.")
+    if event.level not in streak.levels:
+        levels = ", ".join(map(str, streak.levels))
+        return Misplaced(reason="level_not_found", detail=f"{what} is of level {event.level}; there are {levels}.")
+    return None

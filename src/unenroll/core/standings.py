@@ -1,0 +1,147 @@
+"""Which rewards stand, and by which rule (rules.md section 3)."""
+
+from collections.abc import Container, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from unenroll.core.calendar import Calendar, Cycle
+from unenroll.core.definitions import Kind, Target
+from unenroll.core.events import Allocation, EventId
+from unenroll.core.facts import Account, Reward
+from unenroll.core.spells import Spell
+
+
+class State(StrEnum):
+    """What is true of a reward now."""
+
+    KEPT = "KEPT"
+    CANCELLED = "CANCELLED"
+
+
+class Action(StrEnum):
+    """What is to be done about a cancelled reward: never pay it, or take back what was paid."""
+
+    VOID = "VOID"
+    REVERSE = "REVERSE"
+
+
+class Rule(StrEnum):
+    """Why a reward stands or not: the first seven in the order of the table, where the first match wins."""
+
+    NO_SPELL = "NO_SPELL"
+    ENROLLED = "ENROLLED"
+    CYCLE_FINISHED = "CYCLE_FINISHED"
+    AFTER_UNENROLLMENT = "AFTER_UNENROLLMENT"
+    ACHIEVED_BEFORE_UNENROLLMENT = "ACHIEVED_BEFORE_UNENROLLMENT"
+    CARRIED_ON = "CARRIED_ON"
+    PERIOD_END_LOST = "PERIOD_END_LOST"
+    ALREADY_ACHIEVED = "ALREADY_ACHIEVED"
+
+
+_CANCELLING = frozenset({Rule.AFTER_UNENROLLMENT, Rule.PERIOD_END_LOST})
+
+
+class Standing(NamedTuple):
+    """What is true of a reward: `spell` is the index of its stay, `leave` the one that governs it now."""
+
+    state: State
+    rule: Rule
+    action: Action | None = None
+    spell: int | None = None
+    leave: EventId | None = None
+
+
+def stand(account: Account, spells: Sequence[Spell], *, target: Target, calendar: Calendar) -> Mapping[str, Standing]:
+    """The standing of each reward by `rewardId`, given the spells of the account."""
+    standings = {
+        reward.reward_id: _standing(reward, calendar.numbered(reward.cycle), spells=spells, issued=account.issued)
+        for reward in account.rewards
+    }
+    if len(spells) > 1:
+        standings.update(_repeats(account, spells, kind=target.kind, standings=standings))
+    return standings
+
+
+def _standing(reward: Reward, cycle: Cycle, *, spells: Sequence[Spell], issued: Container[str]) -> Standing:
+    counted_at = cycle.clamp(reward.achieved_at)
+    index = _spell_of(cycle, counted_at, spells)
+    if index is None:
+        return Standing(State.KEPT, Rule.NO_SPELL)
+    rule = _rule(reward.allocation, cycle, counted_at=counted_at, spells=spells, index=index)
+    left_by = spells[index].closed_by
+    if rule in _CANCELLING:
+        return Standing(State.CANCELLED, rule, action=_action(reward, issued), spell=index, leave=left_by)
+    return Standing(State.KEPT, rule, spell=index, leave=left_by)
+
+
+def _spell_of(cycle: Cycle, counted_at: datetime, spells: Sequence[Spell]) -> int | None:
+    """The index of the last spell opened by then among those that had begun by the cycle, or else of the first."""
+    first = None
+    for index in range(len(spells) - 1, -1, -1):
+        spell = spells[index]
+        if spell.first_cycle <= cycle.number:
+            first = index
+            if spell.opened_at is None or spell.opened_at <= counted_at:
+                return index
+    return first
+
+
+def _rule(allocation: Allocation, cycle: Cycle, *, counted_at: datetime, spells: Sequence[Spell], index: int) -> Rule:
+    """The first rule of the table that matches, for a reward of the spell at this index."""
+    spell = spells[index]
+    if spell.closed_at is None:
+        return Rule.ENROLLED
+    if cycle.end <= spell.closed_at:
+        return Rule.CYCLE_FINISHED
+    if counted_at >= spell.closed_at:
+        return Rule.AFTER_UNENROLLMENT
+    if allocation is Allocation.IMMEDIATE:
+        return Rule.ACHIEVED_BEFORE_UNENROLLMENT
+    if any(later.run == spell.run and _in_at_the_end(later, cycle) for later in spells[index + 1 :]):
+        return Rule.CARRIED_ON
+    return Rule.PERIOD_END_LOST
+
+
+def _in_at_the_end(later: Spell, cycle: Cycle) -> bool:
+    if later.first_cycle > cycle.number or later.opened_at is None or later.opened_at >= cycle.end:
+        return False
+    return later.closed_at is None or later.closed_at >= cycle.end
+
+
+def _action(reward: Reward, issued: Container[str]) -> Action:
+    if reward.allocation is Allocation.IMMEDIATE or reward.reward_id in issued:
+        return Action.REVERSE
+    return Action.VOID
+
+
+def _repeats(
+    account: Account, spells: Sequence[Spell], *, kind: Kind, standings: Mapping[str, Standing]
+) -> dict[str, Standing]:
+    """New standings of the rewards that repeat what an earlier spell of their run has kept already."""
+    kept = [
+        (standing.spell, reward, _achievement(reward, kind, spells[standing.spell].run))
+        for reward in account.rewards
+        if (standing := standings[reward.reward_id]).state is State.KEPT and standing.spell is not None
+    ]
+    first_kept_in: dict[_Achievement, int] = {}
+    for index, _, achievement in kept:
+        first_kept_in[achievement] = min(index, first_kept_in.get(achievement, index))
+    return {
+        reward.reward_id: Standing(
+            State.CANCELLED,
+            Rule.ALREADY_ACHIEVED,
+            action=_action(reward, account.issued),
+            spell=index,
+            leave=spells[first_kept_in[achievement]].closed_by,
+        )
+        for index, reward, achievement in kept
+        if index > first_kept_in[achievement]
+    }
+
+
+_Achievement = tuple[int, int | None, Allocation, int | None]
+
+
+def _achievement(reward: Reward, kind: Kind, run: int) -> _Achievement:
+    return run, reward.level, reward.allocation, reward.cycle if kind is Kind.MILESTONE else None

@@ -1,0 +1,38 @@
+"""What can go wrong, and whether trying again can help.
+
+UnenrollError
+├── UsageError        wrong settings or arguments: exit 2
+├── SetupError        something is missing on a server, or must not be touched: a person has to act, exit 1
+│   └── DataLossError what was promised to be there is gone: the worker stops rather than guess
+├── OutageError       a server does not answer, or asks to try again: wait, then try again
+├── LaneLostError     another worker owns the lane, or it is unknown whether a commit happened: open the lane again
+└── RefusedError      the database refuses these records: one of them is to blame
+"""
+
+
+class UnenrollError(Exception):
+    """Anything this program says of itself. Its text is one line for a person: what happened and what to do."""
+
+
+class UsageError(UnenrollError):
+    """Wrong settings or arguments. A retry cannot help."""
+
+
+class SetupError(UnenrollError):
+    """A table, topic or right is missing, or a server holds what it should not. A retry cannot help."""
+
+
+class DataLossError(SetupError):
+    """Kafka or Postgres no longer holds what the other one says was there. A retry cannot help."""
+
+
+class OutageError(UnenrollError):
+    """A server is away, overloaded or asks to try again. A retry helps."""
+
+
+class LaneLostError(UnenrollError):
+    """The lane moved on without us, or nobody knows whether our commit happened. Opening the lane again helps."""
+
+
+class RefusedError(UnenrollError):
+    """The database refuses the records of a batch. Trying fewer at a time finds the one to blame."""

@@ -1,0 +1,1 @@
+"""Definitions and facts from files straight into Postgres, beside the workers: big first loads."""

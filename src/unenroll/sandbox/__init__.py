@@ -1,0 +1,1 @@
+"""An embedded Kafka and Postgres for the demo, tests and laptops."""

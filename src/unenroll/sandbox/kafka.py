@@ -1,0 +1,129 @@
+"""An Apache Kafka of one node, broker and controller in one."""
+
+import asyncio
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from os import pathsep
+from pathlib import Path
+from signal import SIGTERM
+from uuid import uuid4
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from unenroll.sandbox.jars import cached
+from unenroll.sandbox.java import java
+from unenroll.sandbox.lock import locked
+from unenroll.sandbox.patience import telling
+from unenroll.sandbox.place import Place, make_folder
+from unenroll.sandbox.ports import LOOPBACK, on_free_ports
+from unenroll.sandbox.server import Program, Server, completed, started
+
+# Quick to start and small, on a machine that has other work to do.
+JAVA_OPTIONS = (
+    "-Xmx512m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:-UsePerfData",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
+    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.config.AbstractConfig=warn",
+)
+
+CONFIG = "server.properties"
+
+# Whatever the data remember must not name a port: the next start has others. Hence a relative folder as well.
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://{host}:{broker},CONTROLLER://{host}:{controller}
+log.dirs=log
+auto.create.topics.enable=false
+group.initial.rebalance.delay.ms=0
+offsets.topic.num.partitions=8
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=8
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+log.cleaner.dedupe.buffer.size=16777216
+"""
+
+
+@asynccontextmanager
+async def kafka(place: Place) -> AsyncIterator[Server]:
+    """A running Kafka that answers. It ends with the body."""
+    class_path = pathsep.join(str(jar) for jar in await cached(locked(), place.cache, say=place.say))
+    folder = make_folder(place.data / "kafka", mode=0o700)
+    command = (java(), *JAVA_OPTIONS, f"-Djava.io.tmpdir={folder}", "-cp", class_path)
+    node = _Node(java=command, folder=folder, passing=place.passing)
+    async with telling(place.say, lambda: "starting Kafka"):
+        cluster = await _formatted(node)
+        server = await on_free_ports(2, lambda ports: _started(node, ports, cluster=cluster))
+    try:
+        yield server
+    finally:
+        await server.end()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Node:
+    java: tuple[str, ...]
+    folder: Path
+    passing: bool
+
+    def program(self, *arguments: str, address: str = "") -> Program:
+        return Program(
+            name="Kafka",
+            command=(*self.java, *arguments),
+            folder=self.folder,
+            ends_by=SIGTERM,
+            address=address,
+            removes_folder=self.passing,
+        )
+
+    def configure(self, broker: int, controller: int) -> None:
+        text = PROPERTIES.format(host=LOOPBACK, broker=broker, controller=controller)
+        (self.folder / CONFIG).write_text(text, encoding="utf-8")
+
+    def cluster(self) -> str | None:
+        """The id of the cluster whose data the folder holds, None if it holds none."""
+        identity = self.folder / "log" / "meta.properties"
+        found = identity.exists() and re.search(
+            r"^cluster\.id=(.+)$", identity.read_text(encoding="utf-8"), re.MULTILINE
+        )
+        return found.group(1) if found else None
+
+
+async def _formatted(node: _Node) -> str:
+    if known := node.cluster():
+        return known
+    cluster = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
+    node.configure(broker=1, controller=2)  # any: none is stored
+    await completed(node.program("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", CONFIG))
+    return cluster
+
+
+async def _started(node: _Node, ports: tuple[int, ...], *, cluster: str) -> Server:
+    broker, controller = ports
+    node.configure(broker, controller)
+    address = f"{LOOPBACK}:{broker}"
+    client = AdminClient({"bootstrap.servers": address, "reconnect.backoff.max.ms": 100, "log_level": 0})
+    program = node.program("kafka.Kafka", CONFIG, address=address)
+    return await started(program, answers=lambda: asyncio.to_thread(_answers, client, cluster))
+
+
+def _answers(client: AdminClient, cluster: str) -> bool:
+    # Somebody else's Kafka may have taken the port: only ours has our cluster's id.
+    try:
+        found = client.list_topics(timeout=1)
+    except KafkaException:
+        return False
+    return bool(found.brokers) and found.cluster_id == cluster

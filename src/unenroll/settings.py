@@ -1,0 +1,108 @@
+"""The environment, read once into a frozen record."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from unenroll.errors import UsageError
+
+PREFIX = "UNENROLL_"
+
+
+class Start(StrEnum):
+    """Where a partition begins that this group never committed."""
+
+    EARLIEST = "earliest"
+    LATEST = "latest"
+    NONE = "none"
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class DatabaseSettings(BaseSettings):
+    """Where Postgres is."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+
+    database_url: Annotated[SecretStr, Field(description="PostgreSQL, as postgresql://user:password@host:port/name")]
+
+    @field_validator("database_url")
+    @classmethod
+    def _names_postgres(cls, value: SecretStr) -> SecretStr:
+        if urlsplit(value.get_secret_value()).scheme not in {"postgresql", "postgres"}:
+            raise ValueError("must begin with postgresql://")
+        return value
+
+
+class KafkaSettings(BaseSettings):
+    """Where Kafka is, and how to speak to it."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+
+    kafka_bootstrap_servers: Annotated[str, Field(description="Kafka, as host:port,host:port", min_length=1)]
+    topic_prefix: Annotated[
+        str, Field(description="what every topic's name begins with", pattern=r"^[a-zA-Z0-9._-]{0,200}$")
+    ] = "unenroll."
+    kafka_security_protocol: Annotated[
+        str, Field(description="as Kafka names it", pattern=r"^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$")
+    ] = "PLAINTEXT"
+    kafka_sasl_mechanism: Annotated[
+        str, Field(description="as Kafka names it", pattern=r"^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512)$")
+    ] = "PLAIN"
+    kafka_sasl_username: Annotated[str | None, Field(description="user for SASL")] = None
+    kafka_sasl_password: Annotated[SecretStr | None, Field(description="password for SASL")] = None
+    kafka_ssl_cafile: Annotated[Path | None, Field(description="file with the authority that signed the brokers")] = (
+        None
+    )
+
+
+class WorkerSettings(DatabaseSettings, KafkaSettings):
+    """All that the worker needs."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+
+    group_id: Annotated[str, Field(description="the consumer group", pattern=r"^[a-zA-Z0-9._-]{1,200}$")] = "unenroll"
+    batch_records: Annotated[int, Field(description="records in one batch at most", ge=1, le=100_000)] = 1000
+    session_timeout_ms: Annotated[
+        int, Field(description="after how long without a heartbeat a worker's lanes move", ge=6000, le=1_800_000)
+    ] = 45_000
+    start: Annotated[
+        Start, Field(description="where a partition begins that this group never committed; none: refuse")
+    ] = Start.EARLIEST
+
+
+class LogSettings(BaseSettings):
+    """How the program speaks."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+
+    log_format: Annotated[
+        LogFormat | None, Field(description="json or console; unset: console on a terminal, else json")
+    ] = None
+
+
+SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+
+
+def read(kind: type[SettingsT]) -> SettingsT:
+    """The settings of this kind. Raises UsageError that names every missing or wrong one at once."""
+    try:
+        return kind()
+    except ValidationError as error:
+        raise UsageError("; ".join(_complaint(flaw) for flaw in error.errors(include_url=False))) from None
+
+
+def _complaint(flaw: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, whose values are of any type
+    name = PREFIX + "_".join(str(part) for part in flaw["loc"]).upper()
+    if flaw["type"] == "missing":
+        return f"{name} is not set"
+    return f"{name}: {flaw['msg'].removeprefix('Value error, ')}"

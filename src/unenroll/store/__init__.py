@@ -1,0 +1,1 @@
+"""Postgres: what is known, gathered and saved for a whole batch."""

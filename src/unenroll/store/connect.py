@@ -1,0 +1,85 @@
+"""Connections to Postgres: none of them can hold up others for longer than some seconds."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+from asyncpg.transaction import Transaction
+
+from unenroll.errors import LaneLostError, SetupError
+from unenroll.store.outage import translated
+from unenroll.store.queries import QUERIES
+
+Connection = asyncpg.Connection | PoolConnectionProxy
+
+TABLES_VERSION = "0001"
+"""The step of the history that the statements of this program are written for."""
+
+_CONNECT_SECONDS = 10.0
+_ANSWER_SECONDS = 15.0
+_LIMITS = {
+    "application_name": "unenroll",
+    "lock_timeout": "10s",
+    "statement_timeout": "10s",
+    "idle_in_transaction_session_timeout": "10s",
+}
+
+
+@asynccontextmanager
+async def connected(database_url: str, *, connections: int = 4) -> AsyncIterator[asyncpg.Pool]:
+    """A pool of at most so many connections, closed at the end. Raises OutageError and SetupError."""
+    with translated():
+        pool = await asyncpg.create_pool(
+            database_url,
+            min_size=1,
+            max_size=connections,
+            timeout=_CONNECT_SECONDS,
+            command_timeout=_ANSWER_SECONDS,
+            server_settings=_LIMITS,
+        )
+    try:
+        yield pool
+    finally:
+        pool.terminate()
+
+
+@asynccontextmanager
+async def transaction(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
+    """A transaction that ends with the block. Raises OutageError, RefusedError and SetupError: nothing happened.
+
+    Raises LaneLostError where it is unknown whether the COMMIT happened.
+    """
+    with translated():
+        async with pool.acquire(timeout=_CONNECT_SECONDS) as connection:
+            current = connection.transaction()
+            await current.start()
+            try:
+                yield connection
+            except BaseException:
+                with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # the first error counts
+                    await current.rollback()
+                raise
+            await _commit(current)
+
+
+async def _commit(current: Transaction) -> None:
+    try:
+        await current.commit()
+    except asyncpg.TransactionRollbackError:
+        raise
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise LaneLostError("Postgres did not answer to a COMMIT, so it is unknown whether it happened") from error
+
+
+async def check_tables(pool: asyncpg.Pool) -> None:
+    """Raise SetupError unless the tables are those that this program works with."""
+    with translated():
+        try:
+            found = await pool.fetchval(QUERIES["tables_version"])
+        except asyncpg.UndefinedTableError:
+            raise SetupError("the database has no tables of ours; run `unenroll migrate`") from None
+    if found < TABLES_VERSION:
+        raise SetupError(f"the tables are at version {found}, not {TABLES_VERSION}; run `unenroll migrate`")
+    if found > TABLES_VERSION:
+        raise SetupError(f"the tables are at version {found}, newer than this program; install a newer one")

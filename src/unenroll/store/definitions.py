@@ -1,0 +1,63 @@
+"""Accepted definitions: target groups at their version, and who owns a target."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import asyncpg
+
+from unenroll.core.definitions import Accepted, Definitions, Group, Ignored, RefusedDefinition, accept
+from unenroll.store.connect import Connection, transaction
+from unenroll.store.queries import QUERIES
+from unenroll.wire.stored import dump_group, load_group
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionCache:
+    """Groups as parsed once, by id. A version never changes, so only a newer version is read again."""
+
+    _groups: dict[int, Group] = field(default_factory=dict)
+
+    async def share(
+        self, connection: Connection, *, group_ids: Iterable[int], target_ids: Iterable[int]
+    ) -> Definitions:
+        """The definitions of these groups and targets, which cannot change before the transaction ends."""
+        rows = await connection.fetch(QUERIES["target_owners"], sorted(target_ids))
+        owners = {row["target_id"]: row["group_id"] for row in rows}
+        wanted = sorted({*group_ids, *owners.values()})
+        versions = await connection.fetch(QUERIES["share_groups"], wanted)
+        await self._refresh(connection, {row["group_id"]: row["version"] for row in versions})
+        return Definitions(groups={row["group_id"]: self._groups[row["group_id"]] for row in versions}, owners=owners)
+
+    async def _refresh(self, connection: Connection, versions: dict[int, int]) -> None:
+        stale = [
+            group_id
+            for group_id, version in versions.items()
+            if group_id not in self._groups or self._groups[group_id].version != version
+        ]
+        if stale:
+            for row in await connection.fetch(QUERIES["group_definitions"], stale):
+                self._groups[row["group_id"]] = load_group(row["definition"])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Awaited:
+    """The version is in order, but accounts wait for the cycles it appends: it belongs on the topic."""
+
+    accounts: int
+
+
+async def define(pool: asyncpg.Pool, group: Group) -> Accepted | Ignored | RefusedDefinition | Awaited:
+    """Keep the definition if it may follow the one in force (rules.md section 4). Raises OutageError and SetupError."""
+    async with transaction(pool) as connection:
+        definition = await connection.fetchval(QUERIES["lock_group"], group.group_id)
+        old = None if definition is None else load_group(definition)
+        verdict = accept(old, group)
+        if not isinstance(verdict, Accepted):
+            return verdict
+        if old is not None and len(group.calendar.cycles) > len(old.calendar.cycles):
+            waiting = await connection.fetchval(QUERIES["waiting_accounts"], group.group_id)
+            if waiting:
+                return Awaited(accounts=waiting)
+        await connection.execute(QUERIES["save_group"], group.group_id, group.version, dump_group(group))
+        await connection.execute(QUERIES["save_targets"], group.group_id, list(group.targets))
+        return verdict

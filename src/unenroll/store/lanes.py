@@ -1,0 +1,123 @@
+"""The lane's row: its epoch, how far it has decided, and how far it is known to have published."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from unenroll.errors import LaneLostError
+from unenroll.store.connect import Connection
+from unenroll.store.outage import translated
+from unenroll.store.queries import QUERIES
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LaneKey:
+    """Who a lane is, for ever: one partition number of a group's input topics."""
+
+    topic_prefix: str
+    group_id: str
+    partition: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class Position:
+    """The next offset to decide in the lane's partition of a topic. A topic made again has another id."""
+
+    topic: str
+    topic_id: str
+    offset: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LaneRow:
+    """A lane as Postgres knows it. `sequence` numbers its decisions; `published` is a lower bound of what went out."""
+
+    lane_id: int
+    partition: int
+    epoch: int
+    sequence: int
+    published: int
+    positions: tuple[Position, ...]
+
+
+async def take_lane(pool: asyncpg.Pool, key: LaneKey) -> LaneRow:
+    """Raise the lane's epoch and return its row: nobody who took it before can decide any more. Raises OutageError."""
+    with translated():
+        found = await pool.fetchrow(QUERIES["take_lane"], key.topic_prefix, key.group_id, key.partition)
+    if found is None:
+        raise LaneLostError(f"lane {key.partition} could not be taken")
+    return LaneRow(
+        lane_id=found["lane_id"],
+        partition=key.partition,
+        epoch=found["epoch"],
+        sequence=found["sequence"],
+        published=found["published"],
+        positions=_positions(found),
+    )
+
+
+async def hold_lane(connection: Connection, lane: LaneRow) -> None:
+    """Lock the lane's row until the transaction ends. Raises LaneLostError unless it is still as `lane` says."""
+    found = await connection.fetchrow(QUERIES["hold_lane"], lane.lane_id)
+    if found is None or found["epoch"] != lane.epoch:
+        raise LaneLostError("another worker took the lane")
+    if found["sequence"] != lane.sequence or _positions(found) != lane.positions:
+        raise LaneLostError("the batch does not begin where the lane has decided up to")
+
+
+async def move_lane(connection: Connection, lane: LaneRow) -> None:
+    """Write how far the lane has decided, in the batch's own transaction. Raises LaneLostError."""
+    moved = await connection.fetchval(
+        QUERIES["move_lane"],
+        lane.lane_id,
+        lane.epoch,
+        lane.sequence,
+        lane.published,
+        [position.topic for position in lane.positions],
+        [position.topic_id for position in lane.positions],
+        [position.offset for position in lane.positions],
+    )
+    if moved is None:
+        raise LaneLostError("another worker took the lane")
+
+
+async def save_publication(
+    connection: Connection, lane: LaneRow, *, first_sequence: int, outputs: bytes, decided_at: datetime
+) -> None:
+    """Keep the packed outputs of the batch that ends with `lane.sequence`."""
+    await connection.execute(
+        QUERIES["save_publication"], lane.lane_id, lane.sequence, first_sequence, outputs, decided_at
+    )
+
+
+async def reposition(pool: asyncpg.Pool, lane: LaneRow) -> None:
+    """Write where the lane goes on from, before anything is read. Raises LaneLostError and OutageError."""
+    with translated():
+        async with pool.acquire() as connection:
+            await move_lane(connection, lane)
+
+
+async def note_published(pool: asyncpg.Pool, lane: LaneRow) -> None:
+    """Write how far the lane has published, on a clean stop. Does nothing if another worker took it."""
+    with translated():
+        await pool.execute(QUERIES["lane_published"], lane.lane_id, lane.epoch, lane.published)
+
+
+async def publications_above(pool: asyncpg.Pool, lane: LaneRow, sequence: int) -> list[bytes]:
+    """The packed outputs that the lane decided after this number, in the order of the decisions."""
+    with translated():
+        rows = await pool.fetch(QUERIES["publications_above"], lane.lane_id, sequence)
+    return [row["outputs"] for row in rows]
+
+
+async def known_topics(pool: asyncpg.Pool, key: LaneKey) -> frozenset[str]:
+    """The names of the topics that any lane of the group has read."""
+    with translated():
+        rows = await pool.fetch(QUERIES["known_topics"], key.topic_prefix, key.group_id)
+    return frozenset(row[0] for row in rows)
+
+
+def _positions(row: asyncpg.Record) -> tuple[Position, ...]:
+    columns = zip(row["topics"], row["topic_ids"], row["positions"], strict=True)
+    return tuple(Position(topic=topic, topic_id=topic_id, offset=offset) for topic, topic_id, offset in columns)

@@ -1,0 +1,66 @@
+"""Creates or upgrades the tables; safe to repeat, and from several places at once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from unenroll.errors import SetupError
+from unenroll.store.outage import translated
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_LOCK = 0x756E656E726F6C6C  # one migration of a database at a time: the key of an advisory lock
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Migrated:
+    """The version of the tables before (None: there were none) and after."""
+
+    before: str | None
+    after: str
+
+
+async def migrate(database_url: str) -> Migrated:
+    """Bring the tables up to date. Raises OutageError and SetupError."""
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(database_url), poolclass=NullPool
+    )
+    try:
+        with translated():
+            async with engine.connect() as connection:
+                return await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+
+
+def newest() -> str:
+    """The version of the tables that this program works with."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    if head is None:
+        raise SetupError("the program carries no migrations: install it again")
+    return head
+
+
+def _upgrade(connection: Connection) -> Migrated:
+    connection.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
+    connection.commit()
+    before = MigrationContext.configure(connection).get_current_revision()
+    connection.commit()
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    connection.commit()
+    return Migrated(before=before, after=newest())
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    return config

@@ -1,0 +1,7 @@
+"""Alembic runs this: the steps over the connection that `store.migrate` opened."""
+
+from alembic import context
+
+context.configure(connection=context.config.attributes["connection"], transaction_per_migration=True)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,11 @@
+"""The first tables."""
+
+from unenroll.store.migrations.plain import run_sql_beside
+
+revision = "0001"
+down_revision: str | None = None
+
+
+def upgrade() -> None:
+    """Run the SQL file of the same name."""
+    run_sql_beside(__file__)

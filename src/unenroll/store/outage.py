@@ -1,0 +1,52 @@
+"""asyncpg's errors in our words, by SQLSTATE class: the only place that knows them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+from unenroll.errors import OutageError, RefusedError, SetupError, UnenrollError
+
+_NEEDS_A_PERSON = {
+    "0A": "does not support what we ask",
+    "28": "refuses our user or password",
+    "3D": "has no such database",
+    "3F": "has no such schema",
+    "42": "lacks a table or a right; run `unenroll migrate`, and grant the worker its rights",
+}
+_BLAMES_THE_RECORDS = {"22", "23"}
+_CONFLICT = {"23505"}  # two lanes met at one event: the second one looks again
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what asyncpg and the network raise into OutageError, SetupError or RefusedError."""
+    try:
+        yield
+    except UnenrollError:
+        raise
+    except asyncpg.PostgresError as error:
+        raise _in_our_words(error) from error
+    except asyncpg.InterfaceError as error:
+        if isinstance(error, ValueError):  # a value that its column cannot hold
+            raise RefusedError(f"Postgres cannot hold the data: {_brief(error)}") from error
+        if "closed" not in str(error):
+            raise  # we called the client wrongly: waiting cannot help
+        raise OutageError(f"Postgres does not answer: {_brief(error)}") from error
+    except (asyncpg.InternalClientError, OSError, TimeoutError, EOFError) as error:
+        raise OutageError(f"Postgres does not answer: {_brief(error)}") from error
+
+
+def _in_our_words(error: asyncpg.PostgresError) -> UnenrollError:
+    state = error.sqlstate or "XX000"
+    if state in _CONFLICT:
+        return OutageError(f"Postgres: another lane was faster: {_brief(error)}")
+    if state[:2] in _BLAMES_THE_RECORDS:
+        return RefusedError(f"Postgres refuses the data: {_brief(error)}")
+    if state[:2] in _NEEDS_A_PERSON and state != "42P07":
+        return SetupError(f"Postgres {_NEEDS_A_PERSON[state[:2]]}: {_brief(error)}")
+    return OutageError(f"Postgres asks to try again ({state}): {_brief(error)}")
+
+
+def _brief(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,1 @@
+"""Kafka: lanes, their transactional producers, the group."""

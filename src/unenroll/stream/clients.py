@@ -1,0 +1,62 @@
+"""How our settings are called by the two Kafka clients: aiokafka carries records, confluent-kafka answers questions."""
+
+import logging
+import ssl
+from typing import Any
+
+from aiokafka.helpers import create_ssl_context
+
+from unenroll.settings import KafkaSettings
+
+REQUEST_SECONDS = 10.0
+
+
+def for_aiokafka(settings: KafkaSettings) -> dict[str, Any]:
+    """The arguments that aiokafka's consumers and producers share."""
+    arguments: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap_servers,
+        "security_protocol": settings.kafka_security_protocol,
+    }
+    if settings.kafka_security_protocol.endswith("SSL"):
+        arguments["ssl_context"] = _ssl_context(settings)
+    if settings.kafka_security_protocol.startswith("SASL"):
+        arguments["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        arguments["sasl_plain_username"] = settings.kafka_sasl_username
+        arguments["sasl_plain_password"] = _password(settings)
+    return arguments
+
+
+def for_confluent(settings: KafkaSettings) -> dict[str, Any]:
+    """The configuration that confluent-kafka's clients share. They keep quiet: we say ourselves what is wrong."""
+    configuration: dict[str, Any] = {
+        "bootstrap.servers": settings.kafka_bootstrap_servers,
+        "security.protocol": settings.kafka_security_protocol,
+        "logger": _silent(),
+        "socket.timeout.ms": int(REQUEST_SECONDS * 1000),
+        "reconnect.backoff.max.ms": 1000,
+    }
+    if settings.kafka_ssl_cafile is not None:
+        configuration["ssl.ca.location"] = str(settings.kafka_ssl_cafile)
+    if settings.kafka_security_protocol.startswith("SASL"):
+        configuration["sasl.mechanism"] = settings.kafka_sasl_mechanism
+        configuration["sasl.username"] = settings.kafka_sasl_username
+        configuration["sasl.password"] = _password(settings)
+    return configuration
+
+
+def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
+    cafile = settings.kafka_ssl_cafile
+    context: ssl.SSLContext = create_ssl_context(cafile=None if cafile is None else str(cafile))
+    return context
+
+
+def _password(settings: KafkaSettings) -> str | None:
+    secret = settings.kafka_sasl_password
+    return None if secret is None else secret.get_secret_value()
+
+
+def _silent() -> logging.Logger:
+    logger = logging.getLogger("unenroll.librdkafka")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    return logger

@@ -1,0 +1,128 @@
+"""Questions to the Kafka cluster: topics and their limits, ends of partitions."""
+
+import asyncio
+from collections.abc import Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import (
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, but not said to be
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
+
+from unenroll.settings import KafkaSettings
+from unenroll.stream.clients import REQUEST_SECONDS, for_confluent
+from unenroll.stream.outage import translated
+
+_MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}  # noqa: SLF001 - librdkafka's own name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Topic:
+    """A topic as it is. A topic made again under the same name has another id."""
+
+    name: str
+    topic_id: str
+    partitions: int
+    replication: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Partition:
+    """One partition of a topic."""
+
+    topic: str
+    number: int
+
+
+class Cluster:
+    """The cluster that the settings name. Every question raises OutageError or SetupError."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._admin = AdminClient(for_confluent(settings))
+
+    async def topics(self, names: Iterable[str]) -> dict[str, Topic]:
+        """Those of the topics that exist, by name."""
+        wanted = list(names)
+        with translated("asking for topics"):
+            futures = self._admin.describe_topics(TopicCollection(wanted), request_timeout=REQUEST_SECONDS)
+            answers = {name: await _answer(future, missing_is=None) for name, future in futures.items()}
+        return {
+            name: Topic(
+                name=name,
+                topic_id=str(found.topic_id),
+                partitions=len(found.partitions),
+                replication=min(len(partition.replicas) for partition in found.partitions),
+            )
+            for name, found in answers.items()
+            if found is not None
+        }
+
+    async def configuration(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
+        """The settings of each topic."""
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        if not resources:
+            return {}
+        with translated("asking for the settings of topics"):
+            futures = self._admin.describe_configs(resources, request_timeout=REQUEST_SECONDS)
+            return {
+                resource.name: {name: entry.value for name, entry in (await _answer(future)).items()}
+                for resource, future in futures.items()
+            }
+
+    async def create(self, topics: Iterable[NewTopic]) -> None:
+        """Make topics; one that exists by now is left as it is."""
+        wanted = list(topics)
+        if not wanted:
+            return
+        with translated("making topics"):
+            for future in self._admin.create_topics(wanted, request_timeout=REQUEST_SECONDS).values():
+                try:
+                    await _answer(future)
+                except KafkaException as error:
+                    if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                        raise
+
+    async def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """The offset behind the last record that a read_committed reader sees now."""
+        return await self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+
+    async def beginnings(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """The offset of the first record that is still there."""
+        return await self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+
+    async def _offsets(self, partitions: Iterable[Partition], which: OffsetSpec) -> dict[Partition, int]:
+        wanted = {TopicPartition(partition.topic, partition.number): which for partition in partitions}
+        if not wanted:
+            return {}
+        with translated("asking for the ends of partitions"):
+            futures = self._admin.list_offsets(
+                wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=REQUEST_SECONDS
+            )
+            return {
+                Partition(topic=place.topic, number=place.partition): (await _answer(future)).offset
+                for place, future in futures.items()
+            }
+
+
+_RAISE = object()
+
+
+async def _answer(future: Future[Any], *, missing_is: object = _RAISE) -> Any:  # noqa: ANN401 - untyped client
+    try:
+        return await asyncio.wait_for(asyncio.wrap_future(future), REQUEST_SECONDS + 1)
+    except KafkaException as error:
+        if missing_is is not _RAISE and error.args[0].code() in _MISSING:
+            return missing_is
+        raise

@@ -1,0 +1,78 @@
+"""What the group's coordinator says: the committed offsets, with what was written beside them, and who owns what.
+
+Asked through aiokafka: confluent-kafka reads metadata beyond its end, and is lost for long when the broker restarts.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.errors import for_code
+
+from unenroll.errors import OutageError
+from unenroll.settings import WorkerSettings
+from unenroll.stream.clients import REQUEST_SECONDS, for_aiokafka
+from unenroll.stream.cluster import Partition
+from unenroll.stream.outage import translated
+from unenroll.stream.resume import Committed
+
+_STABLE = "Stable"
+
+
+class Coordinator:
+    """The coordinator of the group that the settings name. Every question raises OutageError or SetupError."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._group_id = settings.group_id
+        self._admin = AIOKafkaAdminClient(**for_aiokafka(settings), request_timeout_ms=int(REQUEST_SECONDS * 1000))
+
+    async def __aenter__(self) -> Self:
+        """Connect."""
+        with translated("connecting"):
+            async with asyncio.timeout(REQUEST_SECONDS):
+                await self._admin.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Disconnect."""
+        await self._admin.close()
+
+    async def committed(self, partitions: Iterable[Partition]) -> dict[Partition, Committed | None]:
+        """What is committed of each partition; None where the group never did. Does not wait for pending transactions.
+
+        Whoever needs the last word starts the lane's producer first: that ends what was pending.
+        """
+        wanted = [TopicPartition(partition.topic, partition.number) for partition in partitions]
+        with translated("asking for committed offsets"):
+            async with asyncio.timeout(REQUEST_SECONDS):
+                found = await self._admin.list_consumer_group_offsets(self._group_id, partitions=wanted)
+        if any(place not in found for place in wanted):  # the client tells an error of the coordinator by leaving out
+            raise OutageError("Kafka does not say what the group has committed")
+        return {
+            Partition(topic=place.topic, number=place.partition): None
+            if found[place].offset < 0
+            else Committed(offset=found[place].offset, metadata=found[place].metadata or "")
+            for place in wanted
+        }
+
+    async def owners(self) -> Mapping[Partition, str]:
+        """The client id that owns each partition; empty while the group is not stable."""
+        with translated("asking who is in the group"):
+            async with asyncio.timeout(REQUEST_SECONDS):
+                (answer,) = await self._admin.describe_consumer_groups([self._group_id])
+            error, _, state, _, _, members, *_ = answer.groups[0]
+            if error:
+                raise for_code(error)
+            return dict(_owned(members)) if state == _STABLE else {}
+
+
+def _owned(members: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Partition, str]]:
+    for _, client_id, _, _, assignment in members:
+        for place in ConsumerProtocolMemberAssignment.decode(assignment).partitions():
+            yield Partition(topic=place.topic, number=place.partition), client_id

@@ -1,0 +1,66 @@
+"""The lanes of one worker: opened when the group gives them to it, closed before it gives them away."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+
+from unenroll.errors import UnenrollError
+
+log = structlog.get_logger()
+
+DRAIN_SECONDS = 20.0
+
+LaneRunner = Callable[[int, list[str], asyncio.Event], "asyncio.Task[None]"]
+
+
+class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carries no types
+    """The open lanes by partition number. aiokafka swallows what a listener raises, so failures are kept here."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, start_lane: LaneRunner) -> None:
+        self._consumer = consumer
+        self._start_lane = start_lane
+        self._running: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Open a lane for each partition number. Nothing may be read before its lane is open."""
+        self._consumer.pause(*assigned)
+        self._stopping = asyncio.Event()
+        topics: dict[int, list[str]] = defaultdict(list)
+        for place in assigned:
+            topics[place.partition].append(place.topic)
+        log.info("lanes assigned", lanes=sorted(topics))
+        for number in sorted(topics):
+            task = self._start_lane(number, sorted(topics[number]), self._stopping)
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Finish what is in hand, within the time that a rebalance leaves for it."""
+        del revoked  # eager rebalancing: it is all of them
+        await self.close()
+
+    async def close(self) -> None:
+        """Let every lane finish its batch, then its producer; what takes too long is cut off, and recovered later."""
+        self._stopping.set()
+        if not self._running:
+            return
+        _, late = await asyncio.wait(self._running, timeout=DRAIN_SECONDS)
+        for task in late:
+            task.cancel()
+        if late:
+            log.warning("lanes did not finish in time", lanes=len(late), seconds=DRAIN_SECONDS)
+            await asyncio.wait(late, timeout=DRAIN_SECONDS)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if task.cancelled() or task.exception() is None or self.failed.done():
+            return
+        error = task.exception()
+        if not isinstance(error, UnenrollError):
+            log.error("lane failed", exc_info=error)
+        self.failed.set_exception(error or AssertionError)

@@ -1,0 +1,99 @@
+"""One lane: a partition number of every input topic, read, decided and published batch after batch."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from time import monotonic
+
+import structlog
+
+from unenroll.batch.readings import Batch, read
+from unenroll.batch.step import Decisions, Step
+from unenroll.errors import LaneLostError, OutageError, RefusedError
+from unenroll.store.lanes import LaneRow, note_published
+from unenroll.stream.intake import Intake
+from unenroll.stream.opening import Opening, commits
+from unenroll.stream.patience import Patience, Waiting
+from unenroll.stream.producer import LaneProducer
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lane:
+    """What a lane works with. `producer` makes a new one for every opening."""
+
+    opening: Opening
+    step: Step
+    intake: Intake
+    producer: Callable[[], LaneProducer]
+    accepts: Mapping[str, frozenset[str]]
+    stopping: asyncio.Event
+    waiting: Waiting
+
+    async def run(self) -> None:
+        """Work until `stopping`. Raises SetupError and DataLossError: nobody but a person can help.
+
+        Whatever else goes wrong is a strike: the producer is thrown away and the lane opened again.
+        """
+        patience = Patience(lane=self.opening.key.partition, stopping=self.stopping, waiting=self.waiting)
+        while not self.stopping.is_set():
+            try:
+                await self._live(patience)
+            except (OutageError, LaneLostError) as strike:
+                await patience.lose(strike)
+
+    async def _live(self, patience: Patience) -> None:
+        if not await self.intake.owned(self.stopping):
+            return
+        async with self.producer() as producer:
+            lane = await self.opening.open(producer)
+            self.intake.read_from(lane.positions)
+            patience.regain()
+            log.info("lane open", lane=lane.partition, epoch=lane.epoch, sequence=lane.sequence)
+            while (taken := await self.intake.take(self.stopping)) is not None:
+                batch = Batch(readings=read(taken.records, self.accepts), ends=taken.ends)
+                if batch.ends != lane.positions:
+                    lane = await self._process(lane, batch, producer, patience=patience)
+            await note_published(self.step.pool, lane)
+
+    async def _process(self, lane: LaneRow, batch: Batch, producer: LaneProducer, *, patience: Patience) -> LaneRow:
+        try:
+            return await self._decide_and_publish(lane, batch, producer, patience=patience)
+        except RefusedError as refused:
+            if len(batch.readings) == 1:
+                log.warning("record refused by the database", lane=lane.partition, why=str(refused))
+                return await self._decide_and_publish(lane, batch.blamed(str(refused)), producer, patience=patience)
+        for half in batch.halves(lane.positions):
+            lane = await self._process(lane, half, producer, patience=patience)
+        return lane
+
+    async def _decide_and_publish(
+        self, lane: LaneRow, batch: Batch, producer: LaneProducer, *, patience: Patience
+    ) -> LaneRow:
+        began = monotonic()
+        decisions = await self._decide(lane, batch, patience)
+        decided = monotonic()
+        await producer.publish(decisions.messages, commits(decisions.lane))
+        log.info(
+            "batch",
+            lane=lane.partition,
+            records=len(batch.readings),
+            published=len(decisions.messages),
+            decide_ms=round((decided - began) * 1000, 1),
+            publish_ms=round((monotonic() - decided) * 1000, 1),
+            **decisions.counts,
+        )
+        return replace(decisions.lane, published=decisions.lane.sequence)
+
+    async def _decide(self, lane: LaneRow, batch: Batch, patience: Patience) -> Decisions:
+        while True:
+            try:
+                decisions = await self.step.decide(lane, batch)
+            except OutageError as outage:
+                await patience.lose(outage)
+                if self.stopping.is_set():
+                    raise LaneLostError("stopped while Postgres was away") from outage
+            else:
+                patience.regain()
+                return decisions

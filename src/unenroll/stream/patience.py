@@ -1,0 +1,60 @@
+"""Waiting for a server that is away: with back-off, and said once for all lanes."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import structlog
+
+from unenroll.errors import UnenrollError
+
+log = structlog.get_logger()
+
+_FIRST_SECONDS = 0.05
+_LONGEST_SECONDS = 2.0
+_SILENT_TRIES = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Who of a worker waits for a server: an outage meets all its lanes, and is told once."""
+
+    _who: set[str] = field(default_factory=set)
+
+    def begin(self, who: str, why: UnenrollError) -> None:
+        """Somebody waits."""
+        if not self._who:
+            log.warning("waiting", who=who, why=str(why))
+        self._who.add(who)
+
+    def end(self, who: str) -> None:
+        """Somebody goes on, if it waited."""
+        if who in self._who:
+            self._who.remove(who)
+            if not self._who:
+                log.warning("going on", who=who)
+
+
+@dataclass(kw_only=True, slots=True)
+class Patience:
+    """One lane's: how often it was disappointed in a row."""
+
+    lane: int
+    stopping: asyncio.Event
+    waiting: Waiting
+    _tries: int = 0
+
+    async def lose(self, error: UnenrollError) -> None:
+        """Wait before the next try, longer each time. The first disappointment is nothing to talk about."""
+        self._tries += 1
+        if self._tries > _SILENT_TRIES:
+            self.waiting.begin(f"lane {self.lane}", error)
+        log.debug("trying again", lane=self.lane, tries=self._tries, why=str(error))
+        seconds = min(_FIRST_SECONDS * 2 ** min(self._tries, 10), _LONGEST_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.stopping.wait(), seconds)
+
+    def regain(self) -> None:
+        """A try helped."""
+        self._tries = 0
+        self.waiting.end(f"lane {self.lane}")

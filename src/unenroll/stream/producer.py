@@ -1,0 +1,142 @@
+"""One strike: a transactional producer that is thrown away at the first sign of trouble."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.protocol.transaction import EndTxnRequest
+from aiokafka.structs import OffsetAndMetadata
+
+from unenroll.errors import OutageError
+from unenroll.settings import KafkaSettings
+from unenroll.stream.clients import for_aiokafka
+from unenroll.stream.cluster import Partition
+from unenroll.stream.outage import translated
+from unenroll.wire.record import Message
+
+_START_SECONDS = 15.0
+_TRANSACTION_SECONDS = 10.0
+_STOP_SECONDS = 2.0
+_BATCH_BYTES = 512 * 1024
+_TRANSACTION_TIMEOUT_MS = 12_000
+_REQUEST_TIMEOUT_MS = 8_000
+_RETRY_BACKOFF_MS = 20
+
+
+class LaneProducer:
+    """A lane's producer. Starting it fences the lane's former producer.
+
+    After any exception it must not be used again: nobody can say what of the transaction happened.
+    """
+
+    def __init__(self, settings: KafkaSettings, *, transactional_id: str, group_id: str, batch_bytes: int) -> None:
+        self._prefix = settings.topic_prefix
+        self._group_id = group_id
+        self._partition_of = DefaultPartitioner()
+        self._producer = AIOKafkaProducer(
+            **for_aiokafka(settings),
+            transactional_id=transactional_id,
+            transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
+            request_timeout_ms=_REQUEST_TIMEOUT_MS,
+            retry_backoff_ms=_RETRY_BACKOFF_MS,
+            max_batch_size=min(batch_bytes, _BATCH_BYTES),
+        )
+        self._commits_sent = 0
+        self._watch_for_hidden_retries()
+
+    async def __aenter__(self) -> Self:
+        """Fence the former owner; what it left open is finished or aborted. Raises OutageError or SetupError."""
+        try:
+            with translated("fencing the lane's former producer"):
+                async with asyncio.timeout(_START_SECONDS):
+                    await self._producer.start()
+        except BaseException:
+            await self._drop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Let go of the producer, whatever state it is in."""
+        await self._drop()
+
+    async def publish(self, messages: Iterable[Message], offsets: Mapping[Partition, tuple[int, str]]) -> None:
+        """Make the messages and the offsets (with their metadata) visible together, or raise: OutageError, SetupError.
+
+        An exception says that it is unknown whether they are.
+        """
+        with translated("publishing a batch"):
+            async with asyncio.timeout(_TRANSACTION_SECONDS):
+                await self._transact(messages, offsets)
+
+    async def _transact(self, messages: Iterable[Message], offsets: Mapping[Partition, tuple[int, str]]) -> None:
+        self._commits_sent = 0
+        await self._producer.begin_transaction()
+        sent = [
+            future
+            for place, held in (await self._by_partition(messages)).items()
+            for future in await self._send(place, held)
+        ]
+        for future in sent:  # offsets must not travel while records do, and a failed record must be seen here
+            await future
+        await self._producer.send_offsets_to_transaction(
+            {
+                TopicPartition(place.topic, place.number): OffsetAndMetadata(offset, metadata)
+                for place, (offset, metadata) in offsets.items()
+            },
+            self._group_id,
+        )
+        await self._producer.commit_transaction()
+        if self._commits_sent != 1:
+            raise OutageError("Kafka: the commit had to be sent again, so what it did is not known")
+
+    async def _by_partition(self, messages: Iterable[Message]) -> dict[Partition, list[Message]]:
+        partitions: dict[str, list[int]] = {}
+        held: dict[Partition, list[Message]] = defaultdict(list)
+        for message in messages:
+            topic = self._prefix + message.topic
+            if topic not in partitions:
+                partitions[topic] = sorted(await self._producer.partitions_for(topic))
+            number = self._partition_of(message.key, partitions[topic], partitions[topic])
+            held[Partition(topic=topic, number=number)].append(message)
+        return held
+
+    async def _send(self, place: Partition, messages: list[Message]) -> list[asyncio.Future[Any]]:
+        futures = []
+        batch = self._producer.create_batch()
+        for message in messages:
+            if not _append(batch, message):
+                futures.append(await self._producer.send_batch(batch, place.topic, partition=place.number))
+                batch = self._producer.create_batch()
+                _append(batch, message)
+        futures.append(await self._producer.send_batch(batch, place.topic, partition=place.number))
+        return futures
+
+    def _watch_for_hidden_retries(self) -> None:
+        # aiokafka sends a commit again by itself when the answer is lost, and says nothing: then its effect is unknown.
+        client = self._producer.client
+        send = client.send
+
+        async def counted(node_id: int, request: Any, **arguments: Any) -> Any:  # noqa: ANN401 - the client's own types
+            self._commits_sent += isinstance(request, EndTxnRequest)
+            return await send(node_id, request, **arguments)
+
+        client.send = counted
+
+    async def _drop(self) -> None:
+        stop = asyncio.ensure_future(self._producer.stop())
+        done, _ = await asyncio.wait([stop], timeout=_STOP_SECONDS)
+        if not done:  # it hangs while the broker is away; the broker forgets it by itself
+            stop.cancel()
+        elif stop.exception() is not None:
+            pass  # it was to be thrown away in any case
+
+
+def _append(batch: Any, message: Message) -> bool:  # noqa: ANN401 - untyped client
+    appended = batch.append(key=message.key, value=message.value, timestamp=None, headers=list(message.headers))
+    return appended is not None

@@ -1,0 +1,63 @@
+"""Our topics: which there are, what they are given, and how much they take."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined] # exported, but not said to be
+
+from unenroll.stream.cluster import Cluster, Topic
+from unenroll.wire.names import Topic as Word
+
+INPUTS = (Word.REQUESTS,)
+OUTPUTS = (Word.UNENROLLMENTS, Word.REJECTIONS, Word.REWARDS, Word.DEAD_LETTERS)
+
+_INPUT_BYTES = 1_048_588  # Kafka's own default
+_ROOM_FOR_DEAD_LETTER_HEADERS = 65_536
+_WANTED: Mapping[Word, Mapping[str, str]] = {
+    Word.DEFINITIONS: {"cleanup.policy": "compact"},
+    Word.DEAD_LETTERS: {"max.message.bytes": str(_INPUT_BYTES + _ROOM_FOR_DEAD_LETTER_HEADERS)},
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TopicReport:
+    """What became of a topic: made now or not, and in what it differs from what was asked for."""
+
+    name: str
+    made: bool
+    differs: tuple[str, ...]
+
+
+async def make_topics(cluster: Cluster, prefix: str, *, partitions: int, replication: int) -> list[TopicReport]:
+    """Make the topics that are missing. Raises OutageError and SetupError."""
+    words = {prefix + word: word for word in Word}
+    existing = await cluster.topics(words)
+    missing = [name for name in words if name not in existing]
+    await cluster.create(
+        NewTopic(name, partitions, replication, config=dict(_WANTED.get(words[name], {}))) for name in missing
+    )
+    found = await cluster.configuration(existing)
+    return [
+        TopicReport(
+            name=name,
+            made=name in missing,
+            differs=tuple(_differences(existing[name], found[name], words[name], partitions=partitions))
+            if name in existing
+            else (),
+        )
+        for name in words
+    ]
+
+
+async def limits(cluster: Cluster, prefix: str) -> dict[str, int]:
+    """The most bytes that a batch to each of our output topics may have, by the topic's word."""
+    found = await cluster.configuration(prefix + word for word in OUTPUTS)
+    return {word.value: int(found[prefix + word]["max.message.bytes"]) for word in OUTPUTS}
+
+
+def _differences(topic: Topic, found: Mapping[str, str], word: Word, *, partitions: int) -> Iterable[str]:
+    if topic.partitions != partitions:
+        yield f"has {topic.partitions} partitions, not {partitions}"
+    for name, wanted in _WANTED.get(word, {}).items():
+        if found.get(name) != wanted:
+            yield f"{name} is {found.get(name)}, not {wanted}"

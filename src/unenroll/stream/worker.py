@@ -1,0 +1,217 @@
+"""The worker: joins the group, runs the lanes it is given, and stops when asked, when done, or when it must."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import structlog
+from aiokafka import AIOKafkaConsumer
+
+from unenroll.batch.step import Step
+from unenroll.errors import OutageError, SetupError
+from unenroll.settings import WorkerSettings
+from unenroll.store.connect import check_tables, connected
+from unenroll.store.definitions import DefinitionCache
+from unenroll.store.lanes import LaneKey
+from unenroll.stream.assignor import NumberAssignor
+from unenroll.stream.clients import for_aiokafka
+from unenroll.stream.cluster import Cluster, Partition, Topic
+from unenroll.stream.coordinator import Coordinator
+from unenroll.stream.group import Lanes
+from unenroll.stream.intake import Intake
+from unenroll.stream.lane import Lane
+from unenroll.stream.opening import Opening
+from unenroll.stream.outage import translated
+from unenroll.stream.patience import Waiting
+from unenroll.stream.polls import Polls
+from unenroll.stream.producer import LaneProducer
+from unenroll.stream.topics import INPUTS, OUTPUTS, limits
+from unenroll.wire.names import CARRIES
+
+log = structlog.get_logger()
+
+_CONNECTIONS = 8
+_HEARTBEATS_IN_A_SESSION = 5
+_LONGEST_HEARTBEAT_MS = 3_000
+_REBALANCE_TIMEOUT_MS = 30_000
+_REQUEST_TIMEOUT_MS = 40_000
+_FETCH_WAIT_MS = 100  # a lane that was just opened waits for the fetch under way to end
+_NEVER_MS = 2**31 - 1
+_JOIN_SECONDS = 30.0
+_LEAVE_SECONDS = 10.0
+_LOOK_SECONDS = 0.1
+_GROUP_SECONDS = 2.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Worker:
+    """What the lanes of a worker share."""
+
+    settings: WorkerSettings
+    pool: asyncpg.Pool
+    cluster: Cluster
+    coordinator: Coordinator
+    topics: Mapping[str, Topic]
+    step: Step
+    consumer: AIOKafkaConsumer
+    polls: Polls
+    waiting: Waiting
+    client_id: str
+
+    def start_lane(self, number: int, topics: list[str], stopping: asyncio.Event) -> "asyncio.Task[None]":
+        """A task that runs the lane of this partition number until `stopping`."""
+        key = LaneKey(topic_prefix=self.settings.topic_prefix, group_id=self.settings.group_id, partition=number)
+        topic_ids = {name: self.topics[name].topic_id for name in topics}
+        lane = Lane(
+            opening=Opening(
+                pool=self.pool,
+                cluster=self.cluster,
+                coordinator=self.coordinator,
+                key=key,
+                topic_ids=topic_ids,
+                start=self.settings.start,
+            ),
+            step=self.step,
+            intake=Intake(
+                consumer=self.consumer,
+                polls=self.polls,
+                coordinator=self.coordinator,
+                client_id=self.client_id,
+                key=key,
+                topic_ids=topic_ids,
+            ),
+            producer=lambda: self._producer(number),
+            accepts={self.settings.topic_prefix + word: CARRIES[word] for word in INPUTS},
+            stopping=stopping,
+            waiting=self.waiting,
+        )
+        return asyncio.create_task(lane.run(), name=f"lane {number}")
+
+    def _producer(self, number: int) -> LaneProducer:
+        return LaneProducer(
+            self.settings,
+            transactional_id=f"{self.settings.topic_prefix}:{self.settings.group_id}:{number}",
+            group_id=self.settings.group_id,
+            batch_bytes=min(self.step.limits.values()),
+        )
+
+
+async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up: bool = False) -> None:
+    """Run until `stop` is set, or until what is in the topics now is done. Raises SetupError and OutageError."""
+    cluster = Cluster(settings)
+    async with connected(settings.database_url.get_secret_value(), connections=_CONNECTIONS) as pool:
+        await check_tables(pool)
+        topics = await _existing(cluster, settings.topic_prefix)
+        client_id = f"unenroll-{uuid4()}"
+        goal = await cluster.ends(_input_partitions(topics, settings)) if until_caught_up else None
+        async with Coordinator(settings) as coordinator, _joined(settings, client_id) as consumer:
+            worker = _Worker(
+                settings=settings,
+                pool=pool,
+                cluster=cluster,
+                coordinator=coordinator,
+                topics=topics,
+                step=Step(pool=pool, cache=DefinitionCache(), limits=await limits(cluster, settings.topic_prefix)),
+                consumer=consumer,
+                polls=Polls(consumer, most_records=settings.batch_records),
+                waiting=Waiting(),
+                client_id=client_id,
+            )
+            lanes = Lanes(consumer, worker.start_lane)
+            consumer.subscribe([settings.topic_prefix + word for word in INPUTS], listener=lanes)
+            try:
+                await _until(stop, lanes.failed, _in_the_group(worker), _caught_up(coordinator, goal))
+            finally:
+                await lanes.close()
+            if lanes.failed.done():
+                lanes.failed.result()
+
+
+async def _existing(cluster: Cluster, prefix: str) -> dict[str, Topic]:
+    wanted = [prefix + word for word in (*INPUTS, *OUTPUTS)]
+    found = await cluster.topics(wanted)
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise SetupError(f"Kafka has no topic {', '.join(missing)}; run `unenroll topics`")
+    return found
+
+
+def _input_partitions(topics: Mapping[str, Topic], settings: WorkerSettings) -> list[Partition]:
+    names = [settings.topic_prefix + word for word in INPUTS]
+    return [Partition(topic=name, number=number) for name in names for number in range(topics[name].partitions)]
+
+
+@asynccontextmanager
+async def _joined(settings: WorkerSettings, client_id: str) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(
+        **for_aiokafka(settings),
+        client_id=client_id,
+        group_id=settings.group_id,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        partition_assignment_strategy=(NumberAssignor,),
+        session_timeout_ms=settings.session_timeout_ms,
+        heartbeat_interval_ms=min(settings.session_timeout_ms // _HEARTBEATS_IN_A_SESSION, _LONGEST_HEARTBEAT_MS),
+        rebalance_timeout_ms=_REBALANCE_TIMEOUT_MS,
+        request_timeout_ms=_REQUEST_TIMEOUT_MS,
+        max_poll_interval_ms=_NEVER_MS,
+        fetch_max_wait_ms=_FETCH_WAIT_MS,
+    )
+    try:
+        with translated("joining the group"):
+            async with asyncio.timeout(_JOIN_SECONDS):
+                await consumer.start()
+        yield consumer
+    finally:
+        leave = asyncio.ensure_future(consumer.stop())
+        await asyncio.wait([leave], timeout=_LEAVE_SECONDS)
+        leave.cancel()
+
+
+async def _until(stop: asyncio.Event, failed: "asyncio.Future[None]", *watches: Coroutine[Any, Any, None]) -> None:
+    """Return when `stop` is set or a watch ends; raise what a lane or a watch raises."""
+    tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(watch) for watch in (stop.wait(), *watches)]
+    try:
+        done, _ = await asyncio.wait({failed, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for ended in done:
+            ended.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _in_the_group(worker: _Worker) -> None:
+    """Say when Kafka is away, also while no lane needs it. Raises the SetupError that keeps us out of the group."""
+    while True:
+        try:
+            with translated("joining the group"):
+                # There is no public way, and aiokafka tells only a lane that polls: without a lane, nobody.
+                worker.consumer._coordinator.check_errors()  # noqa: SLF001
+            await worker.coordinator.owners()
+        except OutageError as outage:
+            worker.waiting.begin("the group", outage)
+        else:
+            worker.waiting.end("the group")
+        await asyncio.sleep(_GROUP_SECONDS)
+
+
+async def _caught_up(coordinator: Coordinator, goal: Mapping[Partition, int] | None) -> None:
+    if goal is None:
+        await asyncio.Event().wait()
+        return
+    while not await _reached(coordinator, goal):  # noqa: ASYNC110 - Kafka tells nobody when an offset moves
+        await asyncio.sleep(_LOOK_SECONDS)
+    log.info("caught up", partitions=len(goal))
+
+
+async def _reached(coordinator: Coordinator, goal: Mapping[Partition, int]) -> bool:
+    try:
+        committed = await coordinator.committed(goal)
+    except OutageError:
+        return False
+    return all((found := committed[place]) is not None and found.offset >= end for place, end in goal.items())

@@ -1,0 +1,98 @@
+"""What cannot be taken, put aside as it came, with the reason in its headers (contract.md, "Dead letter headers")."""
+
+import hashlib
+from collections.abc import Iterator
+
+import msgpack
+
+from unenroll.wire.names import Topic
+from unenroll.wire.record import Headers, Message, Record, batch_bytes
+from unenroll.wire.refusals import DeadLetter
+
+LEAST_ROOM = 1024
+"""How many bytes a dead letter must be allowed so that it always fits."""
+
+REDRIVES = "dlq_redrives"
+_OURS = frozenset(
+    {
+        "dlq_reason",
+        "dlq_detail",
+        "dlq_topic",
+        "dlq_partition",
+        "dlq_offset",
+        REDRIVES,
+        "dlq_size",
+        "dlq_sha256",
+        "dlq_left_out",
+    }
+)
+_SHORT_DETAIL = 40
+_REDRIVE_DIGITS = 9
+
+
+def dead_letter(record: Record, refusal: DeadLetter, *, max_bytes: int) -> Message:
+    """The message that keeps the record, taking at most `max_bytes` as long as those are 1024 or more.
+
+    What does not fit is left out: the value first (its size and SHA-256 stand in for it), then the other headers,
+    then the key. `dlq_left_out` names what was.
+    """
+    for message in _ever_smaller(record, refusal):
+        if batch_bytes(message) <= max_bytes:
+            break
+    return message
+
+
+def content_digest(record: Record) -> bytes:
+    """SHA-256 (32 bytes) of key, value, headers and number of redrives: the same record is put aside once per redrive.
+
+    Of the MessagePack array of them, so that nothing runs into its neighbor and None is not empty. Headers that an
+    earlier dead letter added do not count.
+    """
+    headers = tuple(header for header in record.headers if header[0] not in _OURS)
+    content = (record.key, record.value, headers, redrives(record.headers))
+    return hashlib.sha256(msgpack.packb(content, unicode_errors="surrogatepass")).digest()
+
+
+def redrives(headers: Headers) -> int:
+    """How often the record was put back on its topic: as its header says, or 0 if that says no number."""
+    for name, value in headers:
+        if name == REDRIVES and value is not None and value.isdigit() and len(value) <= _REDRIVE_DIGITS:
+            return int(value)
+    return 0
+
+
+def _ever_smaller(record: Record, refusal: DeadLetter) -> Iterator[Message]:
+    kept = tuple((_encodable(name), value) for name, value in record.headers if name not in _OURS)
+    told = _told(record, refusal.reason, refusal.detail)
+    yield _message(record.key, record.value, (*kept, *told))
+    stand_in = _stand_in(record.value)
+    yield _message(record.key, None, (*kept, *told, *stand_in, ("dlq_left_out", b"value")))
+    yield _message(record.key, None, (*told, *stand_in, ("dlq_left_out", b"value,headers")))
+    short = _told(record, refusal.reason, refusal.detail[:_SHORT_DETAIL])
+    yield _message(None, None, (*short, *stand_in, ("dlq_left_out", b"value,headers,key")))
+
+
+def _message(key: bytes | None, value: bytes | None, headers: Headers) -> Message:
+    return Message(topic=Topic.DEAD_LETTERS.value, key=key, value=value, headers=headers)
+
+
+def _told(record: Record, reason: str, detail: str) -> Headers:
+    return (
+        ("dlq_reason", _encodable(reason).encode()),
+        ("dlq_detail", _encodable(detail).encode()),
+        ("dlq_topic", record.topic.encode()),
+        ("dlq_partition", b"%d" % record.partition),
+        ("dlq_offset", b"%d" % record.offset),
+        (REDRIVES, b"%d" % redrives(record.headers)),
+    )
+
+
+def _stand_in(value: bytes | None) -> Headers:
+    if value is None:
+        return ()
+    return (("dlq_size", b"%d" % len(value)), ("dlq_sha256", hashlib.sha256(value).hexdigest().encode()))
+
+
+def _encodable(text: str) -> str:
+    """The text with lone surrogates spelled out: a record's header may be named in bytes that are not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

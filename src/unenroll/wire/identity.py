@@ -1,0 +1,27 @@
+"""Ids that follow from what they identify: UUIDv5, the same on every attempt (contract.md, "Events")."""
+
+import hashlib
+from uuid import UUID
+
+from pydantic_core import to_json
+
+from unenroll.core.events import EventId
+
+NAMESPACE = UUID("7b82f18b-e029-51f1-8bd8-f4abf01d14b6")
+"""Ours alone. Never to be changed: every published id follows from it."""
+
+_VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+def unenrollment_id(request: EventId) -> str:
+    """The `unenrollmentId` of the request with this `source` and `id`, as text."""
+    return named_uuid(request.source, request.id)
+
+
+def named_uuid(*parts: str | int) -> str:
+    """The UUIDv5, in our namespace, of the parts as a compact JSON array in UTF-8 with nothing escaped needlessly.
+
+    The same as `str(uuid.uuid5(...))`, spelled out because this takes a third of the time.
+    """
+    digits = hashlib.sha1(NAMESPACE.bytes + to_json(parts), usedforsecurity=False).hexdigest()
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{_VARIANTS[digits[16]]}{digits[17:20]}-{digits[20:32]}"

@@ -1,0 +1,170 @@
+"""What can be known of the container image and the compose file without a container engine."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import requires
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+import providers
+from agree.pages import ROOT, variables
+from unenroll.cli.settings_help import defaults
+from unenroll.sandbox.lock import locked
+from unenroll.settings import WorkerSettings
+
+DEPLOY = ROOT / "deploy"
+COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = ("migrate", "topics", "worker")
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The Dockerfile's instructions in order, each as its word and the rest of it in one line."""
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    lines = re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).replace("\\\n", " ").splitlines()
+    return [(word, " ".join(rest.split())) for word, _, rest in (line.partition(" ") for line in lines if line)]
+
+
+IMAGE = instructions()
+LAST_STAGE = IMAGE[max(at for at, (word, _) in enumerate(IMAGE) if word == "FROM") :]
+
+
+def test_compose_starts_the_servers_then_tables_and_topics_then_the_worker() -> None:
+    assert set(SERVICES) == {"kafka", "postgres", *OURS}
+    waits = {name: {on: how["condition"] for on, how in SERVICES[name]["depends_on"].items()} for name in OURS}
+    assert waits == {
+        "migrate": {"postgres": "service_healthy"},
+        "topics": {"kafka": "service_healthy"},
+        "worker": {"migrate": "service_completed_successfully", "topics": "service_completed_successfully"},
+    }
+    assert [SERVICES[name]["command"][0] for name in OURS] == ["migrate", "topics", "run"]
+
+
+def test_the_servers_have_health_checks_and_the_image_has_one() -> None:
+    assert all(SERVICES[name]["healthcheck"]["test"] for name in ("kafka", "postgres"))
+    assert [word for word, _ in LAST_STAGE].count("HEALTHCHECK") == 1
+    assert "healthcheck" not in SERVICES["worker"]
+
+
+def test_the_images_are_those_that_the_tests_run_on() -> None:
+    assert SERVICES["kafka"]["image"] == providers.KAFKA_IMAGE
+    assert SERVICES["postgres"]["image"] == providers.POSTGRES_IMAGE
+
+
+def test_the_kafka_of_the_image_is_that_of_the_sandbox() -> None:
+    versions = {jar.coordinate.rpartition(":")[2] for jar in locked() if jar.coordinate.startswith("org.apache.kafka:")}
+    assert versions == {SERVICES["kafka"]["image"].rpartition(":")[2]}
+
+
+def test_each_variable_of_ours_is_a_setting() -> None:
+    named = {name for file in DEPLOY.iterdir() for name in variables(file.read_text(encoding="utf-8"))}
+    assert named == {"UNENROLL_KAFKA_BOOTSTRAP_SERVERS", "UNENROLL_DATABASE_URL"}
+    assert named <= set(defaults(WorkerSettings))
+
+
+def test_the_worker_finds_the_servers_where_compose_puts_them() -> None:
+    found = SERVICES["worker"]["environment"]
+    assert found["UNENROLL_KAFKA_BOOTSTRAP_SERVERS"] in SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
+    user, database = (SERVICES["postgres"]["environment"][name] for name in ("POSTGRES_USER", "POSTGRES_DB"))
+    assert found["UNENROLL_DATABASE_URL"] == f"postgresql://{user}@postgres:5432/{database}"
+
+
+def test_no_password_stands_in_the_compose_file() -> None:
+    secrets = [
+        value for service in SERVICES.values() for name, value in service["environment"].items() if "PASS" in name
+    ]
+    assert len(secrets) == 4
+    assert all(re.fullmatch(r"\$\{POSTGRES_PASSWORD:\?[^}]+\}", secret) for secret in secrets)
+    assert "POSTGRES_PASSWORD=" in (DEPLOY / ".env.example").read_text(encoding="utf-8")
+    assert ".env" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+
+
+def test_ports_are_published_to_this_machine_only() -> None:
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert len(ports) == 2
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_data_lie_in_named_volumes() -> None:
+    used = {volume.partition(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
+    assert used == set(COMPOSE["volumes"]) == {"kafka", "postgres"}
+
+
+def test_the_image_installs_the_run_lock_by_hash_and_as_wheels_only() -> None:
+    installs = [step for word, rest in IMAGE if word == "RUN" for step in rest.split("&&") if " install " in step]
+    by_hash = [step for step in installs if "--require-hashes" in step and "--only-binary :all:" in step]
+    others = [step for step in installs if step not in by_hash]
+    assert any("requirements/run.lock" in step for step in by_hash)
+    assert [("--no-deps" in step, "--no-index" in step) for step in others] == [(True, True)]
+
+
+def test_the_image_builds_the_package_with_what_the_lock_has() -> None:
+    text = " ".join(rest for _, rest in IMAGE)
+    (alternatives,) = re.findall(r"/\^\(([\w|-]+)\)==/", text)
+    lock = (ROOT / "requirements/all.lock").read_text(encoding="utf-8")
+    assert set(alternatives.split("|")) == set(needed("hatchling"))
+    assert all(re.search(rf"^{name}==", lock, re.MULTILINE) for name in alternatives.split("|"))
+
+
+def needed(package: str) -> Iterator[str]:
+    """The package, and what it needs."""
+    yield package
+    for line in requires(package) or ():
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            yield from needed(requirement.name)
+
+
+def test_what_the_image_copies_is_there_and_not_kept_out() -> None:
+    copied = {
+        source.rstrip("/")
+        for word, rest in IMAGE
+        if word == "COPY" and "--from" not in rest
+        for source in rest.split()[:-1]
+    }
+    let_in = {
+        line[1:] for line in (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines() if line.startswith("!")
+    }
+    assert {source for source in copied if not (ROOT / source).exists()} == set()
+    assert {source.partition("/")[0] for source in copied} == let_in
+
+
+def test_the_image_runs_the_worker_as_nobody_in_particular_without_build_tools() -> None:
+    stage = dict(LAST_STAGE)
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", stage["USER"])
+    assert stage["ENTRYPOINT"] == '["unenroll"]'
+    assert stage["CMD"] == '["run"]'
+    assert "PYTHONUNBUFFERED=1" in stage["ENV"]
+    assert "pip uninstall --yes pip setuptools wheel" in stage["RUN"]
+    assert all(rest.startswith("python:3.11-slim") for word, rest in IMAGE if word == "FROM")
+
+
+@pytest.fixture
+def sleeper() -> Iterator["subprocess.Popen[bytes]"]:
+    with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the image is of Linux, and so is its health check")
+def test_the_health_check_tells_a_process_from_one_that_is_stopped(sleeper: "subprocess.Popen[bytes]") -> None:
+    assert healthy(sleeper.pid)
+    sleeper.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, sleeper.pid, os.WSTOPPED)
+    assert not healthy(sleeper.pid)
+
+
+def healthy(pid: int) -> bool:
+    """What the health check of the image says of this process."""
+    words = yaml.safe_load(dict(LAST_STAGE)["HEALTHCHECK"].partition(" CMD ")[2])
+    assert shlex.join(words).count("/proc/1/") == 1
+    command = [word.replace("/proc/1/", f"/proc/{pid}/") for word in words]
+    return subprocess.run(command, check=False).returncode == 0

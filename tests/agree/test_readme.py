@@ -1,0 +1,105 @@
+"""What the pages say of the program is so."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import typer
+from rich.console import Console
+
+from agree.pages import PAGES, README, ROOT, blocks, commands, links, rows, section
+from unenroll.cli.program import app
+from unenroll.core.outcomes import Outcome
+from unenroll.demo.compare import compare
+from unenroll.demo.examples import CHAPTERS
+from unenroll.demo.found import Found, Subject
+from unenroll.demo.tables import tables
+
+NONE = "\N{EN DASH}"
+MODULE = re.compile(r"`(\w+/[\w./]+\.(?:py|sql))`")
+MAKE = re.compile(r"(?:`|\$ )make ([a-z]+)")
+
+
+def test_the_outcome_table_is_the_enum_in_order_with_its_codes() -> None:
+    table = [cells[:2] for cells in rows(section(README, "Outcomes"))]
+    assert table == [[outcome.value, str(outcome.code or NONE)] for outcome in Outcome]
+
+
+def test_the_outcome_table_names_the_event_of_each_answer() -> None:
+    answers = {cells[0]: cells[3] for cells in rows(section(README, "Outcomes"))}
+    left = answers.pop(Outcome.UNENROLLED)
+    assert (left, set(answers.values())) == ("UserUnenrolled", {"UnenrollRejected"})
+
+
+def test_the_command_table_names_the_commands_in_order() -> None:
+    group = typer.main.get_command(app)
+    assert [cells[0] for cells in rows(section(README, "Commands"))] == list(group.commands)  # type: ignore[attr-defined]
+
+
+def test_something_to_run_stands_within_the_first_twenty_lines() -> None:
+    first = "\n".join(README.read_text(encoding="utf-8").splitlines()[:20])
+    assert [" ".join(command.words) for command in commands(first)] == ["make demo", "make test"]
+
+
+def test_the_readme_shows_what_the_demo_prints_where_all_is_as_expected() -> None:
+    told = {
+        Subject(str(example.customer_id), one.name): one.expected
+        for chapter in CHAPTERS
+        for example in chapter.examples
+        for one in example.told
+    }
+    found = Found(
+        stands={subject: answer.stands for subject, answer in told.items()},
+        published={subject: answer.published for subject, answer in told.items()},
+    )
+    printed = iter(tables(compare(CHAPTERS, found), Console(force_terminal=False, width=120)).splitlines())
+    (shown,) = [
+        block for kind, block in blocks(README.read_text(encoding="utf-8")) if kind == "text" and "told" in block
+    ]
+    assert [line for line in shown.splitlines() if line != "..." and line not in printed] == []
+
+
+def test_each_command_of_the_readme_is_run_by_a_test() -> None:
+    assert {kind for kind, _ in blocks(README.read_text(encoding="utf-8"))} == {"console", "text"}
+    # The walk is run as a whole, what the targets of make run is run by the tests of each: nothing else may be shown.
+    everything = [command.words for command in commands(README.read_text(encoding="utf-8"))]
+    walk = [command.words for command in commands(section(README, "Walk through"))]
+    assert [words for words in everything if words not in walk] == [("make", "demo"), ("make", "test")]
+    assert {words[0] for words in walk} == {"unenroll"}
+
+
+@pytest.mark.parametrize(
+    ("target", "runs"),
+    [
+        ("demo", ".venv/bin/unenroll demo"),
+        ("test", ".venv/bin/python -m pytest --cov --cov-report=term"),
+    ],
+)
+def test_a_target_of_the_readme_runs_what_it_is_said_to(target: str, runs: str) -> None:
+    shown = subprocess.run(
+        ["make", "--dry-run", "--assume-old=.venv/.installed", target],  # noqa: S607 - make is on the path, or no test runs
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert runs in shown.stdout.splitlines()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_target_of_make_that_a_page_names_is_there(page: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named = set(MAKE.findall(page.read_text(encoding="utf-8")))
+    assert named <= set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_file_that_a_page_links_to_is_there(page: Path) -> None:
+    assert [target for target in links(page) if not target.exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_module_that_a_page_names_is_there(page: Path) -> None:
+    named = set(MODULE.findall(page.read_text(encoding="utf-8")))
+    assert [one for one in named if not any((folder / one).exists() for folder in (ROOT, ROOT / "src/unenroll"))] == []

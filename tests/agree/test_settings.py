@@ -1,0 +1,52 @@
+"""Settings stand in the README, in `unenroll run --help` and in the code: three times the same."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agree.pages import PAGES, README, rows, section, variables
+from unenroll.cli.settings_help import defaults
+from unenroll.sandbox import place
+from unenroll.settings import PREFIX, LogSettings, WorkerSettings
+
+KINDS = (WorkerSettings, LogSettings)
+DEFAULTS = {name: default for kind in KINDS for name, default in defaults(kind).items()}
+MEANINGS = {
+    PREFIX + name.upper(): str(field.description) for kind in KINDS for name, field in kind.model_fields.items()
+}
+NOT_YET = {"UNENROLL_HTTP_ADDRESS"}
+
+
+def test_the_defaults_told_are_those_that_apply() -> None:
+    made = WorkerSettings(kafka_bootstrap_servers="kafka:9092", database_url="postgresql://host/name")
+    told = {name.removeprefix(PREFIX).lower(): default for name, default in DEFAULTS.items()}
+    assert told.pop("kafka_bootstrap_servers") == told.pop("database_url") == "required"
+    assert told.pop("log_format") == "unset"
+    applied = made.model_dump(mode="json", include=set(told))
+    assert told == {name: "unset" if value is None else str(value) for name, value in applied.items()}
+
+
+def test_the_table_of_the_readme_has_each_setting_with_its_default() -> None:
+    assert {cells[0]: cells[1] for cells in rows(section(README, "Settings"))} == DEFAULTS
+
+
+def test_the_table_of_the_readme_says_what_the_code_says_of_each_setting() -> None:
+    said = {cells[0]: cells[2] for cells in rows(section(README, "Settings"))}
+    assert {name for name, meaning in said.items() if not meaning.startswith(MEANINGS[name])} == set()
+
+
+def test_run_help_lists_each_setting_with_its_default_and_meaning() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "unenroll", "run", "--help"], capture_output=True, text=True, check=True
+    )
+    help_text = " ".join(shown.stdout.split())
+    missing = [name for name in DEFAULTS if f"{name} ({DEFAULTS[name]}): {MEANINGS[name]}" not in help_text]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_variable_that_a_page_names_is_a_setting(page: Path) -> None:
+    known = {*DEFAULTS, *NOT_YET, *variables(Path(place.__file__).read_text(encoding="utf-8"))}
+    assert variables(page.read_text(encoding="utf-8")) - known == set()

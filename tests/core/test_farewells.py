@@ -1,0 +1,132 @@
+"""What `UserUnenrolled` carries (contract.md, "Out")."""
+
+from core.campaigns import (
+    ABC,
+    EVERYBODY,
+    IMMEDIATE,
+    PERIOD_END,
+    XYZ,
+    Story,
+    at,
+    defined,
+    enrolled,
+    group,
+    key,
+    leave,
+    reward,
+)
+from unenroll.core.calendar import Calendar
+from unenroll.core.changes import Span, Unenrolled
+from unenroll.core.decide import resettle
+from unenroll.core.definitions import Kind
+from unenroll.core.events import Event
+
+JANUARY, MARCH = ("c1", at("1 Jan"), at("1 Feb")), ("c2", at("1 Mar"), at("1 Apr"))
+WITH_A_GAP = defined(group(11, Calendar.of([JANUARY, MARCH]), ABC))
+APPENDED = Calendar.of([JANUARY, MARCH, ("c3", at("1 Apr"), at("1 May"))])
+
+
+def farewell(*events: Event, story: Story | None = None) -> Unenrolled:
+    """The one that the last of the events publishes."""
+    (told,) = [change for change in (story or Story()).tell(events).changes if isinstance(change, Unenrolled)]
+    return told
+
+
+def test_it_says_what_falls_and_what_the_customer_keeps() -> None:
+    told = farewell(enrolled("1 Feb"), leave("15 Mar"))
+    assert (told.kind, told.cut, told.levels_kept) == (Kind.MILESTONE, "c3", None)
+    assert told.kept == Span(first="c2", last="c2", count=1)
+    assert told.dropped == Span(first="c3", last="c5", count=3)
+    assert (told.leave.reason, told.leave.requested_by) == ("customer asked", "agent 7")
+    assert (told.rewards_cancelled, told.supersedes, told.revision) == (0, None, 1)
+
+
+def test_nothing_is_kept_where_the_first_cycle_falls() -> None:
+    told = farewell(leave("15 Jan", target=EVERYBODY))
+    assert told.kept is None
+    assert told.dropped == Span(first="c1", last="c5", count=5)
+
+
+def test_no_cycle_is_cut_in_a_gap() -> None:
+    told = farewell(enrolled("1 Jan"), leave("15 Feb"), story=Story(WITH_A_GAP))
+    assert told.cut is None
+    assert told.kept == Span(first="c1", last="c1", count=1)
+    assert told.dropped == Span(first="c2", last="c2", count=1)
+
+
+def test_the_cut_is_the_cycle_of_the_effective_time_even_if_the_spell_starts_later() -> None:
+    told = farewell(enrolled("1 Jan", from_="c5"), leave("15 Mar"))
+    assert (told.cut, told.kept, told.dropped) == ("c3", None, Span(first="c5", last="c5", count=1))
+
+
+def test_what_falls_ends_before_the_earliest_cycle_of_a_later_spell() -> None:
+    events: list[Event] = [
+        leave("20 May"),
+        enrolled("1 Apr", from_="c4"),
+        leave("15 Apr"),
+        enrolled("20 Apr", from_="c3"),
+    ]
+    told = farewell(enrolled("1 Jan"), *events, leave("15 Jan"))
+    assert told.dropped == Span(first="c1", last="c2", count=2)
+
+
+def test_nothing_falls_where_a_later_spell_starts_from_the_cut_cycle_or_before() -> None:
+    story = Story()
+    story.tell([enrolled("1 Jan"), enrolled("20 Mar", from_="c3")])
+    assert farewell(leave("15 Mar"), story=story).dropped is None
+
+
+def test_of_a_streak_it_says_which_levels_of_the_run_are_kept() -> None:
+    events: list[Event] = [
+        enrolled("1 Jan", target=XYZ),
+        reward("L8", "d8", IMMEDIATE, "8 Jan", target=XYZ, level=8),
+        reward("L4", "d4", IMMEDIATE, "4 Jan", target=XYZ, level=4),
+        reward("late", "d12", IMMEDIATE, "12 Jan", target=XYZ, level=12),
+        enrolled("15 Jan", target=XYZ),
+        reward("again L4", "d18", IMMEDIATE, "18 Jan", target=XYZ, level=4),
+        reward("L12", "d20", IMMEDIATE, "20 Jan", target=XYZ, level=12),
+    ]
+    story = Story()
+    story.tell(events)
+    assert farewell(leave("10 Jan", target=XYZ), story=story).levels_kept == (4, 8)
+    assert farewell(leave("25 Jan", target=XYZ), story=story).levels_kept == (4, 8, 12)
+
+
+def test_levels_of_another_run_do_not_count() -> None:
+    events: list[Event] = [
+        enrolled("2 Jan", target=XYZ),
+        reward("outside", "d1", IMMEDIATE, "1 Jan", target=XYZ, level=12),
+        reward("L8", "d8", IMMEDIATE, "8 Jan", target=XYZ, level=8),
+        leave("10 Jan", target=XYZ),
+        enrolled("15 Jan", target=XYZ, reset=True),
+        reward("L4", "d18", IMMEDIATE, "18 Jan", target=XYZ, level=4),
+    ]
+    assert farewell(*events, leave("20 Jan", target=XYZ)).levels_kept == (4,)
+
+
+def test_it_counts_the_cancellations_of_this_decision_that_name_this_leave() -> None:
+    story = Story()
+    story.tell(
+        [
+            enrolled("1 Jan"),
+            reward("R1", "c1", PERIOD_END, "10 Jan"),
+            reward("R2", "c2", IMMEDIATE, "10 Feb"),
+            reward("R3", "c3", IMMEDIATE, "10 Mar"),
+            leave("5 Mar"),
+        ]
+    )
+    assert farewell(leave("5 Feb"), story=story).rewards_cancelled == 1
+
+
+def test_appended_cycles_let_leaves_take_effect_in_the_order_of_their_time() -> None:
+    story = Story(WITH_A_GAP)
+    story.tell([enrolled("1 Jan"), leave("20 Apr"), enrolled("15 Apr"), leave("10 Apr")])
+    assert story.state is not None
+    decided = resettle(story.state, ABC, APPENDED)
+    assert [
+        (change.revision, change.leave.key, change.supersedes)
+        for change in decided.changes
+        if isinstance(change, Unenrolled)
+    ] == [(1, key("leave 10 Apr"), None), (2, key("leave 20 Apr"), None)]
+    assert decided.state.settled.revision == 2
+    assert resettle(decided.state, ABC, APPENDED).changes == ()

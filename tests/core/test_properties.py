@@ -1,0 +1,209 @@
+"""What holds for every account, whatever happened to it and in whatever order it was told."""
+
+from collections.abc import Iterator, Sequence
+from os import environ
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.lives import Life, lives
+from core.model import answer
+from core.reader import Reader
+from unenroll.core.changes import Settled, Unenrolled
+from unenroll.core.decide import AccountState, Decided, Rejected, decide, resettle
+from unenroll.core.definitions import Definitions
+from unenroll.core.events import CustomerEnrolled, Event, EventId, RewardEarned, UnenrollRequested
+from unenroll.core.outcomes import Outcome
+from unenroll.core.settle import Settlement, settle, waits
+from unenroll.core.standings import Rule, State
+
+thorough = settings(max_examples=int(environ.get("UNENROLL_EXAMPLES", "50")), deadline=None)
+
+
+def settlement_of(life: Life) -> Settlement:
+    return settle(life.account(), life.target, life.calendar)
+
+
+def ends(settled: Settled) -> object:
+    """What an account is settled to, but for how often and under which leave that was published."""
+    return dict(settled.leaves), {key: (*one[:3], one.leave) for key, one in settled.rewards.items()}
+
+
+def ends_at_once(life: Life) -> object:
+    """The same of all the facts together."""
+    settlement = settlement_of(life)
+    leaves = {key: (one.outcome, one.first_dropped) for key, one in settlement.leaves.items()}
+    return leaves, {key: (*one[:3], one.leave) for key, one in settlement.standings.items()}
+
+
+def fold(events: Sequence[Event], definitions: Definitions, state: AccountState | None = None) -> Iterator[Decided]:
+    for event in events:
+        decided = decide(event, definitions, state)
+        assert isinstance(decided, Decided), decided
+        state = decided.state
+        yield decided
+
+
+@thorough
+@given(lives())
+def test_a_settlement_is_what_the_rules_say_when_read_literally(life: Life) -> None:
+    settlement = settlement_of(life)
+    expected = answer(life.account(), life.target, life.calendar)
+    assert [tuple(spell) for spell in settlement.spells] == [
+        (stay.first_cycle, stay.opened, stay.by, stay.run, stay.closed, stay.leave, stay.falls_from)
+        for stay in expected.stays
+    ]
+    assert expected.leaves == {
+        key: (result.outcome, result.first_dropped, result.ended_by) for key, result in settlement.leaves.items()
+    }
+    assert expected.enrollments == {key: result.outcome for key, result in settlement.enrollments.items()}
+    assert expected.rewards == {
+        key: (standing.rule, standing.action, standing.spell, standing.leave)
+        for key, standing in settlement.standings.items()
+    }
+
+
+@thorough
+@given(lives())
+def test_every_leave_and_enrollment_names_the_spell_that_it_closed_or_opened(life: Life) -> None:
+    settlement = settlement_of(life)
+    closed = {key: result.spell for key, result in settlement.leaves.items() if result.spell is not None}
+    opened = {key: result.spell for key, result in settlement.enrollments.items() if result.spell is not None}
+    spells = list(enumerate(settlement.spells))
+    assert closed == {spell.closed_by: index for index, spell in spells if spell.closed_by}
+    assert opened == {spell.enrollment: index for index, spell in spells if spell.enrollment}
+
+
+@thorough
+@given(lives(), st.data())
+def test_order_and_repetition_of_the_facts_do_not_matter(life: Life, data: st.DataObject) -> None:
+    again = data.draw(st.lists(st.sampled_from(life.events), max_size=5)) if life.events else []
+    shuffled = data.draw(st.permutations([*life.events, *again]))
+    assert settle(life.account(shuffled), life.target, life.calendar) == settlement_of(life)
+
+
+@thorough
+@given(lives())
+def test_a_leave_never_touches_a_finished_cycle(life: Life) -> None:
+    settlement = settlement_of(life)
+    left_at = [spell.closed_at for spell in settlement.spells if spell.closed_at is not None]
+    for reward in life.account().rewards:
+        standing = settlement.standings[reward.reward_id]
+        end = life.calendar.numbered(reward.cycle).end
+        if all(end <= instant for instant in left_at):
+            assert standing.state is State.KEPT or standing.rule is Rule.ALREADY_ACHIEVED
+
+
+@thorough
+@given(lives())
+def test_without_a_leave_every_reward_is_kept(life: Life) -> None:
+    stayed = life.account([event for event in life.events if not isinstance(event, UnenrollRequested)])
+    standings = settle(stayed, life.target, life.calendar).standings
+    assert {standing.state for standing in standings.values()} <= {State.KEPT}
+
+
+@thorough
+@given(lives())
+def test_a_cancelled_reward_has_a_leave_to_blame_and_something_to_do_about_it(life: Life) -> None:
+    settlement = settlement_of(life)
+    for standing in settlement.standings.values():
+        cancelled = standing.state is State.CANCELLED
+        assert cancelled == (standing.action is not None)
+        if cancelled:
+            assert standing.leave is not None
+            assert settlement.leaves[standing.leave].outcome is Outcome.UNENROLLED
+
+
+@thorough
+@given(lives())
+def test_however_facts_arrive_the_end_is_that_of_settling_them_at_once(life: Life) -> None:
+    settled = Settled()
+    for decided in fold(life.events, life.definitions):
+        settled = decided.state.settled
+    assert ends(settled) == ends_at_once(life)
+
+
+@thorough
+@given(lives(), st.data())
+def test_an_event_that_comes_again_changes_and_publishes_nothing(life: Life, data: st.DataObject) -> None:
+    *_, last = [None, *fold(life.events, life.definitions)]
+    if last is not None:
+        again = data.draw(st.sampled_from(life.events))
+        assert [(decided.state, decided.changes) for decided in fold([again], life.definitions, last.state)] == [
+            (last.state, ())
+        ]
+
+
+@thorough
+@given(lives())
+def test_what_is_published_tells_a_reader_how_the_account_stands(life: Life) -> None:
+    reader = Reader()
+    settled = Settled()
+    for decided in fold(life.events, life.definitions):
+        settled = decided.state.settled
+        for change in decided.changes:
+            reader.read(change)
+        assert reader.cancelled() == {
+            reward_id: one.action for reward_id, one in settled.rewards.items() if one.state is State.CANCELLED
+        }
+        cuts = {key: leave.first_dropped for key, leave in settled.leaves.items() if leave.first_dropped is not None}
+        assert reader.in_force.keys() == cuts.keys()
+        for key, told in reader.in_force.items():
+            assert told.dropped is None or told.dropped.first == life.calendar.numbered(cuts[key]).name
+        assert reader.unenrolled == settled.revision
+
+
+@thorough
+@given(lives())
+def test_every_request_gets_exactly_one_first_answer(life: Life) -> None:
+    answered: list[EventId] = []
+    for event, decided in zip(life.events, fold(life.events, life.definitions), strict=True):
+        rejected = [change.request.key for change in decided.changes if isinstance(change, Rejected)]
+        left = [change.leave.key for change in decided.changes if isinstance(change, Unenrolled)]
+        if isinstance(event, UnenrollRequested):
+            assert [*rejected, *left].count(event.key) == 1
+            assert rejected == ([] if decided.outcome is Outcome.UNENROLLED else [event.key])
+            answered.append(event.key)
+        else:
+            assert not rejected
+            assert decided.outcome is None
+        assert set(left) <= set(answered)
+
+
+@thorough
+@given(lives())
+def test_a_leave_that_stops_being_unenrolled_is_superseded_once(life: Life) -> None:
+    before = Settled()
+    for decided in fold(life.events, life.definitions):
+        now = decided.state.settled
+        stopped = {
+            key: decided.settlement.leaves[key].ended_by
+            for key, leave in before.leaves.items()
+            if leave.outcome is Outcome.UNENROLLED and now.leaves[key].outcome is not Outcome.UNENROLLED
+        }
+        told = [change for change in decided.changes if isinstance(change, Unenrolled) and change.supersedes]
+        assert len(told) == len(stopped)
+        assert {change.supersedes: change.leave.key for change in told} == stopped
+        before = now
+
+
+@thorough
+@given(lives(), st.integers(0, 5))
+def test_appended_cycles_concern_only_the_accounts_that_wait_for_them(life: Life, known: int) -> None:
+    names = {cycle.name for cycle in life.calendar.cycles[:known]}
+    early = life.known_up_to(known)
+    told = [event for event in life.events if _cycle_named(event) in names | {None}]
+    late = [event for event in life.events if event not in told]
+    state = AccountState(account=life.account([]))
+    for decided in fold(told, early, state):
+        state = decided.state
+        if not waits(decided.settlement):
+            assert settle(state.account, life.target, life.calendar) == decided.settlement
+    state = resettle(state, life.target, life.calendar).state
+    for decided in fold(late, life.definitions, state):
+        state = decided.state
+    assert ends(state.settled) == ends_at_once(life)
+
+
+def _cycle_named(event: Event) -> str | None:
+    return event.period_name if isinstance(event, RewardEarned | CustomerEnrolled) else None

@@ -1,0 +1,118 @@
+"""One bad record never holds up the others, and none is lost."""
+
+import hashlib
+import json
+
+import pytest
+
+from stage.events import leaves, three_rewards
+from stage.place import Place, answers
+from stage.topics import Put
+
+POISON = {
+    "empty": (b"", "not_json"),
+    "a tombstone": (None, "not_json"),
+    "not UTF-8": (b'{"customerId": "\xff"}', "not_json"),
+    "not JSON": (b"customer 7 wants to leave", "not_json"),
+    "no object": (b"[1, 2]", "schema"),
+    "NaN": (b'{"customerId": NaN}', "not_json"),
+    "nested 100,000 deep": (b"[" * 100_000 + b"]" * 100_000, "not_json"),
+    "an integer beyond 64 bits": (
+        b'{"customerId": 9223372036854775808, "targetGroupId": 11, "targetId": 21}',
+        "schema",
+    ),
+    "a field missing": (b'{"customerId": 7, "targetGroupId": 11}', "schema"),
+    "a field of another type": (b'{"customerId": "7", "targetGroupId": 11, "targetId": 21}', "schema"),
+}
+HEADERS = leaves(7).headers
+
+
+@pytest.mark.parametrize("position", ["first", "in the middle", "last"])
+def test_a_poison_record_is_dead_lettered_and_those_around_it_are_answered(place: Place, position: str) -> None:
+    customers = range(301, 311)
+    place.load(line for customer in customers for line in three_rewards(customer))
+    requests = [Put(**{**vars(leaves(customer)), "partition": 2}) for customer in customers]
+    poison = Put(key=b"7", value=b"{", headers=HEADERS, partition=2)
+    requests.insert({"first": 0, "in the middle": 5, "last": 10}[position], poison)
+    place.request(requests)
+    place.catch_up()
+    assert answers(place.seen()) == {f"leave-{customer}": ["unenroll.UserUnenrolled.v1"] for customer in customers}
+    (dead,) = place.seen("dead-letters")
+    assert (dead.value, dead.header("dlq_reason"), dead.header("dlq_partition")) == (b"{", "not_json", "2")
+
+
+def test_every_kind_of_malformed_record_becomes_a_dead_letter_with_its_reason(place: Place) -> None:
+    odd = [
+        Put(key=b"7", value=value, headers=[*HEADERS, ("kind", kind.encode())]) for kind, (value, _) in POISON.items()
+    ]
+    place.request([*odd, leaves(7)])
+    place.catch_up()
+    found = {record.header("kind"): record for record in place.seen("dead-letters")}
+    assert {kind: record.header("dlq_reason") for kind, record in found.items()} == {
+        kind: reason for kind, (_, reason) in POISON.items()
+    }
+    assert {kind: record.value for kind, record in found.items()} == {
+        kind: value for kind, (value, _) in POISON.items()
+    }
+    assert answers(place.seen()) == {"leave-7": ["unenroll.UnenrollRejected.v1"]}
+
+
+def test_a_value_as_large_as_the_topic_allows_comes_back_whole(place: Place) -> None:
+    value = b"x" * (1_048_588 - 2_000)
+    place.request([Put(key=b"7", value=value, headers=HEADERS), leaves(7)])
+    place.catch_up()
+    (dead,) = place.seen("dead-letters")
+    assert dead.value == value
+    assert answers(place.seen()) == {"leave-7": ["unenroll.UnenrollRejected.v1"]}
+
+
+def test_what_does_not_fit_the_dead_letters_goes_without_its_value(place: Place) -> None:
+    place.limit("dead-letters", 10_000)
+    value = b"x" * 100_000
+    place.request([Put(key=b"7", value=value, headers=HEADERS), leaves(7)])
+    place.catch_up()
+    (dead,) = place.seen("dead-letters")
+    assert not dead.value
+    assert dead.header("dlq_size") == "100000"
+    assert dead.header("dlq_sha256") == hashlib.sha256(value).hexdigest()
+    assert answers(place.seen()) == {"leave-7": ["unenroll.UnenrollRejected.v1"]}
+
+
+async def test_a_record_that_the_database_refuses_is_found_and_dead_lettered_alone(place: Place) -> None:
+    customers = range(401, 431)
+    place.load(line for customer in customers for line in three_rewards(customer))
+    await place.execute("alter table leaves add constraint unlucky check (customer_id <> 413)")
+    place.request(leaves(customer) for customer in customers)
+    place.catch_up()
+    (dead,) = place.seen("dead-letters")
+    assert (dead.key, dead.header("dlq_reason")) == (b"413", "refused_by_database")
+    left = {f"leave-{customer}": ["unenroll.UserUnenrolled.v1"] for customer in customers if customer != 413}
+    assert answers(place.seen()) == left
+
+
+def test_the_same_request_at_two_offsets_has_one_answer(place: Place) -> None:
+    place.load(three_rewards(501))
+    place.request([leaves(501), leaves(501)])
+    place.catch_up()
+    place.request([leaves(501)])
+    place.request([Put(**{**vars(leaves(501)), "partition": number}) for number in range(4)])
+    place.catch_up()
+    assert answers(place.seen()) == {"leave-501": ["unenroll.UserUnenrolled.v1"]}
+
+
+def test_the_same_id_with_another_content_is_a_dead_letter(place: Place) -> None:
+    place.load(three_rewards(502))
+    place.request([leaves(502), leaves(502, reason="changed my mind")])
+    place.catch_up()
+    assert answers(place.seen()) == {"leave-502": ["unenroll.UserUnenrolled.v1"]}
+    (dead,) = place.seen("dead-letters")
+    assert dead.header("dlq_reason") == "id_conflict"
+    assert json.loads(dead.value or b"")["reason"] == "changed my mind"
+
+
+def test_a_dead_letter_that_is_read_again_is_not_buried_twice(place: Place) -> None:
+    place.request([Put(key=b"7", value=b"{", headers=HEADERS), Put(key=b"7", value=b"{", headers=HEADERS)])
+    place.catch_up()
+    place.forget_offsets()
+    place.catch_up()
+    assert len(place.seen("dead-letters")) == 1

@@ -1,0 +1,77 @@
+"""A server that goes away while the worker runs: it waits, says so once, and goes on when the server is back."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from stage.events import leaves, three_rewards
+from stage.place import Place, answers, made
+from stage.workers import Running, running, wait_until
+from unenroll.sandbox.embedded import Pair, embedded
+from unenroll.sandbox.place import cache_folder
+from unenroll.sandbox.server import launched
+from unenroll.store.migrate import migrate
+
+FIRST, LATER = range(601, 611), range(611, 621)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that whoever Postgres runs as may enter."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+async def pair(open_folder: Path) -> AsyncIterator[Pair]:
+    """Servers of the test's own, which it may stop and start again."""
+    async with embedded(cache=cache_folder({}), say=lambda _: None, data=open_folder) as servers:
+        yield servers
+
+
+@pytest.fixture
+async def own_place(pair: Pair, tmp_path: Path) -> Place:
+    database_url = pair.postgres.program.address
+    await migrate(database_url)
+    kafka = pair.kafka.program.address
+    return await made(Place(kafka=kafka, database_url=database_url, prefix="unenroll.", folder=tmp_path))
+
+
+def wait_for_answers(place: Place, worker: Running, *, count: int) -> None:
+    wait_until(lambda: len(answers(place.seen())) == count, f"{count} answers", show=worker.output)
+
+
+async def test_postgres_goes_away_and_comes_back(pair: Pair, own_place: Place) -> None:
+    own_place.load(line for customer in (*FIRST, *LATER) for line in three_rewards(customer))
+    with running("run", environment=own_place.environment) as worker:
+        own_place.request(leaves(customer) for customer in FIRST)
+        wait_for_answers(own_place, worker, count=10)
+        await pair.postgres.end()
+        own_place.request(leaves(customer) for customer in LATER)
+        worker.wait_to_say('"waiting"')
+        back = await launched(pair.postgres.program)
+        wait_for_answers(own_place, worker, count=20)
+        said = worker.output()
+    await back.end()
+    assert (said.count('"waiting"'), said.count('"going on"')) == (1, 1)
+
+
+async def test_kafka_goes_away_and_comes_back(pair: Pair, own_place: Place) -> None:
+    own_place.load(line for customer in (*FIRST, *LATER) for line in three_rewards(customer))
+    with running("run", environment=own_place.environment) as worker:
+        own_place.request(leaves(customer) for customer in FIRST)
+        wait_for_answers(own_place, worker, count=10)
+        await pair.kafka.end()
+        worker.wait_to_say('"waiting"')
+        back = await launched(pair.kafka.program)
+        own_place.request(leaves(customer) for customer in LATER)
+        wait_for_answers(own_place, worker, count=20)
+        worker.wait_to_say('"going on"')
+        said = worker.output()
+        found = own_place.seen()
+    await back.end()
+    assert all(len(kinds) == 1 for kinds in answers(found).values())
+    assert (said.count('"waiting"'), said.count('"going on"')) == (1, 1)

@@ -1,0 +1,93 @@
+"""What is wrong is said in one line that tells what to do, with the exit code of the contract and no traceback."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import pytest
+
+from stage.place import Place
+from stage.ports import nobody_listens
+from stage.workers import run
+
+
+def said(*arguments: str, environment: Mapping[str, str], code: int) -> str:
+    output = run(*arguments, environment=environment, code=code)
+    lines = [line for line in output.splitlines() if not line.startswith("{")]  # its log apart
+    assert len(lines) == 1, output
+    assert lines[0].startswith("unenroll: ")
+    return lines[0]
+
+
+def test_all_missing_settings_are_named_at_once() -> None:
+    line = said("run", environment={}, code=2)
+    assert "UNENROLL_KAFKA_BOOTSTRAP_SERVERS is not set" in line
+    assert "UNENROLL_DATABASE_URL is not set" in line
+
+
+def test_all_wrong_settings_are_named_at_once(place: Place) -> None:
+    wrong = {"UNENROLL_BATCH_RECORDS": "many", "UNENROLL_START": "somewhere", "UNENROLL_SESSION_TIMEOUT_MS": "1"}
+    line = said("run", environment={**place.environment, **wrong}, code=2)
+    assert all(name in line for name in wrong)
+
+
+def test_a_secret_in_a_wrong_setting_is_not_repeated() -> None:
+    line = said("migrate", environment={"UNENROLL_DATABASE_URL": "mysql://me:hunter2@host/name"}, code=2)
+    assert "UNENROLL_DATABASE_URL: must begin with postgresql://" in line
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize("command", ["migrate", "run"])
+def test_a_database_that_is_not_there(place: Place, command: str) -> None:
+    with nobody_listens() as port:
+        away = replace(place, database_url=f"postgresql://me:hunter2@127.0.0.1:{port}/name")
+        line = said(command, environment=away.environment, code=1)
+    assert "Postgres does not answer" in line
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize("command", ["topics", "run"])
+def test_a_broker_that_is_not_there(place: Place, command: str) -> None:
+    with nobody_listens() as port:
+        line = said(command, environment=replace(place, kafka=f"127.0.0.1:{port}").environment, code=1)
+    assert "Kafka does not answer" in line
+
+
+def test_a_wrong_password(place: Place) -> None:
+    parts = urlsplit(place.database_url)
+    wrong = parts._replace(netloc=f"{parts.username}:hunter2@{parts.hostname}:{parts.port}").geturl()
+    line = said("run", environment=replace(place, database_url=wrong).environment, code=1)
+    assert "refuses our user or password" in line
+    assert "hunter2" not in line
+
+
+def test_missing_topics(place: Place) -> None:
+    line = said("run", environment=replace(place, prefix="nothing.here.").environment, code=1)
+    assert "Kafka has no topic nothing.here.requests" in line
+    assert "run `unenroll topics`" in line
+
+
+async def test_missing_tables(place: Place) -> None:
+    await place.execute("drop table alembic_version")
+    line = said("run", environment=place.environment, code=1)
+    assert "run `unenroll migrate`" in line
+
+
+async def test_missing_rights(place: Place) -> None:
+    await place.execute("create role reader login password 'reader'; grant select on alembic_version to reader")
+    try:
+        parts = urlsplit(place.database_url)
+        reader = parts._replace(netloc=f"reader:reader@{parts.hostname}:{parts.port}").geturl()
+        line = said("run", environment=replace(place, database_url=reader).environment, code=1)
+    finally:
+        await place.execute("drop owned by reader; drop role reader")
+    assert "permission denied for table lanes" in line
+
+
+def test_a_start_that_may_not_be_chosen(place: Place) -> None:
+    line = said("run", environment={**place.environment, "UNENROLL_START": "none"}, code=1)
+    assert "UNENROLL_START is none; set it to earliest or latest" in line
+
+
+def test_an_unknown_command() -> None:
+    assert "No such command" in run("unenrol", environment={}, code=2)

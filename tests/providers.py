@@ -1,0 +1,73 @@
+"""Where the tests get a Kafka and a Postgres from: servers that are named, containers, embedded ones."""
+
+import gc
+import warnings
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+
+from docker.errors import DockerException  # type: ignore[import-untyped]  # it carries no types
+from testcontainers.community.postgres import PostgresContainer
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.docker_client import DockerClient
+from testcontainers.core.wait_strategies import LogMessageWaitStrategy
+
+from unenroll.sandbox import servers
+from unenroll.sandbox.patience import Say
+from unenroll.sandbox.ports import free_ports
+from unenroll.sandbox.servers import Servers
+
+KAFKA_IMAGE = "apache/kafka:4.4.0"
+POSTGRES_IMAGE = "postgres:18"
+
+
+@asynccontextmanager
+async def provided(environment: Mapping[str, str], *, say: Say) -> AsyncIterator[Servers]:
+    """The chain of the program, with containers before the embedded pair where a container engine answers."""
+    if servers.named(environment) is None and _engine_answers():
+        with _containers() as pair:
+            yield pair
+        return
+    async with servers.provided(environment, say=say) as pair:
+        yield pair
+
+
+def _engine_answers() -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # the client leaves a socket open where no engine is
+        try:
+            return bool(DockerClient().client.ping())
+        except DockerException:
+            return False
+        finally:
+            gc.collect()
+
+
+@contextmanager
+def _containers() -> Iterator[Servers]:
+    with _kafka() as kafka, PostgresContainer(POSTGRES_IMAGE, driver=None) as postgres:
+        yield Servers(kafka=kafka, database_url=postgres.get_connection_url())
+
+
+@contextmanager
+def _kafka() -> Iterator[str]:
+    (port,) = free_ports(1)
+    address = f"{DockerClient().host()}:{port}"
+    container = DockerContainer(KAFKA_IMAGE).with_bind_ports(9092, port)
+    container.with_envs(
+        KAFKA_NODE_ID="1",
+        KAFKA_PROCESS_ROLES="broker,controller",
+        KAFKA_CONTROLLER_QUORUM_VOTERS="1@localhost:9093",
+        KAFKA_CONTROLLER_LISTENER_NAMES="CONTROLLER",
+        KAFKA_LISTENERS="PLAINTEXT://:9092,CONTROLLER://:9093",
+        KAFKA_ADVERTISED_LISTENERS=f"PLAINTEXT://{address}",
+        KAFKA_LISTENER_SECURITY_PROTOCOL_MAP="PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        KAFKA_AUTO_CREATE_TOPICS_ENABLE="false",
+        KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS="0",
+        KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR="1",
+        KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR="1",
+        KAFKA_TRANSACTION_STATE_LOG_MIN_ISR="1",
+        KAFKA_SHARE_COORDINATOR_STATE_TOPIC_REPLICATION_FACTOR="1",
+        KAFKA_SHARE_COORDINATOR_STATE_TOPIC_MIN_ISR="1",
+    )
+    with container.waiting_for(LogMessageWaitStrategy("Kafka Server started")):
+        yield address

@@ -1,0 +1,101 @@
+"""The servers in the foreground, as a process of their own."""
+
+import asyncio
+import os
+import stat
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from signal import SIGINT, SIGKILL, SIGTERM
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from unenroll.errors import UsageError
+from unenroll.sandbox.place import cache_folder
+from unenroll.sandbox.serve import Serving, serve
+from unenroll.sandbox.servers import Servers
+from waiting import until
+
+SERVING = """
+import asyncio, sys
+from pathlib import Path
+from unenroll.sandbox.serve import Serving, serve
+from unenroll.sandbox.servers import Servers
+
+async def prepare(servers: Servers) -> None:
+    print("preparing, env file there:", Path(sys.argv[1]).exists(), flush=True)
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+env_file, data, cache = map(Path, sys.argv[1:])
+asyncio.run(serve(Serving(env_file=env_file, data=data, cache=cache, say=say), prepare))
+"""
+
+
+@asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[Process]:
+    arguments = [str(folder / "env"), str(folder / "data"), str(cache_folder(os.environ))]
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", SERVING, *arguments, stdout=PIPE)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def said(process: Process, text: str) -> str:
+    """What it says up to the line that holds the text."""
+    assert process.stdout is not None
+    lines = []
+    async with asyncio.timeout(60):
+        while line := (await process.stdout.readline()).decode():
+            lines.append(line)
+            if text in line:
+                return "".join(lines)
+    pytest.fail(f"never said {text!r}, but {lines}")
+
+
+async def unexpected(servers: Servers) -> None:
+    pytest.fail(f"{servers} were started")
+
+
+def read(env_file: Path) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in env_file.read_text(encoding="utf-8").splitlines())
+
+
+async def test_addresses_are_written_after_preparing_and_one_servers_death_leaves_the_other(open_folder: Path) -> None:
+    env_file = open_folder / "env"
+    env_file.write_text("of an earlier run")
+    async with serving(open_folder) as process:
+        assert "env file there: False" in await said(process, "answer, their addresses are in")
+        assert stat.S_IMODE(env_file.stat().st_mode) == 0o600
+        assert set(read(env_file)) == {"UNENROLL_KAFKA_BOOTSTRAP_SERVERS", "UNENROLL_DATABASE_URL"}
+
+        postmaster = (open_folder / "data" / "postgres" / "data" / "postmaster.pid").read_text().splitlines()[0]
+        os.kill(int(postmaster), SIGKILL)
+        await said(process, "Postgres has died, exit code 137, and is not started again")
+        kafka = AdminClient({"bootstrap.servers": read(env_file)["UNENROLL_KAFKA_BOOTSTRAP_SERVERS"]})
+        assert kafka.list_topics(timeout=20).brokers
+
+        process.send_signal(SIGTERM)
+        assert await process.wait() == 0
+
+
+async def test_an_interrupt_while_starting_is_a_clean_end(open_folder: Path) -> None:
+    started = open_folder / "data" / "kafka" / "kafka.log"
+    async with serving(open_folder) as process:
+        await until(lambda: asyncio.to_thread(started.exists))
+        process.send_signal(SIGINT)
+        assert await process.wait() == 0
+    assert not (open_folder / "env").exists()
+
+
+async def test_a_file_that_cannot_be_written_is_said_before_anything_starts(open_folder: Path) -> None:
+    options = Serving(env_file=open_folder / "nowhere" / "env", data=open_folder, cache=open_folder, say=print)
+    with pytest.raises(UsageError, match="name a file in a folder that exists"):
+        await serve(options, unexpected)

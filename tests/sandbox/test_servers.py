@@ -1,0 +1,50 @@
+"""The chain by which servers are found."""
+
+from pathlib import Path
+
+import pytest
+
+from unenroll.errors import UsageError
+from unenroll.sandbox.place import cache_folder, place
+from unenroll.sandbox.servers import Servers, named, provided
+
+NAMED = {"UNENROLL_KAFKA_BOOTSTRAP_SERVERS": "armchair:9092", "UNENROLL_DATABASE_URL": "postgresql://armchair/db"}
+
+
+async def test_servers_that_the_environment_names_come_first() -> None:
+    async with provided(NAMED, say=print) as servers:
+        assert servers == Servers(kafka="armchair:9092", database_url="postgresql://armchair/db")
+        assert servers.environment == NAMED
+
+
+def test_an_environment_that_names_none_is_no_error() -> None:
+    assert named({}) is None
+
+
+@pytest.mark.parametrize("only", sorted(NAMED))
+def test_an_environment_that_names_only_one_server_is_refused(only: str) -> None:
+    with pytest.raises(UsageError, match="name both servers"):
+        named({only: NAMED[only]})
+
+
+def test_downloads_are_kept_where_the_user_wants_them() -> None:
+    assert cache_folder({"UNENROLL_CACHE": "/armchair", "XDG_CACHE_HOME": "/sofa"}) == Path("/armchair")
+    assert cache_folder({"XDG_CACHE_HOME": "/sofa"}) == Path("/sofa/unenroll")
+    assert cache_folder({"XDG_CACHE_HOME": "not/absolute"}) == Path.home() / ".cache" / "unenroll"
+
+
+def test_a_place_that_was_named_is_kept_and_another_is_not(tmp_path: Path) -> None:
+    with place(tmp_path / "data", cache=tmp_path, say=print) as kept, place(None, cache=tmp_path, say=print) as passing:
+        assert passing.data.is_dir()
+    assert kept.data.is_dir()
+    assert not passing.data.exists()
+
+
+def test_a_place_that_is_no_folder_is_refused(tmp_path: Path) -> None:
+    occupied = tmp_path / "armchair"
+    occupied.touch()
+    with (
+        pytest.raises(UsageError, match="armchair cannot be made, name another folder"),
+        place(occupied, cache=tmp_path, say=print),
+    ):
+        pytest.fail("it was made")

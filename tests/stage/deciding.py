@@ -1,0 +1,52 @@
+"""Events decided as a lane does, from lines to what is kept, without any Kafka."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+from unenroll.batch.readings import Batch, read
+from unenroll.batch.step import Step
+from unenroll.store.connect import connected
+from unenroll.store.definitions import DefinitionCache
+from unenroll.store.lanes import LaneKey, LaneRow, Position, reposition, take_lane
+from unenroll.stream.topics import OUTPUTS
+from unenroll.wire.lines import publish_line
+from unenroll.wire.names import CARRIES, Topic
+from unenroll.wire.record import Message, Record
+
+INPUTS = (Topic.FACTS, Topic.REQUESTS)
+
+
+async def decide(database_url: str, *lines: str) -> Mapping[str, int]:
+    """How many of each kind were decided of these lines, as of the records of one batch."""
+    async with connected(database_url) as pool:
+        lane = await take_lane(pool, LaneKey(topic_prefix="stage.", group_id="stage", partition=0))
+        if not lane.positions:
+            starts = tuple(Position(topic=word, topic_id=f"id of {word}", offset=0) for word in INPUTS)
+            lane = replace(lane, positions=starts)
+            await reposition(pool, lane)
+        step = Step(pool=pool, cache=DefinitionCache(), limits=dict.fromkeys(OUTPUTS, 1_000_000))
+        return (await step.decide(lane, _batch(lane, lines))).counts
+
+
+def _batch(lane: LaneRow, lines: tuple[str, ...]) -> Batch:
+    behind = Counter({position.topic: position.offset for position in lane.positions})
+    records = []
+    for line in lines:
+        message = publish_line(line.encode())
+        assert isinstance(message, Message), message
+        records.append(_record(message, behind[message.topic]))
+        behind[message.topic] += 1
+    ends = tuple(replace(position, offset=behind[position.topic]) for position in lane.positions)
+    return Batch(readings=read(records, {word.value: CARRIES[word] for word in INPUTS}), ends=ends)
+
+
+def _record(message: Message, offset: int) -> Record:
+    return Record(
+        topic=message.topic,
+        partition=0,
+        offset=offset,
+        key=message.key,
+        value=message.value,
+        headers=message.headers,
+    )

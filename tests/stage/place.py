@@ -1,0 +1,125 @@
+"""Where a test's worker works: topics and tables of its own."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, but not said to be
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
+
+from stage.events import ABC
+from stage.topics import OUTPUTS, Put, Seen, put, seen
+from stage.workers import run
+from unenroll.core.definitions import Group
+from unenroll.settings import KafkaSettings
+from unenroll.store.connect import connected
+from unenroll.store.definitions import define
+from unenroll.stream.cluster import Cluster
+from unenroll.stream.topics import make_topics
+from unenroll.wire.definition import read_group
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Topics with 4 partitions, and tables, of which nobody else knows."""
+
+    kafka: str
+    database_url: str
+    prefix: str
+    folder: Path
+
+    @property
+    def group_id(self) -> str:
+        return f"{self.prefix}group"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "UNENROLL_KAFKA_BOOTSTRAP_SERVERS": self.kafka,
+            "UNENROLL_DATABASE_URL": self.database_url,
+            "UNENROLL_TOPIC_PREFIX": self.prefix,
+            "UNENROLL_GROUP_ID": self.group_id,
+            "UNENROLL_SESSION_TIMEOUT_MS": "6000",
+        }
+
+    def load(self, lines: Iterable[str]) -> None:
+        """Load the lines with the real command. None of them may be bad."""
+        file = self.folder / "facts.ndjson"
+        file.write_text("".join(f"{line}\n" for line in lines))
+        run("load", str(file), environment=self.environment)
+
+    def request(self, records: Iterable[Put]) -> None:
+        """Publish to topic `requests`."""
+        put(self.kafka, self.prefix + "requests", records)
+
+    def catch_up(self) -> str:
+        """Run the real worker until all that is in the topics now is done."""
+        return run("run", "--until-caught-up", environment=self.environment)
+
+    def forget_offsets(self) -> None:
+        """Set the group's committed offsets to 0, as an operator does for a replay."""
+        topic = self.prefix + "requests"
+        reader = Consumer({"bootstrap.servers": self.kafka, "group.id": self.group_id, "enable.auto.commit": False})
+        reader.commit(offsets=[TopicPartition(topic, number, 0) for number in range(4)], asynchronous=False)
+        reader.close()
+
+    def limit(self, word: str, most_bytes: int) -> None:
+        """Let a topic take no more than this in one batch."""
+        change = ConfigEntry("max.message.bytes", str(most_bytes), incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ResourceType.TOPIC, self.prefix + word, incremental_configs=[change])
+        admin = self._admin()
+        for future in admin.incremental_alter_configs([resource]).values():
+            future.result()
+
+    def _admin(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self.kafka})
+
+    def seen(self, *words: str, isolation: str = "read_committed") -> list[Seen]:
+        """What is visible in the output topics."""
+        return seen(self.kafka, self.prefix, words or OUTPUTS, isolation=isolation)
+
+    async def rows(self, query: str) -> list[dict[str, Any]]:
+        """What the database says."""
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            return [dict(row) for row in await connection.fetch(query)]
+        finally:
+            await connection.close()
+
+    async def execute(self, statement: str) -> None:
+        """Do something to the database that the product would not."""
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+async def made(place: Place) -> Place:
+    """The place, with its topics made and milestone ABC defined. Nobody is enrolled yet. The tables are there."""
+    settings = KafkaSettings(kafka_bootstrap_servers=place.kafka, topic_prefix=place.prefix)
+    await make_topics(Cluster(settings), place.prefix, partitions=4, replication=1)
+    group = read_group(ABC)
+    assert isinstance(group, Group)
+    async with connected(place.database_url) as pool:
+        await define(pool, group)
+    return place
+
+
+def answers(found: Iterable[Seen]) -> dict[str, list[str]]:
+    """By request id: the types of the first answers that are visible."""
+    answered: dict[str, list[str]] = {}
+    for record in found:
+        kind = record.header("ce_type")
+        if kind in {"unenroll.UserUnenrolled.v1", "unenroll.UnenrollRejected.v1"}:
+            answered.setdefault(json.loads(record.value or b"{}")["requestId"], []).append(kind)
+    return answered

@@ -1,0 +1,130 @@
+"""Topics as an independent client fills and reads them: confluent-kafka, read_committed."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+from uuid import uuid4
+
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from pydantic_core import from_json
+
+OUTPUTS = ("unenrollments", "rejections", "rewards", "dead-letters")
+_DEADLINE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A record as a consumer sees it."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+
+    @property
+    def data(self) -> Any:  # noqa: ANN401 - JSON
+        return from_json(self.value or b"null")
+
+    def header(self, name: str) -> str | None:
+        found = dict(self.headers).get(name)
+        return None if found is None else found.decode()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Put:
+    """A record to publish."""
+
+    value: bytes | None
+    key: bytes | None = None
+    headers: list[tuple[str, str | bytes | None]] = field(default_factory=list)
+    partition: int = -1
+
+
+def put(kafka: str, topic: str, records: Iterable[Put]) -> None:
+    """Publish the records in order, and wait until all are there."""
+    failed: list[Any] = []
+    producer = Producer(
+        {
+            "bootstrap.servers": kafka,
+            "log_level": 0,
+            "enable.idempotence": True,
+            "partitioner": "murmur2_random",
+            "message.max.bytes": 10_000_000,
+            "queue.buffering.max.messages": 1_000_000,
+        }
+    )
+    for record in records:
+        producer.produce(
+            topic,
+            value=record.value,
+            key=record.key,
+            headers=record.headers,
+            partition=record.partition,
+            on_delivery=lambda error, _: failed.append(error) if error else None,
+        )
+        producer.poll(0)
+    assert producer.flush(_DEADLINE_SECONDS) == 0
+    assert not failed
+
+
+def seen(kafka: str, prefix: str, words: Iterable[str] = OUTPUTS, *, isolation: str = "read_committed") -> list[Seen]:
+    """All that is visible in the topics now, in the order of each partition."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": kafka,
+            "log_level": 0,
+            "group.id": f"reader-{uuid4()}",
+            "isolation.level": isolation,
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",
+        }
+    )
+    try:
+        return list(_all(consumer, [prefix + word for word in words]))
+    finally:
+        consumer.close()
+
+
+def by_word(found: Iterable[Seen], prefix: str) -> Mapping[str, list[Seen]]:
+    """The records by the word behind the prefix."""
+    sorted_out: dict[str, list[Seen]] = {word: [] for word in OUTPUTS}
+    for record in found:
+        sorted_out[record.topic.removeprefix(prefix)].append(record)
+    return sorted_out
+
+
+def _all(consumer: Consumer, topics: list[str]) -> Iterator[Seen]:
+    open_places = {
+        (topic, number)
+        for topic in topics
+        for number in consumer.list_topics(topic, timeout=_DEADLINE_SECONDS).topics[topic].partitions
+    }
+    consumer.assign([TopicPartition(topic, number, 0) for topic, number in open_places])
+    deadline = time.monotonic() + _DEADLINE_SECONDS
+    while open_places:
+        assert time.monotonic() < deadline, f"could not read {open_places} to the end"
+        message = consumer.poll(1.0)
+        if message is None:
+            continue
+        error = message.error()
+        if error is None:
+            yield _seen(message)
+        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own name
+            open_places.discard((message.topic() or "", message.partition() or 0))
+        else:
+            raise AssertionError(error)
+
+
+def _seen(message: Message) -> Seen:
+    return Seen(
+        topic=message.topic() or "",
+        partition=message.partition() or 0,
+        offset=message.offset() or 0,
+        key=message.key(),
+        value=message.value(),
+        headers=tuple(cast(list[tuple[str, bytes | None]], message.headers() or [])),
+    )

@@ -1,0 +1,155 @@
+"""Records as an upstream sends them, to be spoiled by tests."""
+
+import json
+from typing import Any
+
+from unenroll.wire.decode import Received, decode, decode_group
+from unenroll.wire.names import CARRIES, TOPIC_OF, Topic, full_type
+from unenroll.wire.record import Headers, Record
+from unenroll.wire.refusals import DeadLetter
+
+REQUEST: dict[str, Any] = {
+    "customerId": 423789336,
+    "targetGroupId": 11,
+    "targetId": 21,
+    "effectiveAt": "2026-03-15T09:30:00+05:30",
+    "reason": "customer asked",
+    "requestedBy": "agent 7",
+}
+ENROLLED: dict[str, Any] = {
+    "customerId": 423789336,
+    "targetGroupId": 11,
+    "targetId": 21,
+    "enrolledAt": "2026-01-01T00:00:00Z",
+    "periodName": "c1",
+    "initialBalance": 12.5,
+    "resetStreakStatus": True,
+    "origin": "AUTOMATIC",
+}
+EARNED: dict[str, Any] = {
+    "rewardId": "R3",
+    "customerId": 423789336,
+    "targetGroupId": 11,
+    "targetId": 21,
+    "periodName": "c3",
+    "allocation": "PERIOD_END",
+    "achievedAt": "2026-03-05T10:00:00Z",
+    "level": 4,
+    "issuedAt": "2026-04-01T06:00:00Z",
+    "value": {"amount": "12.50", "unit": "EUR"},
+}
+ISSUED: dict[str, Any] = {
+    "rewardId": "R3",
+    "customerId": 423789336,
+    "targetId": 21,
+    "issuedAt": "2026-04-01T06:00:00Z",
+}
+DUE: dict[str, Any] = {"customerId": 423789336, "targetGroupId": 11, "targetId": 21, "version": 2}
+DEFINED: dict[str, Any] = {
+    "targetGroupId": 12,
+    "name": "XYZ",
+    "version": 1,
+    "active": True,
+    "timeZone": "Asia/Kolkata",
+    "cycles": [
+        {"periodName": "d1", "start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"},
+        {"periodName": "d2", "start": "2026-01-02T00:00:00Z", "end": "2026-01-03T00:00:00Z"},
+    ],
+    "targets": [
+        {
+            "targetId": 22,
+            "name": "In a row",
+            "kind": "STREAK",
+            "active": False,
+            "enrollment": "AUTOMATIC",
+            "levels": [4, 8, 12],
+        },
+        {"targetId": 23, "name": "Once", "kind": "MILESTONE", "levels": []},
+    ],
+}
+SAMPLES: dict[str, dict[str, Any]] = {
+    "UnenrollRequested": REQUEST,
+    "CustomerEnrolled": ENROLLED,
+    "RewardEarned": EARNED,
+    "RewardIssued": ISSUED,
+    "SettlementDue": DUE,
+    "TargetGroupDefined": DEFINED,
+}
+
+TIME = b"2026-03-15T04:00:00Z"
+
+
+def headers(name: str = "UnenrollRequested", **changed: bytes | None) -> Headers:
+    """Binary mode. A header that is changed to None is left out; `ce_id=b"x"` replaces one."""
+    usual = {
+        "ce_specversion": b"1.0",
+        "ce_type": full_type(name).encode(),
+        "ce_source": b"/crm/app",
+        "ce_id": b"7f1c",
+        "ce_time": TIME,
+        "content-type": b"application/json",
+    }
+    merged = usual | {header.replace("content_type", "content-type"): value for header, value in changed.items()}
+    return tuple((header, value) for header, value in merged.items() if value is not None)
+
+
+def record(value: bytes | None, head: Headers | None = None) -> Record:
+    """A record of topic `requests` with this value, by default in binary mode."""
+    return Record(
+        topic="unenroll.requests",
+        partition=1,
+        offset=7,
+        key=b"423789336",
+        value=value,
+        headers=headers() if head is None else head,
+    )
+
+
+def as_json(data: object) -> bytes:
+    """What an upstream would send of it."""
+    return json.dumps(data).encode()
+
+
+def structured(name: str = "UnenrollRequested", **changed: object) -> bytes:
+    """A value in structured mode. An attribute that is changed to None is left out."""
+    usual = {
+        "specversion": "1.0",
+        "type": full_type(name),
+        "source": "/crm/app",
+        "id": "7f1c",
+        "time": TIME.decode(),
+        "data": SAMPLES[name],
+    }
+    return as_json({attribute: value for attribute, value in (usual | changed).items() if value is not None})
+
+
+STRUCTURED: Headers = (("content-type", b"application/cloudevents+json"),)
+
+
+def read(value: bytes | None, head: Headers | None = None, *, topic: Topic = Topic.REQUESTS) -> Received | DeadLetter:
+    """What the worker makes of it on this topic."""
+    return decode(record(value, head), CARRIES[topic])
+
+
+def taken(value: bytes | None, head: Headers | None = None, *, topic: Topic = Topic.REQUESTS) -> Received:
+    """The event that it is taken for."""
+    received = read(value, head, topic=topic)
+    assert isinstance(received, Received), received
+    return received
+
+
+def refusal(value: bytes | None, head: Headers | None = None, *, topic: Topic = Topic.REQUESTS) -> tuple[str, str]:
+    """The reason and the path that it is refused with."""
+    refused = read(value, head, topic=topic)
+    assert isinstance(refused, DeadLetter), refused
+    return str(refused.reason), refused.detail.split(":")[0]
+
+
+def refusal_of(name: str, data: object) -> DeadLetter | None:
+    """Why this `data` is refused on the topic that it belongs to, or None if it is taken."""
+    candidate = record(as_json(data), headers(name))
+    if name == "TargetGroupDefined":
+        group = decode_group(candidate)
+        return group if isinstance(group, DeadLetter) else None
+    event = decode(candidate, CARRIES[TOPIC_OF[name]])
+    return event if isinstance(event, DeadLetter) else None

@@ -1,0 +1,40 @@
+"""What is packed is unpacked, to the byte."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unenroll.wire.pack import pack, unpack
+from unenroll.wire.record import Message
+
+BYTES = st.none() | st.binary(max_size=50)
+MESSAGES = st.lists(
+    st.builds(
+        Message,
+        topic=st.sampled_from(["unenrollments", "rejections", "rewards", "dead-letters"]),
+        key=BYTES,
+        value=BYTES,
+        headers=st.lists(st.tuples(st.text(max_size=10), BYTES), max_size=5).map(tuple),
+    ),
+    max_size=5,
+).map(tuple)
+
+
+@given(MESSAGES)
+def test_what_is_packed_is_unpacked_in_order(messages: tuple[Message, ...]) -> None:
+    assert unpack(pack(messages)) == messages
+    assert pack(messages) == pack(iter(messages))
+
+
+def test_packing_makes_alike_messages_small() -> None:
+    messages = [Message(topic="rewards", key=b"%d" % customer, value=b"{}" * 200) for customer in range(1000)]
+    assert len(pack(messages)) < 20_000
+
+
+def test_another_format_is_refused() -> None:
+    packed = pack([])
+    assert packed[0] == 1
+    with pytest.raises(ValueError, match="format"):
+        unpack(b"\x02" + packed[1:])
+    with pytest.raises(ValueError, match="format"):
+        unpack(b"")
