@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from core.lives import Life, lives
 from core.model import answer
 from core.reader import Reader
-from unenroll.core.changes import Settled, Unenrolled
+from unenroll.core.changes import Cancelled, Reinstated, Settled, Unenrolled
 from unenroll.core.decide import AccountState, Decided, Rejected, decide, resettle
 from unenroll.core.definitions import Definitions
 from unenroll.core.events import CustomerEnrolled, Event, EventId, RewardEarned, UnenrollRequested
@@ -185,6 +185,23 @@ def test_a_leave_that_stops_being_unenrolled_is_superseded_once(life: Life) -> N
         assert len(told) == len(stopped)
         assert {change.supersedes: change.leave.key for change in told} == stopped
         before = now
+
+
+@thorough
+@given(lives())
+def test_a_decision_is_told_in_one_order_and_adds_up(life: Life) -> None:
+    for decided in fold(life.events, life.definitions):
+        changes = decided.changes
+        left = [change for change in changes if isinstance(change, Unenrolled)]
+        rewards = [change for change in changes if isinstance(change, Cancelled | Reinstated)]
+        rejected = [change for change in changes if isinstance(change, Rejected)]
+        assert [*rejected, *left, *rewards] == [*changes]
+        assert left == sorted(left, key=lambda change: change.leave.effective_at)
+        assert rewards == sorted(
+            rewards, key=lambda change: (change.reward.cycle, change.reward.achieved_at, change.reward.reward_id)
+        )
+        cancelling = [change.leave for change in rewards if isinstance(change, Cancelled)]
+        assert [change.rewards_cancelled for change in left] == [cancelling.count(change.leave) for change in left]
 
 
 @thorough

@@ -7,7 +7,7 @@ import pytest
 
 from stage.events import leaves, three_rewards
 from stage.place import Place, answers
-from stage.topics import Put
+from stage.topics import Put, put_with_odd_headers
 
 POISON = {
     "empty": (b"", "not_json"),
@@ -116,3 +116,17 @@ def test_a_dead_letter_that_is_read_again_is_not_buried_twice(place: Place) -> N
     place.forget_offsets()
     place.catch_up()
     assert len(place.seen("dead-letters")) == 1
+
+
+async def test_a_record_with_a_header_name_that_is_not_utf_8_does_not_hold_up_its_partition(place: Place) -> None:
+    topic = f"{place.prefix}requests"
+    for partition, values in enumerate([[b"odd", b"a", b"b"], [b"a", b"odd", b"b"], [b"a", b"b", b"odd"]]):
+        await put_with_odd_headers(place.kafka, topic, values, odd=b"odd", partition=partition)
+    place.request(Put(**{**vars(leaves(7)), "partition": partition}) for partition in range(3))
+    place.catch_up()
+    found = [(record.value, record.header("dlq_detail")) for record in place.seen("dead-letters")]
+    assert {value for value, _ in found} == {b"a", b"b", b"odd"}
+    assert [detail for value, detail in found if value == b"odd"] == [
+        "headers: a name is not UTF-8; all of them are left out"
+    ]
+    assert answers(place.seen()) == {"leave-7": ["unenroll.UnenrollRejected.v1"]}

@@ -53,10 +53,11 @@ def test_a_broker_that_is_not_there(place: Place, command: str) -> None:
     assert "Kafka does not answer" in line
 
 
-def test_a_wrong_password(place: Place) -> None:
+@pytest.mark.parametrize("command", ["migrate", "run"])
+def test_a_wrong_password(place: Place, command: str) -> None:
     parts = urlsplit(place.database_url)
     wrong = parts._replace(netloc=f"{parts.username}:hunter2@{parts.hostname}:{parts.port}").geturl()
-    line = said("run", environment=replace(place, database_url=wrong).environment, code=1)
+    line = said(command, environment=replace(place, database_url=wrong).environment, code=1)
     assert "refuses our user or password" in line
     assert "hunter2" not in line
 

@@ -22,7 +22,7 @@ async def decide(database_url: str, *lines: str) -> Mapping[str, int]:
     async with connected(database_url) as pool:
         lane = await take_lane(pool, LaneKey(topic_prefix="stage.", group_id="stage", partition=0))
         if not lane.positions:
-            starts = tuple(Position(topic=word, topic_id=f"id of {word}", offset=0) for word in INPUTS)
+            starts = tuple(Position(topic=word, topic_id=f"id of {word}", partitions=1, offset=0) for word in INPUTS)
             lane = replace(lane, positions=starts)
             await reposition(pool, lane)
         step = Step(pool=pool, cache=DefinitionCache(), limits=dict.fromkeys(OUTPUTS, 1_000_000))

@@ -1,24 +1,26 @@
 """Where a test's worker works: topics and tables of its own."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, but not said to be
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
+    NewPartitions,
+    NewTopic,
     ResourceType,
 )
 
 from stage.events import ABC
 from stage.topics import OUTPUTS, Put, Seen, put, seen
-from stage.workers import run
+from stage.workers import run, wait_until
 from unenroll.core.definitions import Group
 from unenroll.settings import KafkaSettings
 from unenroll.store.connect import connected
@@ -67,18 +69,38 @@ class Place:
 
     def forget_offsets(self) -> None:
         """Set the group's committed offsets to 0, as an operator does for a replay."""
-        topic = self.prefix + "requests"
+        self.commit([TopicPartition(f"{self.prefix}requests", number, 0) for number in range(4)])
+
+    def commit(self, offsets: list[TopicPartition]) -> None:
+        """Commit offsets for the group, while no worker runs."""
         reader = Consumer({"bootstrap.servers": self.kafka, "group.id": self.group_id, "enable.auto.commit": False})
-        reader.commit(offsets=[TopicPartition(topic, number, 0) for number in range(4)], asynchronous=False)
+        reader.commit(offsets=offsets, asynchronous=False)
         reader.close()
 
     def limit(self, word: str, most_bytes: int) -> None:
         """Let a topic take no more than this in one batch."""
         change = ConfigEntry("max.message.bytes", str(most_bytes), incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, self.prefix + word, incremental_configs=[change])
-        admin = self._admin()
-        for future in admin.incremental_alter_configs([resource]).values():
-            future.result()
+        _done(self._admin().incremental_alter_configs, [resource])
+
+    def add_partitions(self, word: str, total: int) -> None:
+        """Let a topic have so many."""
+        _done(self._admin().create_partitions, [NewPartitions(self.prefix + word, total)])
+
+    def delete_group(self) -> None:
+        """As if the group had expired: its offsets are gone."""
+        _done(self._admin().delete_consumer_groups, [self.group_id])
+
+    def delete_records(self) -> None:
+        """As if retention had passed: all requests are gone."""
+        ends = [TopicPartition(f"{self.prefix}requests", number, OFFSET_END) for number in range(4)]
+        _done(self._admin().delete_records, ends)
+
+    def make_again(self, word: str) -> None:
+        """Delete a topic with all its records, and make it anew."""
+        _done(self._admin().delete_topics, [self.prefix + word])
+        wait_until(lambda: self.prefix + word not in self._admin().list_topics(timeout=5).topics, "the topic to go")
+        _done(self._admin().create_topics, [NewTopic(self.prefix + word, 4, 1)])
 
     def _admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.kafka})
@@ -113,6 +135,12 @@ async def made(place: Place) -> Place:
     async with connected(place.database_url) as pool:
         await define(pool, group)
     return place
+
+
+def _done(ask: Callable[..., dict[Any, Any]], what: list[Any]) -> None:
+    """Ask the client for something and wait until it is done. The method keeps the client alive meanwhile."""
+    for future in ask(what).values():
+        future.result()
 
 
 def answers(found: Iterable[Seen]) -> dict[str, list[str]]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 from uuid import uuid4
 
+from aiokafka import AIOKafkaProducer
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from pydantic_core import from_json
 
@@ -70,6 +72,29 @@ def put(kafka: str, topic: str, records: Iterable[Put]) -> None:
     assert not failed
 
 
+async def put_with_odd_headers(kafka: str, topic: str, values: Iterable[bytes], *, odd: bytes, partition: int) -> None:
+    """Publish the values in one batch. The one that is `odd` has a header whose name is not UTF-8."""
+    producer = AIOKafkaProducer(bootstrap_servers=kafka)
+    await producer.start()
+    batch = producer.create_batch()
+    batch._builder = _DefaultRecordBatchBuilderPy(2, 0, 0, -1, -1, -1, 1_000_000)  # noqa: SLF001 - the lenient one
+    for value in values:
+        name = NotUtf8() if value == odd else "name"
+        batch.append(key=b"7", value=value, timestamp=None, headers=[(name, b"1")])
+    await (await producer.send_batch(batch, topic, partition=partition))
+    await producer.stop()
+
+
+class NotUtf8(str):
+    """A name that no client of ours would send."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        del encoding, errors
+        return b"\xff\xfe"
+
+
 def seen(kafka: str, prefix: str, words: Iterable[str] = OUTPUTS, *, isolation: str = "read_committed") -> list[Seen]:
     """All that is visible in the topics now, in the order of each partition."""
     consumer = Consumer(
@@ -114,7 +139,10 @@ def _all(consumer: Consumer, topics: list[str]) -> Iterator[Seen]:
         if error is None:
             yield _seen(message)
         elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own name
-            open_places.discard((message.topic() or "", message.partition() or 0))
+            place = TopicPartition(message.topic() or "", message.partition() or 0)
+            _, high = consumer.get_watermark_offsets(place, cached=True)
+            if (message.offset() or 0) >= high:  # else a transaction's markers are still being written
+                open_places.discard((place.topic, place.partition))
         else:
             raise AssertionError(error)
 

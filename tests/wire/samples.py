@@ -76,6 +76,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "TargetGroupDefined": DEFINED,
 }
 
+MEBIBYTE = 2**20
 TIME = b"2026-03-15T04:00:00Z"
 
 
@@ -153,3 +154,14 @@ def refusal_of(name: str, data: object) -> DeadLetter | None:
         return group if isinstance(group, DeadLetter) else None
     event = decode(candidate, CARRIES[TOPIC_OF[name]])
     return event if isinstance(event, DeadLetter) else None
+
+
+def request(**changed: object) -> bytes:
+    """The request with these fields changed."""
+    return as_json(REQUEST | changed)
+
+
+def raw(field: str, text: str) -> bytes:
+    """The request with a field as this very text."""
+    others = ", ".join(f'"{name}": {number}' for name, number in REQUEST.items() if isinstance(number, int))
+    return f'{{{others}, "{field}": {text}}}'.encode()

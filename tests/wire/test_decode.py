@@ -1,18 +1,15 @@
 """What is read is what was sent: in both modes, exactly, with defaults applied."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from unenroll.core import events
 from unenroll.core.definitions import EnrollmentMode, Group, Kind
 from unenroll.core.events import Allocation, EventId, Origin, Value
 from unenroll.wire.decode import ReceivedGroup, decode, decode_group
 from unenroll.wire.due import SettlementDue
-from unenroll.wire.instants import instant_text, parse_instant
 from unenroll.wire.names import CARRIES, Topic
 from unenroll.wire.record import Headers, Record
 from unenroll.wire.refusals import DeadLetter
@@ -26,7 +23,6 @@ from wire.samples import (
     STRUCTURED,
     as_json,
     headers,
-    read,
     record,
     structured,
     taken,
@@ -221,96 +217,6 @@ def test_an_amount_keeps_every_digit(text: str) -> None:
     assert isinstance(event, events.RewardEarned)
     assert event.value is not None
     assert format(event.value.amount, "f") == text
-
-
-@pytest.mark.parametrize(
-    ("text", "microseconds"),
-    [
-        ("2026-03-15T04:00:00Z", 0),
-        ("2026-03-15t04:00:00z", 0),
-        ("2026-03-15 04:00:00Z", 0),
-        ("2026-03-15T09:30:00+05:30", 0),
-        ("2026-03-14T20:00:00-08:00", 0),
-        ("2026-03-15T04:00:00-00:00", 0),
-        ("2026-03-15T04:00:00.5Z", 500_000),
-        ("2026-03-15T04:00:00.123456Z", 123_456),
-        ("2026-03-15T04:00:00.1234569Z", 123_456),
-        ("2026-03-15T04:00:00.999999999999+00:00", 999_999),
-        ("2026-03-15T04:00:00.0000009z", 0),
-    ],
-)
-def test_instants_become_utc_and_are_truncated_to_microseconds(text: str, microseconds: int) -> None:
-    event = taken(as_json(REQUEST | {"effectiveAt": text})).event
-    assert isinstance(event, events.UnenrollRequested)
-    assert event.effective_at == AT + timedelta(microseconds=microseconds)
-    assert event.effective_at.tzinfo is UTC
-    assert taken(as_json(REQUEST), headers(ce_time=text.encode())).time == event.effective_at
-
-
-@pytest.mark.parametrize("text", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
-def test_the_first_and_the_last_instant_there_is_are_read(text: str) -> None:
-    assert instant_text(parse_instant(text)) == text
-
-
-@given(st.datetimes(timezones=st.just(UTC)))
-def test_an_instant_that_is_written_is_read_back(instant: datetime) -> None:
-    assert parse_instant(instant_text(instant)) == instant
-
-
-def test_a_naive_instant_is_not_written() -> None:
-    with pytest.raises(ValueError, match="no offset"):
-        instant_text(datetime(2026, 3, 15))  # noqa: DTZ001 - the point
-
-
-HEADER_NAMES = st.one_of(
-    st.sampled_from(
-        ["ce_specversion", "ce_type", "ce_source", "ce_id", "ce_time", "content-type", "traceparent", "dlq_redrives"]
-    ),
-    st.text(st.characters(), max_size=8),
-)
-HEADER_VALUES = st.one_of(
-    st.none(),
-    st.binary(max_size=40),
-    st.sampled_from([value for _, value in (*headers(), *STRUCTURED)]),
-    st.sampled_from([b"unenroll.RewardEarned.v1", b"unenroll.TargetGroupDefined.v1", b"2026-03-15T09:30:00"]),
-)
-HEADERS = st.lists(st.tuples(HEADER_NAMES, HEADER_VALUES), max_size=9).map(tuple)
-NAMES = st.sampled_from([*REQUEST, *ENROLLED, *EARNED, *DEFINED, "specversion", "type", "source", "id", "time", "data"])
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=5),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=7),
-    max_leaves=12,
-)
-VALUES = st.one_of(
-    st.none(),
-    st.binary(max_size=60),
-    JSON.map(as_json),
-    st.tuples(
-        st.sampled_from([as_json(REQUEST), structured(), as_json(DEFINED)]), st.integers(0, 400), st.binary(max_size=3)
-    ).map(lambda spoil: spoil[0][: spoil[1]] + spoil[2] + spoil[0][spoil[1] :]),
-)
-SPOILED = st.dictionaries(NAMES, JSON, max_size=4).map(lambda changed: as_json(REQUEST | changed))
-
-
-@given(
-    value=VALUES | SPOILED,
-    head=HEADERS | st.just(headers()) | st.just(STRUCTURED),
-    topic=st.sampled_from([Topic.REQUESTS, Topic.FACTS]),
-)
-def test_nothing_that_comes_raises(value: bytes | None, head: Headers, topic: Topic) -> None:
-    for name in ("UnenrollRequested", "CustomerEnrolled", "RewardEarned"):
-        for with_type in (head, (*head, ("ce_type", f"unenroll.{name}.v1".encode()))):
-            read(value, with_type, topic=topic)
-
-
-@given(
-    changed=st.dictionaries(NAMES, JSON, max_size=4),
-    name=st.sampled_from(["CustomerEnrolled", "RewardEarned", "RewardIssued"]),
-)
-def test_no_data_raises(changed: dict[str, object], name: str) -> None:
-    sample = {"CustomerEnrolled": ENROLLED, "RewardEarned": EARNED, "RewardIssued": ISSUED}[name]
-    read(as_json(sample | changed), headers(name), topic=Topic.FACTS)
-    decode_group(record(as_json(DEFINED | changed), headers("TargetGroupDefined")))
 
 
 def test_the_key_of_the_record_decides_nothing() -> None:

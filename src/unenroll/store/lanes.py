@@ -22,10 +22,14 @@ class LaneKey:
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class Position:
-    """The next offset to decide in the lane's partition of a topic. A topic made again has another id."""
+    """The next offset to decide in the lane's partition of a topic. A topic made again has another id.
+
+    `partitions` is how many the topic had when the lane was opened.
+    """
 
     topic: str
     topic_id: str
+    partitions: int
     offset: int
 
 
@@ -76,6 +80,7 @@ async def move_lane(connection: Connection, lane: LaneRow) -> None:
         lane.published,
         [position.topic for position in lane.positions],
         [position.topic_id for position in lane.positions],
+        [position.partitions for position in lane.positions],
         [position.offset for position in lane.positions],
     )
     if moved is None:
@@ -111,13 +116,18 @@ async def publications_above(pool: asyncpg.Pool, lane: LaneRow, sequence: int) -
     return [row["outputs"] for row in rows]
 
 
-async def known_topics(pool: asyncpg.Pool, key: LaneKey) -> frozenset[str]:
-    """The names of the topics that any lane of the group has read."""
+async def has_read(pool: asyncpg.Pool, key: LaneKey, topic: str, *, topic_id: str) -> bool:
+    """Whether the group has read the topic when it had another id, or when it did not have the lane's partition yet."""
     with translated():
-        rows = await pool.fetch(QUERIES["known_topics"], key.topic_prefix, key.group_id)
-    return frozenset(row[0] for row in rows)
+        found: bool = await pool.fetchval(
+            QUERIES["has_read"], key.topic_prefix, key.group_id, topic, topic_id, key.partition
+        )
+    return found
 
 
 def _positions(row: asyncpg.Record) -> tuple[Position, ...]:
-    columns = zip(row["topics"], row["topic_ids"], row["positions"], strict=True)
-    return tuple(Position(topic=topic, topic_id=topic_id, offset=offset) for topic, topic_id, offset in columns)
+    columns = zip(row["topics"], row["topic_ids"], row["partition_counts"], row["positions"], strict=True)
+    return tuple(
+        Position(topic=topic, topic_id=topic_id, partitions=partitions, offset=offset)
+        for topic, topic_id, partitions, offset in columns
+    )

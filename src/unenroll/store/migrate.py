@@ -9,7 +9,8 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from unenroll.errors import SetupError
@@ -34,10 +35,22 @@ async def migrate(database_url: str) -> Migrated:
     )
     try:
         with translated():
-            async with engine.connect() as connection:
-                return await connection.run_sync(_upgrade)
+            return await _run(engine)
     finally:
         await engine.dispose()
+
+
+async def _run(engine: AsyncEngine) -> Migrated:
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(_upgrade)
+    except DBAPIError as error:
+        raise _cause(error) from None
+
+
+def _cause(error: DBAPIError) -> BaseException:
+    """What asyncpg raised, which SQLAlchemy has wrapped twice."""
+    return (error.orig and error.orig.__cause__) or error.orig or error
 
 
 def newest() -> str:

@@ -4,22 +4,27 @@ select version_num from alembic_version;
 -- take_lane: raise the epoch of a lane, so that its former owner can decide nothing more
 insert into lanes as lane (topic_prefix, group_id, partition, epoch) values ($1, $2, $3, 1)
 on conflict (topic_prefix, group_id, partition) do update set epoch = lane.epoch + 1, updated_at = now()
-returning lane_id, epoch, sequence, published, topics, topic_ids, positions;
+returning lane_id, epoch, sequence, published, topics, topic_ids, partition_counts, positions;
 
 -- hold_lane: lock the lane's row for a batch
-select epoch, sequence, topics, topic_ids, positions from lanes where lane_id = $1 for update;
+select epoch, sequence, topics, topic_ids, partition_counts, positions from lanes where lane_id = $1 for update;
 
 -- move_lane: where the lane has decided up to
 update lanes
-set sequence = $3, published = $4, topics = $5, topic_ids = $6, positions = $7, updated_at = now()
+set sequence = $3, published = $4, topics = $5, topic_ids = $6, partition_counts = $7, positions = $8,
+    updated_at = now()
 where lane_id = $1 and epoch = $2
 returning lane_id;
 
 -- lane_published: how far the lane is known to have published, unless somebody else owns it by now
 update lanes set published = $3, updated_at = now() where lane_id = $1 and epoch = $2 and published < $3;
 
--- known_topics: the names of the topics that any lane of the group has read
-select distinct unnest(topics) from lanes where topic_prefix = $1 and group_id = $2;
+-- has_read: whether a group has read a topic under another id, or when it had fewer partitions than to hold this one
+select exists (
+    select from lanes cross join unnest(topics, topic_ids, partition_counts) as known (topic, topic_id, partitions)
+    where lanes.topic_prefix = $1 and lanes.group_id = $2
+      and known.topic = $3 and (known.topic_id <> $4 or known.partitions <= $5)
+);
 
 -- publications_above: what a lane decided after this number, in the order of the decisions
 select outputs from publications where lane_id = $1 and last_sequence > $2 order by last_sequence;

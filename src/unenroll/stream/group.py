@@ -8,34 +8,42 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from unenroll.errors import UnenrollError
+from unenroll.stream.life import LaneLife
 
 log = structlog.get_logger()
 
 DRAIN_SECONDS = 20.0
 
-LaneRunner = Callable[[int, list[str], asyncio.Event], "asyncio.Task[None]"]
+LaneStarter = Callable[[int, list[str], LaneLife], "asyncio.Task[None]"]
 
 
 class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carries no types
     """The open lanes by partition number. aiokafka swallows what a listener raises, so failures are kept here."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, start_lane: LaneRunner) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, start_lane: LaneStarter) -> None:
         self._consumer = consumer
         self._start_lane = start_lane
         self._running: set[asyncio.Task[None]] = set()
-        self._stopping = asyncio.Event()
+        self._lives: list[LaneLife] | None = None
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def open(self) -> bool:
+        """Whether the group has given us lanes, perhaps none, and each of them was opened."""
+        return self._lives is not None and all(life.opened.is_set() for life in self._lives)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Open a lane for each partition number. Nothing may be read before its lane is open."""
         self._consumer.pause(*assigned)
-        self._stopping = asyncio.Event()
+        self._lives = []
         topics: dict[int, list[str]] = defaultdict(list)
         for place in assigned:
             topics[place.partition].append(place.topic)
         log.info("lanes assigned", lanes=sorted(topics))
         for number in sorted(topics):
-            task = self._start_lane(number, sorted(topics[number]), self._stopping)
+            life = LaneLife()
+            self._lives.append(life)
+            task = self._start_lane(number, sorted(topics[number]), life)
             self._running.add(task)
             task.add_done_callback(self._ended)
 
@@ -46,7 +54,9 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carri
 
     async def close(self) -> None:
         """Let every lane finish its batch, then its producer; what takes too long is cut off, and recovered later."""
-        self._stopping.set()
+        for life in self._lives or ():
+            life.stopping.set()
+        self._lives = None
         if not self._running:
             return
         _, late = await asyncio.wait(self._running, timeout=DRAIN_SECONDS)

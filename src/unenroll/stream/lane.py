@@ -1,6 +1,5 @@
 """One lane: a partition number of every input topic, read, decided and published batch after batch."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from time import monotonic
@@ -12,6 +11,7 @@ from unenroll.batch.step import Decisions, Step
 from unenroll.errors import LaneLostError, OutageError, RefusedError
 from unenroll.store.lanes import LaneRow, note_published
 from unenroll.stream.intake import Intake
+from unenroll.stream.life import LaneLife
 from unenroll.stream.opening import Opening, commits
 from unenroll.stream.patience import Patience, Waiting
 from unenroll.stream.producer import LaneProducer
@@ -28,30 +28,31 @@ class Lane:
     intake: Intake
     producer: Callable[[], LaneProducer]
     accepts: Mapping[str, frozenset[str]]
-    stopping: asyncio.Event
+    life: LaneLife
     waiting: Waiting
 
     async def run(self) -> None:
-        """Work until `stopping`. Raises SetupError and DataLossError: nobody but a person can help.
+        """Work until the lane is to stop. Raises SetupError and DataLossError: nobody but a person can help.
 
         Whatever else goes wrong is a strike: the producer is thrown away and the lane opened again.
         """
-        patience = Patience(lane=self.opening.key.partition, stopping=self.stopping, waiting=self.waiting)
-        while not self.stopping.is_set():
+        patience = Patience(lane=self.opening.key.partition, stopping=self.life.stopping, waiting=self.waiting)
+        while not self.life.stopping.is_set():
             try:
                 await self._live(patience)
             except (OutageError, LaneLostError) as strike:
                 await patience.lose(strike)
 
     async def _live(self, patience: Patience) -> None:
-        if not await self.intake.owned(self.stopping):
+        if not await self.intake.owned(self.life.stopping):
             return
         async with self.producer() as producer:
             lane = await self.opening.open(producer)
             self.intake.read_from(lane.positions)
             patience.regain()
+            self.life.opened.set()
             log.info("lane open", lane=lane.partition, epoch=lane.epoch, sequence=lane.sequence)
-            while (taken := await self.intake.take(self.stopping)) is not None:
+            while (taken := await self.intake.take(lane.positions, self.life.stopping)) is not None:
                 batch = Batch(readings=read(taken.records, self.accepts), ends=taken.ends)
                 if batch.ends != lane.positions:
                     lane = await self._process(lane, batch, producer, patience=patience)
@@ -92,7 +93,7 @@ class Lane:
                 decisions = await self.step.decide(lane, batch)
             except OutageError as outage:
                 await patience.lose(outage)
-                if self.stopping.is_set():
+                if self.life.stopping.is_set():
                     raise LaneLostError("stopped while Postgres was away") from outage
             else:
                 patience.regain()

@@ -7,8 +7,8 @@ import asyncpg
 
 from unenroll.errors import DataLossError, SetupError
 from unenroll.settings import Start
-from unenroll.store.lanes import LaneKey, LaneRow, Position, known_topics, publications_above, reposition, take_lane
-from unenroll.stream.cluster import Cluster, Partition
+from unenroll.store.lanes import LaneKey, LaneRow, Position, has_read, publications_above, reposition, take_lane
+from unenroll.stream.cluster import Cluster, Partition, Topic
 from unenroll.stream.coordinator import Coordinator
 from unenroll.stream.producer import LaneProducer
 from unenroll.stream.resume import Committed, Resume, metadata, resume
@@ -18,13 +18,13 @@ from unenroll.wire.record import Message
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opening:
-    """What opening a lane needs. `topic_ids` has the input topics that hold the lane's partition number."""
+    """What opening a lane needs. `topics` are the input topics that have the lane's partition number."""
 
     pool: asyncpg.Pool
     cluster: Cluster
     coordinator: Coordinator
     key: LaneKey
-    topic_ids: Mapping[str, str]
+    topics: Mapping[str, Topic]
     start: Start
 
     async def open(self, producer: LaneProducer) -> LaneRow:
@@ -46,9 +46,7 @@ class Opening:
             topic: await self._first(topic) if offset is None else await self._checked(topic, offset)
             for topic, offset in plan.read_from.items()
         }
-        positions = tuple(
-            Position(topic=topic, topic_id=self.topic_ids[topic], offset=starts[topic]) for topic in sorted(starts)
-        )
+        positions = tuple(position_in(self.topics[topic], starts[topic]) for topic in sorted(starts))
         lane = replace(row, positions=positions)
         if positions != row.positions:
             await reposition(self.pool, lane)
@@ -67,8 +65,9 @@ class Opening:
 
     async def _first(self, topic: str) -> int:
         place = self._place(topic)
-        known = topic in await known_topics(self.pool, self.key)  # a partition added to it, or the topic made again
-        if known or self.start is Start.EARLIEST:
+        # A partition that was added, or a topic that was made again: nothing of it may be skipped.
+        added = await has_read(self.pool, self.key, topic, topic_id=self.topics[topic].topic_id)
+        if added or self.start is Start.EARLIEST:
             return (await self.cluster.beginnings([place]))[place]
         if self.start is Start.LATEST:
             return (await self.cluster.ends([place]))[place]
@@ -92,14 +91,19 @@ class Opening:
         return {
             position.topic: position.offset
             for position in row.positions
-            if self.topic_ids.get(position.topic) == position.topic_id
+            if position.topic in self.topics and self.topics[position.topic].topic_id == position.topic_id
         }
 
     def _partitions(self) -> list[Partition]:
-        return [self._place(topic) for topic in sorted(self.topic_ids)]
+        return [self._place(topic) for topic in sorted(self.topics)]
 
     def _place(self, topic: str) -> Partition:
         return Partition(topic=topic, number=self.key.partition)
+
+
+def position_in(topic: Topic, offset: int) -> Position:
+    """The place in the lane's partition of the topic."""
+    return Position(topic=topic.name, topic_id=topic.topic_id, partitions=topic.partitions, offset=offset)
 
 
 def commits(lane: LaneRow) -> dict[Partition, tuple[int, str]]:

@@ -19,14 +19,15 @@ class Polls:
         self._most_records = most_records
         self._left_behind: dict[int, set[asyncio.Task[Any]]] = defaultdict(set)
 
-    async def take(self, places: list[TopicPartition], stopping: asyncio.Event) -> Found | None:
-        """What the partitions hold, perhaps nothing; None once `stopping` is set.
+    async def take(
+        self, places: list[TopicPartition], stopping: asyncio.Event, *, most_records: int | None = None
+    ) -> Found | None:
+        """What the partitions hold, perhaps nothing; None once `stopping` is set. Raises what the client raises.
 
         While the group is rebalancing a poll does not return; then it is left behind.
         """
-        poll = asyncio.ensure_future(
-            self._consumer.getmany(*places, timeout_ms=_POLL_MS, max_records=self._most_records)
-        )
+        most = most_records or self._most_records
+        poll = asyncio.ensure_future(self._consumer.getmany(*places, timeout_ms=_POLL_MS, max_records=most))
         stop = asyncio.ensure_future(stopping.wait())
         try:
             await asyncio.wait({poll, stop}, return_when=asyncio.FIRST_COMPLETED)

@@ -24,6 +24,7 @@ from unenroll.stream.coordinator import Coordinator
 from unenroll.stream.group import Lanes
 from unenroll.stream.intake import Intake
 from unenroll.stream.lane import Lane
+from unenroll.stream.life import LaneLife
 from unenroll.stream.opening import Opening
 from unenroll.stream.outage import translated
 from unenroll.stream.patience import Waiting
@@ -44,7 +45,7 @@ _NEVER_MS = 2**31 - 1
 _JOIN_SECONDS = 30.0
 _LEAVE_SECONDS = 10.0
 _LOOK_SECONDS = 0.1
-_GROUP_SECONDS = 2.0
+_GROUP_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,31 +63,32 @@ class _Worker:
     waiting: Waiting
     client_id: str
 
-    def start_lane(self, number: int, topics: list[str], stopping: asyncio.Event) -> "asyncio.Task[None]":
-        """A task that runs the lane of this partition number until `stopping`."""
+    def start_lane(self, number: int, topics: list[str], life: LaneLife) -> "asyncio.Task[None]":
+        """A task that runs the lane of this partition number until it is to stop."""
         key = LaneKey(topic_prefix=self.settings.topic_prefix, group_id=self.settings.group_id, partition=number)
-        topic_ids = {name: self.topics[name].topic_id for name in topics}
+        mine = {name: self.topics[name] for name in topics}
         lane = Lane(
             opening=Opening(
                 pool=self.pool,
                 cluster=self.cluster,
                 coordinator=self.coordinator,
                 key=key,
-                topic_ids=topic_ids,
+                topics=mine,
                 start=self.settings.start,
             ),
             step=self.step,
             intake=Intake(
+                settings=self.settings,
                 consumer=self.consumer,
                 polls=self.polls,
                 coordinator=self.coordinator,
                 client_id=self.client_id,
                 key=key,
-                topic_ids=topic_ids,
+                topics=mine,
             ),
             producer=lambda: self._producer(number),
             accepts={self.settings.topic_prefix + word: CARRIES[word] for word in INPUTS},
-            stopping=stopping,
+            life=life,
             waiting=self.waiting,
         )
         return asyncio.create_task(lane.run(), name=f"lane {number}")
@@ -124,7 +126,7 @@ async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up
             lanes = Lanes(consumer, worker.start_lane)
             consumer.subscribe([settings.topic_prefix + word for word in INPUTS], listener=lanes)
             try:
-                await _until(stop, lanes.failed, _in_the_group(worker), _caught_up(coordinator, goal))
+                await _until(stop, lanes.failed, _in_the_group(worker), _caught_up(lanes, coordinator, goal))
             finally:
                 await lanes.close()
             if lanes.failed.done():
@@ -187,6 +189,7 @@ async def _until(stop: asyncio.Event, failed: "asyncio.Future[None]", *watches: 
 
 async def _in_the_group(worker: _Worker) -> None:
     """Say when Kafka is away, also while no lane needs it. Raises the SetupError that keeps us out of the group."""
+    failures = 0
     while True:
         try:
             with translated("joining the group"):
@@ -194,17 +197,20 @@ async def _in_the_group(worker: _Worker) -> None:
                 worker.consumer._coordinator.check_errors()  # noqa: SLF001
             await worker.coordinator.owners()
         except OutageError as outage:
-            worker.waiting.begin("the group", outage)
+            failures += 1
+            if failures > 1:  # a new cluster has no coordinator for a moment
+                worker.waiting.begin("the group", outage)
         else:
+            failures = 0
             worker.waiting.end("the group")
         await asyncio.sleep(_GROUP_SECONDS)
 
 
-async def _caught_up(coordinator: Coordinator, goal: Mapping[Partition, int] | None) -> None:
+async def _caught_up(lanes: Lanes, coordinator: Coordinator, goal: Mapping[Partition, int] | None) -> None:
     if goal is None:
         await asyncio.Event().wait()
         return
-    while not await _reached(coordinator, goal):  # noqa: ASYNC110 - Kafka tells nobody when an offset moves
+    while not (lanes.open and await _reached(coordinator, goal)):  # noqa: ASYNC110 - Kafka tells nobody when an offset moves
         await asyncio.sleep(_LOOK_SECONDS)
     log.info("caught up", partitions=len(goal))
 

@@ -15,7 +15,7 @@ from unenroll.wire.due import SettlementDue
 from unenroll.wire.envelope import Envelope, open_envelope, traceparent
 from unenroll.wire.names import CARRIES, Topic, event_name
 from unenroll.wire.record import Record
-from unenroll.wire.refusals import DeadLetter, Reason, of_model
+from unenroll.wire.refusals import DeadLetter, Reason, of_model, schema
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +47,8 @@ def decode(record: Record, accepts: frozenset[str]) -> Received | DeadLetter:
 
     `accepts` are the names of the events that belong on the record's topic, as in `CARRIES`. Never raises.
     """
+    if record.unreadable is not None:
+        return schema("headers", record.unreadable)
     opened = _open(record, accepts)
     if isinstance(opened, DeadLetter):
         return opened

@@ -11,7 +11,10 @@ LENGTH_BYTES = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """A record as it was read. `topic` is the full name, `headers` are in the order of the record."""
+    """A record as it was read. `topic` is the full name, `headers` are in the order of the record.
+
+    `unreadable` says what the client could not make out of it, if anything.
+    """
 
     topic: str
     partition: int
@@ -19,6 +22,7 @@ class Record:
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+    unreadable: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -96,17 +96,18 @@ create table issuances (
 
 -- One row a lane: how far it has decided, and how far it is known to have published.
 create table lanes (
-    lane_id      integer generated always as identity primary key,
-    topic_prefix text not null,
-    group_id     text not null,
-    partition    integer not null,
-    epoch        bigint not null default 0,
-    sequence     bigint not null default 0,
-    published    bigint not null default 0,
-    topics       text[] not null default '{}',
-    topic_ids    text[] not null default '{}',
-    positions    bigint[] not null default '{}',
-    updated_at   timestamptz not null default now(),
+    lane_id          integer generated always as identity primary key,
+    topic_prefix     text not null,
+    group_id         text not null,
+    partition        integer not null,
+    epoch            bigint not null default 0,
+    sequence         bigint not null default 0,
+    published        bigint not null default 0,
+    topics           text[] not null default '{}',
+    topic_ids        text[] not null default '{}',
+    partition_counts integer[] not null default '{}', -- of each topic, when the lane was opened
+    positions        bigint[] not null default '{}',  -- the next offset to decide
+    updated_at       timestamptz not null default now(),
     unique (topic_prefix, group_id, partition)
 ) with (fillfactor = 50);
 

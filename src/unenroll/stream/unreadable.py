@@ -1,0 +1,49 @@
+"""A record that aiokafka cannot read, and that would hold up its partition for ever: a header's name is not UTF-8.
+
+It is read once more with confluent-kafka, which makes out all of it but the headers.
+"""
+
+import asyncio
+
+from confluent_kafka import Consumer, TopicPartition
+
+from unenroll.errors import OutageError
+from unenroll.settings import KafkaSettings
+from unenroll.stream.clients import REQUEST_SECONDS, for_confluent
+from unenroll.stream.outage import translated
+from unenroll.wire.record import Record
+
+_NO_GROUP = "unenroll-unreadable"  # the client asks for a name; nothing is ever committed under it
+
+
+async def read_without_headers(settings: KafkaSettings, *, topic: str, partition: int, offset: int) -> Record:
+    """The first record at or behind the offset, marked as unreadable. Raises OutageError and SetupError."""
+    with translated("reading a record again"):
+        return await asyncio.to_thread(_read, for_confluent(settings), TopicPartition(topic, partition, offset))
+
+
+def _read(configuration: dict[str, object], place: TopicPartition) -> Record:
+    consumer = Consumer(
+        {
+            **configuration,
+            "group.id": _NO_GROUP,
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "error",
+        }
+    )
+    try:
+        consumer.assign([place])
+        message = consumer.poll(REQUEST_SECONDS)
+        if message is None or message.error() is not None:
+            raise OutageError(f"Kafka does not answer: reading {place.topic}, offset {place.offset} again")
+        return Record(
+            topic=place.topic,
+            partition=place.partition,
+            offset=message.offset() or place.offset,
+            key=message.key(),
+            value=message.value(),
+            unreadable="a name is not UTF-8; all of them are left out",
+        )
+    finally:
+        consumer.close()

@@ -1,0 +1,52 @@
+"""Instants: RFC 3339 in, UTC kept, `Z` out."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unenroll.core import events
+from unenroll.wire.instants import instant_text, parse_instant
+from wire.samples import REQUEST, as_json, headers, taken
+
+AT = datetime(2026, 3, 15, 4, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "microseconds"),
+    [
+        ("2026-03-15T04:00:00Z", 0),
+        ("2026-03-15t04:00:00z", 0),
+        ("2026-03-15 04:00:00Z", 0),
+        ("2026-03-15T09:30:00+05:30", 0),
+        ("2026-03-14T20:00:00-08:00", 0),
+        ("2026-03-15T04:00:00-00:00", 0),
+        ("2026-03-15T04:00:00.5Z", 500_000),
+        ("2026-03-15T04:00:00.123456Z", 123_456),
+        ("2026-03-15T04:00:00.1234569Z", 123_456),
+        ("2026-03-15T04:00:00.999999999999+00:00", 999_999),
+        ("2026-03-15T04:00:00.0000009z", 0),
+    ],
+)
+def test_instants_become_utc_and_are_truncated_to_microseconds(text: str, microseconds: int) -> None:
+    event = taken(as_json(REQUEST | {"effectiveAt": text})).event
+    assert isinstance(event, events.UnenrollRequested)
+    assert event.effective_at == AT + timedelta(microseconds=microseconds)
+    assert event.effective_at.tzinfo is UTC
+    assert taken(as_json(REQUEST), headers(ce_time=text.encode())).time == event.effective_at
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
+def test_the_first_and_the_last_instant_there_is_are_read(text: str) -> None:
+    assert instant_text(parse_instant(text)) == text
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_an_instant_that_is_written_is_read_back(instant: datetime) -> None:
+    assert parse_instant(instant_text(instant)) == instant
+
+
+def test_a_naive_instant_is_not_written() -> None:
+    with pytest.raises(ValueError, match="no offset"):
+        instant_text(datetime(2026, 3, 15))  # noqa: DTZ001 - the point
