@@ -33,15 +33,14 @@ async def gather(connection: Connection, received: Sequence[Received], cache: De
     )
     concerned = {account_of(event) for event in events if event.target_id in definitions.owners}
     accounts = await lock_accounts(connection, concerned)
+    known = await known_events(connection, map(identity, received))
     missing = {
-        account_of(event) for event in events if account_of(event) not in accounts and _leaves_fact(event, definitions)
+        account_of(one.event)
+        for one in received
+        if account_of(one.event) not in accounts and identity(one) not in known and _leaves_fact(one.event, definitions)
     }
     accounts |= await make_accounts(connection, missing)
-    return Gathered(
-        definitions=definitions,
-        accounts=accounts,
-        known=await known_events(connection, map(identity, received)),
-    )
+    return Gathered(definitions=definitions, accounts=accounts, known=known)
 
 
 def account_of(event: Event | SettlementDue) -> AccountKey:

@@ -49,7 +49,7 @@ def _content(line: Line) -> Received | Group | DeadLetter:
             event=content.event,
             event_type=content.event_type,
             content_hash=content.content_hash,
-            time=content.time,  # type: ignore[arg-type] # None: not compared, which is what a ledger row without time is
+            time=content.time,
             traceparent=None,
         )
     if isinstance(content, DeadLetter) and content.reason == Reason.UNKNOWN_TYPE:

@@ -1,10 +1,9 @@
 """The worker: joins the group, runs the lanes it is given, and stops when asked, when done, or when it must."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -12,7 +11,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 
 from unenroll.batch.step import Step
-from unenroll.errors import OutageError, SetupError
+from unenroll.errors import SetupError
 from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.definitions import DefinitionCache
@@ -31,6 +30,7 @@ from unenroll.stream.patience import Waiting
 from unenroll.stream.polls import Polls
 from unenroll.stream.producer import LaneProducer
 from unenroll.stream.topics import INPUTS, OUTPUTS, limits
+from unenroll.stream.watches import caught_up, in_the_group, until
 from unenroll.wire.names import CARRIES
 
 log = structlog.get_logger()
@@ -44,8 +44,6 @@ _FETCH_WAIT_MS = 100  # a lane that was just opened waits for the fetch under wa
 _NEVER_MS = 2**31 - 1
 _JOIN_SECONDS = 30.0
 _LEAVE_SECONDS = 10.0
-_LOOK_SECONDS = 0.1
-_GROUP_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,7 +124,12 @@ async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up
             lanes = Lanes(consumer, worker.start_lane)
             consumer.subscribe([settings.topic_prefix + word for word in INPUTS], listener=lanes)
             try:
-                await _until(stop, lanes.failed, _in_the_group(worker), _caught_up(lanes, coordinator, goal))
+                await until(
+                    stop,
+                    lanes.failed,
+                    in_the_group(consumer, coordinator, worker.waiting),
+                    caught_up(lanes, coordinator, goal),
+                )
             finally:
                 await lanes.close()
             if lanes.failed.done():
@@ -173,51 +176,3 @@ async def _joined(settings: WorkerSettings, client_id: str) -> AsyncIterator[AIO
         leave = asyncio.ensure_future(consumer.stop())
         await asyncio.wait([leave], timeout=_LEAVE_SECONDS)
         leave.cancel()
-
-
-async def _until(stop: asyncio.Event, failed: "asyncio.Future[None]", *watches: Coroutine[Any, Any, None]) -> None:
-    """Return when `stop` is set or a watch ends; raise what a lane or a watch raises."""
-    tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(watch) for watch in (stop.wait(), *watches)]
-    try:
-        done, _ = await asyncio.wait({failed, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-        for ended in done:
-            ended.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-
-
-async def _in_the_group(worker: _Worker) -> None:
-    """Say when Kafka is away, also while no lane needs it. Raises the SetupError that keeps us out of the group."""
-    failures = 0
-    while True:
-        try:
-            with translated("joining the group"):
-                # There is no public way, and aiokafka tells only a lane that polls: without a lane, nobody.
-                worker.consumer._coordinator.check_errors()  # noqa: SLF001
-            await worker.coordinator.owners()
-        except OutageError as outage:
-            failures += 1
-            if failures > 1:  # a new cluster has no coordinator for a moment
-                worker.waiting.begin("the group", outage)
-        else:
-            failures = 0
-            worker.waiting.end("the group")
-        await asyncio.sleep(_GROUP_SECONDS)
-
-
-async def _caught_up(lanes: Lanes, coordinator: Coordinator, goal: Mapping[Partition, int] | None) -> None:
-    if goal is None:
-        await asyncio.Event().wait()
-        return
-    while not (lanes.open and await _reached(coordinator, goal)):  # noqa: ASYNC110 - Kafka tells nobody when an offset moves
-        await asyncio.sleep(_LOOK_SECONDS)
-    log.info("caught up", partitions=len(goal))
-
-
-async def _reached(coordinator: Coordinator, goal: Mapping[Partition, int]) -> bool:
-    try:
-        committed = await coordinator.committed(goal)
-    except OutageError:
-        return False
-    return all((found := committed[place]) is not None and found.offset >= end for place, end in goal.items())

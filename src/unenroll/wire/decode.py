@@ -20,12 +20,12 @@ from unenroll.wire.refusals import DeadLetter, Reason, of_model, schema
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Received:
-    """An event as read. `content_hash` and `time` together tell whether another of the same key is the same."""
+    """An event as read. `content_hash` and `time` tell whether another of its key is the same; None: any time is."""
 
     event: Event | SettlementDue
     event_type: str
     content_hash: bytes
-    time: datetime
+    time: datetime | None
     traceparent: bytes | None
 
 
