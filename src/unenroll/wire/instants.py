@@ -10,19 +10,26 @@ _RFC_3339 = re.compile(
     re.ASCII,
 )
 
+_INFINITE = frozenset({datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)})
+_OUTSIDE = "must be an instant that exists, between the years 1 and 9999 in UTC"
+
 
 def parse_instant(text: str) -> datetime:
     """The instant in UTC, truncated to microseconds; naive if the text carries no offset.
 
-    Raises ValueError, worded to follow the field's path, for anything else than RFC 3339 and for what no calendar has.
+    Raises ValueError, worded to follow the field's path, for anything else than RFC 3339 and for what no calendar has,
+    the first and the last microsecond of all among it: Postgres's client takes those for infinity.
     """
     if len(text) > LONGEST or _RFC_3339.fullmatch(text) is None:
         raise ValueError("must be an instant like 2026-03-15T09:30:00+05:30")
     try:
         instant = datetime.fromisoformat(text.upper())
-        return instant if instant.tzinfo is None else instant.astimezone(UTC)
+        instant = instant if instant.tzinfo is None else instant.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError("must be an instant that exists, between the years 1 and 9999 in UTC") from None
+        raise ValueError(_OUTSIDE) from None
+    if instant.replace(tzinfo=UTC) in _INFINITE:
+        raise ValueError(_OUTSIDE)
+    return instant
 
 
 def instant_text(instant: datetime) -> str:

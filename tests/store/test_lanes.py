@@ -1,0 +1,87 @@
+"""A lane's row lets its newest owner decide, from where the lane stands, and nobody else."""
+
+from dataclasses import replace
+
+import asyncpg
+import pytest
+
+from stage.events import utc
+from unenroll.errors import LaneLostError
+from unenroll.store.connect import connected, transaction
+from unenroll.store.lanes import (
+    LaneKey,
+    LaneRow,
+    Position,
+    hold_lane,
+    move_lane,
+    note_published,
+    publications_above,
+    reposition,
+    save_publication,
+    take_lane,
+)
+
+KEY = LaneKey(topic_prefix="unenroll.", group_id="unenroll", partition=3)
+REQUESTS = Position(topic="unenroll.requests", topic_id="id-1", partitions=4, offset=100)
+
+
+async def hold_and_move(pool: asyncpg.Pool, lane: LaneRow, to: LaneRow) -> None:
+    async with transaction(pool) as connection:
+        await hold_lane(connection, lane)
+        await move_lane(connection, to)
+
+
+async def test_a_lane_begins_with_nothing_and_goes_on_where_it_was(database_url: str) -> None:
+    async with connected(database_url) as pool:
+        lane = await take_lane(pool, KEY)
+        assert (lane.partition, lane.epoch, lane.sequence, lane.published, lane.positions) == (3, 1, 0, 0, ())
+        await hold_and_move(pool, lane, replace(lane, sequence=7, published=5, positions=(REQUESTS,)))
+        again = await take_lane(pool, KEY)
+    assert again == replace(lane, epoch=2, sequence=7, published=5, positions=(REQUESTS,))
+
+
+async def test_the_former_owner_decides_nothing_more(database_url: str) -> None:
+    async with connected(database_url) as pool:
+        former = await take_lane(pool, KEY)
+        await take_lane(pool, KEY)
+        with pytest.raises(LaneLostError, match="another worker took the lane"):
+            await hold_and_move(pool, former, former)
+        with pytest.raises(LaneLostError, match="another worker took the lane"):
+            await reposition(pool, replace(former, positions=(REQUESTS,)))
+        await note_published(pool, replace(former, published=99))
+        assert (await take_lane(pool, KEY)).published == 0
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [{"sequence": 1}, {"positions": (REQUESTS,)}, {"positions": (replace(REQUESTS, topic_id="id-2"),)}],
+)
+async def test_a_batch_begins_where_the_lane_stands(database_url: str, elsewhere: dict[str, object]) -> None:
+    async with connected(database_url) as pool:
+        lane = await take_lane(pool, KEY)
+        with pytest.raises(LaneLostError, match="does not begin where the lane has decided up to"):
+            await hold_and_move(pool, replace(lane, **elsewhere), lane)  # type: ignore[arg-type] # by name
+
+
+async def test_what_is_kept_to_publish_comes_back_in_order_above_a_number(database_url: str) -> None:
+    async with connected(database_url) as pool:
+        lane = await take_lane(pool, KEY)
+        async with transaction(pool) as connection:
+            for last in (30, 10, 20):
+                await save_publication(
+                    connection,
+                    replace(lane, sequence=last),
+                    first_sequence=last - 9,
+                    outputs=b"%d" % last,
+                    decided_at=utc("2026-04-01T00:00:00Z"),
+                )
+        assert await publications_above(pool, lane, 10) == [b"20", b"30"]
+        assert await publications_above(pool, lane, 0) == [b"10", b"20", b"30"]
+
+
+async def test_what_is_published_never_goes_back(database_url: str) -> None:
+    async with connected(database_url) as pool:
+        lane = await take_lane(pool, KEY)
+        for published in (5, 3):
+            await note_published(pool, replace(lane, published=published))
+        assert (await take_lane(pool, KEY)).published == 5
