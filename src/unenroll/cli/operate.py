@@ -1,6 +1,7 @@
 """Commands for whoever runs the worker."""
 
 import asyncio
+import gc
 import signal
 from typing import Annotated
 
@@ -11,6 +12,8 @@ from unenroll.settings import DatabaseSettings, KafkaSettings, WorkerSettings, r
 from unenroll.stream.cluster import Cluster
 from unenroll.stream.topics import TopicReport, make_topics
 from unenroll.stream.worker import work
+
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000  # a batch makes many and no cycles: looking more often costs a third of the time
 
 
 def migrate(*, as_json: Json = False) -> None:
@@ -47,6 +50,8 @@ def run(
 
 
 async def _run(settings: WorkerSettings, *, until_caught_up: bool) -> None:
+    gc.freeze()  # what was imported is never garbage
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
