@@ -8,7 +8,7 @@ from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined] # expor
 from unenroll.stream.cluster import Cluster, Topic
 from unenroll.wire.names import Topic as Word
 
-INPUTS = (Word.REQUESTS,)
+INPUTS = (Word.FACTS, Word.REQUESTS)
 OUTPUTS = (Word.UNENROLLMENTS, Word.REJECTIONS, Word.REWARDS, Word.DEAD_LETTERS)
 
 _INPUT_BYTES = 1_048_588  # Kafka's own default
