@@ -75,6 +75,9 @@ class WorkerSettings(DatabaseSettings, KafkaSettings):
     session_timeout_ms: Annotated[
         int, Field(description="after how long without a heartbeat a worker's lanes move", ge=6000, le=1_800_000)
     ] = 45_000
+    definition_wait_ms: Annotated[
+        int, Field(description="how long a record waits for a definition that nobody knows yet", ge=0, le=60_000)
+    ] = 2000
     start: Annotated[
         Start, Field(description="where a partition begins that this group never committed; none: refuse")
     ] = Start.EARLIEST

@@ -29,7 +29,7 @@ async def gather(connection: Connection, received: Sequence[Received], cache: De
     """Lock and read what the events concern."""
     events = [reading.event for reading in received]
     definitions = await cache.share(
-        connection, group_ids=_groups(events), target_ids={event.target_id for event in events}
+        connection, group_ids=groups_of(events), target_ids={event.target_id for event in events}
     )
     concerned = {account_of(event) for event in events if event.target_id in definitions.owners}
     accounts = await lock_accounts(connection, concerned)
@@ -62,5 +62,6 @@ def _leaves_fact(event: Event | SettlementDue, definitions: Definitions) -> bool
     return not isinstance(place(event, definitions), Misplaced)
 
 
-def _groups(events: Iterable[Event | SettlementDue]) -> set[int]:
+def groups_of(events: Iterable[Event | SettlementDue]) -> set[int]:
+    """The groups that the events name."""
     return {event.group_id for event in events if not isinstance(event, RewardIssued)}

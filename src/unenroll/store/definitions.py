@@ -7,6 +7,7 @@ import asyncpg
 
 from unenroll.core.definitions import Accepted, Definitions, Group, Ignored, RefusedDefinition, accept
 from unenroll.store.connect import Connection, transaction
+from unenroll.store.outage import translated
 from unenroll.store.queries import QUERIES
 from unenroll.wire.stored import dump_group, load_group
 
@@ -16,16 +17,33 @@ class DefinitionCache:
     """Groups as parsed once, by id. A version never changes, so only a newer version is read again."""
 
     _groups: dict[int, Group] = field(default_factory=dict)
+    _owners: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def known(self) -> Definitions:
+        """What was read up to now. There may be more by now, never less."""
+        return Definitions(groups=self._groups, owners=self._owners)
 
     async def share(
         self, connection: Connection, *, group_ids: Iterable[int], target_ids: Iterable[int]
     ) -> Definitions:
         """The definitions of these groups and targets, which cannot change before the transaction ends."""
+        return await self._read(connection, "share_groups", group_ids=group_ids, target_ids=target_ids)
+
+    async def look(self, pool: asyncpg.Pool, *, group_ids: Iterable[int], target_ids: Iterable[int]) -> None:
+        """Read what there is of these groups and targets now. Raises OutageError and SetupError."""
+        with translated():
+            async with pool.acquire() as connection:
+                await self._read(connection, "group_versions", group_ids=group_ids, target_ids=target_ids)
+
+    async def _read(
+        self, connection: Connection, query: str, *, group_ids: Iterable[int], target_ids: Iterable[int]
+    ) -> Definitions:
         rows = await connection.fetch(QUERIES["target_owners"], sorted(target_ids))
         owners = {row["target_id"]: row["group_id"] for row in rows}
-        wanted = sorted({*group_ids, *owners.values()})
-        versions = await connection.fetch(QUERIES["share_groups"], wanted)
+        versions = await connection.fetch(QUERIES[query], sorted({*group_ids, *owners.values()}))
         await self._refresh(connection, {row["group_id"]: row["version"] for row in versions})
+        self._owners.update(owners)
         return Definitions(groups={row["group_id"]: self._groups[row["group_id"]] for row in versions}, owners=owners)
 
     async def _refresh(self, connection: Connection, versions: dict[int, int]) -> None:
@@ -46,9 +64,16 @@ class Awaited:
     accounts: int
 
 
-async def define(pool: asyncpg.Pool, group: Group) -> Accepted | Ignored | RefusedDefinition | Awaited:
-    """Keep the definition if it may follow the one in force (rules.md section 4). Raises OutageError and SetupError."""
+async def define(
+    pool: asyncpg.Pool, group: Group, *, settle_again: bool = False
+) -> Accepted | Ignored | RefusedDefinition | Awaited:
+    """Keep the definition if it may follow the one in force (rules.md section 4). Raises OutageError and SetupError.
+
+    Accounts that wait for the cycles that it appends are noted to be settled again, or with `settle_again` False are
+    a reason not to keep it.
+    """
     async with transaction(pool) as connection:
+        await connection.execute(QUERIES["one_definition_at_a_time"], group.group_id)
         definition = await connection.fetchval(QUERIES["lock_group"], group.group_id)
         old = None if definition is None else load_group(definition)
         verdict = accept(old, group)
@@ -56,8 +81,9 @@ async def define(pool: asyncpg.Pool, group: Group) -> Accepted | Ignored | Refus
             return verdict
         if old is not None and len(group.calendar.cycles) > len(old.calendar.cycles):
             waiting = await connection.fetchval(QUERIES["waiting_accounts"], group.group_id)
-            if waiting:
+            if waiting and not settle_again:
                 return Awaited(accounts=waiting)
+            await connection.execute(QUERIES["save_due"], group.group_id, group.version)
         await connection.execute(QUERIES["save_group"], group.group_id, group.version, dump_group(group))
         await connection.execute(QUERIES["save_targets"], group.group_id, list(group.targets))
         return verdict

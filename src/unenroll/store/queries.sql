@@ -41,6 +41,9 @@ select group_id, definition from target_groups where group_id = any($1::bigint[]
 -- target_owners: which group defined a target first
 select target_id, group_id from targets where target_id = any($1::bigint[]);
 
+-- one_definition_at_a_time: nobody else defines the group meanwhile, even if it is not there yet
+select pg_advisory_xact_lock(hashtextextended('unenroll group ' || $1::bigint, 0));
+
 -- lock_group: a group's definition, held for its next version
 select definition from target_groups where group_id = $1 for update;
 
@@ -52,6 +55,33 @@ set version = excluded.version, definition = excluded.definition, accepted_at = 
 -- save_targets: who defined a target first
 insert into targets (target_id, group_id) select target_id, $1 from unnest($2::bigint[]) as target_id
 on conflict (target_id) do nothing;
+
+-- save_due: the accounts of a group that wait for appended cycles are to be settled again
+insert into settlements_due (customer_id, target_id, group_id, version, due_at)
+select accounts.customer_id, accounts.target_id, $1, $2, now()
+from accounts join targets using (target_id)
+where accounts.waits and targets.group_id = $1
+on conflict do nothing;
+
+-- take_due: some accounts that are to be settled again, and that no other worker is telling of
+select customer_id, target_id, group_id, version, due_at
+from settlements_due
+order by customer_id, target_id, group_id, version
+limit $1
+for update skip locked;
+
+-- done_due: the lanes were told of these
+delete from settlements_due
+where (customer_id, target_id, group_id, version)
+      in (select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]));
+
+-- save_refusal: a definition that was refused
+insert into definition_refusals (topic_id, partition, "offset", group_id, version, reason, detail)
+values ($1, $2, $3, $4, $5, $6, $7)
+on conflict do nothing;
+
+-- group_versions: the versions of groups, without holding them
+select group_id, version from target_groups where group_id = any($1::bigint[]);
 
 -- waiting_accounts: how many accounts of a group wait for cycles to be appended
 select count(*) from accounts join targets using (target_id) where accounts.waits and targets.group_id = $1;
@@ -128,5 +158,57 @@ where reward.customer_id = moved.customer_id and reward.target_id = moved.target
 -- customer_accounts: the accounts of a customer, not locked
 select customer_id, target_id, decisions, revision, waits from accounts where customer_id = $1 order by target_id;
 
--- outcome_counts: how many requests got each outcome
-select outcome::text, count(*) from ledger where outcome is not null group by outcome order by outcome;
+-- facts_seen: when each fact of a customer was first read; a reward and its issuance are known by its id alone
+select target_id, 'ENROLLMENT' as kind, id, source, seen_at from enrollments where customer_id = $1
+union all select target_id, 'LEAVE', id, source, seen_at from leaves where customer_id = $1
+union all select target_id, 'REWARD', reward_id, null, seen_at from rewards where customer_id = $1
+union all select target_id, 'ISSUANCE', reward_id, null, seen_at from issuances where customer_id = $1;
+
+-- customer_publications: what the batches published that decided a customer's events, in the order of the decisions
+with concerned as (
+    select distinct held.lane_id, held.last_sequence
+    from ledger
+    cross join lateral (
+        select lane_id, last_sequence, first_sequence
+        from publications
+        where publications.lane_id = ledger.lane_id and last_sequence >= ledger.sequence
+        order by last_sequence
+        limit 1
+    ) as held
+    where ledger.customer_id = $1 and held.first_sequence <= ledger.sequence
+)
+select decided_at, outputs
+from concerned join publications using (lane_id, last_sequence)
+order by decided_at, lane_id, last_sequence;
+
+-- counting_takes_time: longer than any statement of a lane may
+set local statement_timeout = '60s';
+
+-- group_lanes: the lanes of a group
+select partition, epoch, sequence, published, topics, topic_ids, positions, updated_at
+from lanes
+where topic_prefix = $1 and group_id = $2
+order by partition;
+
+-- event_counts: how many events of each type, and how many requests with each outcome, are in the ledger
+select event_type, outcome::text, count(*) from ledger group by event_type, outcome;
+
+-- dead_letter_counts: how many contents were dead-lettered for each reason
+select reason, count(*) from dead_letters group by reason order by reason;
+
+-- definitions_told: what is defined, without the cycles and targets themselves
+select group_id, version, accepted_at, definition::json ->> 'name' as name,
+       (definition::json ->> 'active')::boolean as active,
+       json_array_length(definition::json -> 'cycles') as cycles,
+       json_array_length(definition::json -> 'targets') as targets
+from target_groups
+order by group_id;
+
+-- settlements_due_count: how many accounts wait to be settled again
+select count(*) from settlements_due;
+
+-- latest_refusals: the definitions that were refused last
+select group_id, version, reason, detail, topic_id, partition, "offset", refused_at
+from definition_refusals
+order by refused_at desc, topic_id, partition, "offset" desc
+limit $1;

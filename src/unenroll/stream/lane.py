@@ -10,6 +10,7 @@ from unenroll.batch.readings import Batch, read
 from unenroll.batch.step import Decisions, Step
 from unenroll.errors import LaneLostError, OutageError, RefusedError
 from unenroll.store.lanes import LaneRow, note_published
+from unenroll.stream.arrival import Arrival
 from unenroll.stream.intake import Intake
 from unenroll.stream.life import LaneLife
 from unenroll.stream.opening import Opening, commits
@@ -24,6 +25,7 @@ class Lane:
     """What a lane works with. `producer` makes a new one for every opening."""
 
     opening: Opening
+    arrival: Arrival
     step: Step
     intake: Intake
     producer: Callable[[], LaneProducer]
@@ -90,6 +92,7 @@ class Lane:
     async def _decide(self, lane: LaneRow, batch: Batch, patience: Patience) -> Decisions:
         while True:
             try:
+                await self.arrival.wait(batch.readings, self.life.stopping)
                 decisions = await self.step.decide(lane, batch)
             except OutageError as outage:
                 await patience.lose(outage)

@@ -4,14 +4,15 @@ It is read once more with confluent-kafka, which makes out all of it but the hea
 """
 
 import asyncio
+from typing import cast
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from unenroll.errors import OutageError
 from unenroll.settings import KafkaSettings
 from unenroll.stream.clients import REQUEST_SECONDS, for_confluent
 from unenroll.stream.outage import translated
-from unenroll.wire.record import Record
+from unenroll.wire.record import Headers, Record
 
 _NO_GROUP = "unenroll-unreadable"  # the client asks for a name; nothing is ever committed under it
 
@@ -37,13 +38,25 @@ def _read(configuration: dict[str, object], place: TopicPartition) -> Record:
         message = consumer.poll(REQUEST_SECONDS)
         if message is None or message.error() is not None:
             raise OutageError(f"Kafka does not answer: reading {place.topic}, offset {place.offset} again")
-        return Record(
-            topic=place.topic,
-            partition=place.partition,
-            offset=message.offset() or place.offset,
-            key=message.key(),
-            value=message.value(),
-            unreadable="a name is not UTF-8; all of them are left out",
-        )
+        return as_record(message)
     finally:
         consumer.close()
+
+
+def as_record(message: Message) -> Record:
+    """The record that confluent-kafka has read, marked as unreadable if its headers are."""
+    headers: Headers = ()
+    unreadable = None
+    try:
+        headers = tuple(cast(list[tuple[str, bytes | None]], message.headers() or []))
+    except UnicodeDecodeError:
+        unreadable = "a name is not UTF-8; all of them are left out"
+    return Record(
+        topic=message.topic() or "",
+        partition=message.partition() or 0,
+        offset=message.offset() or 0,
+        key=message.key(),
+        value=message.value(),
+        headers=headers,
+        unreadable=unreadable,
+    )

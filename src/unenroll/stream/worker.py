@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import asyncpg
-import structlog
 from aiokafka import AIOKafkaConsumer
 
 from unenroll.batch.step import Step
@@ -16,34 +15,27 @@ from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.definitions import DefinitionCache
 from unenroll.store.lanes import LaneKey
-from unenroll.stream.assignor import NumberAssignor
-from unenroll.stream.clients import for_aiokafka
+from unenroll.stream.arrival import Arrival
 from unenroll.stream.cluster import Cluster, Partition, Topic
 from unenroll.stream.coordinator import Coordinator
+from unenroll.stream.definitions import Definitions
+from unenroll.stream.following import Following
 from unenroll.stream.group import Lanes
 from unenroll.stream.intake import Intake
 from unenroll.stream.lane import Lane
 from unenroll.stream.life import LaneLife
+from unenroll.stream.membership import joined
 from unenroll.stream.opening import Opening
-from unenroll.stream.outage import translated
 from unenroll.stream.patience import Waiting
 from unenroll.stream.polls import Polls
 from unenroll.stream.producer import LaneProducer
-from unenroll.stream.topics import INPUTS, OUTPUTS, limits
+from unenroll.stream.settling_again import SettlingAgain
+from unenroll.stream.topics import INPUTS, limits
 from unenroll.stream.watches import caught_up, in_the_group, until
 from unenroll.wire.names import CARRIES
-
-log = structlog.get_logger()
+from unenroll.wire.names import Topic as Word
 
 _CONNECTIONS = 8
-_HEARTBEATS_IN_A_SESSION = 5
-_LONGEST_HEARTBEAT_MS = 3_000
-_REBALANCE_TIMEOUT_MS = 30_000
-_REQUEST_TIMEOUT_MS = 40_000
-_FETCH_WAIT_MS = 100  # a lane that was just opened waits for the fetch under way to end
-_NEVER_MS = 2**31 - 1
-_JOIN_SECONDS = 30.0
-_LEAVE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +47,7 @@ class _Worker:
     cluster: Cluster
     coordinator: Coordinator
     topics: Mapping[str, Topic]
+    arrival: Arrival
     step: Step
     consumer: AIOKafkaConsumer
     polls: Polls
@@ -74,6 +67,7 @@ class _Worker:
                 topics=mine,
                 start=self.settings.start,
             ),
+            arrival=self.arrival,
             step=self.step,
             intake=Intake(
                 settings=self.settings,
@@ -106,38 +100,53 @@ async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up
     async with connected(settings.database_url.get_secret_value(), connections=_CONNECTIONS) as pool:
         await check_tables(pool)
         topics = await _existing(cluster, settings.topic_prefix)
-        client_id = f"unenroll-{uuid4()}"
-        goal = await cluster.ends(_input_partitions(topics, settings)) if until_caught_up else None
-        async with Coordinator(settings) as coordinator, _joined(settings, client_id) as consumer:
-            worker = _Worker(
-                settings=settings,
-                pool=pool,
-                cluster=cluster,
-                coordinator=coordinator,
-                topics=topics,
-                step=Step(pool=pool, cache=DefinitionCache(), limits=await limits(cluster, settings.topic_prefix)),
-                consumer=consumer,
-                polls=Polls(consumer, most_records=settings.batch_records),
-                waiting=Waiting(),
-                client_id=client_id,
-            )
-            lanes = Lanes(consumer, worker.start_lane)
-            consumer.subscribe([settings.topic_prefix + word for word in INPUTS], listener=lanes)
-            try:
+        async with Definitions(settings, pool, topics[settings.topic_prefix + Word.DEFINITIONS]) as definitions:
+            following = Following(definitions=definitions, again=SettlingAgain(settings=settings, pool=pool))
+            await following.catch_up(await cluster.ends(definitions.partitions))
+            goal = await cluster.ends(_input_partitions(topics, settings)) if until_caught_up else None
+            async with _working(settings, pool, cluster=cluster, topics=topics) as (worker, lanes):
                 await until(
                     stop,
                     lanes.failed,
-                    in_the_group(consumer, coordinator, worker.waiting),
-                    caught_up(lanes, coordinator, goal),
+                    in_the_group(worker.consumer, worker.coordinator, worker.waiting),
+                    following.go_on(worker.waiting),
+                    caught_up(lanes, worker.coordinator, goal),
                 )
-            finally:
-                await lanes.close()
             if lanes.failed.done():
                 lanes.failed.result()
 
 
+@asynccontextmanager
+async def _working(
+    settings: WorkerSettings, pool: asyncpg.Pool, *, cluster: Cluster, topics: Mapping[str, Topic]
+) -> AsyncIterator[tuple[_Worker, Lanes]]:
+    """A worker that takes whatever lanes the group gives it; at the end they are closed and given back."""
+    client_id = f"unenroll-{uuid4()}"
+    cache = DefinitionCache()
+    async with Coordinator(settings) as coordinator, joined(settings, client_id) as consumer:
+        worker = _Worker(
+            settings=settings,
+            pool=pool,
+            cluster=cluster,
+            coordinator=coordinator,
+            topics=topics,
+            arrival=Arrival(pool, cache, seconds=settings.definition_wait_ms / 1000),
+            step=Step(pool=pool, cache=cache, limits=await limits(cluster, settings.topic_prefix)),
+            consumer=consumer,
+            polls=Polls(consumer, most_records=settings.batch_records),
+            waiting=Waiting(),
+            client_id=client_id,
+        )
+        lanes = Lanes(consumer, worker.start_lane)
+        consumer.subscribe([settings.topic_prefix + word for word in INPUTS], listener=lanes)
+        try:
+            yield worker, lanes
+        finally:
+            await lanes.close()
+
+
 async def _existing(cluster: Cluster, prefix: str) -> dict[str, Topic]:
-    wanted = [prefix + word for word in (*INPUTS, *OUTPUTS)]
+    wanted = [prefix + word for word in Word]
     found = await cluster.topics(wanted)
     missing = [name for name in wanted if name not in found]
     if missing:
@@ -148,31 +157,3 @@ async def _existing(cluster: Cluster, prefix: str) -> dict[str, Topic]:
 def _input_partitions(topics: Mapping[str, Topic], settings: WorkerSettings) -> list[Partition]:
     names = [settings.topic_prefix + word for word in INPUTS]
     return [Partition(topic=name, number=number) for name in names for number in range(topics[name].partitions)]
-
-
-@asynccontextmanager
-async def _joined(settings: WorkerSettings, client_id: str) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(
-        **for_aiokafka(settings),
-        client_id=client_id,
-        group_id=settings.group_id,
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        partition_assignment_strategy=(NumberAssignor,),
-        session_timeout_ms=settings.session_timeout_ms,
-        heartbeat_interval_ms=min(settings.session_timeout_ms // _HEARTBEATS_IN_A_SESSION, _LONGEST_HEARTBEAT_MS),
-        rebalance_timeout_ms=_REBALANCE_TIMEOUT_MS,
-        request_timeout_ms=_REQUEST_TIMEOUT_MS,
-        max_poll_interval_ms=_NEVER_MS,
-        fetch_max_wait_ms=_FETCH_WAIT_MS,
-    )
-    try:
-        with translated("joining the group"):
-            async with asyncio.timeout(_JOIN_SECONDS):
-                await consumer.start()
-        yield consumer
-    finally:
-        leave = asyncio.ensure_future(consumer.stop())
-        await asyncio.wait([leave], timeout=_LEAVE_SECONDS)
-        leave.cancel()

@@ -1,0 +1,71 @@
+"""A record that names what nobody defined waits for its definition, a short time and once."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from time import monotonic
+
+import asyncpg
+
+from unenroll.batch.gather import groups_of
+from unenroll.batch.readings import Reading
+from unenroll.core.definitions import Definitions
+from unenroll.core.events import Event, RewardIssued, UnenrollRequested
+from unenroll.store.definitions import DefinitionCache
+from unenroll.wire.decode import Received
+from unenroll.wire.due import SettlementDue
+
+_LOOK_AGAIN_SECONDS = 0.1
+_REMEMBERED = 10_000
+
+Name = tuple[int | str, ...]
+
+
+class Arrival:
+    """What the lanes of a worker have waited for already. In front of `Step`: it locks nothing."""
+
+    def __init__(self, pool: asyncpg.Pool, cache: DefinitionCache, *, seconds: float) -> None:
+        self._pool = pool
+        self._cache = cache
+        self._seconds = seconds
+        self._waited_for: OrderedDict[Name, None] = OrderedDict()
+
+    async def wait(self, readings: Iterable[Reading], stopping: asyncio.Event) -> None:
+        """Return when all that the readings name is defined, or after the time to wait. Raises OutageError."""
+        events = [reading.content.event for reading in readings if isinstance(reading.content, Received)]
+        deadline = monotonic() + self._seconds
+        while (missing := self._missing(events)) and not stopping.is_set():
+            await self._cache.look(
+                self._pool, group_ids=groups_of(events), target_ids={event.target_id for event in events}
+            )
+            missing = self._missing(events)
+            if not missing or monotonic() >= deadline:
+                break
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), _LOOK_AGAIN_SECONDS)
+        self._remember(missing)
+
+    def _missing(self, events: Iterable[Event | SettlementDue]) -> set[Name]:
+        named = {name for event in events for name in _undefined(event, self._cache.known)}
+        return {name for name in named if name not in self._waited_for}
+
+    def _remember(self, names: Iterable[Name]) -> None:
+        for name in names:
+            self._waited_for[name] = None
+        while len(self._waited_for) > _REMEMBERED:
+            self._waited_for.popitem(last=False)
+
+
+def _undefined(event: Event | SettlementDue, known: Definitions) -> Iterator[Name]:
+    if event.target_id not in known.owners:
+        yield "target", event.target_id
+    if isinstance(event, RewardIssued):
+        return
+    group = known.groups.get(event.group_id)
+    if group is None:
+        yield "group", event.group_id
+        return
+    period = None if isinstance(event, UnenrollRequested | SettlementDue) else event.period_name
+    if period is not None and group.calendar.named(period) is None:
+        yield "cycle", event.group_id, period

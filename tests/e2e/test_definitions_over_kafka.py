@@ -1,0 +1,142 @@
+"""Definitions over Kafka: read before the first lane opens, followed afterwards, and never taken back."""
+
+import json
+import signal
+from typing import Any
+
+import pytest
+
+from stage.events import ABC, leaves
+from stage.place import Place, answers
+from stage.topics import Put, put
+from stage.workers import Running, run, running, wait_until
+
+DEF: dict[str, Any] = {**ABC, "targetGroupId": 12, "targets": [{"targetId": 22, "name": "DEF", "kind": "MILESTONE"}]}
+STREAK = {"targetId": 21, "name": "ABC", "kind": "STREAK", "levels": [4]}
+JUNE = {"periodName": "c6", "start": "2026-06-01T00:00:00Z", "end": "2026-07-01T00:00:00Z"}
+LATER = {**ABC, "version": 2, "cycles": [*ABC["cycles"], JUNE]}  # type: ignore[misc] # ABC's cycles are a list
+
+
+def event(name: str, data: dict[str, Any], *, event_id: str) -> Put:
+    key = data.get("customerId", data["targetGroupId"])
+    return Put(
+        key=str(key).encode(),
+        value=json.dumps(data).encode(),
+        headers=[
+            ("ce_specversion", b"1.0"),
+            ("ce_type", f"unenroll.{name}.v1".encode()),
+            ("ce_source", b"/campaigns"),
+            ("ce_id", event_id.encode()),
+            ("ce_time", b"2026-01-01T00:00:00Z"),
+        ],
+    )
+
+
+def defined(data: dict[str, Any]) -> Put:
+    return event("TargetGroupDefined", data, event_id=f"{data['targetGroupId']} v{data['version']}")
+
+
+def enrolled(customer: int, *, group: int = 11, target: int = 21, at: str = "2026-01-01T00:00:00Z") -> Put:
+    data = {"customerId": customer, "targetGroupId": group, "targetId": target, "enrolledAt": at}
+    return event("CustomerEnrolled", data, event_id=f"in {customer}")
+
+
+def in_def(customer: int) -> Put:
+    data = {"customerId": customer, "targetGroupId": 12, "targetId": 22}
+    return Put(**{**vars(leaves(customer, target=22)), "value": json.dumps(data).encode()})
+
+
+def define(place: Place, *records: Put) -> None:
+    put(place.kafka, f"{place.prefix}definitions", records)
+
+
+def tell(place: Place, *records: Put) -> None:
+    put(place.kafka, f"{place.prefix}facts", records)
+
+
+def wait_for_answer(place: Place, worker: Running, request: str) -> None:
+    wait_until(lambda: request in answers(place.seen()), f"the answer to {request}", show=worker.output)
+
+
+def test_definitions_are_read_before_the_first_lane_opens(place: Place) -> None:
+    place.request([in_def(1)])
+    tell(place, enrolled(1, group=12, target=22))
+    define(place, defined(DEF))
+    place.catch_up()
+    (left,) = place.seen("unenrollments")
+    assert left.data["targetGroupId"] == 12
+    assert "GROUP_NOT_FOUND" not in {one.data["outcome"] for one in place.seen("rejections")}
+
+
+def test_a_request_waits_a_short_time_for_the_definition_that_it_names(place: Place) -> None:
+    patient = {**place.environment, "UNENROLL_DEFINITION_WAIT_MS": "30000"}
+    with running("run", environment=patient) as worker:
+        worker.wait_to_say('"lane open"')
+        place.request([in_def(1)])
+        tell(place, enrolled(1, group=12, target=22))
+        define(place, defined(DEF))
+        wait_for_answer(place, worker, "leave-1")
+        worker.tell(signal.SIGTERM)
+        assert worker.wait() == 0
+    assert not [one for one in place.seen("rejections") if one.data["outcome"] == "GROUP_NOT_FOUND"]
+
+
+def test_a_name_that_nobody_defines_is_waited_for_once_and_then_answered(place: Place) -> None:
+    place.request(Put(**{**vars(in_def(customer)), "partition": 0}) for customer in range(1, 30))
+    few = {**place.environment, "UNENROLL_BATCH_RECORDS": "1", "UNENROLL_DEFINITION_WAIT_MS": "1000"}
+    run("run", "--until-caught-up", environment=few)
+    assert {one.data["outcome"] for one in place.seen("rejections")} == {"GROUP_NOT_FOUND"}
+
+
+async def test_appended_cycles_settle_the_accounts_that_wait_for_them_once(place: Place) -> None:
+    tell(place, *(enrolled(customer) for customer in range(1, 6)), enrolled(9, at="2026-06-15T00:00:00Z"))
+    place.catch_up()
+    place.request([*(leaves(customer, "2026-06-02T00:00:00Z") for customer in range(1, 6))])
+    place.catch_up()
+    assert {one.data["outcome"] for one in place.seen("rejections")} == {"NOTHING_LEFT"}
+    define(place, defined(LATER))
+    place.catch_up()
+    place.catch_up()
+    left = place.seen("unenrollments")
+    assert sorted(one.data["customerId"] for one in left) == [1, 2, 3, 4, 5]
+    assert {json.dumps(one.data["droppedPeriods"]) for one in left} == {'{"first": "c6", "last": "c6", "count": 1}'}
+    assert await place.rows("select * from settlements_due") == []
+    assert [row["customer_id"] for row in await place.rows("select customer_id from accounts where waits")] == []
+    told = place.seen("facts")
+    assert sorted(one.data["customerId"] for one in told if one.header("ce_source") == "/unenroll") == [
+        1,
+        2,
+        3,
+        4,
+        5,
+        9,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("what", "record", "reason"),
+    [
+        ("a cycle is moved", defined({**ABC, "version": 2, "cycles": [JUNE]}), "definition_refused"),
+        ("the same version with another content", defined({**ABC, "name": "Autumn"}), "definition_refused"),
+        ("a tombstone", Put(key=b"11", value=None), "tombstone"),
+        ("no definition", Put(key=b"11", value=b"{"), "not_json"),
+        (
+            "a kind changes",
+            defined({**ABC, "version": 2, "targets": [STREAK]}),
+            "definition_refused",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_a_definition_that_may_not_follow_is_refused_and_the_old_one_stays(
+    place: Place, what: str, record: Put, reason: str
+) -> None:
+    define(place, defined(ABC), record)
+    said = place.catch_up()
+    assert '"definition refused"' in said, what
+    (refused,) = await place.rows("select reason from definition_refusals")
+    assert refused["reason"] == reason
+    (group,) = await place.rows("select version, definition from target_groups")
+    assert (group["version"], json.loads(group["definition"])["name"]) == (1, "Spring campaign")
+    place.catch_up()
+    assert len(await place.rows("select reason from definition_refusals")) == 1
