@@ -4,10 +4,7 @@ import os
 import secrets
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 
 from unenroll.sandbox.servers import Servers
@@ -37,36 +34,16 @@ def prefix() -> str:
 @pytest.fixture(scope="session")
 async def template(servers: Servers) -> AsyncIterator[str]:
     """The name of a migrated database that tests clone."""
-    from unenroll.store.migrate import migrate  # noqa: PLC0415 - half a second that tests without servers need not pay
+    from stage.databases import migrated  # noqa: PLC0415 - half a second that tests without servers need not pay
 
-    async with _new_database(servers, f"unenroll_template_{secrets.token_hex(4)}") as name:
-        await migrate(_url(servers, name))
+    async with migrated(servers) as name:
         yield name
 
 
 @pytest.fixture
 async def database_url(servers: Servers, template: str) -> AsyncIterator[str]:
     """A migrated database of the test's own."""
-    async with _new_database(servers, f"unenroll_test_{secrets.token_hex(4)}", f"template {template}") as name:
-        yield _url(servers, name)
+    from stage.databases import cloned  # noqa: PLC0415 - the same
 
-
-@asynccontextmanager
-async def _new_database(servers: Servers, name: str, options: str = "") -> AsyncIterator[str]:
-    await _execute(servers, f"create database {name} {options}")
-    try:
-        yield name
-    finally:
-        await _execute(servers, f"drop database {name} with (force)")
-
-
-async def _execute(servers: Servers, statement: str) -> None:
-    connection = await asyncpg.connect(servers.database_url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-def _url(servers: Servers, name: str) -> str:
-    return urlsplit(servers.database_url)._replace(path=f"/{name}").geturl()
+    async with cloned(servers, template) as url:
+        yield url

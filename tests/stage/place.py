@@ -26,8 +26,10 @@ from unenroll.settings import KafkaSettings
 from unenroll.store.connect import connected
 from unenroll.store.definitions import define
 from unenroll.stream.cluster import Cluster
-from unenroll.stream.topics import make_topics
+from unenroll.stream.topics import INPUTS, make_topics
 from unenroll.wire.definition import read_group
+from unenroll.wire.lines import publish_line
+from unenroll.wire.record import Message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +65,24 @@ class Place:
         """Publish to topic `requests`."""
         put(self.kafka, self.prefix + "requests", records)
 
+    def tell(self, lines: Iterable[str]) -> None:
+        """Publish lines to the topics that they belong to, the lines of each topic in their order."""
+        records: dict[str, list[Put]] = {}
+        for line in lines:
+            message = publish_line(line.encode())
+            assert isinstance(message, Message), message
+            record = Put(key=message.key, value=message.value, headers=list(message.headers))
+            records.setdefault(message.topic, []).append(record)
+        for topic, told in records.items():
+            put(self.kafka, self.prefix + topic, told)
+
     def catch_up(self) -> str:
         """Run the real worker until all that is in the topics now is done."""
         return run("run", "--until-caught-up", environment=self.environment)
 
     def forget_offsets(self) -> None:
         """Set the group's committed offsets to 0, as an operator does for a replay."""
-        self.commit([TopicPartition(f"{self.prefix}requests", number, 0) for number in range(4)])
+        self.commit([TopicPartition(self.prefix + word, number, 0) for word in INPUTS for number in range(4)])
 
     def commit(self, offsets: list[TopicPartition]) -> None:
         """Commit offsets for the group, while no worker runs."""
@@ -126,15 +139,21 @@ class Place:
             await connection.close()
 
 
-async def made(place: Place) -> Place:
-    """The place, with its topics made and milestone ABC defined. Nobody is enrolled yet. The tables are there."""
+async def made(place: Place, *groups: Group) -> Place:
+    """The place, with its topics made and these groups defined, or milestone ABC's. The tables are there."""
     settings = KafkaSettings(kafka_bootstrap_servers=place.kafka, topic_prefix=place.prefix)
     await make_topics(Cluster(settings), place.prefix, partitions=4, replication=1)
-    group = read_group(ABC)
-    assert isinstance(group, Group)
     async with connected(place.database_url) as pool:
-        await define(pool, group)
+        for group in groups or (group_of(ABC),):
+            await define(pool, group)
     return place
+
+
+def group_of(data: dict[str, Any]) -> Group:
+    """The group that this `data` of a definition defines."""
+    group = read_group(data)
+    assert isinstance(group, Group), group
+    return group
 
 
 def _done(ask: Callable[..., dict[Any, Any]], what: list[Any]) -> None:

@@ -1,9 +1,9 @@
-"""Lines put together to what one transaction takes: never too many, never too large, always in their order."""
+"""Lines put together to what is taken in at once: never too many, never too large, always in their order."""
 
 from collections.abc import Iterable
 
 from stage.events import definition, enrolled
-from unenroll.load.chunks import MOST_BYTES, MOST_LINES, chunks
+from unenroll.load.chunks import MOST_BYTES, MOST_LINES, chunks, runs, understood
 from unenroll.ndjson.lines import LONGEST, Line
 
 
@@ -11,24 +11,21 @@ def numbered(contents: Iterable[str]) -> list[Line]:
     return [Line("facts.ndjson", number, content.encode()) for number, content in enumerate(contents, start=1)]
 
 
-def numbers(contents: Iterable[str]) -> list[list[int]]:
-    return [[entry.line.number for entry in chunk] for chunk in chunks(numbered(contents))]
-
-
 def test_a_chunk_has_so_many_lines_at_most() -> None:
-    found = numbers(enrolled(customer) for customer in range(1, 2 * MOST_LINES + 2))
+    found = list(chunks(numbered(enrolled(customer) for customer in range(1, 2 * MOST_LINES + 2))))
     assert [len(chunk) for chunk in found] == [MOST_LINES, MOST_LINES, 1]
-    assert [number for chunk in found for number in chunk] == list(range(1, 2 * MOST_LINES + 2))
+    assert [line.number for chunk in found for line in chunk] == list(range(1, 2 * MOST_LINES + 2))
 
 
 def test_a_chunk_has_so_many_bytes_at_most() -> None:
-    found = numbers(["x" * (LONGEST - 1)] * 9)
+    found = chunks(numbered(["x" * (LONGEST - 1)] * 9))
     assert [len(chunk) for chunk in found] == [MOST_BYTES // LONGEST, MOST_BYTES // LONGEST, 1]
 
 
-def test_a_definition_is_a_chunk_of_its_own() -> None:
-    assert numbers([enrolled(1), "bad", definition(), definition(), enrolled(2)]) == [[1, 2], [3], [4], [5]]
-
-
 def test_no_lines_are_no_chunks() -> None:
-    assert numbers([]) == []
+    assert list(chunks([])) == []
+
+
+async def test_a_definition_is_a_run_of_its_own() -> None:
+    entries = await understood(numbered([enrolled(1), "bad", definition(), definition(), enrolled(2)]))
+    assert [[entry.line.number for entry in run] for run in runs(entries)] == [[1, 2], [3], [4], [5]]

@@ -1,4 +1,4 @@
-"""The command for whoever has to answer a customer."""
+"""Commands that answer questions, and change nothing."""
 
 import asyncio
 import sys
@@ -9,7 +9,9 @@ import typer
 from unenroll.cli.answers import Json, show
 from unenroll.explain.question import Question, answer
 from unenroll.explain.tell import told
-from unenroll.settings import DatabaseSettings, read
+from unenroll.settings import DatabaseSettings, WorkerSettings, read
+from unenroll.status.question import status as status_now
+from unenroll.status.tell import told as status_told
 from unenroll.wire.fields import LARGEST_INT64, SMALLEST_INT64
 
 
@@ -27,3 +29,9 @@ def explain(
     question = Question(customer_id=customer, target_id=target, reward_id=reward)
     found = asyncio.run(answer(question, settings.database_url.get_secret_value()))
     show(found, told(found.accounts, sys.stdout), as_json=as_json)
+
+
+def status(*, as_json: Json = False) -> None:
+    """Say how far the worker is: lanes, offsets, lag, counts by outcome, dead letters, definitions."""
+    found = asyncio.run(status_now(read(WorkerSettings)))
+    show(found, status_told(found, sys.stdout), as_json=as_json)

@@ -5,7 +5,7 @@ from typing import NoReturn
 
 import typer
 
-from unenroll.cli.ask import explain
+from unenroll.cli.ask import explain, status
 from unenroll.cli.feed import load, publish
 from unenroll.cli.operate import migrate, run, topics
 from unenroll.cli.settings_help import settings_help
@@ -24,6 +24,7 @@ app = typer.Typer(
 for command in (demo, sandbox, migrate, topics, load, publish):
     app.command()(command)
 app.command(epilog=settings_help())(run)
+app.command()(status)
 app.command()(explain)
 
 

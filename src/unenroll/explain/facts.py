@@ -1,9 +1,8 @@
 """An account's facts in order of time, and what each did."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from unenroll.core.calendar import Calendar
 from unenroll.core.changes import Settled
@@ -12,22 +11,19 @@ from unenroll.core.outcomes import EnrollmentOutcome, Outcome
 from unenroll.core.sentences import ENROLLMENTS, OUTCOMES
 from unenroll.core.settle import Settlement
 from unenroll.core.spells import in_order
-
-
-class FactKind(StrEnum):
-    """What a fact is."""
-
-    LEAVE = "LEAVE"
-    ENROLLMENT = "ENROLLMENT"
-    REWARD = "REWARD"
-    ISSUANCE = "ISSUANCE"
+from unenroll.explain.stays import decimal_text
+from unenroll.store.history import FactId, FactKind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FactTold:
-    """A fact and what it did. `id` is an event's, with its `source`, or a `rewardId`; `outcome` is of the first two."""
+    """A fact and what it did. `id` is an event's, with its `source`, or a `rewardId`; `outcome` is of the first two.
+
+    `at` is its event time, `seen_at` when it was first read. `initial_balance` is a decimal as text.
+    """
 
     at: datetime
+    seen_at: datetime | None
     kind: FactKind
     id: str
     source: str | None = None
@@ -36,6 +32,8 @@ class FactTold:
     sentence: str
     reason: str | None = None
     requested_by: str | None = None
+    initial_balance: str | None = None
+    reset_streak_status: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +44,7 @@ class Facts:
     settled: Settled
     settlement: Settlement
     calendar: Calendar
+    seen: Mapping[FactId, datetime]
 
     def told(self, reward_id: str | None) -> tuple[FactTold, ...]:
         """The facts by time; at one instant leaves, enrollments, rewards, issuances. Of one reward only, or of all."""
@@ -64,6 +63,7 @@ class Facts:
             fell = f" Cycle {self.calendar.numbered(settled.first_dropped).name} and all later ones fell."
         return FactTold(
             at=leave.effective_at,
+            seen_at=self.seen.get(FactId(FactKind.LEAVE, *leave.key)),
             kind=FactKind.LEAVE,
             id=leave.key.id,
             source=leave.key.source,
@@ -79,12 +79,15 @@ class Facts:
         opened = "" if result.spell is None else self._opened(result.spell)
         return FactTold(
             at=enrollment.enrolled_at,
+            seen_at=self.seen.get(FactId(FactKind.ENROLLMENT, *enrollment.key)),
             kind=FactKind.ENROLLMENT,
             id=enrollment.key.id,
             source=enrollment.key.source,
             outcome=result.outcome,
             code=result.outcome.code,
             sentence=ENROLLMENTS[result.outcome] + opened,
+            initial_balance=decimal_text(enrollment.initial_balance),
+            reset_streak_status=enrollment.reset_streak_status,
         )
 
     def _opened(self, index: int) -> str:
@@ -98,6 +101,7 @@ class Facts:
         cycle = self.calendar.numbered(reward.cycle).name
         return FactTold(
             at=reward.achieved_at,
+            seen_at=self.seen.get(FactId(FactKind.REWARD, reward.reward_id)),
             kind=FactKind.REWARD,
             id=reward.reward_id,
             sentence=f"The customer achieved reward {reward.reward_id} in cycle {cycle}.",
@@ -110,6 +114,7 @@ class Facts:
                 unheard = "" if issued in earned else " Nobody told yet what it was earned for."
                 yield FactTold(
                     at=at,
+                    seen_at=self.seen.get(FactId(FactKind.ISSUANCE, issued)),
                     kind=FactKind.ISSUANCE,
                     id=issued,
                     sentence=f"Reward {issued} was issued.{unheard}",

@@ -30,11 +30,11 @@ async def answer(question: Question, database_url: str) -> Answer:
     """The answer. Raises UnenrollError if nothing is known, OutageError and SetupError."""
     async with connected(database_url, connections=1) as pool:
         await check_tables(pool)
-        known = await look(pool, question.customer_id)
-    concerned = [one for one in known if _concerns(question, one)]
+        customer = await look(pool, question.customer_id)
+    concerned = [one for one in customer.accounts if _concerns(question, one)]
     if not concerned:
         raise UnenrollError(f"nothing is known of {_asked(question)}")
-    stories = (story(one.account, one.group, reward_id=question.reward_id) for one in concerned)
+    stories = (story(one, customer.sent, reward_id=question.reward_id) for one in concerned)
     return Answer(customer_id=question.customer_id, accounts=tuple(stories))
 
 

@@ -1,20 +1,26 @@
-"""What an account's rewards were last settled to."""
+"""What an account's rewards were last settled to, and what would have kept those that are lost."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from unenroll.core.calendar import Calendar
-from unenroll.core.changes import Settled, SettledReward
-from unenroll.core.events import Allocation, EventId
+from unenroll.core.changes import Settled
+from unenroll.core.definitions import Target
+from unenroll.core.events import Allocation
 from unenroll.core.facts import Account, Reward
 from unenroll.core.sentences import RULES
+from unenroll.core.settle import Settlement
 from unenroll.core.standings import Action, Rule, State
+from unenroll.explain.losses import Losses
+from unenroll.explain.stays import LeaveTold, decimal_text, leaves_told
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RewardTold:
-    """A reward and its standing. `left_at`: the leave that governs it, `revision`: how often it was told of."""
+    """A reward and its standing. `leave` governs it, `stay` numbers its spell, `revision` is how often it was told of.
+
+    `missed`: what would have kept it, where it is lost.
+    """
 
     reward_id: str
     period_name: str
@@ -28,50 +34,48 @@ class RewardTold:
     action: Action | None
     rule: Rule
     sentence: str
-    left_at: datetime | None
+    missed: str | None
+    stay: int | None
+    leave: LeaveTold | None
     revision: int
 
 
-def rewards_told(
-    account: Account, settled: Settled, *, calendar: Calendar, reward_id: str | None
-) -> tuple[RewardTold, ...]:
-    """The rewards by cycle, then by when they were achieved: one of them, or all."""
-    leaves = {leave.key: leave.effective_at for leave in account.leaves}
-    wanted = [reward for reward in account.rewards if reward_id in {None, reward.reward_id}]
-    return tuple(
-        _told(
-            reward,
-            settled.rewards[reward.reward_id],
-            period_name=calendar.numbered(reward.cycle).name,
-            issued_at=account.issued.get(reward.reward_id),
-            leaves=leaves,
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rewards:
+    """What the rewards are told from."""
+
+    account: Account
+    settled: Settled
+    settlement: Settlement
+    target: Target
+    calendar: Calendar
+
+    def told(self, reward_id: str | None) -> tuple[RewardTold, ...]:
+        """The rewards by cycle, then by when they were achieved: one of them, or all."""
+        losses = Losses(account=self.account, settlement=self.settlement, target=self.target, calendar=self.calendar)
+        wanted = [reward for reward in self.account.rewards if reward_id in {None, reward.reward_id}]
+        ordered = sorted(wanted, key=lambda one: (one.cycle, one.achieved_at, one.reward_id))
+        return tuple(self._told(reward, losses) for reward in ordered)
+
+    def _told(self, reward: Reward, losses: Losses) -> RewardTold:
+        now = self.settled.rewards[reward.reward_id]
+        spell = self.settlement.standings[reward.reward_id].spell
+        value = reward.value
+        return RewardTold(
+            reward_id=reward.reward_id,
+            period_name=self.calendar.numbered(reward.cycle).name,
+            level=reward.level,
+            allocation=reward.allocation,
+            achieved_at=reward.achieved_at,
+            issued_at=self.account.issued.get(reward.reward_id),
+            amount=None if value is None else decimal_text(value.amount),
+            unit=None if value is None else value.unit,
+            state=now.state,
+            action=now.action,
+            rule=now.rule,
+            sentence=RULES[now.rule],
+            missed=losses.told(reward, now.rule),
+            stay=None if spell is None else spell + 1,
+            leave=None if now.leave is None else leaves_told(self.account)[now.leave],
+            revision=now.revision,
         )
-        for reward in sorted(wanted, key=lambda one: (one.cycle, one.achieved_at, one.reward_id))
-    )
-
-
-def _told(
-    reward: Reward,
-    now: SettledReward,
-    *,
-    period_name: str,
-    issued_at: datetime | None,
-    leaves: Mapping[EventId, datetime],
-) -> RewardTold:
-    value = reward.value
-    return RewardTold(
-        reward_id=reward.reward_id,
-        period_name=period_name,
-        level=reward.level,
-        allocation=reward.allocation,
-        achieved_at=reward.achieved_at,
-        issued_at=issued_at,
-        amount=None if value is None else format(value.amount, "f"),
-        unit=None if value is None else value.unit,
-        state=now.state,
-        action=now.action,
-        rule=now.rule,
-        sentence=RULES[now.rule],
-        left_at=None if now.leave is None else leaves[now.leave],
-        revision=now.revision,
-    )

@@ -1,14 +1,18 @@
-"""An account's story: what became of its cycles, its facts and its rewards. Pure."""
+"""An account's story: its cycles, stays, facts and rewards, and what was published of them. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unenroll.core.changes import changes
-from unenroll.core.definitions import EnrollmentMode, Group, Kind
+from unenroll.core.definitions import EnrollmentMode, Kind
 from unenroll.core.settle import settle
 from unenroll.explain.cycles import CyclesTold, cycles_told
 from unenroll.explain.facts import Facts, FactTold
-from unenroll.explain.rewards import RewardTold, rewards_told
-from unenroll.store.accounts import KnownAccount
+from unenroll.explain.published import PublishedTold, published_told
+from unenroll.explain.rewards import Rewards, RewardTold
+from unenroll.explain.stays import StayTold, stays_told
+from unenroll.store.history import Sent
+from unenroll.store.look import Known
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,18 +30,22 @@ class Story:
     kind: Kind
     enrollment: EnrollmentMode
     cycles: tuple[CyclesTold, ...]
+    stays: tuple[StayTold, ...]
     facts: tuple[FactTold, ...]
     rewards: tuple[RewardTold, ...]
+    published: tuple[PublishedTold, ...]
     due: bool
 
 
-def story(known: KnownAccount, group: Group, *, reward_id: str | None = None) -> Story:
-    """The story of an account of a target of this group; of its rewards only this one, or all."""
-    account, settled = known.state.account, known.state.settled
+def story(known: Known, sent: Sequence[Sent], *, reward_id: str | None = None) -> Story:
+    """The story of an account, with what was sent of its customer; of its rewards only this one, or all."""
+    account, settled = known.account.state.account, known.account.state.settled
+    group = known.group
     target, calendar = group.targets[account.target_id], group.calendar
     settlement = settle(account, target, calendar)
     now, _ = changes(settled, settlement, account=account, target=target, calendar=calendar)
-    facts = Facts(account=account, settled=settled, settlement=settlement, calendar=calendar)
+    facts = Facts(account=account, settled=settled, settlement=settlement, calendar=calendar, seen=known.seen)
+    rewards = Rewards(account=account, settled=settled, settlement=settlement, target=target, calendar=calendar)
     return Story(
         customer_id=account.customer_id,
         group_id=group.group_id,
@@ -47,7 +55,9 @@ def story(known: KnownAccount, group: Group, *, reward_id: str | None = None) ->
         kind=target.kind,
         enrollment=target.enrollment,
         cycles=cycles_told(calendar, settlement.spells),
+        stays=stays_told(account, settlement.spells, calendar),
         facts=facts.told(reward_id),
-        rewards=rewards_told(account, settled, calendar=calendar, reward_id=reward_id),
+        rewards=rewards.told(reward_id),
+        published=published_told(sent, account, reward_id=reward_id),
         due=now != settled,
     )

@@ -1,57 +1,72 @@
-"""Lines read and put together to chunks that one transaction takes, in their order."""
+"""Lines put together to chunks that are taken in at once, and to runs that one transaction takes, in their order."""
 
-from collections.abc import Iterable, Iterator
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from unenroll.core.definitions import Group
+from unenroll.load.fact import Fact, fact
 from unenroll.ndjson.lines import LONGEST, TOO_LONG, Line, Part
-from unenroll.wire.decode import Received
 from unenroll.wire.lines import LoadedFact, load_line
 from unenroll.wire.refusals import DeadLetter, Reason
 
-MOST_LINES = 1000
+MOST_LINES = 5_000
 MOST_BYTES = 4 * LONGEST
+_LINES_IN_A_TURN = 50  # some milliseconds
 
 
 class Entry(NamedTuple):
     """A line, or a part of one, and what it says."""
 
     line: Line
-    content: Received | Group | DeadLetter
+    content: Fact | Group | DeadLetter
 
 
-def chunks(lines: Iterable[Line]) -> Iterator[list[Entry]]:
-    """Entries in the order of their lines. A definition is a chunk of its own."""
-    chunk: list[Entry] = []
+def chunks(lines: Iterable[Line]) -> Iterator[list[Line]]:
+    """The lines, so many or so large as may be in memory at once."""
+    chunk: list[Line] = []
     size = 0
     for line in lines:
-        entry = Entry(line, _content(line))
-        alone = isinstance(entry.content, Group)
-        if chunk and (alone or len(chunk) == MOST_LINES or size + len(line.content) > MOST_BYTES):
+        if chunk and (len(chunk) == MOST_LINES or size + len(line.content) > MOST_BYTES):
             yield chunk
             chunk, size = [], 0
-        chunk.append(entry)
+        chunk.append(line)
         size += len(line.content)
-        if alone:
-            yield chunk
-            chunk, size = [], 0
     if chunk:
         yield chunk
 
 
-def _content(line: Line) -> Received | Group | DeadLetter:
+async def understood(chunk: Sequence[Line]) -> list[Entry]:
+    """What the lines say. Whoever waits for an answer of Postgres meanwhile gets a turn now and then."""
+    entries: list[Entry] = []
+    for start in range(0, len(chunk), _LINES_IN_A_TURN):
+        entries.extend(Entry(line, _content(line)) for line in chunk[start : start + _LINES_IN_A_TURN])
+        await asyncio.sleep(0)
+    return entries
+
+
+def runs(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """The entries, each definition by itself."""
+    run: list[Entry] = []
+    for entry in entries:
+        if isinstance(entry.content, Group):
+            if run:
+                yield run
+            yield [entry]
+            run = []
+        else:
+            run.append(entry)
+    if run:
+        yield run
+
+
+def _content(line: Line) -> Fact | Group | DeadLetter:
     if line.part is not Part.WHOLE:
         return TOO_LONG
     content = load_line(line.content)
     if isinstance(content, LoadedFact):
-        return Received(
-            event=content.event,
-            event_type=content.event_type,
-            content_hash=content.content_hash,
-            time=content.time,
-            traceparent=None,
-        )
+        return fact(content)
     if isinstance(content, DeadLetter) and content.reason == Reason.UNKNOWN_TYPE:
         return replace(content, detail=f"{content.detail}; requests belong on their topic: use `unenroll publish`")
     return content

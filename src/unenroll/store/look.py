@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import asyncpg
 
 from unenroll.core.definitions import Group
 from unenroll.store.accounts import KnownAccount, read_accounts
 from unenroll.store.connect import Connection
+from unenroll.store.history import FactId, Sent, facts_seen, sent
 from unenroll.store.outage import translated
 from unenroll.store.queries import QUERIES
 from unenroll.wire.stored import load_group
@@ -15,14 +17,23 @@ from unenroll.wire.stored import load_group
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
-    """An account, and the group that owns its target, both as of one moment."""
+    """An account, the group that owns its target, and when its facts were first read, as of one moment."""
 
     account: KnownAccount
     group: Group
+    seen: Mapping[FactId, datetime]
 
 
-async def look(pool: asyncpg.Pool, customer_id: int) -> tuple[Known, ...]:
-    """The customer's accounts in the order of their targets. Locks and changes nothing. Raises OutageError."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Customer:
+    """A customer's accounts in the order of their targets, and what was published of the customer, in order."""
+
+    accounts: tuple[Known, ...]
+    sent: tuple[Sent, ...]
+
+
+async def look(pool: asyncpg.Pool, customer_id: int) -> Customer:
+    """What is known of the customer. Locks and changes nothing. Raises OutageError."""
     with translated():
         async with (
             pool.acquire() as connection,
@@ -30,7 +41,14 @@ async def look(pool: asyncpg.Pool, customer_id: int) -> tuple[Known, ...]:
         ):
             accounts = await read_accounts(connection, customer_id)
             owners = await _owners(connection, [key.target_id for key in accounts])
-            return tuple(Known(account=account, group=owners[key.target_id]) for key, account in accounts.items())
+            seen = await facts_seen(connection, customer_id)
+            known = (
+                Known(account=account, group=owners[key.target_id], seen=seen.get(key.target_id, {}))
+                for key, account in accounts.items()
+            )
+            return Customer(
+                accounts=tuple(known), sent=tuple([message async for message in sent(connection, customer_id)])
+            )
 
 
 async def _owners(connection: Connection, target_ids: Collection[int]) -> Mapping[int, Group]:

@@ -191,7 +191,10 @@ where topic_prefix = $1 and group_id = $2
 order by partition;
 
 -- event_counts: how many events of each type, and how many requests with each outcome, are in the ledger
-select event_type, outcome::text, count(*) from ledger group by event_type, outcome;
+select event_type, outcome::text, count(*)
+from ledger
+group by event_type, ledger.outcome
+order by event_type, ledger.outcome;
 
 -- dead_letter_counts: how many contents were dead-lettered for each reason
 select reason, count(*) from dead_letters group by reason order by reason;

@@ -1,0 +1,85 @@
+"""An account's stays: which run each belongs to, and how it began and ended."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from unenroll.core.calendar import Calendar
+from unenroll.core.events import EventId
+from unenroll.core.facts import Account, Leave
+from unenroll.core.spells import Spell
+
+
+class Beginning(StrEnum):
+    """How a stay began: it was the first one, or the customer came back in one of two ways."""
+
+    FIRST = "FIRST"
+    CARRIED_ON = "CARRIED_ON"
+    STARTED_OVER = "STARTED_OVER"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeaveTold:
+    """A leave by its event, and when it took effect."""
+
+    id: str
+    source: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StayTold:
+    """One spell, numbered from 1 as its run is. `opened_at` None: in from the start; `leave` None: it is open.
+
+    `initial_balance` is that of the enrollment that opened it, a decimal as text: it is kept whatever it did.
+    """
+
+    number: int
+    run: int
+    beginning: Beginning
+    opened_at: datetime | None
+    first_cycle: str
+    initial_balance: str | None
+    leave: LeaveTold | None
+
+
+def stays_told(account: Account, spells: Sequence[Spell], calendar: Calendar) -> tuple[StayTold, ...]:
+    """The stays in the order of their time."""
+    balances = {enrollment.key: enrollment.initial_balance for enrollment in account.enrollments}
+    leaves = leaves_told(account)
+    return tuple(
+        StayTold(
+            number=index + 1,
+            run=spell.run,
+            beginning=beginning(spells, index),
+            opened_at=spell.opened_at,
+            first_cycle=calendar.numbered(spell.first_cycle).name,
+            initial_balance=decimal_text(None if spell.enrollment is None else balances[spell.enrollment]),
+            leave=None if spell.closed_by is None else leaves[spell.closed_by],
+        )
+        for index, spell in enumerate(spells)
+    )
+
+
+def beginning(spells: Sequence[Spell], index: int) -> Beginning:
+    """How the stay at this index began."""
+    if index == 0:
+        return Beginning.FIRST
+    return Beginning.CARRIED_ON if spells[index].run == spells[index - 1].run else Beginning.STARTED_OVER
+
+
+def leaves_told(account: Account) -> dict[EventId, LeaveTold]:
+    """The account's leaves by their events."""
+    return {leave.key: leave_told(leave) for leave in account.leaves}
+
+
+def leave_told(leave: Leave) -> LeaveTold:
+    """The leave as it is named wherever it is named."""
+    return LeaveTold(id=leave.key.id, source=leave.key.source, at=leave.effective_at)
+
+
+def decimal_text(number: Decimal | None) -> str | None:
+    """Every digit as it was given, never with an exponent."""
+    return None if number is None else format(number, "f")

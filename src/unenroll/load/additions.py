@@ -1,0 +1,106 @@
+"""What the facts of a chunk add to their accounts: a verdict on each in order, and each account settled once. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from unenroll.core.definitions import Group
+from unenroll.core.place import Misplaced, place
+from unenroll.load.fact import Fact
+from unenroll.load.gather import Gathered
+from unenroll.load.growing import Growing, unheard
+from unenroll.store.accounts import AccountKey
+from unenroll.store.ledger import Content, EventKey, LedgerRow
+from unenroll.store.saving import MovedAccount
+from unenroll.wire.refusals import DeadLetter, Reason
+
+
+class Taken(StrEnum):
+    """What became of a line that is in order."""
+
+    DEFINITION = "definition"
+    FACT = "fact"
+    DUPLICATE = "duplicate"
+
+
+Verdict = LedgerRow | Taken | DeadLetter
+
+
+@dataclass(kw_only=True, slots=True)
+class Additions:
+    """The verdicts on a chunk, decided at one moment. Nothing in it may publish anything."""
+
+    gathered: Gathered
+    decided_at: datetime
+    _known: dict[EventKey, Content] = field(init=False)
+    _growing: dict[AccountKey, Growing] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Begin with what the ledger knows."""
+        self._known = dict(self.gathered.known)
+
+    def take(self, contents: Iterable[Fact | DeadLetter]) -> list[Verdict]:
+        """A ledger row for each fact that is new, a reason for each that is bad."""
+        return [one if isinstance(one, DeadLetter) else self._verdict(one) for one in contents]
+
+    def moved(self) -> list[MovedAccount]:
+        """The accounts that have grown, settled, in the order of their keys."""
+        return [
+            MovedAccount(
+                key=key, before=growing.before, after=growing.settled(self._owner(key)), seen_at=self.decided_at
+            )
+            for key, growing in sorted(self._growing.items(), key=lambda item: item[0])
+        ]
+
+    def unheard(self) -> list[AccountKey]:
+        """Those of them that have to be made."""
+        return [key for key in self._growing if key not in self.gathered.accounts]
+
+    def _verdict(self, fact: Fact) -> Verdict:
+        known = self._known.get(fact.key)
+        if known is not None:
+            return _conflict(fact) if known.contradicts(fact.content) else Taken.DUPLICATE
+        account = self.gathered.accounts.get(fact.account)
+        if account is not None and account.state.account.leaves:
+            return _has_left(fact.account)
+        placed = place(fact.told.event, self.gathered.definitions)
+        if isinstance(placed, Misplaced):
+            return DeadLetter(reason=placed.reason, detail=placed.detail)
+        growing = self._growing.get(fact.account) or Growing(before=account or unheard(fact.account))
+        refused = growing.learn(fact.told.event, placed)
+        if refused is not None:
+            return refused
+        self._growing[fact.account] = growing
+        self._known[fact.key] = fact.content
+        return _row(fact, decision=growing.decisions, decided_at=self.decided_at)
+
+    def _owner(self, key: AccountKey) -> Group:
+        definitions = self.gathered.definitions
+        return definitions.groups[definitions.owners[key.target_id]]
+
+
+def _row(fact: Fact, *, decision: int, decided_at: datetime) -> LedgerRow:
+    return LedgerRow(
+        key=fact.key,
+        event_type=fact.told.event_type,
+        content=fact.content,
+        target_id=fact.account.target_id,
+        outcome=None,
+        decision=decision,
+        place=None,
+        decided_at=decided_at,
+    )
+
+
+def _conflict(fact: Fact) -> DeadLetter:
+    key = fact.told.event.key
+    return DeadLetter(
+        reason=Reason.ID_CONFLICT, detail=f"Event {key.id} of {key.source} was read before with other content."
+    )
+
+
+def _has_left(key: AccountKey) -> DeadLetter:
+    """Whether a fact then has something to publish is for a lane to find out."""
+    detail = f"customer {key.customer_id} has left target {key.target_id}: use `unenroll publish`"
+    return DeadLetter(reason=Reason.BELONGS_ON_TOPIC, detail=detail)

@@ -1,0 +1,59 @@
+"""What the facts of a chunk need to know. What was loaded before is found without a lock: repeating is quick."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from unenroll.core.definitions import Definitions
+from unenroll.core.events import RewardIssued
+from unenroll.errors import OutageError
+from unenroll.load.fact import Fact
+from unenroll.store.accounts import AccountKey, KnownAccount, lock_accounts, make_accounts
+from unenroll.store.connect import Connection
+from unenroll.store.definitions import DefinitionCache
+from unenroll.store.ledger import Content, EventKey, known_events
+
+_NO_DEFINITIONS = Definitions(groups={}, owners={})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gathered:
+    """What the ledger knows of the facts, and what the new ones concern, locked until the transaction ends."""
+
+    known: Mapping[EventKey, Content]
+    definitions: Definitions = _NO_DEFINITIONS
+    accounts: Mapping[AccountKey, KnownAccount]
+
+
+async def gather(connection: Connection, facts: Sequence[Fact], cache: DefinitionCache) -> Gathered:
+    """Look the facts up, and lock and read what the new ones concern."""
+    known = await _known(connection, facts)
+    new = [fact for fact in facts if fact.key not in known]
+    if not new:
+        return Gathered(known=known, accounts={})
+    definitions = await cache.share(connection, group_ids=_groups(new), target_ids=_targets(new))
+    accounts = await lock_accounts(
+        connection, {fact.account for fact in new if fact.account.target_id in definitions.owners}
+    )
+    # A lane may have decided some of them until we had the lock.
+    known |= await _known(connection, [fact for fact in new if fact.account in accounts])
+    return Gathered(known=known, definitions=definitions, accounts=accounts)
+
+
+async def make(connection: Connection, keys: Iterable[AccountKey]) -> None:
+    """Make accounts that were not there when their facts were gathered. Raises OutageError if a lane made one since."""
+    made = await make_accounts(connection, keys)
+    if any(account.decisions for account in made.values()):
+        raise OutageError("a lane was faster: what it decided has to be read first")
+
+
+async def _known(connection: Connection, facts: Sequence[Fact]) -> dict[EventKey, Content]:
+    return await known_events(connection, (fact.key for fact in facts)) if facts else {}
+
+
+def _groups(facts: Iterable[Fact]) -> set[int]:
+    events = (fact.told.event for fact in facts)
+    return {event.group_id for event in events if not isinstance(event, RewardIssued)}
+
+
+def _targets(facts: Iterable[Fact]) -> set[int]:
+    return {fact.account.target_id for fact in facts}

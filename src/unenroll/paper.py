@@ -1,0 +1,25 @@
+"""What is printed for a person: colors on a terminal, plain lines in a pipe."""
+
+from collections.abc import Iterable
+from typing import TextIO
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from unenroll.legible import legible
+
+_UNBROKEN = 100_000
+
+
+def printed(parts: Iterable[RenderableType], file: TextIO) -> str:
+    """The parts as they are to be shown in this file: as wide as a terminal is, or with no line broken."""
+    console = Console(file=file, width=None if file.isatty() else _UNBROKEN)
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part)
+    return "\n".join(line.rstrip() for line in captured.get().strip("\n").splitlines())
+
+
+def plain(text: str, style: str = "") -> Text:
+    """Text from elsewhere: nothing in it is markup, or obeyed by a terminal."""
+    return Text(legible(text), style)

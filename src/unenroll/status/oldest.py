@@ -1,0 +1,78 @@
+"""The time of the oldest unprocessed record of each partition: one record of each is read, by no group."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from time import monotonic
+
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from unenroll.settings import WorkerSettings
+from unenroll.stream.clients import REQUEST_SECONDS, for_confluent
+from unenroll.stream.cluster import Partition
+from unenroll.stream.outage import translated
+
+_POLL_SECONDS = 0.2
+_FETCH_BYTES = 65_536  # one record of each partition is wanted, not what is behind it
+
+
+async def oldest_records(settings: WorkerSettings, starts: Mapping[Partition, int]) -> dict[Partition, datetime]:
+    """The time of the first visible record from each offset on, where there is one. Raises OutageError, SetupError.
+
+    It takes no longer than Kafka may take for an answer. Nothing is committed and no group is joined.
+    """
+    if not starts:
+        return {}
+    with translated("reading the oldest unprocessed records"):
+        return await asyncio.to_thread(_read, settings, starts)
+
+
+def _read(settings: WorkerSettings, starts: Mapping[Partition, int]) -> dict[Partition, datetime]:
+    consumer = Consumer(
+        {
+            **for_confluent(settings),
+            "group.id": settings.group_id,  # the client wants one, and its rights are there
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",
+            "queued.min.messages": 1,
+            "max.partition.fetch.bytes": _FETCH_BYTES,
+        }
+    )
+    try:
+        consumer.assign([TopicPartition(place.topic, place.number, offset) for place, offset in starts.items()])
+        return _first_of_each(consumer, set(starts))
+    finally:
+        consumer.close()
+
+
+def _first_of_each(consumer: Consumer, wanted: set[Partition]) -> dict[Partition, datetime]:
+    found: dict[Partition, datetime] = {}
+    deadline = monotonic() + REQUEST_SECONDS
+    while wanted:
+        if monotonic() > deadline:
+            raise TimeoutError
+        message = consumer.poll(_POLL_SECONDS)
+        if message is None:
+            continue
+        place = Partition(topic=message.topic() or "", number=message.partition() or 0)
+        if place not in wanted:
+            continue
+        time = _time(message)
+        if time is not None:
+            found[place] = time
+        wanted.discard(place)
+        consumer.incremental_unassign([TopicPartition(place.topic, place.number)])
+    return found
+
+
+def _time(message: Message) -> datetime | None:
+    """When the record says it was written; None at the end of the partition, and for a record without a time."""
+    error = message.error()
+    if error is not None:
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own name
+            return None
+        raise KafkaException(error)
+    kind, milliseconds = message.timestamp()
+    return None if kind == TIMESTAMP_NOT_AVAILABLE else datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -1,0 +1,73 @@
+"""Whatever the order in which facts and requests arrive, and however often each does, the end is the same."""
+
+import os
+import secrets
+from collections import Counter
+from collections.abc import Iterable
+from itertools import pairwise
+
+import pytest
+
+from stage.converging import Outcome, Stage, report
+from stage.crowd import Crowd, crowd
+from stage.hearing import Data
+from unenroll.core.outcomes import EnrollmentOutcome
+from unenroll.core.outcomes import Outcome as Answer
+from unenroll.core.settle import settle
+from unenroll.core.standings import Rule
+from unenroll.sandbox.servers import Servers
+
+ACCOUNTS = 200
+ORDERS = 20
+
+
+@pytest.fixture(scope="module")
+def many() -> Crowd:
+    """Another crowd in each session, unless the seed is given."""
+    seed = int(os.environ.get("UNENROLL_TEST_SEED") or secrets.randbelow(2**32))
+    print(f"UNENROLL_TEST_SEED={seed}")  # noqa: T201 - shown if the test fails, however it does
+    return crowd(seed, ACCOUNTS)
+
+
+def test_crowds_reach_every_rule_and_every_answer_that_a_fact_can_change() -> None:
+    lives = [life for seed in range(10) for life in crowd(seed, ACCOUNTS).lives]
+    settled = [settle(life.account(), life.target, life.calendar) for life in lives]
+    assert {standing.rule for one in settled for standing in one.standings.values()} == set(Rule)
+    assert {result.outcome for one in settled for result in one.enrollments.values()} == set(EnrollmentOutcome)
+    assert {result.outcome for one in settled for result in one.leaves.values()} == {
+        Answer.NOT_ENROLLED,
+        Answer.ALREADY_UNENROLLED,
+        Answer.NOTHING_LEFT,
+        Answer.UNENROLLED,
+    }
+
+
+@pytest.mark.timeout(600)
+async def test_in_every_order_of_arrival_the_end_is_that_of_all_the_facts_at_once(
+    servers: Servers, template: str, prefix: str, many: Crowd
+) -> None:
+    stage = Stage(servers=servers, template=template, prefix=prefix)
+    outcomes = await stage.play(many, range(ORDERS))
+    assert not report(many, outcomes), report(many, outcomes)
+    assert len(outcomes) == ORDERS
+    assert {*_turns(outcomes)} >= {"superseded", "reinstated", "VOID became REVERSE", "cut moved"}, many.seed
+
+
+def _turns(outcomes: Iterable[Outcome]) -> Counter[str]:
+    """What late facts did on the way. Without these the orders would show nothing."""
+    turns: Counter[str] = Counter()
+    for outcome in outcomes:
+        for told in outcome.told.left.values():
+            turns["superseded"] += sum(data["supersedes"] is not None for data in told)
+            turns["cut moved"] += len(told) - len({data["unenrollmentId"] for data in told})
+        for told in outcome.told.rewards.values():
+            turns.update(_turn(one, other) for one, other in pairwise(told))
+    return +turns
+
+
+def _turn(earlier: Data, later: Data) -> str:
+    if later["type"] == "RewardReinstated":
+        return "reinstated"
+    if earlier["type"] == "RewardReinstated":
+        return "cancelled again"
+    return f"{earlier['action']} became {later['action']}"

@@ -1,0 +1,89 @@
+"""One crowd in many orders of arrival, each with topics and tables of its own, through real workers."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from stage.arrivals import Arrival, arrival
+from stage.crowd import Crowd
+from stage.databases import cloned
+from stage.endings import rows
+from stage.hearing import Heard, heard
+from stage.judging import complaints
+from stage.place import Place, made
+from stage.topics import put
+from stage.workers import running
+from unenroll.sandbox.servers import Servers
+
+_AT_A_TIME = 2
+_MOST_COMPLAINTS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How one order of arrival ended: what was published, and what is wrong with it."""
+
+    arrival: Arrival
+    told: Heard
+    complaints: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Where orders of arrival are played: beside one another, never in one another's way."""
+
+    servers: Servers
+    template: str
+    prefix: str
+
+    async def play(self, crowd: Crowd, numbers: range) -> list[Outcome]:
+        """The outcomes of these orders, a few at a time. After a bad one no other is begun."""
+        turns = asyncio.Semaphore(_AT_A_TIME)
+        ended: list[Outcome] = []
+
+        async def one(number: int) -> None:
+            async with turns:
+                if not any(outcome.complaints for outcome in ended):
+                    ended.append(await self._one(crowd, arrival(crowd, number)))
+
+        await asyncio.gather(*map(one, numbers))
+        return ended
+
+    async def _one(self, crowd: Crowd, coming: Arrival) -> Outcome:
+        async with cloned(self.servers, self.template) as url:
+            prefix = f"{self.prefix}{crowd.seed}.{coming.number}."
+            place = Place(kafka=self.servers.kafka, database_url=url, prefix=prefix, folder=Path())
+            await made(place, *crowd.groups)
+            try:
+                told = await asyncio.to_thread(_played, place, coming)
+            except AssertionError as stuck:
+                return Outcome(arrival=coming, told=heard([]), complaints=[str(stuck)])
+            wrong = complaints(crowd, await rows(url), told, keyed=coming.way.keyed)
+            return Outcome(arrival=coming, told=told, complaints=list(wrong))
+
+
+def report(crowd: Crowd, outcomes: list[Outcome]) -> str:
+    """What is wrong, if anything, and how to see it again."""
+    lines = [
+        f"order {outcome.arrival.number}, {outcome.arrival.way.value}: {complaint}"
+        for outcome in outcomes
+        for complaint in outcome.complaints
+    ]
+    if not lines:
+        return ""
+    more = [f"and {len(lines) - _MOST_COMPLAINTS} more"] if len(lines) > _MOST_COMPLAINTS else []
+    again = f"see it again with UNENROLL_TEST_SEED={crowd.seed}, {len(crowd.lives)} accounts"
+    return "\n".join([again, *lines[:_MOST_COMPLAINTS], *more])
+
+
+def _played(place: Place, coming: Arrival) -> Heard:
+    for topic, records in coming.records.items():
+        put(place.kafka, place.prefix + topic, records)
+    environment = {**place.environment, "UNENROLL_BATCH_RECORDS": str(coming.batch_records)}
+    with (
+        running("run", "--until-caught-up", environment=environment) as one,
+        running("run", "--until-caught-up", environment=environment) as other,
+    ):
+        for worker in (one, other):
+            assert worker.wait() == 0, worker.output()
+    return heard(place.seen())
