@@ -121,7 +121,7 @@ async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up
                 waiting=Waiting(),
                 client_id=client_id,
             )
-            lanes = Lanes(consumer, worker.start_lane)
+            lanes = Lanes(consumer, worker.start_lane, waiting=worker.waiting)
             consumer.subscribe([settings.topic_prefix + word for word in INPUTS], listener=lanes)
             try:
                 await until(
@@ -131,7 +131,7 @@ async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up
                     caught_up(lanes, coordinator, goal),
                 )
             finally:
-                await lanes.close()
+                await lanes.leave()
             if lanes.failed.done():
                 lanes.failed.result()
 
