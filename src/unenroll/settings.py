@@ -100,6 +100,8 @@ def read(kind: type[SettingsT]) -> SettingsT:
     """The settings of this kind. Raises UsageError that names every missing or wrong one at once."""
     try:
         return kind()
+    except UnicodeDecodeError:
+        raise UsageError("the file .env in this folder is not UTF-8") from None
     except ValidationError as error:
         raise UsageError("; ".join(_complaint(flaw) for flaw in error.errors(include_url=False))) from None
 

@@ -18,7 +18,7 @@ from unenroll.core.outcomes import Outcome
 from unenroll.core.settle import Settlement, settle, waits
 from unenroll.core.standings import Rule, State
 
-thorough = settings(max_examples=int(environ.get("UNENROLL_EXAMPLES", "50")), deadline=None)
+thorough = settings(max_examples=int(environ.get("EXAMPLES_PER_PROPERTY", "30")), deadline=None)
 
 
 def settlement_of(life: Life) -> Settlement:

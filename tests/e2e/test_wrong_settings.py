@@ -38,6 +38,28 @@ def test_a_secret_in_a_wrong_setting_is_not_repeated() -> None:
 
 
 @pytest.mark.parametrize("command", ["migrate", "run"])
+@pytest.mark.parametrize(
+    "url", ["me:hunter/2@host:5432/name", "me:hunter2@host:port/name", "host/name?sslmode=hunter2"]
+)
+def test_a_database_url_that_cannot_be_read(place: Place, command: str, url: str) -> None:
+    line = said(command, environment=replace(place, database_url=f"postgresql://{url}").environment, code=2)
+    assert "UNENROLL_DATABASE_URL: " in line
+    assert "hunter" not in line
+
+
+@pytest.mark.parametrize("command", ["topics", "run"])
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"UNENROLL_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT"}, "sasl.username and sasl.password must be set"),
+        ({"UNENROLL_KAFKA_SECURITY_PROTOCOL": "SSL", "UNENROLL_KAFKA_SSL_CAFILE": "nowhere.pem"}, "ssl.ca.location"),
+    ],
+)
+def test_settings_that_the_kafka_client_refuses(place: Place, command: str, more: Mapping[str, str], says: str) -> None:
+    assert says in said(command, environment={**place.environment, **more}, code=2)
+
+
+@pytest.mark.parametrize("command", ["migrate", "run"])
 def test_a_database_that_is_not_there(place: Place, command: str) -> None:
     with nobody_listens() as port:
         away = replace(place, database_url=f"postgresql://me:hunter2@127.0.0.1:{port}/name")

@@ -17,15 +17,18 @@ from unenroll.wire.record import Message, Record
 INPUTS = (Topic.FACTS, Topic.REQUESTS)
 
 
-async def decide(database_url: str, *lines: str) -> Mapping[str, int]:
-    """How many of each kind were decided of these lines, as of the records of one batch."""
+async def decide(database_url: str, *lines: str, most_bytes: int = 1_000_000) -> Mapping[str, int]:
+    """How many of each kind were decided of these lines, as of the records of one batch.
+
+    `most_bytes`: what each topic takes.
+    """
     async with connected(database_url) as pool:
         lane = await take_lane(pool, LaneKey(topic_prefix="stage.", group_id="stage", partition=0))
         if not lane.positions:
             starts = tuple(Position(topic=word, topic_id=f"id of {word}", partitions=1, offset=0) for word in INPUTS)
             lane = replace(lane, positions=starts)
             await reposition(pool, lane)
-        step = Step(pool=pool, cache=DefinitionCache(), limits=dict.fromkeys(OUTPUTS, 1_000_000))
+        step = Step(pool=pool, cache=DefinitionCache(), limits=dict.fromkeys(OUTPUTS, most_bytes))
         return (await step.decide(lane, _batch(lane, lines))).counts
 
 

@@ -45,7 +45,8 @@ async def test_the_former_owner_decides_nothing_more(database_url: str) -> None:
         former = await take_lane(pool, KEY)
         await take_lane(pool, KEY)
         with pytest.raises(LaneLostError, match="another worker took the lane"):
-            await hold_and_move(pool, former, former)
+            async with transaction(pool) as connection:
+                await hold_lane(connection, former)
         with pytest.raises(LaneLostError, match="another worker took the lane"):
             await reposition(pool, replace(former, positions=(REQUESTS,)))
         await note_published(pool, replace(former, published=99))

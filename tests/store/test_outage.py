@@ -43,6 +43,7 @@ def test_every_error_of_postgres_has_a_class_of_ours(kind: type[asyncpg.Postgres
         (asyncpg.QueryCanceledError("statement timeout"), OutageError),
         (asyncpg.ReadOnlySQLTransactionError("read only"), OutageError),
         (asyncpg.UniqueViolationError("another lane"), OutageError),
+        (asyncpg.InvalidCachedStatementError("the tables were upgraded"), OutageError),
         (asyncpg.InterfaceError("connection is closed"), OutageError),
         (ConnectionRefusedError("refused"), OutageError),
         (TimeoutError(), OutageError),

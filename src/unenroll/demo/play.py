@@ -84,7 +84,7 @@ async def _read_back(chapters: Sequence[Chapter], settings: WorkerSettings) -> F
 async def _accounts(chapters: Sequence[Chapter], settings: WorkerSettings) -> list[KnownAccount]:
     customers = [example.customer_id for chapter in chapters for example in chapter.examples]
     async with connected(_database(settings), connections=1) as pool:
-        return [known.account for customer in customers for known in await look(pool, customer)]
+        return [known.account for customer in customers for known in (await look(pool, customer)).accounts]
 
 
 async def _in_a_thread(blocking: Callable[[], _T]) -> _T:

@@ -8,7 +8,7 @@ from asyncpg.pool import PoolConnectionProxy
 from asyncpg.transaction import Transaction
 
 from unenroll.errors import LaneLostError, SetupError
-from unenroll.store.outage import translated
+from unenroll.store.outage import translated, understood
 from unenroll.store.queries import QUERIES
 
 Connection = asyncpg.Connection | PoolConnectionProxy
@@ -28,8 +28,8 @@ _LIMITS = {
 
 @asynccontextmanager
 async def connected(database_url: str, *, connections: int = 4) -> AsyncIterator[asyncpg.Pool]:
-    """A pool of at most so many connections, closed at the end. Raises OutageError and SetupError."""
-    with translated():
+    """A pool of at most so many connections, closed at the end. Raises OutageError, SetupError and UsageError."""
+    with translated(), understood():
         pool = await asyncpg.create_pool(
             database_url,
             min_size=1,

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from unenroll.errors import SetupError
-from unenroll.store.outage import translated
+from unenroll.store.outage import translated, understood
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x756E656E726F6C6C  # one migration of a database at a time: the key of an advisory lock
@@ -29,12 +29,12 @@ class Migrated:
 
 
 async def migrate(database_url: str) -> Migrated:
-    """Bring the tables up to date. Raises OutageError and SetupError."""
+    """Bring the tables up to date. Raises OutageError, SetupError and UsageError."""
     engine = create_async_engine(
         "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(database_url), poolclass=NullPool
     )
     try:
-        with translated():
+        with translated(), understood():
             return await _run(engine)
     finally:
         await engine.dispose()

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from unenroll.errors import OutageError, RefusedError, SetupError, UnenrollError
+from unenroll.errors import OutageError, RefusedError, SetupError, UnenrollError, UsageError
 
 _NEEDS_A_PERSON = {
     "0A": "does not support what we ask",
@@ -37,8 +37,26 @@ def translated() -> Iterator[None]:
         raise OutageError(f"Postgres does not answer: {_brief(error)}") from error
 
 
+@contextmanager
+def understood() -> Iterator[None]:
+    """Turn what asyncpg says of a database URL that it cannot read into UsageError, which never repeats the URL."""
+    try:
+        yield
+    except asyncpg.ClientConfigurationError as error:
+        raise UsageError(f"UNENROLL_DATABASE_URL: {_brief(error)}") from None
+    except ValueError:  # its text is a piece of the URL, perhaps of the password
+        raise UsageError(
+            "UNENROLL_DATABASE_URL: must be postgresql://user:password@host:port/name, "
+            "with special characters of user and password percent-encoded"
+        ) from None
+
+
 def _in_our_words(error: asyncpg.PostgresError) -> UnenrollError:
     state = error.sqlstate or "XX000"
+    if isinstance(
+        error, asyncpg.InvalidCachedStatementError
+    ):  # the tables were upgraded meanwhile: asked anew, it works
+        return OutageError(f"Postgres asks to try again ({state}): {_brief(error)}")
     if state in _CONFLICT:
         return OutageError(f"Postgres: another lane was faster: {_brief(error)}")
     if state[:2] in _BLAMES_THE_RECORDS:

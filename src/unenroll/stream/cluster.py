@@ -50,7 +50,8 @@ class Cluster:
     """The cluster that the settings name. Every question raises OutageError or SetupError."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        self._admin = AdminClient(for_confluent(settings))
+        with translated("setting up the client"):
+            self._admin = AdminClient(for_confluent(settings))
 
     async def topics(self, names: Iterable[str]) -> dict[str, Topic]:
         """Those of the topics that exist, by name."""

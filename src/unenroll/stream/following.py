@@ -8,7 +8,7 @@ from time import monotonic
 from unenroll.errors import LaneLostError, OutageError
 from unenroll.stream.cluster import Partition
 from unenroll.stream.definitions import Definitions
-from unenroll.stream.patience import Waiting
+from unenroll.stream.patience import DEFINITIONS, Waiting
 from unenroll.stream.settling_again import SettlingAgain
 
 _AGAIN_SECONDS = 1.0
@@ -37,8 +37,8 @@ class Following:
                     await self.again.tell()
                     told = monotonic()
             except (OutageError, LaneLostError) as trouble:
-                waiting.begin("definitions", trouble)
+                waiting.begin(DEFINITIONS, trouble)
                 self.definitions.read_again()
                 await asyncio.sleep(_AGAIN_SECONDS)
             else:
-                waiting.end("definitions")
+                waiting.end(DEFINITIONS)

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from unenroll.errors import UnenrollError
 from unenroll.stream.life import LaneLife
+from unenroll.stream.patience import Waiting
 
 log = structlog.get_logger()
 
@@ -20,9 +21,11 @@ LaneStarter = Callable[[int, list[str], LaneLife], "asyncio.Task[None]"]
 class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carries no types
     """The open lanes by partition number. aiokafka swallows what a listener raises, so failures are kept here."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, start_lane: LaneStarter) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, start_lane: LaneStarter, *, waiting: Waiting) -> None:
         self._consumer = consumer
         self._start_lane = start_lane
+        self._waiting = waiting
+        self._leaving = False
         self._running: set[asyncio.Task[None]] = set()
         self._lives: list[LaneLife] | None = None
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -34,12 +37,20 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carri
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Open a lane for each partition number. Nothing may be read before its lane is open."""
-        self._consumer.pause(*assigned)
+        try:
+            self._consumer.pause(*assigned)
+            if not self._leaving:
+                self._open(assigned)
+        except Exception as error:  # noqa: BLE001 - nobody else would ever hear of it
+            self._fail(error)
+
+    def _open(self, assigned: Iterable[TopicPartition]) -> None:
         self._lives = []
         topics: dict[int, list[str]] = defaultdict(list)
         for place in assigned:
             topics[place.partition].append(place.topic)
         log.info("lanes assigned", lanes=sorted(topics))
+        self._waiting.now_ours(topics)
         for number in sorted(topics):
             life = LaneLife()
             self._lives.append(life)
@@ -50,6 +61,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carri
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Finish what is in hand, within the time that a rebalance leaves for it."""
         del revoked  # eager rebalancing: it is all of them
+        await self.close()
+
+    async def leave(self) -> None:
+        """Close the lanes for good: what the group still gives us, while we leave it, is not opened."""
+        self._leaving = True
         await self.close()
 
     async def close(self) -> None:
@@ -68,9 +84,13 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carri
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        if task.cancelled() or task.exception() is None or self.failed.done():
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if self.failed.done():
             return
-        error = task.exception()
         if not isinstance(error, UnenrollError):
             log.error("lane failed", exc_info=error)
-        self.failed.set_exception(error or AssertionError)
+        self.failed.set_exception(error)

@@ -51,10 +51,10 @@ class Lane:
         async with self.producer() as producer:
             lane = await self.opening.open(producer)
             self.intake.read_from(lane.positions)
-            patience.regain()
             self.life.opened.set()
             log.info("lane open", lane=lane.partition, epoch=lane.epoch, sequence=lane.sequence)
             while (taken := await self.intake.take(lane.positions, self.life.stopping)) is not None:
+                patience.regain()
                 batch = Batch(readings=read(taken.records, self.accepts), ends=taken.ends)
                 if batch.ends != lane.positions:
                     lane = await self._process(lane, batch, producer, patience=patience)

@@ -15,7 +15,7 @@ from aiokafka.errors import (
 from confluent_kafka import KafkaError as LibrdkafkaError
 from confluent_kafka import KafkaException
 
-from unenroll.errors import OutageError, SetupError, UnenrollError
+from unenroll.errors import OutageError, SetupError, UnenrollError, UsageError
 
 _NEEDS_A_PERSON = {
     LibrdkafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -39,7 +39,10 @@ _REFUSALS = (
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Turn what the clients and the network raise while `doing` something into OutageError or SetupError."""
+    """Turn what the clients and the network raise while `doing` something into OutageError or SetupError.
+
+    A setting that a client refuses is a UsageError.
+    """
     try:
         yield
     except UnenrollError:
@@ -57,6 +60,8 @@ def translated(doing: str) -> Iterator[None]:
 
 def _librdkafka(error: KafkaException, doing: str) -> UnenrollError:
     cause = error.args[0]
+    if cause.code() == LibrdkafkaError._INVALID_ARG:  # noqa: SLF001
+        return UsageError(f"the Kafka client refuses its settings: {cause.str()}")
     if cause.code() in _NEEDS_A_PERSON:
         return SetupError(f"Kafka refuses {doing}: {cause.str()}")
     return OutageError(f"Kafka does not answer: {doing} ({cause.str()})")

@@ -1,6 +1,7 @@
 """Waiting for a server that is away: with back-off, and said once for all lanes."""
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -14,6 +15,9 @@ _FIRST_SECONDS = 0.05
 _LONGEST_SECONDS = 2.0
 _SILENT_TRIES = 1
 
+GROUP = "the group"
+DEFINITIONS = "definitions"
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -26,6 +30,11 @@ class Waiting:
         if not self._who:
             log.warning("waiting", who=who, why=str(why))
         self._who.add(who)
+
+    def now_ours(self, lanes: Iterable[int]) -> None:
+        """These are the lanes of the worker from now on: another one that waited does so elsewhere."""
+        for gone in self._who - {GROUP, DEFINITIONS, *map(_lane, lanes)}:
+            self.end(gone)
 
     def end(self, who: str) -> None:
         """Somebody goes on, if it waited."""
@@ -48,7 +57,7 @@ class Patience:
         """Wait before the next try, longer each time. The first disappointment is nothing to talk about."""
         self._tries += 1
         if self._tries > _SILENT_TRIES:
-            self.waiting.begin(f"lane {self.lane}", error)
+            self.waiting.begin(_lane(self.lane), error)
         log.debug("trying again", lane=self.lane, tries=self._tries, why=str(error))
         seconds = min(_FIRST_SECONDS * 2 ** min(self._tries, 10), _LONGEST_SECONDS)
         with suppress(TimeoutError):
@@ -57,4 +66,8 @@ class Patience:
     def regain(self) -> None:
         """A try helped."""
         self._tries = 0
-        self.waiting.end(f"lane {self.lane}")
+        self.waiting.end(_lane(self.lane))
+
+
+def _lane(number: int) -> str:
+    return f"lane {number}"

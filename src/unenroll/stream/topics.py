@@ -1,11 +1,14 @@
 """Our topics: which there are, what they are given, and how much they take."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from time import monotonic
 
 from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined] # exported, but not said to be
 
-from unenroll.stream.cluster import Cluster, Topic
+from unenroll.errors import OutageError
+from unenroll.stream.cluster import Cluster, Partition, Topic
 from unenroll.wire.names import Topic as Word
 
 INPUTS = (Word.FACTS, Word.REQUESTS)
@@ -13,6 +16,8 @@ OUTPUTS = (Word.UNENROLLMENTS, Word.REJECTIONS, Word.REWARDS, Word.DEAD_LETTERS)
 
 _INPUT_BYTES = 1_048_588  # Kafka's own default
 _ROOM_FOR_DEAD_LETTER_HEADERS = 65_536
+_READY_SECONDS = 15.0
+_LOOK_SECONDS = 0.05
 _WANTED: Mapping[Word, Mapping[str, str]] = {
     Word.DEFINITIONS: {"cleanup.policy": "compact"},
     Word.DEAD_LETTERS: {"max.message.bytes": str(_INPUT_BYTES + _ROOM_FOR_DEAD_LETTER_HEADERS)},
@@ -29,13 +34,15 @@ class TopicReport:
 
 
 async def make_topics(cluster: Cluster, prefix: str, *, partitions: int, replication: int) -> list[TopicReport]:
-    """Make the topics that are missing. Raises OutageError and SetupError."""
+    """Make the topics that are missing, and wait until they can be used. Raises OutageError and SetupError."""
     words = {prefix + word: word for word in Word}
     existing = await cluster.topics(words)
     missing = [name for name in words if name not in existing]
     await cluster.create(
         NewTopic(name, partitions, replication, config=dict(_WANTED.get(words[name], {}))) for name in missing
     )
+    if missing:
+        await _until_they_answer(cluster, missing)
     found = await cluster.configuration(existing)
     return [
         TopicReport(
@@ -47,6 +54,30 @@ async def make_topics(cluster: Cluster, prefix: str, *, partitions: int, replica
         )
         for name in words
     ]
+
+
+async def _until_they_answer(cluster: Cluster, names: list[str]) -> None:
+    """A topic is made some moments before its brokers know that they have it."""
+    deadline = monotonic() + _READY_SECONDS
+    while True:
+        try:
+            await _ask(cluster, names)
+        except OutageError:
+            if monotonic() > deadline:
+                raise
+            await asyncio.sleep(_LOOK_SECONDS)
+        else:
+            return
+
+
+async def _ask(cluster: Cluster, names: list[str]) -> None:
+    made = await cluster.topics(names)
+    if len(made) < len(names):
+        raise OutageError("Kafka does not show the topics that it has made")
+    await cluster.configuration(names)
+    await cluster.ends(
+        Partition(topic=name, number=number) for name in names for number in range(made[name].partitions)
+    )
 
 
 async def limits(cluster: Cluster, prefix: str) -> dict[str, int]:

@@ -12,7 +12,7 @@ from unenroll.stream.cluster import Partition
 from unenroll.stream.coordinator import Coordinator
 from unenroll.stream.group import Lanes
 from unenroll.stream.outage import translated
-from unenroll.stream.patience import Waiting
+from unenroll.stream.patience import GROUP, Waiting
 
 log = structlog.get_logger()
 
@@ -44,10 +44,10 @@ async def in_the_group(consumer: AIOKafkaConsumer, coordinator: Coordinator, wai
         except OutageError as outage:
             failures += 1
             if failures > 1:  # a new cluster has no coordinator for a moment
-                waiting.begin("the group", outage)
+                waiting.begin(GROUP, outage)
         else:
             failures = 0
-            waiting.end("the group")
+            waiting.end(GROUP)
         await asyncio.sleep(_GROUP_SECONDS)
 
 

@@ -137,12 +137,12 @@ async def _working(
             waiting=Waiting(),
             client_id=client_id,
         )
-        lanes = Lanes(consumer, worker.start_lane)
+        lanes = Lanes(consumer, worker.start_lane, waiting=worker.waiting)
         consumer.subscribe([settings.topic_prefix + word for word in INPUTS], listener=lanes)
         try:
             yield worker, lanes
         finally:
-            await lanes.close()
+            await lanes.leave()
 
 
 async def _existing(cluster: Cluster, prefix: str) -> dict[str, Topic]:
