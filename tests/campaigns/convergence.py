@@ -41,7 +41,7 @@ def _say(text: str) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10, help="begin no crowd after this")
-    parser.add_argument("--accounts", type=int, default=1_000, help="in each crowd")
+    parser.add_argument("--accounts", type=int, default=200, help="in each crowd")
     parser.add_argument("--orders", type=int, default=20, help="of arrival, of each crowd")
     parser.add_argument("--seed", type=int, default=None, help="of the first crowd; else by chance")
     return parser.parse_args()

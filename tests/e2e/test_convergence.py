@@ -42,7 +42,7 @@ def test_crowds_reach_every_rule_and_every_answer_that_a_fact_can_change() -> No
     }
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 async def test_in_every_order_of_arrival_the_end_is_that_of_all_the_facts_at_once(
     servers: Servers, template: str, prefix: str, many: Crowd
 ) -> None:

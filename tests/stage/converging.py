@@ -17,6 +17,8 @@ from unenroll.sandbox.servers import Servers
 
 _AT_A_TIME = 2
 _MOST_COMPLAINTS = 20
+_MOST_CHARACTERS = 2_000  # of a complaint: a worker that is stuck has a long log
+_SECONDS = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,7 @@ class Stage:
             try:
                 told = await asyncio.to_thread(_played, place, coming)
             except AssertionError as stuck:
-                return Outcome(arrival=coming, told=heard([]), complaints=[str(stuck)])
+                return Outcome(arrival=coming, told=heard([]), complaints=[str(stuck)[-_MOST_CHARACTERS:]])
             wrong = complaints(crowd, await rows(url), told, keyed=coming.way.keyed)
             return Outcome(arrival=coming, told=told, complaints=list(wrong))
 
@@ -85,5 +87,5 @@ def _played(place: Place, coming: Arrival) -> Heard:
         running("run", "--until-caught-up", environment=environment) as other,
     ):
         for worker in (one, other):
-            assert worker.wait() == 0, worker.output()
+            assert worker.wait(_SECONDS) == 0, worker.output()
     return heard(place.seen())
