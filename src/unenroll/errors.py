@@ -6,7 +6,8 @@ UnenrollError
 │   └── DataLossError what was promised to be there is gone: the worker stops rather than guess
 ├── OutageError       a server does not answer, or asks to try again: wait, then try again
 ├── LaneLostError     another worker owns the lane, or it is unknown whether a commit happened: open the lane again
-└── RefusedError      the database refuses these records: one of them is to blame
+├── RefusedError      the database refuses these records: one of them is to blame
+└── TooMuchError      the database gave up on these records: fewer at a time may do
 """
 
 
@@ -36,3 +37,7 @@ class LaneLostError(UnenrollError):
 
 class RefusedError(UnenrollError):
     """The database refuses the records of a batch. Trying fewer at a time finds the one to blame."""
+
+
+class TooMuchError(UnenrollError):
+    """The database gave up on a batch: it may be away, or the batch too long for one transaction. Fewer may do."""

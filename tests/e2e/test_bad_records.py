@@ -90,6 +90,22 @@ async def test_a_record_that_the_database_refuses_is_found_and_dead_lettered_alo
     assert answers(place.seen()) == left
 
 
+async def test_a_batch_that_is_too_much_for_one_transaction_is_decided_in_smaller_ones(place: Place) -> None:
+    await place.execute("""
+        create function at_most_three() returns trigger language plpgsql as $$ begin
+            if (select count(*) from fresh) > 3 then
+                raise exception 'too much at once' using errcode = 'serialization_failure';
+            end if;
+            return null;
+        end $$;
+        create trigger at_most_three after insert on leaves referencing new table as fresh
+            for each statement execute function at_most_three();
+    """)
+    place.request(Put(**{**vars(leaves(customer)), "partition": 1}) for customer in range(601, 621))
+    place.catch_up()
+    assert answers(place.seen()) == {f"leave-{n}": ["unenroll.UnenrollRejected.v1"] for n in range(601, 621)}
+
+
 def test_the_same_request_at_two_offsets_has_one_answer(place: Place) -> None:
     place.load(three_rewards(501))
     place.request([leaves(501), leaves(501)])

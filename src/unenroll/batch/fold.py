@@ -1,5 +1,6 @@
 """Events decided one by one, in the order they were read: how they were batched never shows. Pure."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,6 +42,7 @@ class Kept:
 
 
 _NO_CALENDAR = Calendar(())
+_SLICE = 20
 
 Fate = Seen | Kept | DeadLetter
 
@@ -67,6 +69,14 @@ class Fold:
     def take(self, contents: Iterable[Received | DeadLetter]) -> list[Fate]:
         """The fate of each, in order."""
         return [content if isinstance(content, DeadLetter) else self._event(content) for content in contents]
+
+    async def take_in_slices(self, contents: Sequence[Received | DeadLetter]) -> list[Fate]:
+        """The same, with the event loop free in between: an account may be large, and heartbeats must go on."""
+        fates: list[Fate] = []
+        for begin in range(0, len(contents), _SLICE):
+            fates += self.take(contents[begin : begin + _SLICE])
+            await asyncio.sleep(0)
+        return fates
 
     def moved(self) -> Sequence[MovedAccount]:
         """The accounts that are not as they were, in the order of their keys."""

@@ -52,7 +52,7 @@ class Step:
             received = [content for content in contents if isinstance(content, Received)]
             gathered = await gather(connection, received, self.cache)
             fold = Fold(gathered=gathered, decided_at=decided_at, limits=self.limits)
-            fates = fold.take(contents)
+            fates = await fold.take_in_slices(contents)
             numbering = Numbering(
                 lane=lane,
                 buried=await _buried(connection, digests(batch.readings, fates)),

@@ -8,7 +8,7 @@ import structlog
 
 from unenroll.batch.readings import Batch, read
 from unenroll.batch.step import Decisions, Step
-from unenroll.errors import LaneLostError, OutageError, RefusedError
+from unenroll.errors import LaneLostError, OutageError, RefusedError, TooMuchError
 from unenroll.store.lanes import LaneRow, note_published
 from unenroll.stream.arrival import Arrival
 from unenroll.stream.intake import Intake
@@ -63,6 +63,8 @@ class Lane:
     async def _process(self, lane: LaneRow, batch: Batch, producer: LaneProducer, *, patience: Patience) -> LaneRow:
         try:
             return await self._decide_and_publish(lane, batch, producer, patience=patience)
+        except TooMuchError:
+            log.info("trying fewer records at once", lane=lane.partition, records=len(batch.readings) // 2)
         except RefusedError as refused:
             if len(batch.readings) == 1:
                 log.warning("record refused by the database", lane=lane.partition, why=str(refused))
@@ -98,6 +100,8 @@ class Lane:
                 await patience.lose(outage)
                 if self.life.stopping.is_set():
                     raise LaneLostError("stopped while Postgres was away") from outage
+                if len(batch.readings) > 1:
+                    raise TooMuchError("a transaction of its own for each half may be short enough") from outage
             else:
                 patience.regain()
                 return decisions

@@ -34,13 +34,15 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeadLetter:
-    """A refusal: `reason` is a word for machines, `detail` a sentence for a person, cut at 500 characters."""
+    """A refusal: `reason` is a word for machines, `detail` a sentence for a person: no NUL, cut at 500 characters."""
 
     reason: str
     detail: str
 
     def __post_init__(self) -> None:
-        """Cut the detail."""
+        """Make the detail fit wherever it is kept."""
+        if "\x00" in self.detail:
+            object.__setattr__(self, "detail", self.detail.replace("\x00", "\ufffd"))
         if len(self.detail) > DETAIL_CHARACTERS:
             object.__setattr__(self, "detail", self.detail[: DETAIL_CHARACTERS - 1] + "…")
 
