@@ -9,7 +9,7 @@ COMPILE := .cache/lock/bin/uv pip compile pyproject.toml --quiet --universal --p
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench bench-load format lock clean
+.PHONY: help setup demo test check bench bench-load campaign-convergence format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,10 @@ bench: $(STAMP)  ## measure requests per second and memory of the real worker
 
 bench-load: $(STAMP)  ## measure lines per second and memory of a load
 	@$(BIN)/python benchmarks/load.py
+
+MINUTES ?= 10
+campaign-convergence: $(STAMP)  ## try crowds in many orders of arrival for MINUTES
+	PYTHONPATH=tests $(BIN)/python tests/campaigns/convergence.py --minutes $(MINUTES)
 
 format: $(STAMP)  ## let the formatter and the linter mend what they can
 	$(BIN)/ruff check --fix .
