@@ -66,7 +66,7 @@ class Lane:
         except TooMuchError:
             log.info("trying fewer records at once", lane=lane.partition, records=len(batch.readings) // 2)
         except RefusedError as refused:
-            if len(batch.readings) == 1:
+            if len(batch.readings) <= 1:
                 log.warning("record refused by the database", lane=lane.partition, why=str(refused))
                 return await self._decide_and_publish(lane, batch.blamed(str(refused)), producer, patience=patience)
         for half in batch.halves(lane.positions):

@@ -49,7 +49,7 @@ def as_record(message: Message) -> Record:
     unreadable = None
     try:
         headers = tuple(cast(list[tuple[str, bytes | None]], message.headers() or []))
-    except UnicodeDecodeError:
+    except (UnicodeDecodeError, SystemError):  # the client's way to tell differs from place to place
         unreadable = "a name is not UTF-8; all of them are left out"
     return Record(
         topic=message.topic() or "",
