@@ -104,7 +104,7 @@ async def test_missing_rights(place: Place) -> None:
         line = said("run", environment=replace(place, database_url=reader).environment, code=1)
     finally:
         await place.execute("drop owned by reader; drop role reader")
-    assert "permission denied for table lanes" in line
+    assert "permission denied for table settlements_due" in line
 
 
 def test_a_start_that_may_not_be_chosen(place: Place) -> None:
