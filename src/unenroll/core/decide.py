@@ -9,7 +9,7 @@ from unenroll.core.definitions import Definitions, Target
 from unenroll.core.events import CustomerEnrolled, Event, RewardEarned, RewardIssued, UnenrollRequested
 from unenroll.core.facts import Account, Issuance, Leave, Reward
 from unenroll.core.outcomes import Outcome
-from unenroll.core.place import Misplaced, place
+from unenroll.core.place import Misplaced, contradiction, place
 from unenroll.core.sentences import rejection
 from unenroll.core.settle import Settlement, settle
 
@@ -91,10 +91,11 @@ def _decide_fact(
     fact = place(event, definitions)
     if isinstance(fact, Misplaced):
         return fact
-    known = state.account.reward(fact.reward_id) if isinstance(fact, Reward) else None
-    if known is not None and known != fact:
-        detail = f"Reward {known.reward_id} of customer {event.customer_id} is known with other content."
-        return Misplaced(reason="reward_conflict", detail=detail)
+    if isinstance(fact, Reward):
+        known = state.account.reward(fact.reward_id)
+        contradicted = contradiction(fact, known, customer_id=event.customer_id)
+        if contradicted is not None:
+            return contradicted
     account = state.account.knowing(fact)
     if isinstance(event, RewardEarned) and event.issued_at is not None:
         account = account.knowing(Issuance(reward_id=event.reward_id, issued_at=event.issued_at))

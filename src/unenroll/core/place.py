@@ -36,6 +36,14 @@ def place(event: CustomerEnrolled | RewardEarned | RewardIssued, definitions: De
     return _reward(event, group, group.targets[event.target_id])
 
 
+def contradiction(told: Reward, known: Reward | None, *, customer_id: int) -> Misplaced | None:
+    """Why a reward has no place beside the one that is known by its id, if any: the first arrival wins."""
+    if known is None or known == told:
+        return None
+    detail = f"Reward {told.reward_id} of customer {customer_id} is known with other content."
+    return Misplaced(reason="reward_conflict", detail=detail)
+
+
 def _group(event: CustomerEnrolled | RewardEarned, definitions: Definitions) -> Group | Misplaced:
     group = definitions.groups.get(event.group_id)
     if group is None:

@@ -7,11 +7,11 @@ from unenroll.core.decide import AccountState, resettle
 from unenroll.core.definitions import Group
 from unenroll.core.events import CustomerEnrolled, EventId
 from unenroll.core.facts import Account, Enrollment, Reward
-from unenroll.core.place import Placed
+from unenroll.core.place import Placed, contradiction
 from unenroll.core.settle import waits
 from unenroll.load.fact import Told
 from unenroll.store.accounts import AccountKey, KnownAccount
-from unenroll.wire.refusals import DeadLetter, Reason
+from unenroll.wire.refusals import DeadLetter
 
 
 @dataclass(kw_only=True, slots=True)
@@ -34,9 +34,11 @@ class Growing:
 
     def learn(self, event: Told, placed: Placed) -> DeadLetter | None:
         """Decide that the fact is one of the account's, unless another one contradicts it: then the reason."""
-        if isinstance(placed, Reward) and self._rewards.setdefault(placed.reward_id, placed) != placed:
-            detail = f"Reward {placed.reward_id} of customer {event.customer_id} is known with other content."
-            return DeadLetter(reason=Reason.REWARD_CONFLICT, detail=detail)
+        if isinstance(placed, Reward):
+            known = self._rewards.setdefault(placed.reward_id, placed)
+            contradicted = contradiction(placed, known, customer_id=event.customer_id)
+            if contradicted is not None:
+                return DeadLetter(reason=contradicted.reason, detail=contradicted.detail)
         if isinstance(placed, Enrollment):
             self._enrollments.setdefault(placed.key, placed)
         if not isinstance(event, CustomerEnrolled) and event.issued_at is not None:
