@@ -101,10 +101,12 @@ def command(*arguments: str, environment: Mapping[str, str], stdin: bytes = b"")
 
 
 async def tables(database_url: str) -> dict[str, list[str]]:
-    """All rows of all tables, as text."""
+    """All rows of all tables and views, as text."""
     connection = await asyncpg.connect(database_url)
     try:
-        names = await connection.fetch("select tablename from pg_tables where schemaname = 'public' order by 1")
+        names = await connection.fetch(
+            "select table_name from information_schema.tables where table_schema = 'public' order by 1"
+        )
         return {
             name: sorted(row[0] for row in await connection.fetch(f"select t::text from {name} as t"))  # noqa: S608
             for (name,) in names

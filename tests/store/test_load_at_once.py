@@ -26,8 +26,8 @@ from unenroll.load import chunks
 from unenroll.load.additions import Additions, Taken, Verdict
 from unenroll.load.fact import Fact, fact
 from unenroll.load.gather import Gathered
-from unenroll.load.growing import Growing, unheard
-from unenroll.store.accounts import AccountKey, KnownAccount
+from unenroll.load.growing import Growing
+from unenroll.store.accounts import AccountKey, Changed, KnownAccount, unheard
 from unenroll.store.ledger import Content, EventKey, LedgerRow
 from unenroll.wire.decode import Received
 from unenroll.wire.definition import read_group
@@ -109,18 +109,21 @@ class Books:
         gathered = Gathered(known=self.known, definitions=self.definitions, accounts=self.accounts)
         additions = Additions(gathered=gathered, decided_at=NOW)
         verdicts = additions.take(chunk)
-        assert set(additions.unheard()).isdisjoint(self.accounts)
         self.known |= {one.key: one.content for one in verdicts if isinstance(one, LedgerRow)}
-        self.accounts |= {moved.key: moved.after for moved in additions.moved()}
+        self._keep(additions.changed())
         return verdicts
 
     def take_one_by_one(self, chunk: Sequence[Fact]) -> list[Fate]:
-        accounts = {one.account: unheard(one.account) for one in chunk}
-        gathered = GatheredByLane(definitions=self.definitions, accounts=accounts, known={})
+        gathered = GatheredByLane(definitions=self.definitions, accounts={}, known={})
         fold = Fold(gathered=gathered, decided_at=NOW, limits={})
         fates = fold.take(received(one) for one in chunk)
-        self.accounts = {moved.key: moved.after for moved in fold.moved()}
+        self._keep(fold.changed())
         return fates
+
+    def _keep(self, changed: Changed) -> None:
+        assert {account.key for account in changed.new}.isdisjoint(self.accounts)
+        assert {account.key for account in changed.known} <= set(self.accounts)
+        self.accounts |= {account.key: account for account in (*changed.known, *changed.new)}
 
 
 def received(one: Fact) -> Received:
@@ -156,7 +159,7 @@ def test_at_once_and_one_by_one_come_to_the_same(seed: int, lines: int, customer
 
 
 TABLES = {
-    "accounts": "*",
+    "accounts": "customer_id, target_id, decisions, waits",
     "enrollments": "customer_id, target_id, id, source, enrolled_at, from_cycle, initial_balance,"
     " reset_streak_status, origin",
     "leaves": "*",
@@ -177,7 +180,7 @@ async def taken_out(database_url: str) -> dict[str, list[str]]:
             table: sorted(map(str, await connection.fetch(f"select {columns} from {table}")))  # noqa: S608
             for table, columns in TABLES.items()
         }
-        await connection.execute(f"truncate {', '.join(TABLES)}")
+        await connection.execute("truncate accounts, ledger")
     finally:
         await connection.close()
     return rows

@@ -14,28 +14,32 @@ from waiting import until
 _SOMEBODY_WAITS = """
     select exists (select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database())
 """
-_LOCK = "insert into accounts values (1, 21) on conflict do nothing; select from accounts for update;"
+_LOCK = """
+    insert into accounts values (1, 21, 0, false, '[1,0,[],[],[],[]]') on conflict do nothing;
+    select from accounts for update;
+"""
 _LEAVE = """
-    insert into leaves values (1, 21, 'leave', '/crm', '2026-03-15T00:00:00Z', null, null, 'NOT_ENROLLED', null, now());
-    update accounts set decisions = decisions + 1;
+    update accounts
+    set decisions = decisions + 1,
+        facts = jsonb_set(
+            facts::jsonb, '{3}',
+            '[["leave", "/crm", "2026-03-15T00:00:00Z", null, null, "NOT_ENROLLED", null, "2026-03-16T00:00:00Z"]]'
+        )::text;
 """
 _PUT_ASIDE = """
     create table decided as table ledger;
-    create table enrolled as table enrollments;
-    create table earned as table rewards;
-    truncate ledger, enrollments, rewards;
+    create table known as table accounts;
+    truncate ledger, accounts;
 """
-_FORGET_ALL = "truncate accounts"
+_FORGET_ALL = ""
 _FORGET_REWARDS = """
-    insert into enrollments table enrolled;
+    insert into accounts
+    select customer_id, target_id, 1, waits, jsonb_set(facts::jsonb, '{4}', '[]')::text from known;
     insert into ledger select * from decided where event_type = 'CustomerEnrolled';
-    update accounts set decisions = 1;
 """
 _DECIDE_AGAIN = """
-    insert into enrollments table enrolled on conflict do nothing;
-    insert into rewards table earned;
     insert into ledger table decided on conflict do nothing;
-    update accounts set decisions = 4;
+    update accounts set decisions = known.decisions, facts = known.facts from known;
 """
 
 

@@ -20,7 +20,7 @@ begin
     if nextval('attempts') <= {times} then raise exception 'not now' using errcode = '{errcode}'; end if;
     return new;
 end $$;
-create constraint trigger fail_at_first after insert on enrollments
+create constraint trigger fail_at_first after insert on accounts
     deferrable initially {when} for each row execute function fail_at_first();
 """
 
@@ -61,7 +61,7 @@ async def test_a_commit_without_an_answer_is_repeated_and_keeps_nothing_twice(
         assert way.left == 0
     assert (loaded.duplicates, loaded.bad) == ((1, 0), (4, 0))[first]
     kept = await tables(database_url)
-    assert [len(kept[name]) for name in ("target_groups", "ledger", "enrollments", "rewards")] == [1, 4, 1, 3]
+    assert [len(kept[name]) for name in ("target_groups", "accounts", "ledger")] == [1, 1, 4]
 
 
 async def test_an_outage_that_does_not_end_ends_the_load(
@@ -80,7 +80,7 @@ async def test_an_outage_that_does_not_end_ends_the_load(
 async def test_what_the_database_refuses_is_found_among_the_others(
     database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], poison: int
 ) -> None:
-    await execute(database_url, f"alter table enrollments add check (customer_id <> {poison})")
+    await execute(database_url, f"alter table accounts add check (customer_id <> {poison})")
     file = written(tmp_path, [definition(), *(enrolled(customer) for customer in range(1, 10))])
     loaded = await file.load(database_url)
     assert asdict(loaded) == {"definitions": 1, "facts": 8, "duplicates": 0, "bad": 1}

@@ -13,9 +13,8 @@ from unenroll.core.events import Event
 from unenroll.core.outcomes import Outcome
 from unenroll.core.place import Misplaced
 from unenroll.core.settle import waits
-from unenroll.store.accounts import AccountKey, KnownAccount
+from unenroll.store.accounts import AccountKey, Changed, KnownAccount, changed, unheard
 from unenroll.store.ledger import Content, EventKey
-from unenroll.store.saving import MovedAccount
 from unenroll.wire.content import CONTENT_VERSION
 from unenroll.wire.decode import Received
 from unenroll.wire.due import SettlementDue
@@ -78,18 +77,9 @@ class Fold:
             await asyncio.sleep(0)
         return fates
 
-    def moved(self) -> Sequence[MovedAccount]:
-        """The accounts that are not as they were, in the order of their keys."""
-        return [
-            MovedAccount(
-                key=key,
-                before=before,
-                after=self._now[key],
-                seen_at=self.decided_at,
-            )
-            for key, before in sorted(self.gathered.accounts.items(), key=lambda item: item[0])
-            if self._now[key] is not before
-        ]
+    def changed(self) -> Changed:
+        """The accounts that are not as they were."""
+        return changed(self.gathered.accounts, self._now)
 
     def _event(self, received: Received) -> Fate:
         key = identity(received)
@@ -114,10 +104,12 @@ class Fold:
         if misfit is not None:
             return misfit
         number = None
-        if isinstance(decided, Decided) and account is not None:
-            number = account.decisions + 1
-            waiting = waits(decided.settlement)
-            self._now[account_key] = KnownAccount(state=decided.state, decisions=number, waits=waiting)
+        if isinstance(decided, Decided):
+            before = account or unheard(account_key)
+            number = before.decisions + 1
+            self._now[account_key] = KnownAccount(
+                state=decided.state, decisions=number, waits=waits(decided.settlement), seen=before.seen
+            )
         outcome = decided.rejected.outcome if isinstance(decided, Refused) else decided.outcome
         return Kept(received=received, key=key, outcome=outcome, decision=number, messages=messages)
 

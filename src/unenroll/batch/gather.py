@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from unenroll.core.admit import admit
 from unenroll.core.definitions import Definitions
-from unenroll.core.events import Event, RewardIssued, UnenrollRequested
-from unenroll.core.place import Misplaced, place
-from unenroll.store.accounts import AccountKey, KnownAccount, lock_accounts, make_accounts
+from unenroll.core.events import Event, RewardIssued
+from unenroll.store.accounts import AccountKey, KnownAccount, lock_accounts
 from unenroll.store.connect import Connection
 from unenroll.store.definitions import DefinitionCache
 from unenroll.store.ledger import Content, EventKey, known_events
@@ -18,7 +16,7 @@ from unenroll.wire.identity import unenrollment_id
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gathered:
-    """All of it, locked until the transaction ends."""
+    """All of it, locked until the transaction ends. An account that is not among them was never heard of."""
 
     definitions: Definitions
     accounts: dict[AccountKey, KnownAccount]
@@ -34,12 +32,6 @@ async def gather(connection: Connection, received: Sequence[Received], cache: De
     concerned = {account_of(event) for event in events if event.target_id in definitions.owners}
     accounts = await lock_accounts(connection, concerned)
     known = await known_events(connection, map(identity, received))
-    missing = {
-        account_of(one.event)
-        for one in received
-        if account_of(one.event) not in accounts and identity(one) not in known and _leaves_fact(one.event, definitions)
-    }
-    accounts |= await make_accounts(connection, missing)
     return Gathered(definitions=definitions, accounts=accounts, known=known)
 
 
@@ -52,14 +44,6 @@ def identity(received: Received) -> EventKey:
     """Who an event is: the same customer, source and id are the same event, at whatever offset."""
     event = received.event
     return EventKey(event.customer_id, unenrollment_id(event.key))
-
-
-def _leaves_fact(event: Event | SettlementDue, definitions: Definitions) -> bool:
-    if isinstance(event, SettlementDue):
-        return False
-    if isinstance(event, UnenrollRequested):
-        return admit(event, definitions) is None
-    return not isinstance(place(event, definitions), Misplaced)
 
 
 def groups_of(events: Iterable[Event | SettlementDue]) -> set[int]:

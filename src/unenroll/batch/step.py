@@ -10,12 +10,12 @@ from unenroll.batch.fold import Fold
 from unenroll.batch.gather import gather
 from unenroll.batch.numbering import Numbered, Numbering, digests
 from unenroll.batch.readings import Batch
+from unenroll.store.accounts import save_accounts
 from unenroll.store.connect import Connection, transaction
 from unenroll.store.dead_letters import known_dead_letters, save_dead_letters
 from unenroll.store.definitions import DefinitionCache
 from unenroll.store.lanes import LaneRow, hold_lane, move_lane, save_publication
 from unenroll.store.ledger import save_ledger
-from unenroll.store.saving import save_accounts
 from unenroll.wire.decode import Received
 from unenroll.wire.names import Topic
 from unenroll.wire.pack import pack
@@ -61,7 +61,7 @@ class Step:
             )
             numbered = numbering.number(batch.readings, fates)
             moved = replace(lane, sequence=numbered.sequence, positions=batch.ends)
-            await save_accounts(connection, fold.moved())
+            await save_accounts(connection, fold.changed(), now=decided_at)
             await _save(connection, moved, numbered, first_sequence=lane.sequence + 1)
         return Decisions(lane=moved, messages=tuple(numbered.messages), counts=numbered.counts)
 

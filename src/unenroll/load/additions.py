@@ -9,10 +9,9 @@ from unenroll.core.definitions import Group
 from unenroll.core.place import Misplaced, place
 from unenroll.load.fact import Fact
 from unenroll.load.gather import Gathered
-from unenroll.load.growing import Growing, unheard
-from unenroll.store.accounts import AccountKey
+from unenroll.load.growing import Growing
+from unenroll.store.accounts import AccountKey, Changed, changed, unheard
 from unenroll.store.ledger import Content, EventKey, LedgerRow
-from unenroll.store.saving import MovedAccount
 from unenroll.wire.refusals import DeadLetter, Reason
 
 
@@ -44,18 +43,10 @@ class Additions:
         """A ledger row for each fact that is new, a reason for each that is bad."""
         return [one if isinstance(one, DeadLetter) else self._verdict(one) for one in contents]
 
-    def moved(self) -> list[MovedAccount]:
-        """The accounts that have grown, settled, in the order of their keys."""
-        return [
-            MovedAccount(
-                key=key, before=growing.before, after=growing.settled(self._owner(key)), seen_at=self.decided_at
-            )
-            for key, growing in sorted(self._growing.items(), key=lambda item: item[0])
-        ]
-
-    def unheard(self) -> list[AccountKey]:
-        """Those of them that have to be made."""
-        return [key for key in self._growing if key not in self.gathered.accounts]
+    def changed(self) -> Changed:
+        """The accounts that have grown, settled."""
+        now = {key: growing.settled(self._owner(key)) for key, growing in self._growing.items()}
+        return changed(self.gathered.accounts, now)
 
     def _verdict(self, fact: Fact) -> Verdict:
         known = self._known.get(fact.key)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from unenroll.core.definitions import Definitions
 from unenroll.core.events import RewardIssued
-from unenroll.errors import OutageError
 from unenroll.load.fact import Fact
-from unenroll.store.accounts import AccountKey, KnownAccount, lock_accounts, make_accounts
+from unenroll.store.accounts import AccountKey, KnownAccount, lock_accounts
 from unenroll.store.connect import Connection
 from unenroll.store.definitions import DefinitionCache
 from unenroll.store.ledger import Content, EventKey, known_events
@@ -37,13 +36,6 @@ async def gather(connection: Connection, facts: Sequence[Fact], cache: Definitio
     # A lane may have decided some of them until we had the lock.
     known |= await _known(connection, [fact for fact in new if fact.account in accounts])
     return Gathered(known=known, definitions=definitions, accounts=accounts)
-
-
-async def make(connection: Connection, keys: Iterable[AccountKey]) -> None:
-    """Make accounts that were not there when their facts were gathered. Raises OutageError if a lane made one since."""
-    made = await make_accounts(connection, keys)
-    if any(account.decisions for account in made.values()):
-        raise OutageError("a lane was faster: what it decided has to be read first")
 
 
 async def _known(connection: Connection, facts: Sequence[Fact]) -> dict[EventKey, Content]:

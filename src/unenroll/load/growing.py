@@ -6,11 +6,11 @@ from datetime import datetime
 from unenroll.core.decide import AccountState, resettle
 from unenroll.core.definitions import Group
 from unenroll.core.events import CustomerEnrolled, EventId
-from unenroll.core.facts import Account, Enrollment, Reward
+from unenroll.core.facts import Enrollment, Reward
 from unenroll.core.place import Placed, contradiction
 from unenroll.core.settle import waits
 from unenroll.load.fact import Told
-from unenroll.store.accounts import AccountKey, KnownAccount
+from unenroll.store.accounts import KnownAccount
 from unenroll.wire.refusals import DeadLetter
 
 
@@ -62,10 +62,9 @@ class Growing:
         decided = resettle(state, owner.targets[account.target_id], owner.calendar)
         if decided.changes:
             raise ValueError(f"customer {account.customer_id} left target {account.target_id}, so a lane has to decide")
-        return KnownAccount(state=decided.state, decisions=self.decisions, waits=waits(decided.settlement))
-
-
-def unheard(key: AccountKey) -> KnownAccount:
-    """An account of which nothing is known."""
-    account = Account(customer_id=key.customer_id, target_id=key.target_id)
-    return KnownAccount(state=AccountState(account=account), decisions=0, waits=False)
+        return KnownAccount(
+            state=decided.state,
+            decisions=self.decisions,
+            waits=waits(decided.settlement),
+            seen=self.before.seen,
+        )

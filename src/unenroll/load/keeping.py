@@ -10,12 +10,12 @@ from unenroll.core.definitions import Group, Ignored, RefusedDefinition
 from unenroll.errors import RefusedError
 from unenroll.load.additions import Additions, Taken, Verdict
 from unenroll.load.fact import Fact
-from unenroll.load.gather import gather, make
+from unenroll.load.gather import gather
 from unenroll.load.patience import patiently
+from unenroll.store.accounts import save_accounts
 from unenroll.store.connect import transaction
 from unenroll.store.definitions import Awaited, DefinitionCache, define
 from unenroll.store.ledger import LedgerRow, save_ledger
-from unenroll.store.saving import save_accounts
 from unenroll.wire.refusals import DeadLetter, Reason
 
 DEFINITION_REFUSED = "definition_refused"
@@ -62,8 +62,7 @@ class Keeping:
             gathered = await gather(connection, facts, self.cache)
             additions = Additions(gathered=gathered, decided_at=datetime.now(UTC))
             verdicts = additions.take(contents)
-            await make(connection, additions.unheard())
-            await save_accounts(connection, additions.moved())
+            await save_accounts(connection, additions.changed(), now=additions.decided_at)
             await save_ledger(connection, [verdict for verdict in verdicts if isinstance(verdict, LedgerRow)])
         return verdicts
 

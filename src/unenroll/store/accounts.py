@@ -1,20 +1,17 @@
-"""Accounts as they are known: locked and read for a whole batch, in a fixed number of statements."""
+"""Accounts as they are known: locked and read for a whole batch, and written, in a fixed number of statements."""
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
 import asyncpg
 
-from unenroll.core.changes import Settled, SettledLeave, SettledReward
 from unenroll.core.decide import AccountState
-from unenroll.core.events import Allocation, EventId, Origin, Value
-from unenroll.core.facts import Account, Enrollment, Leave, Reward
-from unenroll.core.outcomes import Outcome
-from unenroll.core.standings import Action, Rule, State
+from unenroll.core.facts import Account
 from unenroll.store.connect import Connection
 from unenroll.store.queries import QUERIES
+from unenroll.wire.account import NOTHING_SEEN, Seen, dump_account, load_account
 
 
 class AccountKey(NamedTuple):
@@ -26,144 +23,81 @@ class AccountKey(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KnownAccount:
-    """An account, how many decisions were made on it, and whether it waits for cycles to be appended."""
+    """An account, how many decisions were made on it, and whether it waits for cycles to be appended.
+
+    `seen` tells when its facts were first read. Facts that it does not reach were read just now.
+    """
 
     state: AccountState
-    decisions: int
-    waits: bool
+    decisions: int = 0
+    waits: bool = False
+    seen: Seen = NOTHING_SEEN
+
+    @property
+    def key(self) -> AccountKey:
+        """Which account it is."""
+        return AccountKey(self.state.account.customer_id, self.state.account.target_id)
 
 
-class _Counters(NamedTuple):
-    decisions: int
-    revision: int
-    waits: bool
-
-
-_Rows = dict[AccountKey, list[asyncpg.Record]]
+def unheard(key: AccountKey) -> KnownAccount:
+    """An account of which nothing is known."""
+    return KnownAccount(state=AccountState(account=Account(customer_id=key.customer_id, target_id=key.target_id)))
 
 
 async def lock_accounts(connection: Connection, keys: Iterable[AccountKey]) -> dict[AccountKey, KnownAccount]:
     """Those of the accounts that exist, locked until the transaction ends."""
-    counters = await _lock(connection, keys)
-    return await _read(connection, counters)
-
-
-async def make_accounts(connection: Connection, keys: Iterable[AccountKey]) -> dict[AccountKey, KnownAccount]:
-    """Accounts that did not exist a moment ago, made or taken over from the lane that was faster, and locked."""
     wanted = sorted(set(keys))
     if not wanted:
         return {}
-    await connection.execute(QUERIES["new_accounts"], *_columns(wanted))
-    return await lock_accounts(connection, wanted)
+    rows = await connection.fetch(
+        QUERIES["lock_accounts"], [key.customer_id for key in wanted], [key.target_id for key in wanted]
+    )
+    return _known(rows)
 
 
 async def read_accounts(connection: Connection, customer_id: int) -> dict[AccountKey, KnownAccount]:
     """All accounts of the customer as they are now, not locked, in the order of their targets."""
-    return await _read(connection, _counters(await connection.fetch(QUERIES["customer_accounts"], customer_id)))
+    return _known(await connection.fetch(QUERIES["customer_accounts"], customer_id))
 
 
-async def _lock(connection: Connection, keys: Iterable[AccountKey]) -> dict[AccountKey, _Counters]:
-    return _counters(await connection.fetch(QUERIES["lock_accounts"], *_columns(sorted(set(keys)))))
+class Changed(NamedTuple):
+    """What became of accounts: of those that were locked, and of those that were not there."""
+
+    known: Sequence[KnownAccount]
+    new: Sequence[KnownAccount]
 
 
-def _counters(rows: Iterable[asyncpg.Record]) -> dict[AccountKey, _Counters]:
-    return {
-        AccountKey(row["customer_id"], row["target_id"]): _Counters(row["decisions"], row["revision"], row["waits"])
-        for row in rows
-    }
+def changed(before: Mapping[AccountKey, KnownAccount], now: Mapping[AccountKey, KnownAccount]) -> Changed:
+    """The accounts that are not as they were, in the order of their keys."""
+    moved = [(key, account) for key, account in sorted(now.items()) if before.get(key) is not account]
+    return Changed(
+        known=[account for key, account in moved if key in before],
+        new=[account for key, account in moved if key not in before],
+    )
 
 
-async def _read(connection: Connection, counters: dict[AccountKey, _Counters]) -> dict[AccountKey, KnownAccount]:
-    if not counters:
-        return {}
-    columns = _columns(counters)
-    enrollments = _by_account(await connection.fetch(QUERIES["account_enrollments"], *columns))
-    leaves = _by_account(await connection.fetch(QUERIES["account_leaves"], *columns))
-    rewards = _by_account(await connection.fetch(QUERIES["account_rewards"], *columns))
-    issuances = _by_account(await connection.fetch(QUERIES["account_issuances"], *columns))
-    return {
-        key: KnownAccount(
-            state=AccountState(
-                account=Account(
-                    customer_id=key.customer_id,
-                    target_id=key.target_id,
-                    enrollments=tuple(_enrollment(row) for row in enrollments.get(key, ())),
-                    leaves=tuple(_leave(row) for row in leaves.get(key, ())),
-                    rewards=tuple(_reward(row) for row in rewards.get(key, ())),
-                    issued={row["reward_id"]: row["issued_at"] for row in issuances.get(key, ())},
-                ),
-                settled=Settled(
-                    leaves=dict(_settled_leave(row) for row in leaves.get(key, ())),
-                    rewards=dict(_settled_reward(row) for row in rewards.get(key, ())),
-                    revision=counter.revision,
-                ),
-            ),
-            decisions=counter.decisions,
-            waits=counter.waits,
+async def save_accounts(connection: Connection, changed: Changed, *, now: datetime) -> None:
+    """Write the accounts. Raises asyncpg's UniqueViolationError where somebody else made one of them meanwhile."""
+    if changed.known:
+        columns = zip(*(_row(account, now) for account in changed.known), strict=True)
+        await connection.execute(QUERIES["move_accounts"], *(list(column) for column in columns))
+    if changed.new:
+        records = [_row(account, now) for account in changed.new]
+        await connection.copy_records_to_table("accounts", records=records, columns=_COLUMNS)
+
+
+_COLUMNS = ("customer_id", "target_id", "decisions", "waits", "facts")
+
+
+def _row(account: KnownAccount, now: datetime) -> tuple[object, ...]:
+    return (*account.key, account.decisions, account.waits, dump_account(account.state, account.seen, now=now))
+
+
+def _known(rows: Iterable[asyncpg.Record]) -> dict[AccountKey, KnownAccount]:
+    known: dict[AccountKey, KnownAccount] = {}
+    for customer_id, target_id, decisions, waits, facts in rows:
+        state, seen = load_account(facts, customer_id=customer_id, target_id=target_id)
+        known[AccountKey(customer_id, target_id)] = KnownAccount(
+            state=state, decisions=decisions, waits=waits, seen=seen
         )
-        for key, counter in counters.items()
-    }
-
-
-def _columns(keys: Iterable[AccountKey]) -> tuple[list[int], list[int]]:
-    listed = list(keys)
-    return [key.customer_id for key in listed], [key.target_id for key in listed]
-
-
-def _by_account(rows: Iterable[asyncpg.Record]) -> _Rows:
-    grouped: _Rows = defaultdict(list)
-    for row in rows:
-        grouped[AccountKey(row["customer_id"], row["target_id"])].append(row)
-    return grouped
-
-
-def _enrollment(row: asyncpg.Record) -> Enrollment:
-    return Enrollment(
-        key=EventId(row["id"], row["source"]),
-        enrolled_at=row["enrolled_at"],
-        from_cycle=row["from_cycle"],
-        initial_balance=row["initial_balance"],
-        reset_streak_status=row["reset_streak_status"],
-        origin=Origin(row["origin"]),
-    )
-
-
-def _leave(row: asyncpg.Record) -> Leave:
-    return Leave(
-        key=EventId(row["id"], row["source"]),
-        effective_at=row["effective_at"],
-        reason=row["reason"],
-        requested_by=row["requested_by"],
-    )
-
-
-def _settled_leave(row: asyncpg.Record) -> tuple[EventId, SettledLeave]:
-    return EventId(row["id"], row["source"]), SettledLeave(
-        outcome=Outcome(row["outcome"]), first_dropped=row["first_dropped"]
-    )
-
-
-def _reward(row: asyncpg.Record) -> Reward:
-    return Reward(
-        reward_id=row["reward_id"],
-        cycle=row["cycle"],
-        allocation=Allocation(row["allocation"]),
-        achieved_at=row["achieved_at"],
-        level=row["level"],
-        value=None if row["amount"] is None else Value(row["amount"], row["unit"]),
-    )
-
-
-def _settled_reward(row: asyncpg.Record) -> tuple[str, SettledReward]:
-    return row["reward_id"], SettledReward(
-        state=State(row["state"]),
-        rule=Rule(row["rule"]),
-        action=None if row["action"] is None else Action(row["action"]),
-        revision=row["revision"],
-        leave=_event_id(row["leave_id"], row["leave_source"]),
-        cancelled_by=_event_id(row["cancelled_id"], row["cancelled_source"]),
-    )
-
-
-def _event_id(identity: str | None, source: str | None) -> EventId | None:
-    return None if identity is None or source is None else EventId(identity, source)
+    return known

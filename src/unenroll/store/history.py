@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from enum import StrEnum
+from itertools import chain
 from typing import NamedTuple
 
+from unenroll.store.accounts import KnownAccount
 from unenroll.store.connect import Connection
 from unenroll.store.queries import QUERIES
 from unenroll.wire.names import Topic
@@ -39,13 +41,14 @@ class Sent(NamedTuple):
     message: Message
 
 
-async def facts_seen(connection: Connection, customer_id: int) -> Mapping[int, Mapping[FactId, datetime]]:
-    """By target: when each fact of the customer was first read."""
-    seen: dict[int, dict[FactId, datetime]] = {}
-    for row in await connection.fetch(QUERIES["facts_seen"], customer_id):
-        fact = FactId(FactKind(row["kind"]), row["id"], row["source"])
-        seen.setdefault(row["target_id"], {})[fact] = row["seen_at"]
-    return seen
+def facts_seen(known: KnownAccount) -> Mapping[FactId, datetime]:
+    """When each fact of the account was first read."""
+    account, seen = known.state.account, known.seen
+    enrollments = (FactId(FactKind.ENROLLMENT, *fact.key) for fact in account.enrollments)
+    leaves = (FactId(FactKind.LEAVE, *fact.key) for fact in account.leaves)
+    rewards = (FactId(FactKind.REWARD, fact.reward_id) for fact in account.rewards)
+    issuances = (FactId(FactKind.ISSUANCE, reward_id) for reward_id in account.issued)
+    return dict(zip(chain(enrollments, leaves, rewards, issuances), chain(*seen), strict=True))
 
 
 async def sent(connection: Connection, customer_id: int) -> AsyncIterator[Sent]:

@@ -41,9 +41,8 @@ async def look(pool: asyncpg.Pool, customer_id: int) -> Customer:
         ):
             accounts = await read_accounts(connection, customer_id)
             owners = await _owners(connection, [key.target_id for key in accounts])
-            seen = await facts_seen(connection, customer_id)
             known = (
-                Known(account=account, group=owners[key.target_id], seen=seen.get(key.target_id, {}))
+                Known(account=account, group=owners[key.target_id], seen=facts_seen(account))
                 for key, account in accounts.items()
             )
             return Customer(

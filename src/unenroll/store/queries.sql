@@ -87,38 +87,11 @@ select group_id, version from target_groups where group_id = any($1::bigint[]);
 select count(*) from accounts join targets using (target_id) where accounts.waits and targets.group_id = $1;
 
 -- lock_accounts: the accounts of a batch, locked in order, so that lanes cannot deadlock
-select customer_id, target_id, decisions, revision, waits
+select customer_id, target_id, decisions, waits, facts
 from accounts
 where (customer_id, target_id) in (select * from unnest($1::bigint[], $2::bigint[]))
 order by customer_id, target_id
 for update;
-
--- new_accounts: accounts that were never heard of, locked by being made
-insert into accounts (customer_id, target_id)
-select * from unnest($1::bigint[], $2::bigint[]) as fresh (customer_id, target_id)
-order by customer_id, target_id
-on conflict do nothing;
-
--- account_enrollments: the enrollments of accounts
-select customer_id, target_id, id, source, enrolled_at, from_cycle, initial_balance, reset_streak_status, origin::text
-from enrollments
-where (customer_id, target_id) in (select * from unnest($1::bigint[], $2::bigint[]));
-
--- account_leaves: the leaves of accounts, and what each was last settled to
-select customer_id, target_id, id, source, effective_at, reason, requested_by, outcome::text, first_dropped
-from leaves
-where (customer_id, target_id) in (select * from unnest($1::bigint[], $2::bigint[]));
-
--- account_rewards: the rewards of accounts, and what each was last settled to
-select customer_id, target_id, reward_id, cycle, allocation::text, achieved_at, level, amount, unit,
-       state::text, rule::text, action::text, revision, leave_id, leave_source, cancelled_id, cancelled_source
-from rewards
-where (customer_id, target_id) in (select * from unnest($1::bigint[], $2::bigint[]));
-
--- account_issuances: which rewards of accounts are known to be issued
-select customer_id, target_id, reward_id, issued_at
-from issuances
-where (customer_id, target_id) in (select * from unnest($1::bigint[], $2::bigint[]));
 
 -- known_events: what the ledger has of these events
 select customer_id, event_key, content_version, content_hash, event_time
@@ -128,41 +101,15 @@ where (customer_id, event_key) in (select * from unnest($1::bigint[], $2::uuid[]
 -- known_dead_letters: which of these contents were dead-lettered before
 select digest from dead_letters where topic = $1 and digest = any($2::bytea[]);
 
--- move_accounts: how often accounts were decided on and left, and whether they wait for appended cycles
+-- move_accounts: accounts that were locked, and what they are now
 update accounts as account
-set decisions = moved.decisions, revision = moved.revision, waits = moved.waits
-from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::boolean[])
-     as moved (customer_id, target_id, decisions, revision, waits)
+set decisions = moved.decisions, waits = moved.waits, facts = moved.facts
+from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::boolean[], $5::text[])
+     as moved (customer_id, target_id, decisions, waits, facts)
 where account.customer_id = moved.customer_id and account.target_id = moved.target_id;
 
--- move_leaves: leaves that were settled otherwise than before
-update leaves as leave
-set outcome = moved.outcome::outcome, first_dropped = moved.first_dropped
-from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::integer[])
-     as moved (customer_id, target_id, id, source, outcome, first_dropped)
-where leave.customer_id = moved.customer_id and leave.target_id = moved.target_id
-  and leave.id = moved.id and leave.source = moved.source;
-
--- move_rewards: rewards that were settled otherwise than before
-update rewards as reward
-set state = moved.state::reward_state, rule = moved.rule::reward_rule, action = moved.action::reward_action,
-    revision = moved.revision, leave_id = moved.leave_id, leave_source = moved.leave_source,
-    cancelled_id = moved.cancelled_id, cancelled_source = moved.cancelled_source
-from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::integer[],
-            $8::text[], $9::text[], $10::text[], $11::text[])
-     as moved (customer_id, target_id, reward_id, state, rule, action, revision,
-               leave_id, leave_source, cancelled_id, cancelled_source)
-where reward.customer_id = moved.customer_id and reward.target_id = moved.target_id
-  and reward.reward_id = moved.reward_id;
-
 -- customer_accounts: the accounts of a customer, not locked
-select customer_id, target_id, decisions, revision, waits from accounts where customer_id = $1 order by target_id;
-
--- facts_seen: when each fact of a customer was first read; a reward and its issuance are known by its id alone
-select target_id, 'ENROLLMENT' as kind, id, source, seen_at from enrollments where customer_id = $1
-union all select target_id, 'LEAVE', id, source, seen_at from leaves where customer_id = $1
-union all select target_id, 'REWARD', reward_id, null, seen_at from rewards where customer_id = $1
-union all select target_id, 'ISSUANCE', reward_id, null, seen_at from issuances where customer_id = $1;
+select customer_id, target_id, decisions, waits, facts from accounts where customer_id = $1 order by target_id;
 
 -- customer_publications: what the batches published that decided a customer's events, in the order of the decisions
 with concerned as (
