@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from typing import NamedTuple
 
 from unenroll.batch.gather import Gathered, account_of, identity
 from unenroll.core.calendar import Calendar
@@ -29,12 +30,12 @@ class Seen(Enum):
     DUPLICATE = "duplicate"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """The event was decided now: what the ledger keeps of it, and what is published."""
 
     received: Received
     key: EventKey
+    content: Content
     outcome: Outcome | None
     decision: int | None
     messages: tuple[Message, ...]
@@ -87,34 +88,38 @@ class Fold:
         known = self._known.get(key)
         if known is not None:
             return _conflict(received) if known.contradicts(content) else Seen.DUPLICATE
-        fate = self._decide(received, key)
-        if isinstance(fate, Kept):
-            self._known[key] = content
-        return fate
-
-    def _decide(self, received: Received, key: EventKey) -> Fate:
-        account_key = account_of(received.event)
-        account = self._now.get(account_key)
-        decided = self._answer(received.event, account)
+        decided = self._answer(received.event)
         if isinstance(decided, Misplaced):
             return DeadLetter(reason=decided.reason, detail=decided.detail)
-        told = (decided.rejected,) if isinstance(decided, Refused) else decided.changes
-        messages = tuple(encode(change, self._context(received)) for change in told)
+        messages = self._told(received, decided)
         misfit = self._misfit(messages)
         if misfit is not None:
             return misfit
-        number = None
-        if isinstance(decided, Decided):
-            before = account or unheard(account_key)
-            number = before.decisions + 1
-            self._now[account_key] = KnownAccount(
-                state=decided.state, decisions=number, waits=waits(decided.settlement), seen=before.seen
-            )
-        outcome = decided.rejected.outcome if isinstance(decided, Refused) else decided.outcome
-        return Kept(received=received, key=key, outcome=outcome, decision=number, messages=messages)
+        self._known[key] = content
+        if isinstance(decided, Refused):
+            return Kept(received, key, content, decided.rejected.outcome, None, messages)
+        return Kept(received, key, content, decided.outcome, self._move(received.event, decided), messages)
 
-    def _answer(self, event: Event | SettlementDue, account: KnownAccount | None) -> Decided | Refused | Misplaced:
+    def _move(self, event: Event | SettlementDue, decided: Decided) -> int:
+        """Keep what the account is now. Returns the number of the decision on it."""
+        key = account_of(event)
+        before = self._now.get(key) or unheard(key)
+        now = KnownAccount(
+            state=decided.state, decisions=before.decisions + 1, waits=waits(decided.settlement), seen=before.seen
+        )
+        self._now[key] = now
+        return now.decisions
+
+    def _told(self, received: Received, decided: Decided | Refused) -> tuple[Message, ...]:
+        told = (decided.rejected,) if isinstance(decided, Refused) else decided.changes
+        if not told:
+            return ()
+        context = self._context(received)
+        return tuple([encode(change, context) for change in told])
+
+    def _answer(self, event: Event | SettlementDue) -> Decided | Refused | Misplaced:
         definitions = self.gathered.definitions
+        account = self._now.get(account_of(event))
         if not isinstance(event, SettlementDue):
             return decide(event, definitions, account.state if account else None)
         owner = definitions.owner(event.target_id)

@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from unenroll.batch.fold import Fate, Kept, Seen, content_of
+from unenroll.batch.fold import Fate, Kept, Seen
 from unenroll.batch.readings import Reading
 from unenroll.store.dead_letters import DeadRow
 from unenroll.store.lanes import LaneRow
@@ -37,6 +37,11 @@ class Numbering:
     most_bytes: int
     decided_at: datetime
     _buried_now: set[tuple[str, bytes]] = field(default_factory=set)
+    _topic_ids: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Know the topics by their ids."""
+        self._topic_ids = {position.topic: position.topic_id for position in self.lane.positions}
 
     def number(self, readings: Sequence[Reading], fates: Sequence[Fate]) -> Numbered:
         """The decisions in the order they were made. Duplicates get no number."""
@@ -52,15 +57,17 @@ class Numbering:
 
     def _keep(self, numbered: Numbered, record: Record, kept: Kept) -> None:
         numbered.ledger.append(
-            LedgerRow(
-                key=kept.key,
-                event_type=kept.received.event_type,
-                content=content_of(kept.received),
-                target_id=kept.received.event.target_id,
-                outcome=kept.outcome,
-                decision=kept.decision,
-                place=self._next_place(numbered, record),
-                decided_at=self.decided_at,
+            LedgerRow._make(
+                (
+                    *kept.key,
+                    kept.received.event_type,
+                    *kept.content,
+                    kept.received.event.target_id,
+                    kept.outcome,
+                    kept.decision,
+                    self.decided_at,
+                    *self._next_place(numbered, record),
+                )
             )
         )
         numbered.messages.extend(kept.messages)
@@ -79,12 +86,8 @@ class Numbering:
 
     def _next_place(self, numbered: Numbered, record: Record) -> Place:
         numbered.sequence += 1
-        return Place(
-            self.lane.lane_id, numbered.sequence, self._topic_id(record.topic), record.partition, record.offset
-        )
-
-    def _topic_id(self, topic: str) -> str:
-        return next(position.topic_id for position in self.lane.positions if position.topic == topic)
+        topic_id = self._topic_ids[record.topic]
+        return Place(self.lane.lane_id, numbered.sequence, topic_id, record.partition, record.offset)
 
 
 def digests(readings: Sequence[Reading], fates: Sequence[Fate]) -> Iterator[tuple[str, bytes]]:

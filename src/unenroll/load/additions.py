@@ -11,7 +11,7 @@ from unenroll.load.fact import Fact
 from unenroll.load.gather import Gathered
 from unenroll.load.growing import Growing
 from unenroll.store.accounts import AccountKey, Changed, changed, unheard
-from unenroll.store.ledger import Content, EventKey, LedgerRow
+from unenroll.store.ledger import NOWHERE, Content, EventKey, LedgerRow
 from unenroll.wire.refusals import DeadLetter, Reason
 
 
@@ -72,16 +72,8 @@ class Additions:
 
 
 def _row(fact: Fact, *, decision: int, decided_at: datetime) -> LedgerRow:
-    return LedgerRow(
-        key=fact.key,
-        event_type=fact.told.event_type,
-        content=fact.content,
-        target_id=fact.account.target_id,
-        outcome=None,
-        decision=decision,
-        place=None,
-        decided_at=decided_at,
-    )
+    row = (*fact.key, fact.told.event_type, *fact.content, fact.account.target_id, None, decision, decided_at)
+    return LedgerRow._make((*row, *NOWHERE))
 
 
 def _conflict(fact: Fact) -> DeadLetter:

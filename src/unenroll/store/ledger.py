@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import NamedTuple
 
 from unenroll.core.outcomes import Outcome
@@ -41,23 +42,36 @@ class Place(NamedTuple):
 
 
 class LedgerRow(NamedTuple):
-    """One event and its decision. The fields stand in the order of `_COLUMNS`."""
+    """One event and its decision, in the columns of the ledger. A fact that was loaded was read `NOWHERE`."""
 
-    key: EventKey
+    customer_id: int
+    event_key: str
     event_type: str
-    content: Content
+    content_version: int
+    content_hash: bytes
+    event_time: datetime | None
     target_id: int
     outcome: Outcome | None
     decision: int | None
-    place: Place | None
     decided_at: datetime
+    lane_id: int | None
+    sequence: int | None
+    topic_id: str | None
+    partition: int | None
+    offset: int | None
+
+    @property
+    def key(self) -> EventKey:
+        """Which event it is."""
+        return EventKey(self.customer_id, self.event_key)
+
+    @property
+    def content(self) -> Content:
+        """What it says."""
+        return Content(self.content_version, self.content_hash, self.event_time)
 
 
-_COLUMNS = (
-    *("customer_id", "event_key", "event_type", "content_version", "content_hash", "event_time", "target_id"),
-    *("outcome", "decision", "decided_at", "lane_id", "sequence", "topic_id", "partition", "offset"),
-)
-_NOWHERE = (None, None, None, None, None)
+NOWHERE = (None,) * len(Place._fields)
 
 
 async def known_events(connection: Connection, keys: Iterable[EventKey]) -> dict[EventKey, Content]:
@@ -77,18 +91,5 @@ async def known_events(connection: Connection, keys: Iterable[EventKey]) -> dict
 async def save_ledger(connection: Connection, rows: Sequence[LedgerRow]) -> None:
     """Write the rows, in the order of their keys, so that two lanes cannot wait for each other."""
     if rows:
-        records = [_record(row) for row in sorted(rows, key=lambda row: row.key)]
-        await connection.copy_records_to_table("ledger", records=records, columns=_COLUMNS)
-
-
-def _record(row: LedgerRow) -> tuple[object, ...]:
-    return (
-        *row.key,
-        row.event_type,
-        *row.content,
-        row.target_id,
-        row.outcome,
-        row.decision,
-        row.decided_at,
-        *(row.place or _NOWHERE),
-    )
+        records = sorted(rows, key=itemgetter(0, 1))
+        await connection.copy_records_to_table("ledger", records=records, columns=LedgerRow._fields)

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from time import monotonic
+from typing import NamedTuple
 
 import asyncpg
 
@@ -47,8 +48,9 @@ class Arrival:
         self._remember(missing)
 
     def _missing(self, events: Iterable[Event | SettlementDue]) -> set[Name]:
-        named = {name for event in events for name in _undefined(event, self._cache.known)}
-        return {name for name in named if name not in self._waited_for}
+        known = self._cache.known
+        undefined = (name for names in set(map(_names, events)) for name in _undefined(names, known))
+        return {name for name in undefined if name not in self._waited_for}
 
     def _remember(self, names: Iterable[Name]) -> None:
         for name in names:
@@ -57,15 +59,28 @@ class Arrival:
             self._waited_for.popitem(last=False)
 
 
-def _undefined(event: Event | SettlementDue, known: Definitions) -> Iterator[Name]:
-    if event.target_id not in known.owners:
-        yield "target", event.target_id
+class _Names(NamedTuple):
+    """What an event names that has to be defined."""
+
+    target_id: int
+    group_id: int | None
+    period: str | None
+
+
+def _names(event: Event | SettlementDue) -> _Names:
     if isinstance(event, RewardIssued):
-        return
-    group = known.groups.get(event.group_id)
-    if group is None:
-        yield "group", event.group_id
-        return
+        return _Names(event.target_id, None, None)
     period = None if isinstance(event, UnenrollRequested | SettlementDue) else event.period_name
-    if period is not None and group.calendar.named(period) is None:
-        yield "cycle", event.group_id, period
+    return _Names(event.target_id, event.group_id, period)
+
+
+def _undefined(names: _Names, known: Definitions) -> Iterator[Name]:
+    if names.target_id not in known.owners:
+        yield "target", names.target_id
+    if names.group_id is None:
+        return
+    group = known.groups.get(names.group_id)
+    if group is None:
+        yield "group", names.group_id
+    elif names.period is not None and group.calendar.named(names.period) is None:
+        yield "cycle", names.group_id, names.period
