@@ -1,12 +1,12 @@
 """The AsyncAPI document tells of every topic, every event and every header, and of nothing else."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from msgspec.structs import replace
 
 from agree.schema_files import BY_NAME, SCHEMAS
 from unenroll.wire.dead_letters import dead_letter

@@ -1,12 +1,12 @@
 """A dead letter keeps the record as it came, tells the reason, and always fits."""
 
 import hashlib
-from dataclasses import replace
 
 import pytest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from unenroll.wire.dead_letters import LEAST_ROOM, content_digest, dead_letter, redrives
 from unenroll.wire.record import Headers, Message, Record, batch_bytes

@@ -1,5 +1,7 @@
 """What is packed is unpacked, to the byte."""
 
+import cramjam
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +26,12 @@ MESSAGES = st.lists(
 def test_what_is_packed_is_unpacked_in_order(messages: tuple[Message, ...]) -> None:
     assert unpack(pack(messages)) == messages
     assert pack(messages) == pack(iter(messages))
+
+
+@given(MESSAGES)
+def test_what_any_writer_of_messagepack_packed_is_unpacked(messages: tuple[Message, ...]) -> None:
+    rows = [(message.topic, message.key, message.value, message.headers) for message in messages]
+    assert unpack(b"\x01" + bytes(cramjam.zstd.compress(msgpack.packb(rows)))) == messages
 
 
 def test_packing_makes_alike_messages_small() -> None:

