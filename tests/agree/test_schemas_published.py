@@ -108,7 +108,8 @@ def test_whatever_is_decided_is_published_as_its_schema_says(change: Change | Re
     told = json.loads(message.value)
     VALIDATORS[name].validate(told)
     assert told.keys() == BY_NAME[name]["properties"].keys()
-    MODELS[name].validate_json(message.value, strict=True)
+    read_back = MODELS[name].validate_json(message.value, strict=True)
+    assert MODELS[name].dump_json(read_back) == message.value
 
 
 @given(account=st.tuples(st.integers(1, 2**63 - 1), INT64), group_id=INT64, version=INT64, time=INSTANTS)

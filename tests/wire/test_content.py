@@ -1,6 +1,10 @@
 """The same content has the same hash, however it is written; other content has another one."""
 
+import msgpack
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from unenroll.wire.content import CONTENT_VERSION
 from unenroll.wire.decode import ReceivedGroup, decode_group
@@ -28,6 +32,18 @@ GOLDEN = {
     "SettlementDue": "d4d5232e0b10f4c8a45810e7fc80bed95647095c2629a53f1555519b5470808a",
     "TargetGroupDefined": "d60b227e3151310fdd38a45ae8dfb39d5e0b26e8af88266c752088dd85362fbb",
 }
+
+
+HASHED = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(),
+    lambda inner: st.lists(inner, max_size=20) | st.lists(inner, max_size=3).map(tuple),
+)
+
+
+@given(HASHED)
+def test_what_is_hashed_has_one_encoding_whoever_writes_it(content: object) -> None:
+    """`content_hash` spells MessagePack with msgspec; the hashes in old ledgers were spelled with msgpack."""
+    assert msgspec.msgpack.encode(content) == msgpack.packb(content)
 
 
 def of(name: str, value: bytes, time: bytes | None = None) -> str:

@@ -1,6 +1,6 @@
 """Instants: RFC 3339 in, UTC kept, `Z` out."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -11,6 +11,7 @@ from unenroll.wire.instants import instant_text, parse_instant
 from wire.samples import REQUEST, as_json, headers, taken
 
 AT = datetime(2026, 3, 15, 4, 0, tzinfo=UTC)
+OFFSETS = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,11 @@ def test_the_first_and_the_last_instant_there_is_are_read(text: str) -> None:
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_an_instant_that_is_written_is_read_back(instant: datetime) -> None:
     assert parse_instant(instant_text(instant)) == instant
+
+
+@given(st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=OFFSETS))  # noqa: DTZ001 - they get one
+def test_an_instant_is_written_in_utc_with_six_digits_or_none(instant: datetime) -> None:
+    assert instant_text(instant) == instant.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
 def test_a_naive_instant_is_not_written() -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import msgpack
+import msgspec.msgpack
 
 from unenroll.core import events
 from unenroll.core.definitions import Group
@@ -23,12 +23,13 @@ Content = events.Event | SettlementDue | Group
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_PACK = msgspec.msgpack.Encoder().encode
 
 
 def content_hash(content: Content) -> bytes:
     """SHA-256 (32 bytes) of the MessagePack array of the version, the type's name and its fields in a fixed order."""
     name, fields = _FIELDS[type(content)]
-    return hashlib.sha256(msgpack.packb((CONTENT_VERSION, name, *fields(content)))).digest()
+    return hashlib.sha256(_PACK((CONTENT_VERSION, name, *fields(content)))).digest()
 
 
 def _instant(instant: datetime | None) -> int | None:

@@ -20,6 +20,8 @@ PREFIX = "ce_"
 TRACEPARENT = "traceparent"
 LONGEST_TRACEPARENT = 256
 
+_SPECVERSION = ("ce_specversion", b"1.0")
+_CONTENT_TYPE = (CONTENT_TYPE, JSON.encode())
 _ANY_JSON = re.compile(r"(?!application/cloudevents)[^/;\s]+/(?:[^/;\s]+\+)?json")
 
 
@@ -63,12 +65,12 @@ def open_envelope(headers: Headers, document: object) -> Envelope | DeadLetter:
 def binary_headers(full_type: str, event_id: str, *, source: str, time: datetime) -> Headers:
     """The headers of an event in binary mode. Raises ValueError if `time` is naive."""
     return (
-        ("ce_specversion", b"1.0"),
+        _SPECVERSION,
         ("ce_type", full_type.encode()),
         ("ce_source", source.encode()),
         ("ce_id", event_id.encode()),
         ("ce_time", instant_text(time).encode()),
-        (CONTENT_TYPE, b"application/json"),
+        _CONTENT_TYPE,
     )
 
 

@@ -1,20 +1,27 @@
 """Ids that follow from what they identify: UUIDv5, the same on every attempt (contract.md, "Events")."""
 
-import hashlib
+from functools import lru_cache
+from hashlib import sha1
 from uuid import UUID
 
-from pydantic_core import to_json
+import msgspec.json
 
 from unenroll.core.events import EventId
 
 NAMESPACE = UUID("7b82f18b-e029-51f1-8bd8-f4abf01d14b6")
 """Ours alone. Never to be changed: every published id follows from it."""
 
+_PREFIX = NAMESPACE.bytes
+_JSON = msgspec.json.Encoder().encode
 _VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
+@lru_cache(maxsize=128)
 def unenrollment_id(request: EventId) -> str:
-    """The `unenrollmentId` of the request with this `source` and `id`, as text."""
+    """The `unenrollmentId` of the request with this `source` and `id`, as text.
+
+    The last few are kept: every answer to a request names it.
+    """
     return named_uuid(request.source, request.id)
 
 
@@ -23,5 +30,5 @@ def named_uuid(*parts: str | int) -> str:
 
     The same as `str(uuid.uuid5(...))`, spelled out because this takes a third of the time.
     """
-    digits = hashlib.sha1(NAMESPACE.bytes + to_json(parts), usedforsecurity=False).hexdigest()
+    digits = sha1(_PREFIX + _JSON(parts), usedforsecurity=False).hexdigest()
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{_VARIANTS[digits[16]]}{digits[17:20]}-{digits[20:32]}"

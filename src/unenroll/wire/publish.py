@@ -1,9 +1,8 @@
 """What was decided, as messages: the same decision gives the same bytes on every attempt (contract.md, "Out")."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from pydantic_core import to_json
+import msgspec
 
 from unenroll.core.calendar import Calendar
 from unenroll.core.changes import Cancelled, Change, Reinstated, Span, Unenrolled
@@ -11,9 +10,9 @@ from unenroll.core.decide import Rejected
 from unenroll.core.events import EventId, Value
 from unenroll.wire.envelope import TRACEPARENT, binary_headers
 from unenroll.wire.identity import named_uuid, unenrollment_id
+from unenroll.wire.instants import in_utc
 from unenroll.wire.names import TOPIC_OF, full_type
 from unenroll.wire.outbound import (
-    MODELS,
     PeriodSpan,
     Published,
     RewardCancelled,
@@ -27,9 +26,11 @@ from unenroll.wire.record import Message
 
 SOURCE = "/unenroll"
 
+_JSON = msgspec.json.Encoder().encode
+_NAMED = {name: (topic.value, full_type(name)) for name, topic in TOPIC_OF.items()}
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Context:
+
+class Context(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The decision that a change belongs to: its account, the event that caused it, and when it was first made."""
 
     customer_id: int
@@ -58,99 +59,101 @@ def encode_due(*, account: tuple[int, int], group_id: int, version: int, time: d
     customer_id, target_id = account
     data = {"customerId": customer_id, "targetGroupId": group_id, "targetId": target_id, "version": version}
     event_id = named_uuid(group_id, version, customer_id, target_id)
+    topic, full = _NAMED["SettlementDue"]
     return Message(
-        topic=TOPIC_OF["SettlementDue"].value,
+        topic=topic,
         key=b"%d" % customer_id,
-        value=to_json(data),
-        headers=binary_headers(full_type("SettlementDue"), event_id, source=SOURCE, time=time),
+        value=_JSON(data),
+        headers=binary_headers(full, event_id, source=SOURCE, time=time),
     )
 
 
 def _message(name: str, data: Published, subject: tuple[str, ...], *, context: Context) -> Message:
     """A reward is its own subject, a request is one with its source."""
-    full, cause = full_type(name), context.cause
+    topic, full = _NAMED[name]
+    cause = context.cause
     event_id = named_uuid(context.customer_id, context.target_id, cause.source, cause.id, full, *subject)
     headers = binary_headers(full, event_id, source=SOURCE, time=context.decided_at)
     return Message(
-        topic=TOPIC_OF[name].value,
+        topic=topic,
         key=b"%d" % context.customer_id,
-        value=MODELS[name].serializer.to_json(data),
+        value=_JSON(data),
         headers=headers if context.traceparent is None else (*headers, (TRACEPARENT, context.traceparent)),
     )
 
 
 def _unenrolled(change: Unenrolled, context: Context) -> UserUnenrolled:
     leave, levels, superseded = change.leave, change.levels_kept, change.supersedes
-    return UserUnenrolled(
-        customerId=context.customer_id,
-        targetGroupId=context.group_id,
-        targetId=context.target_id,
-        requestId=leave.key.id,
-        requestSource=leave.key.source,
-        effectiveAt=leave.effective_at.astimezone(UTC),
-        unenrollmentId=unenrollment_id(leave.key),
-        kind=change.kind,
-        cutPeriod=change.cut,
-        droppedPeriods=_span(change.dropped),
-        keptPeriods=_span(change.kept),
-        levelsKept=None if levels is None else list(levels),
-        rewardsCancelled=change.rewards_cancelled,
-        supersedes=None if superseded is None else unenrollment_id(superseded),
-        revision=change.revision,
-        reason=leave.reason,
-        requestedBy=leave.requested_by,
-    )
+    return {
+        "customerId": context.customer_id,
+        "targetGroupId": context.group_id,
+        "targetId": context.target_id,
+        "requestId": leave.key.id,
+        "requestSource": leave.key.source,
+        "effectiveAt": in_utc(leave.effective_at),
+        "unenrollmentId": unenrollment_id(leave.key),
+        "kind": change.kind,
+        "cutPeriod": change.cut,
+        "droppedPeriods": _span(change.dropped),
+        "keptPeriods": _span(change.kept),
+        "levelsKept": None if levels is None else list(levels),
+        "rewardsCancelled": change.rewards_cancelled,
+        "supersedes": None if superseded is None else unenrollment_id(superseded),
+        "revision": change.revision,
+        "reason": leave.reason,
+        "requestedBy": leave.requested_by,
+    }
 
 
 def _rejected(change: Rejected) -> UnenrollRejected:
     request = change.request
-    return UnenrollRejected(
-        customerId=request.customer_id,
-        targetGroupId=request.group_id,
-        targetId=request.target_id,
-        requestId=request.key.id,
-        requestSource=request.key.source,
-        effectiveAt=request.effective_at.astimezone(UTC),
-        outcome=change.outcome,
-        code=change.outcome.code,
-        detail=change.detail,
-        reason=request.reason,
-        requestedBy=request.requested_by,
-    )
+    return {
+        "customerId": request.customer_id,
+        "targetGroupId": request.group_id,
+        "targetId": request.target_id,
+        "requestId": request.key.id,
+        "requestSource": request.key.source,
+        "effectiveAt": in_utc(request.effective_at),
+        "outcome": change.outcome,
+        "code": change.outcome.code,
+        "detail": change.detail,
+        "reason": request.reason,
+        "requestedBy": request.requested_by,
+    }
 
 
 def _cancelled(change: Cancelled, context: Context) -> RewardCancelled:
-    return RewardCancelled(**_reward_changed(change, context), rule=change.rule, action=change.action)
+    return {**_reward_changed(change, context), "rule": change.rule, "action": change.action}
 
 
 def _reinstated(change: Reinstated, context: Context) -> RewardReinstated:
-    return RewardReinstated(**_reward_changed(change, context), rule=change.rule)
+    return {**_reward_changed(change, context), "rule": change.rule}
 
 
 def _reward_changed(change: Cancelled | Reinstated, context: Context) -> RewardChanged:
     reward, leave = change.reward, change.leave
-    return RewardChanged(
-        customerId=context.customer_id,
-        targetGroupId=context.group_id,
-        targetId=context.target_id,
-        requestId=leave.key.id,
-        requestSource=leave.key.source,
-        effectiveAt=leave.effective_at.astimezone(UTC),
-        rewardId=reward.reward_id,
-        unenrollmentId=unenrollment_id(leave.key),
-        periodName=context.calendar.numbered(reward.cycle).name,
-        level=reward.level,
-        allocation=reward.allocation,
-        achievedAt=reward.achieved_at.astimezone(UTC),
-        value=_value(reward.value),
-        revision=change.revision,
-    )
+    return {
+        "customerId": context.customer_id,
+        "targetGroupId": context.group_id,
+        "targetId": context.target_id,
+        "requestId": leave.key.id,
+        "requestSource": leave.key.source,
+        "effectiveAt": in_utc(leave.effective_at),
+        "rewardId": reward.reward_id,
+        "unenrollmentId": unenrollment_id(leave.key),
+        "periodName": context.calendar.numbered(reward.cycle).name,
+        "level": reward.level,
+        "allocation": reward.allocation,
+        "achievedAt": in_utc(reward.achieved_at),
+        "value": _value(reward.value),
+        "revision": change.revision,
+    }
 
 
 def _span(span: Span | None) -> PeriodSpan | None:
-    return None if span is None else PeriodSpan(first=span.first, last=span.last, count=span.count)
+    return None if span is None else {"first": span.first, "last": span.last, "count": span.count}
 
 
 def _value(value: Value | None) -> RewardValue | None:
     """Every digit as it was given, trailing zeros too, never with an exponent."""
-    return None if value is None else RewardValue(amount=format(value.amount, "f"), unit=value.unit)
+    return None if value is None else {"amount": format(value.amount, "f"), "unit": value.unit}
