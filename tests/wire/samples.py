@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from unenroll.wire.decode import Received, decode, decode_group
+from unenroll.wire.decode import Received, decode, decode_closely, decode_group
 from unenroll.wire.names import CARRIES, TOPIC_OF, Topic, full_type
 from unenroll.wire.record import Headers, Record
 from unenroll.wire.refusals import DeadLetter
@@ -128,8 +128,11 @@ STRUCTURED: Headers = (("content-type", b"application/cloudevents+json"),)
 
 
 def read(value: bytes | None, head: Headers | None = None, *, topic: Topic = Topic.REQUESTS) -> Received | DeadLetter:
-    """What the worker makes of it on this topic."""
-    return decode(record(value, head), CARRIES[topic])
+    """What the worker makes of it on this topic, by whichever way, which must not show."""
+    received = decode(record(value, head), CARRIES[topic])
+    closely = decode_closely(record(value, head), CARRIES[topic])
+    assert (received, repr(received)) == (closely, repr(closely))
+    return received
 
 
 def taken(value: bytes | None, head: Headers | None = None, *, topic: Topic = Topic.REQUESTS) -> Received:

@@ -1,8 +1,8 @@
 """A record to the event that it carries, or to the reason why it cannot be read."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 from pydantic import ValidationError
 
 from unenroll.core.definitions import Group
@@ -14,12 +14,12 @@ from unenroll.wire.document import parse
 from unenroll.wire.due import SettlementDue
 from unenroll.wire.envelope import Envelope, open_envelope, traceparent
 from unenroll.wire.names import CARRIES, Topic, event_name
+from unenroll.wire.ordinary import read_ordinary
 from unenroll.wire.record import Record
 from unenroll.wire.refusals import DeadLetter, Reason, of_model, schema
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Received:
+class Received(Struct, frozen=True, kw_only=True, gc=False):
     """An event as read. `content_hash` and `time` tell whether another of its key is the same; None: any time is."""
 
     event: Event | SettlementDue
@@ -29,8 +29,7 @@ class Received:
     traceparent: bytes | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReceivedGroup:
+class ReceivedGroup(Struct, frozen=True, kw_only=True, gc=False):
     """A definition as read."""
 
     key: EventId
@@ -49,6 +48,15 @@ def decode(record: Record, accepts: frozenset[str]) -> Received | DeadLetter:
     """
     if record.unreadable is not None:
         return schema("headers", record.unreadable)
+    ordinary = read_ordinary(record, accepts)
+    if ordinary is None:
+        return decode_closely(record, accepts)
+    event, name, time, trace = ordinary
+    return Received(event=event, event_type=name, content_hash=content_hash(event), time=time, traceparent=trace)
+
+
+def decode_closely(record: Record, accepts: frozenset[str]) -> Received | DeadLetter:
+    """The same of any record with headers that can be read, ordinary or not: the model of its event has the word."""
     opened = _open(record, accepts)
     if isinstance(opened, DeadLetter):
         return opened

@@ -82,24 +82,24 @@ def _deep(value: bytes) -> bool:
 
 def _integer(text: str) -> int | Decimal:
     """Exact, and fast for any number of digits: int() takes quadratic time, Decimal does not."""
-    return int(text) if len(text) <= SAFE_DIGITS else _number(text)
+    return int(text) if len(text) <= SAFE_DIGITS else number(text)
 
 
-def _number(text: str) -> int | Decimal:
+def number(text: str) -> int | Decimal:
     """`5.0` is the integer 5, as JSON Schema has it. What no Decimal can hold becomes NaN, which no field takes."""
     try:
-        number = Decimal(text)
+        told = Decimal(text)
     except InvalidOperation:
         return Decimal("NaN")
-    if not number:
+    if not told:
         return 0
-    if number.adjusted() >= SAFE_DIGITS or number != number.to_integral_value():
-        return number
-    return int(number)
+    if told.adjusted() >= SAFE_DIGITS or told != told.to_integral_value():
+        return told
+    return int(told)
 
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
 
 
-_DECODER = JSONDecoder(parse_float=_number, parse_int=_integer, parse_constant=_refuse)
+_DECODER = JSONDecoder(parse_float=number, parse_int=_integer, parse_constant=_refuse)

@@ -15,6 +15,10 @@ from unenroll.wire.refusals import Reason
 SMALLEST_INT64 = -(2**63)
 LARGEST_INT64 = 2**63 - 1
 NUMBER_DIGITS = 38
+LONGEST_REWARD_ID = 64
+LONGEST_NAME = 200
+LONGEST_REMARK = 200
+LONGEST_IDENTIFIER = 1024
 NO_NUL = r"^[^\x00]*$"
 
 _OWN_INSTANT = re.compile(r"[-0-9]{10}T[:0-9]{8}(?:\.[0-9]{6})?Z")
@@ -27,19 +31,20 @@ class Fields(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(strict=True, frozen=True, extra="ignore", alias_generator=to_camel)
 
 
-def _instant(value: object) -> datetime:
+def instant(value: object) -> datetime:
+    """The instant in UTC that this text, or an instant with offset, tells. Raises PydanticCustomError for all else."""
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC)
-    instant = moment(value)
-    if instant.tzinfo is None:
+    told = moment(value)
+    if told.tzinfo is None:
         raise PydanticCustomError(Reason.NAIVE_TIME, "must carry an offset, like 2026-03-15T09:30:00+05:30")
-    return instant
+    return told
 
 
 def _own_instant(value: object) -> datetime:
     if isinstance(value, str) and _OWN_INSTANT.fullmatch(value) is None:
         raise PydanticCustomError("instant", "must be an instant in UTC with Z, like 2026-03-15T04:00:00Z")
-    return _instant(value)
+    return instant(value)
 
 
 def moment(value: object) -> datetime:
@@ -52,7 +57,8 @@ def moment(value: object) -> datetime:
         raise PydanticCustomError("instant", "{why}", {"why": str(error)}) from None
 
 
-def _number(value: object) -> Decimal:
+def exact(value: object) -> Decimal:
+    """The number that this is. Raises PydanticCustomError for anything else and for more digits than are kept."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise PydanticCustomError("number", "must be a number")
     number = Decimal(value)
@@ -65,7 +71,8 @@ def _number(value: object) -> Decimal:
     return number
 
 
-def _amount(value: object) -> str:
+def amount(value: object) -> str:
+    """The text, if it is an amount. Raises PydanticCustomError for anything else."""
     if not isinstance(value, str) or _AMOUNT.fullmatch(value) is None:
         raise PydanticCustomError("amount", 'must be a decimal as text, like "12.50"')
     return value
@@ -73,11 +80,11 @@ def _amount(value: object) -> str:
 
 Int64 = Annotated[int, Field(ge=SMALLEST_INT64, le=LARGEST_INT64)]
 CustomerId = Annotated[int, Field(ge=1, le=LARGEST_INT64)]
-Instant = Annotated[datetime, BeforeValidator(_instant)]
+Instant = Annotated[datetime, BeforeValidator(instant)]
 OwnInstant = Annotated[datetime, BeforeValidator(_own_instant)]
-Amount = Annotated[str, BeforeValidator(_amount)]
-Number = Annotated[Decimal, BeforeValidator(_number)]
-RewardId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=NO_NUL)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NUL)]
-Remark = Annotated[str, StringConstraints(max_length=200, pattern=NO_NUL)]
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=NO_NUL)]
+Amount = Annotated[str, BeforeValidator(amount)]
+Number = Annotated[Decimal, BeforeValidator(exact)]
+RewardId = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_REWARD_ID, pattern=NO_NUL)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=NO_NUL)]
+Remark = Annotated[str, StringConstraints(max_length=LONGEST_REMARK, pattern=NO_NUL)]
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_IDENTIFIER, pattern=NO_NUL)]
