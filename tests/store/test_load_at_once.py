@@ -131,6 +131,7 @@ def received(one: Fact) -> Received:
     return Received(
         event=told.event,
         event_type=told.event_type,
+        event_key=one.key.event_key,
         content_hash=told.content_hash,
         time=told.time,
         traceparent=None,

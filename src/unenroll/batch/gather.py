@@ -11,7 +11,6 @@ from unenroll.store.definitions import DefinitionCache
 from unenroll.store.ledger import Content, EventKey, known_events
 from unenroll.wire.decode import Received
 from unenroll.wire.due import SettlementDue
-from unenroll.wire.identity import unenrollment_id
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,8 +41,7 @@ def account_of(event: Event | SettlementDue) -> AccountKey:
 
 def identity(received: Received) -> EventKey:
     """Who an event is: the same customer, source and id are the same event, at whatever offset."""
-    event = received.event
-    return EventKey(event.customer_id, unenrollment_id(event.key))
+    return EventKey(received.event.customer_id, received.event_key)
 
 
 def groups_of(events: Iterable[Event | SettlementDue]) -> set[int]:

@@ -13,6 +13,7 @@ from unenroll.wire.definition import read_group
 from unenroll.wire.document import parse
 from unenroll.wire.due import SettlementDue
 from unenroll.wire.envelope import Envelope, open_envelope, traceparent
+from unenroll.wire.identity import unenrollment_id
 from unenroll.wire.names import CARRIES, Topic, event_name
 from unenroll.wire.ordinary import read_ordinary
 from unenroll.wire.record import Record
@@ -20,10 +21,14 @@ from unenroll.wire.refusals import DeadLetter, Reason, of_model, schema
 
 
 class Received(Struct, frozen=True, kw_only=True, gc=False):
-    """An event as read. `content_hash` and `time` tell whether another of its key is the same; None: any time is."""
+    """An event as read. `content_hash` and `time` tell whether another of its key is the same; None: any time is.
+
+    `event_key` is the UUIDv5 of its source and id.
+    """
 
     event: Event | SettlementDue
     event_type: str
+    event_key: str
     content_hash: bytes
     time: datetime | None
     traceparent: bytes | None
@@ -52,7 +57,7 @@ def decode(record: Record, accepts: frozenset[str]) -> Received | DeadLetter:
     if ordinary is None:
         return decode_closely(record, accepts)
     event, name, time, trace = ordinary
-    return Received(event=event, event_type=name, content_hash=content_hash(event), time=time, traceparent=trace)
+    return _received(event, name, time=time, trace=trace)
 
 
 def decode_closely(record: Record, accepts: frozenset[str]) -> Received | DeadLetter:
@@ -66,12 +71,17 @@ def decode_closely(record: Record, accepts: frozenset[str]) -> Received | DeadLe
     except ValidationError as error:
         return of_model(error, "data.")
     event = data.event(envelope.key, time) if isinstance(data, inbound.UnenrollRequested) else data.event(envelope.key)
+    return _received(event, name, time=time, trace=traceparent(record.headers))
+
+
+def _received(event: Event | SettlementDue, name: str, *, time: datetime, trace: bytes | None) -> Received:
     return Received(
         event=event,
         event_type=name,
+        event_key=unenrollment_id(event.key),
         content_hash=content_hash(event),
         time=time,
-        traceparent=traceparent(record.headers),
+        traceparent=trace,
     )
 
 
