@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from time import process_time
 from timeit import Timer
+from typing import Any
 
 from unenroll.core.calendar import Calendar
 from unenroll.core.decide import AccountState, Decided, decide
@@ -16,7 +17,7 @@ from unenroll.core.definitions import Definitions, Group, Kind, Target
 from unenroll.core.events import Allocation, CustomerEnrolled, Event, EventId, RewardEarned, UnenrollRequested
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
-ACCOUNT = {"customer_id": 1, "group_id": 11, "target_id": 21}
+ACCOUNT: dict[str, Any] = {"customer_id": 1, "group_id": 11, "target_id": 21}
 CYCLES = 5
 CYCLE = timedelta(days=30)
 _BATCH = 0.02

@@ -1,4 +1,4 @@
-"""Facts that cannot be built, and how an account learns them."""
+"""Events that cannot be built, and how an account learns the facts that they tell."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,10 +17,6 @@ NOBODY = Account(customer_id=CUSTOMER, target_id=21)
 @pytest.mark.parametrize(
     ("build", "field"),
     [
-        (lambda: Enrollment(key=key(), enrolled_at=NAIVE), "enrolledAt"),
-        (lambda: Leave(key=key(), effective_at=NAIVE), "effectiveAt"),
-        (lambda: Reward(reward_id="R1", cycle=1, allocation=IMMEDIATE, achieved_at=NAIVE), "achievedAt"),
-        (lambda: Issuance(reward_id="R1", issued_at=NAIVE), "issuedAt"),
         (lambda: replace(leave("1 Jan"), time=NAIVE), "time"),
         (lambda: replace(leave("1 Jan"), effective_at=NAIVE), "effectiveAt"),
         (lambda: replace(enrolled("1 Jan"), enrolled_at=NAIVE), "enrolledAt"),
@@ -29,7 +25,7 @@ NOBODY = Account(customer_id=CUSTOMER, target_id=21)
         (lambda: replace(issued("R1", "1 Jan"), issued_at=NAIVE), "issuedAt"),
     ],
 )
-def test_a_record_with_a_naive_instant_cannot_be_built(build: Callable[[], object], field: str) -> None:
+def test_an_event_with_a_naive_instant_cannot_be_built(build: Callable[[], object], field: str) -> None:
     with pytest.raises(ValueError, match=f"^{field} .* has no offset"):
         build()
 

@@ -1,7 +1,7 @@
 """What is published when an account is settled otherwise than before (rules.md section 5)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from unenroll.core.calendar import Calendar
@@ -35,26 +35,23 @@ class SettledReward(NamedTuple):
     cancelled_by: EventId | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """What an account was last settled to. `revision` counts the `UserUnenrolled` published of it."""
 
-    leaves: Mapping[EventId, SettledLeave] = field(default_factory=dict)
-    rewards: Mapping[str, SettledReward] = field(default_factory=dict)
+    leaves: Mapping[EventId, SettledLeave] = MappingProxyType({})
+    rewards: Mapping[str, SettledReward] = MappingProxyType({})
     revision: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Cycles in a row: the names of the first and the last, and how many."""
 
     first: str
     last: str
-    count: int
+    count: int  # type: ignore[assignment] # hides tuple.count, which means nothing here
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Unenrolled:
+class Unenrolled(NamedTuple):
     """A leave took effect, or now cuts elsewhere. A span without a cycle is None, as are a milestone's `levels_kept`.
 
     `cut` is the name of the cycle that holds the effective time, `supersedes` the leave that stopped being UNENROLLED.
@@ -71,8 +68,7 @@ class Unenrolled:
     revision: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Cancelled:
+class Cancelled(NamedTuple):
     """A reward does not stand any more, or turned out to be issued after it was cancelled; because of this leave."""
 
     reward: Reward
@@ -82,8 +78,7 @@ class Cancelled:
     revision: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reinstated:
+class Reinstated(NamedTuple):
     """A cancelled reward stands again. `leave` is the one that was named when it was cancelled."""
 
     reward: Reward
@@ -102,12 +97,17 @@ def changes(
 
     An entry that did not change is the same object as before.
     """
-    leaves = {key: _leave(before.leaves.get(key), result) for key, result in after.leaves.items()}
-    rewards = {reward_id: _reward(before.rewards.get(reward_id), now) for reward_id, now in after.standings.items()}
-    of_rewards = _of_rewards(before.rewards, rewards, account)
+    leaves = {key: _leave(before.leaves.get(key), now) for key, now in after.leaves.items()}
+    rewards: dict[str, SettledReward] = {}
+    told: list[Reward] = []
+    for reward in account.rewards:
+        was = before.rewards.get(reward.reward_id, _UNHEARD)
+        now = rewards[reward.reward_id] = _reward(was, after.standings[reward.reward_id])
+        if now.revision != was.revision:
+            told.append(reward)
+    of_rewards = _of_rewards(told, rewards, account)
     of_leaves = _Farewells(before, after, account, target, calendar).told(leaves, of_rewards)
-    settled = Settled(leaves=leaves, rewards=rewards, revision=before.revision + len(of_leaves))
-    return settled, (*of_leaves, *of_rewards)
+    return Settled(leaves, rewards, before.revision + len(of_leaves)), (*of_leaves, *of_rewards)
 
 
 _UNHEARD = SettledReward(State.KEPT, Rule.NO_SPELL)
@@ -119,38 +119,28 @@ def _leave(was: SettledLeave | None, now: LeaveResult) -> SettledLeave:
     return SettledLeave(now.outcome, now.first_dropped)
 
 
-def _reward(was: SettledReward | None, now: Standing) -> SettledReward:
-    was = was or _UNHEARD
-    if was.rule is now.rule and was.action is now.action and was.leave == now.leave:
+def _reward(was: SettledReward, now: Standing) -> SettledReward:
+    state, rule, action, _, leave = now
+    if was.rule is rule and was.action is action and was.leave == leave:
         return was
-    told = was.action is not now.action
-    return SettledReward(
-        now.state,
-        now.rule,
-        action=now.action,
-        revision=was.revision + told,
-        leave=now.leave,
-        cancelled_by=now.leave if told and now.action else was.cancelled_by,
-    )
+    if was.action is action:
+        return SettledReward(state, rule, action, was.revision, leave, was.cancelled_by)
+    return SettledReward(state, rule, action, was.revision + 1, leave, leave if action else was.cancelled_by)
 
 
-def _of_rewards(
-    before: Mapping[str, SettledReward], now: Mapping[str, SettledReward], account: Account
-) -> list[Cancelled | Reinstated]:
-    told = [key for key, settled in now.items() if settled.revision != before.get(key, _UNHEARD).revision]
+def _of_rewards(told: list[Reward], now: Mapping[str, SettledReward], account: Account) -> list[Cancelled | Reinstated]:
     if not told:
         return []
     leaves = _by_key(account)
-    rewards = {reward.reward_id: reward for reward in account.rewards}
-    in_order = sorted((rewards[key] for key in told), key=lambda one: (one.cycle, one.achieved_at, one.reward_id))
-    return [_of_reward(reward, now[reward.reward_id], leaves) for reward in in_order]
+    told.sort(key=lambda one: (one.cycle, one.achieved_at, one.reward_id))
+    return [_of_reward(reward, now[reward.reward_id], leaves) for reward in told]
 
 
 def _of_reward(reward: Reward, now: SettledReward, leaves: Mapping[EventId | None, Leave]) -> Cancelled | Reinstated:
     leave = leaves[now.cancelled_by]
     if now.action is None:
-        return Reinstated(reward=reward, leave=leave, rule=now.rule, revision=now.revision)
-    return Cancelled(reward=reward, leave=leave, rule=now.rule, action=now.action, revision=now.revision)
+        return Reinstated(reward, leave, now.rule, now.revision)
+    return Cancelled(reward, leave, now.rule, now.action, now.revision)
 
 
 def _by_key(account: Account) -> dict[EventId | None, Leave]:
@@ -208,7 +198,7 @@ class _Farewells(NamedTuple):
         if first >= until:
             return None
         cycle = self.calendar.numbered
-        return Span(first=cycle(first).name, last=cycle(until - 1).name, count=until - first)
+        return Span(cycle(first).name, cycle(until - 1).name, until - first)
 
     def _levels_kept(self, index: int) -> tuple[int, ...]:
         spells = self.after.spells

@@ -1,6 +1,6 @@
 """One event folded into one account: what it changes, and what is published of that."""
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from unenroll.core.admit import admit
 from unenroll.core.calendar import Calendar
@@ -14,16 +14,14 @@ from unenroll.core.sentences import rejection
 from unenroll.core.settle import Settlement, settle
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AccountState:
+class AccountState(NamedTuple):
     """What is known of an account, and what that was last settled to."""
 
     account: Account
-    settled: Settled = field(default_factory=Settled)
+    settled: Settled = Settled()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rejected:
+class Rejected(NamedTuple):
     """A request's first answer, where it is not that the customer left. `detail` is a sentence for people."""
 
     request: UnenrollRequested
@@ -31,8 +29,7 @@ class Rejected:
     detail: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     """The account after an event, its settlement, and what is published. `outcome`: of a request, else None."""
 
     state: AccountState
@@ -41,8 +38,7 @@ class Decided:
     outcome: Outcome | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """A request that needed no account to be answered. It leaves no fact (rules.md section 4)."""
 
     rejected: Rejected
@@ -69,12 +65,7 @@ def _decide_request(request: UnenrollRequested, definitions: Definitions, state:
     refused = admit(request, definitions)
     if refused is not None:
         return Refused(rejected=_rejected(request, refused))
-    leave = Leave(
-        key=request.key,
-        effective_at=request.effective_at,
-        reason=request.reason,
-        requested_by=request.requested_by,
-    )
+    leave = Leave(request.key, request.effective_at, request.reason, request.requested_by)
     group = definitions.groups[request.group_id]
     return _decided(
         state.account.knowing(leave),
@@ -113,15 +104,13 @@ def _decided(
 ) -> Decided:
     settlement = settle(account, target, calendar)
     settled, told = changes(before, settlement, account=account, target=target, calendar=calendar)
-    state = AccountState(account=account, settled=settled)
+    state = AccountState(account, settled)
     if request is None:
-        return Decided(state=state, settlement=settlement, changes=told)
+        return Decided(state, settlement, told)
     outcome = settlement.leaves[request.key].outcome
-    if outcome is not Outcome.UNENROLLED and request.key not in before.leaves:
-        return Decided(
-            state=state, settlement=settlement, changes=(_rejected(request, outcome), *told), outcome=outcome
-        )
-    return Decided(state=state, settlement=settlement, changes=told, outcome=outcome)
+    if outcome is Outcome.UNENROLLED or request.key in before.leaves:
+        return Decided(state, settlement, told, outcome)
+    return Decided(state, settlement, (_rejected(request, outcome), *told), outcome)
 
 
 def _rejected(request: UnenrollRequested, outcome: Outcome) -> Rejected:

@@ -1,16 +1,18 @@
-"""What is known of one customer in one target: enrollments, leaves, rewards."""
+"""What is known of one customer in one target: enrollments, leaves, rewards.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+Their instants carry an offset: they are those of events, which refuse naive ones, or come from a `timestamptz`.
+"""
+
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
+from typing import NamedTuple
 
-from unenroll.core.calendar import aware
 from unenroll.core.events import Allocation, EventId, Origin, Value
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Enrollment:
+class Enrollment(NamedTuple):
     """The fact that the customer takes part from some cycle on. `from_cycle` None: by the instant."""
 
     key: EventId
@@ -20,13 +22,8 @@ class Enrollment:
     reset_streak_status: bool = False
     origin: Origin = Origin.EXPLICIT
 
-    def __post_init__(self) -> None:
-        """Refuse naive instants."""
-        aware(self.enrolled_at, "enrolledAt")
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Leave:
+class Leave(NamedTuple):
     """An accepted wish to stop."""
 
     key: EventId
@@ -34,13 +31,8 @@ class Leave:
     reason: str | None = None
     requested_by: str | None = None
 
-    def __post_init__(self) -> None:
-        """Refuse naive instants."""
-        aware(self.effective_at, "effectiveAt")
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reward:
+class Reward(NamedTuple):
     """The fact that the customer earned something in the cycle of this number."""
 
     reward_id: str
@@ -50,28 +42,18 @@ class Reward:
     level: int | None = None
     value: Value | None = None
 
-    def __post_init__(self) -> None:
-        """Refuse naive instants."""
-        aware(self.achieved_at, "achievedAt")
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Issuance:
+class Issuance(NamedTuple):
     """The fact that a reward was paid, whether or not the reward is known yet."""
 
     reward_id: str
     issued_at: datetime
 
-    def __post_init__(self) -> None:
-        """Refuse naive instants."""
-        aware(self.issued_at, "issuedAt")
-
 
 Fact = Enrollment | Leave | Reward | Issuance
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """Everything known of one customer in one target. The order within the tuples carries no meaning.
 
     `issued` has the rewards that are known to be paid, by `rewardId`, whether or not the reward itself is known yet.
@@ -82,22 +64,36 @@ class Account:
     enrollments: tuple[Enrollment, ...] = ()
     leaves: tuple[Leave, ...] = ()
     rewards: tuple[Reward, ...] = ()
-    issued: Mapping[str, datetime] = field(default_factory=dict)
+    issued: Mapping[str, datetime] = MappingProxyType({})
 
     def reward(self, reward_id: str) -> Reward | None:
         """The reward with this id, or None if it is not known yet."""
-        return next((reward for reward in self.rewards if reward.reward_id == reward_id), None)
+        for reward in self.rewards:
+            if reward.reward_id == reward_id:
+                return reward
+        return None
 
     def knowing(self, fact: Fact) -> "Account":
         """The account with this fact added at the end, or itself if it has one of the same id already."""
+        customer_id, target_id, enrollments, leaves, rewards, issued = self
         if isinstance(fact, Leave):
-            known = any(fact.key == leave.key for leave in self.leaves)
-            return self if known else replace(self, leaves=(*self.leaves, fact))
-        if isinstance(fact, Enrollment):
-            known = any(fact.key == enrollment.key for enrollment in self.enrollments)
-            return self if known else replace(self, enrollments=(*self.enrollments, fact))
-        if isinstance(fact, Reward):
-            known = self.reward(fact.reward_id) is not None
-            return self if known else replace(self, rewards=(*self.rewards, fact))
-        known = fact.reward_id in self.issued
-        return self if known else replace(self, issued={**self.issued, fact.reward_id: fact.issued_at})
+            if _has(leaves, fact.key):
+                return self
+            leaves = (*leaves, fact)
+        elif isinstance(fact, Enrollment):
+            if _has(enrollments, fact.key):
+                return self
+            enrollments = (*enrollments, fact)
+        elif isinstance(fact, Reward):
+            if self.reward(fact.reward_id) is not None:
+                return self
+            rewards = (*rewards, fact)
+        elif fact.reward_id in issued:
+            return self
+        else:
+            issued = {**issued, fact.reward_id: fact.issued_at}
+        return Account(customer_id, target_id, enrollments, leaves, rewards, issued)
+
+
+def _has(facts: Iterable[Enrollment | Leave], key: EventId) -> bool:
+    return key in [fact.key for fact in facts]

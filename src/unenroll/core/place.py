@@ -1,14 +1,13 @@
 """Facts held against the definitions: what an event becomes in its account, or why it has no place."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from unenroll.core.definitions import Definitions, Group, Kind, Target
 from unenroll.core.events import Allocation, CustomerEnrolled, RewardEarned, RewardIssued
 from unenroll.core.facts import Enrollment, Issuance, Reward
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Misplaced:
+class Misplaced(NamedTuple):
     """An event that names what does not exist or cannot be. `reason` is a dead letter's, `detail` is for people."""
 
     reason: str
@@ -74,12 +73,12 @@ def _enrollment(event: CustomerEnrolled, group: Group) -> Enrollment | Misplaced
             return _no_cycle(event.period_name, group)
         from_cycle = cycle.number
     return Enrollment(
-        key=event.key,
-        enrolled_at=event.enrolled_at,
-        from_cycle=from_cycle,
-        initial_balance=event.initial_balance,
-        reset_streak_status=event.reset_streak_status,
-        origin=event.origin,
+        event.key,
+        event.enrolled_at,
+        from_cycle,
+        event.initial_balance,
+        event.reset_streak_status,
+        event.origin,
     )
 
 
@@ -90,14 +89,7 @@ def _reward(event: RewardEarned, group: Group, target: Target) -> Reward | Mispl
     refused = _refused_by_streak(event, target) if target.kind is Kind.STREAK else None
     if refused is not None:
         return refused
-    return Reward(
-        reward_id=event.reward_id,
-        cycle=cycle.number,
-        allocation=event.allocation,
-        achieved_at=event.achieved_at,
-        level=event.level,
-        value=event.value,
-    )
+    return Reward(event.reward_id, cycle.number, event.allocation, event.achieved_at, event.level, event.value)
 
 
 def _refused_by_streak(event: RewardEarned, streak: Target) -> Misplaced | None:

@@ -55,12 +55,15 @@ def in_order(account: Account) -> list[Enrollment | Leave]:
 def walk(account: Account, target: Target, calendar: Calendar) -> Stays:
     """The account's stays (rules.md section 2). A fact that is there twice counts once."""
     course = _Course(target, calendar)
+    leaves: dict[EventId, LeaveResult] = {}
+    enrollments: dict[EventId, EnrollmentResult] = {}
     for fact in in_order(account):
         if isinstance(fact, Leave):
-            course.leave(fact)
-        else:
-            course.enroll(fact)
-    return Stays(spells=tuple(course.spells), leaves=course.leaves, enrollments=course.enrollments)
+            if fact.key not in leaves:
+                leaves[fact.key] = course.leave(fact)
+        elif fact.key not in enrollments:
+            enrollments[fact.key] = course.enroll(fact)
+    return Stays(course.spells(), leaves, enrollments)
 
 
 def _place_in_time(fact: Enrollment | Leave) -> tuple[datetime, bool, EventId]:
@@ -69,85 +72,62 @@ def _place_in_time(fact: Enrollment | Leave) -> tuple[datetime, bool, EventId]:
     return fact.enrolled_at, True, fact.key
 
 
+_NOT_ENROLLED = LeaveResult(Outcome.NOT_ENROLLED)
+NOTHING_LEFT = LeaveResult(Outcome.NOTHING_LEFT)
+_ALREADY_ENROLLED = EnrollmentResult(EnrollmentOutcome.ALREADY_ENROLLED)
+_LEAVING_IS_STICKY = EnrollmentResult(EnrollmentOutcome.LEAVING_IS_STICKY)
+NO_CYCLE_LEFT = EnrollmentResult(EnrollmentOutcome.NO_CYCLE_LEFT)
+
+_Opening = tuple[int, datetime | None, EventId | None, int]
+"""A spell as far as its opening says: first cycle, instant, enrollment, run."""
+
+_FROM_THE_START: _Opening = (1, None, None, 1)
+
+
 class _Course:
-    """The walk so far: `current` is the spell that the customer is in, `ended_by` the leave that ended the last."""
+    """The walk so far. `opening`: of the spell the customer is in. `out`: what a leave gets where there is none."""
 
     def __init__(self, target: Target, calendar: Calendar) -> None:
-        self.spells: list[Spell] = []
-        self.leaves: dict[EventId, LeaveResult] = {}
-        self.enrollments: dict[EventId, EnrollmentResult] = {}
         self._kind = target.kind
         self._calendar = calendar
-        self._current: Spell | None = None
-        self._ended_by: EventId | None = None
-        if target.enrollment is EnrollmentMode.AUTOMATIC:
-            self._open(Spell(first_cycle=1, opened_at=None, enrollment=None, run=1))
+        self._closed: list[Spell] = []
+        self._opening = _FROM_THE_START if target.enrollment is EnrollmentMode.AUTOMATIC else None
+        self._out = _NOT_ENROLLED
 
-    def enroll(self, enrollment: Enrollment) -> None:
-        """Open a spell, or note why none was."""
-        if enrollment.key not in self.enrollments:
-            self.enrollments[enrollment.key] = self._enrolled(enrollment)
+    def spells(self) -> tuple[Spell, ...]:
+        """Those that were closed, and the one that is open."""
+        return tuple(self._closed) if self._opening is None else (*self._closed, Spell(*self._opening))
 
-    def leave(self, leave: Leave) -> None:
-        """Close the current spell, or note why it was not."""
-        if leave.key not in self.leaves:
-            self.leaves[leave.key] = self._left(leave)
-
-    def _enrolled(self, enrollment: Enrollment) -> EnrollmentResult:
-        if self._current is not None:
-            return EnrollmentResult(outcome=EnrollmentOutcome.ALREADY_ENROLLED)
-        if enrollment.origin is Origin.AUTOMATIC and self._ended_by is not None:
-            return EnrollmentResult(outcome=EnrollmentOutcome.LEAVING_IS_STICKY)
+    def enroll(self, enrollment: Enrollment) -> EnrollmentResult:
+        """Open a spell, or say why none was."""
+        if self._opening is not None:
+            return _ALREADY_ENROLLED
+        if self._closed and enrollment.origin is Origin.AUTOMATIC:
+            return _LEAVING_IS_STICKY
         first_cycle = enrollment.from_cycle or self._cycle_from(enrollment.enrolled_at)
         if first_cycle is None:
-            return EnrollmentResult(outcome=EnrollmentOutcome.NO_CYCLE_LEFT)
-        self._open(
-            Spell(
-                first_cycle=first_cycle,
-                opened_at=enrollment.enrolled_at,
-                enrollment=enrollment.key,
-                run=self._run_of(enrollment),
-            )
-        )
-        return EnrollmentResult(outcome=EnrollmentOutcome.OPENED, spell=len(self.spells) - 1)
+            return NO_CYCLE_LEFT
+        run = self._closed[-1].run + _starts_over(enrollment, self._kind) if self._closed else 1
+        self._opening = first_cycle, enrollment.enrolled_at, enrollment.key, run
+        return EnrollmentResult(EnrollmentOutcome.OPENED, len(self._closed))
 
-    def _left(self, leave: Leave) -> LeaveResult:
-        spell = self._current
-        if spell is None:
-            out = Outcome.NOT_ENROLLED if self._ended_by is None else Outcome.ALREADY_UNENROLLED
-            return LeaveResult(outcome=out, ended_by=self._ended_by)
+    def leave(self, leave: Leave) -> LeaveResult:
+        """Close the spell that the customer is in, or say why it was not."""
+        opening = self._opening
+        if opening is None:
+            return self._out
         cut = self._cycle_from(leave.effective_at)
         if cut is None:
-            return LeaveResult(outcome=Outcome.NOTHING_LEFT)
-        first_dropped = max(cut, spell.first_cycle)
-        self._close(spell, leave, first_dropped)
-        return LeaveResult(outcome=Outcome.UNENROLLED, spell=len(self.spells) - 1, first_dropped=first_dropped)
-
-    def _open(self, spell: Spell) -> None:
-        self._current = spell
-        self.spells.append(spell)
-
-    def _close(self, spell: Spell, leave: Leave, first_dropped: int) -> None:
-        self.spells[-1] = Spell(
-            first_cycle=spell.first_cycle,
-            opened_at=spell.opened_at,
-            enrollment=spell.enrollment,
-            run=spell.run,
-            closed_at=leave.effective_at,
-            closed_by=leave.key,
-            first_dropped=first_dropped,
-        )
-        self._current = None
-        self._ended_by = leave.key
+            return NOTHING_LEFT
+        first_dropped = max(cut, opening[0])
+        left = LeaveResult(Outcome.UNENROLLED, len(self._closed), first_dropped)
+        self._closed.append(Spell(*opening, leave.effective_at, leave.key, first_dropped))
+        self._opening, self._out = None, LeaveResult(Outcome.ALREADY_UNENROLLED, ended_by=leave.key)
+        return left
 
     def _cycle_from(self, instant: datetime) -> int | None:
         cycle = self._calendar.first_from(instant)
         return None if cycle is None else cycle.number
-
-    def _run_of(self, enrollment: Enrollment) -> int:
-        if not self.spells:
-            return 1
-        return self.spells[-1].run + _starts_over(enrollment, self._kind)
 
 
 def _starts_over(enrollment: Enrollment, kind: Kind) -> bool:

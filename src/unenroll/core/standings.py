@@ -54,8 +54,10 @@ class Standing(NamedTuple):
 
 def stand(account: Account, spells: Sequence[Spell], *, target: Target, calendar: Calendar) -> Mapping[str, Standing]:
     """The standing of each reward by `rewardId`, given the spells of the account."""
+    if len(spells) == 1 and spells[0].closed_at is None:
+        return _of_the_enrolled(account, spells[0])
     standings = {
-        reward.reward_id: _standing(reward, calendar.numbered(reward.cycle), spells=spells, issued=account.issued)
+        reward.reward_id: _standing(reward, calendar.numbered(reward.cycle), spells, issued=account.issued)
         for reward in account.rewards
     }
     if len(spells) > 1:
@@ -63,22 +65,33 @@ def stand(account: Account, spells: Sequence[Spell], *, target: Target, calendar
     return standings
 
 
-def _standing(reward: Reward, cycle: Cycle, *, spells: Sequence[Spell], issued: Container[str]) -> Standing:
+_NO_SPELL = Standing(State.KEPT, Rule.NO_SPELL)
+_ENROLLED = Standing(State.KEPT, Rule.ENROLLED, spell=0)
+
+
+def _of_the_enrolled(account: Account, spell: Spell) -> Mapping[str, Standing]:
+    """What `_standing` says of each reward while nobody has left: the customer is in their first spell."""
+    first_cycle = spell.first_cycle
+    return {reward.reward_id: _ENROLLED if first_cycle <= reward.cycle else _NO_SPELL for reward in account.rewards}
+
+
+def _standing(reward: Reward, cycle: Cycle, spells: Sequence[Spell], *, issued: Container[str]) -> Standing:
     counted_at = cycle.clamp(reward.achieved_at)
     index = _spell_of(cycle, counted_at, spells)
     if index is None:
-        return Standing(State.KEPT, Rule.NO_SPELL)
-    rule = _rule(reward.allocation, cycle, counted_at=counted_at, spells=spells, index=index)
-    left_by = spells[index].closed_by
+        return _NO_SPELL
+    spell = spells[index]
+    rule = _rule(reward, cycle, counted_at, spell=spell, later=spells[index + 1 :])
     if rule in _CANCELLING:
-        return Standing(State.CANCELLED, rule, action=_action(reward, issued), spell=index, leave=left_by)
-    return Standing(State.KEPT, rule, spell=index, leave=left_by)
+        return Standing(State.CANCELLED, rule, _action(reward, issued), index, spell.closed_by)
+    return Standing(State.KEPT, rule, None, index, spell.closed_by)
 
 
 def _spell_of(cycle: Cycle, counted_at: datetime, spells: Sequence[Spell]) -> int | None:
     """The index of the last spell opened by then among those that had begun by the cycle, or else of the first."""
-    first = None
-    for index in range(len(spells) - 1, -1, -1):
+    first, index = None, len(spells)
+    while index > 0:
+        index -= 1
         spell = spells[index]
         if spell.first_cycle <= cycle.number:
             first = index
@@ -87,19 +100,20 @@ def _spell_of(cycle: Cycle, counted_at: datetime, spells: Sequence[Spell]) -> in
     return first
 
 
-def _rule(allocation: Allocation, cycle: Cycle, *, counted_at: datetime, spells: Sequence[Spell], index: int) -> Rule:
-    """The first rule of the table that matches, for a reward of the spell at this index."""
-    spell = spells[index]
-    if spell.closed_at is None:
+def _rule(reward: Reward, cycle: Cycle, counted_at: datetime, *, spell: Spell, later: Sequence[Spell]) -> Rule:
+    """The first rule of the table that matches, for a reward of this spell."""
+    left_at = spell.closed_at
+    if left_at is None:
         return Rule.ENROLLED
-    if cycle.end <= spell.closed_at:
+    if cycle.end <= left_at:
         return Rule.CYCLE_FINISHED
-    if counted_at >= spell.closed_at:
+    if counted_at >= left_at:
         return Rule.AFTER_UNENROLLMENT
-    if allocation is Allocation.IMMEDIATE:
+    if reward.allocation is Allocation.IMMEDIATE:
         return Rule.ACHIEVED_BEFORE_UNENROLLMENT
-    if any(later.run == spell.run and _in_at_the_end(later, cycle) for later in spells[index + 1 :]):
-        return Rule.CARRIED_ON
+    for another in later:
+        if another.run == spell.run and _in_at_the_end(another, cycle):
+            return Rule.CARRIED_ON
     return Rule.PERIOD_END_LOST
 
 

@@ -1,6 +1,6 @@
 """What would have kept a reward that is lost, in words: tried out with the rules themselves."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -101,20 +101,20 @@ class Losses:
         return next(one.effective_at for one in self.account.leaves if one.key == leave)
 
     def _leaving(self, leave: EventId, at: datetime) -> Account:
-        moved = (replace(one, effective_at=at) if one.key == leave else one for one in self.account.leaves)
-        return replace(self.account, leaves=tuple(moved))
+        moved = (one._replace(effective_at=at) if one.key == leave else one for one in self.account.leaves)
+        return self.account._replace(leaves=tuple(moved))
 
     def _starting_over(self, index: int) -> Account:
         key = self.settlement.spells[index].enrollment
         enrollments = self.account.enrollments
-        return replace(
-            self.account, enrollments=tuple(self._fresh(one) if one.key == key else one for one in enrollments)
+        return self.account._replace(
+            enrollments=tuple(self._fresh(one) if one.key == key else one for one in enrollments)
         )
 
     def _fresh(self, enrollment: Enrollment) -> Enrollment:
         if self.target.kind is Kind.STREAK:
-            return replace(enrollment, reset_streak_status=True)
-        return replace(enrollment, initial_balance=Decimal(0))
+            return enrollment._replace(reset_streak_status=True)
+        return enrollment._replace(initial_balance=Decimal(0))
 
     def _kept(self, reward: Reward, account: Account) -> bool:
         settlement = settle(account, self.target, self.calendar)

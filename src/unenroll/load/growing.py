@@ -1,6 +1,6 @@
 """An account and what is added to it: facts held against those before them one by one, all settled at once. Pure."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from unenroll.core.decide import AccountState, resettle
@@ -52,8 +52,7 @@ class Growing:
         Raises ValueError where that publishes something, as it may once somebody left.
         """
         before = self.before.state
-        account = replace(
-            before.account,
+        account = before.account._replace(
             enrollments=tuple(self._enrollments.values()),
             rewards=tuple(self._rewards.values()),
             issued=self._issued,
