@@ -15,16 +15,16 @@ _SOMEBODY_WAITS = """
     select exists (select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database())
 """
 _LOCK = """
-    insert into accounts values (1, 21, 0, false, '[1,0,[],[],[],[]]') on conflict do nothing;
+    insert into accounts values (1, 21, 0, false, '[1,0,[],[],[],{},[],[],[[],[],[],[]]]') on conflict do nothing;
     select from accounts for update;
 """
 _LEAVE = """
     update accounts
     set decisions = decisions + 1,
-        facts = jsonb_set(
-            facts::jsonb, '{3}',
-            '[["leave", "/crm", "2026-03-15T00:00:00Z", null, null, "NOT_ENROLLED", null, "2026-03-16T00:00:00Z"]]'
-        )::text;
+        facts = jsonb_set(jsonb_set(jsonb_set(facts::jsonb,
+            '{3}', '[[["leave", "/crm"], "2026-03-15T00:00:00Z", null, null]]'),
+            '{6}', '[["NOT_ENROLLED", null]]'),
+            '{8,1}', '["2026-03-16T00:00:00Z"]')::text;
 """
 _PUT_ASIDE = """
     create table decided as table ledger;
@@ -34,7 +34,9 @@ _PUT_ASIDE = """
 _FORGET_ALL = ""
 _FORGET_REWARDS = """
     insert into accounts
-    select customer_id, target_id, 1, waits, jsonb_set(facts::jsonb, '{4}', '[]')::text from known;
+    select customer_id, target_id, 1, waits, jsonb_set(jsonb_set(jsonb_set(facts::jsonb,
+        '{4}', '[]'), '{7}', '[]'), '{8,2}', '[]')::text
+    from known;
     insert into ledger select * from decided where event_type = 'CustomerEnrolled';
 """
 _DECIDE_AGAIN = """
