@@ -20,8 +20,6 @@ PREFIX = "ce_"
 TRACEPARENT = "traceparent"
 LONGEST_TRACEPARENT = 256
 
-_SPECVERSION = ("ce_specversion", b"1.0")
-_CONTENT_TYPE = (CONTENT_TYPE, JSON.encode())
 _ANY_JSON = re.compile(r"(?!application/cloudevents)[^/;\s]+/(?:[^/;\s]+\+)?json")
 
 
@@ -64,14 +62,17 @@ def open_envelope(headers: Headers, document: object) -> Envelope | DeadLetter:
 
 def binary_headers(full_type: str, event_id: str, *, source: str, time: datetime) -> Headers:
     """The headers of an event in binary mode. Raises ValueError if `time` is naive."""
-    return (
-        _SPECVERSION,
-        ("ce_type", full_type.encode()),
-        ("ce_source", source.encode()),
-        ("ce_id", event_id.encode()),
-        ("ce_time", instant_text(time).encode()),
-        _CONTENT_TYPE,
-    )
+    return (*headers_before(full_type, source), ("ce_id", event_id.encode()), *headers_behind(time))
+
+
+def headers_before(full_type: str, source: str) -> Headers:
+    """Those of the headers that stand before `ce_id`."""
+    return ("ce_specversion", b"1.0"), ("ce_type", full_type.encode()), ("ce_source", source.encode())
+
+
+def headers_behind(time: datetime) -> Headers:
+    """Those that stand behind it. Raises ValueError if `time` is naive."""
+    return ("ce_time", instant_text(time).encode()), (CONTENT_TYPE, JSON.encode())
 
 
 def traceparent(headers: Headers) -> bytes | None:

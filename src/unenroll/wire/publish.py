@@ -1,6 +1,7 @@
 """What was decided, as messages: the same decision gives the same bytes on every attempt (contract.md, "Out")."""
 
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -8,7 +9,7 @@ from unenroll.core.calendar import Calendar
 from unenroll.core.changes import Cancelled, Change, Reinstated, Span, Unenrolled
 from unenroll.core.decide import Rejected
 from unenroll.core.events import EventId, Value
-from unenroll.wire.envelope import TRACEPARENT, binary_headers
+from unenroll.wire.envelope import TRACEPARENT, binary_headers, headers_before, headers_behind
 from unenroll.wire.identity import named_uuid, unenrollment_id
 from unenroll.wire.instants import in_utc
 from unenroll.wire.names import TOPIC_OF, full_type
@@ -27,7 +28,10 @@ from unenroll.wire.record import Message
 SOURCE = "/unenroll"
 
 _JSON = msgspec.json.Encoder().encode
-_NAMED = {name: (topic.value, full_type(name)) for name, topic in TOPIC_OF.items()}
+_TYPES = {name: full_type(name) for name in TOPIC_OF}
+_TOPICS = {name: topic.value for name, topic in TOPIC_OF.items()}
+_HEADERS_BEFORE = {name: headers_before(full, SOURCE) for name, full in _TYPES.items()}
+_headers_behind = lru_cache(maxsize=16)(headers_behind)  # what is decided together has one time
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -59,26 +63,24 @@ def encode_due(*, account: tuple[int, int], group_id: int, version: int, time: d
     customer_id, target_id = account
     data = {"customerId": customer_id, "targetGroupId": group_id, "targetId": target_id, "version": version}
     event_id = named_uuid(group_id, version, customer_id, target_id)
-    topic, full = _NAMED["SettlementDue"]
     return Message(
-        topic=topic,
+        topic=_TOPICS["SettlementDue"],
         key=b"%d" % customer_id,
         value=_JSON(data),
-        headers=binary_headers(full, event_id, source=SOURCE, time=time),
+        headers=binary_headers(_TYPES["SettlementDue"], event_id, source=SOURCE, time=time),
     )
 
 
 def _message(name: str, data: Published, subject: tuple[str, ...], *, context: Context) -> Message:
     """A reward is its own subject, a request is one with its source."""
-    topic, full = _NAMED[name]
-    cause = context.cause
-    event_id = named_uuid(context.customer_id, context.target_id, cause.source, cause.id, full, *subject)
-    headers = binary_headers(full, event_id, source=SOURCE, time=context.decided_at)
+    cause, trace = context.cause, context.traceparent
+    event_id = named_uuid(context.customer_id, context.target_id, cause.source, cause.id, _TYPES[name], *subject)
+    headers = (*_HEADERS_BEFORE[name], ("ce_id", event_id.encode()), *_headers_behind(context.decided_at))
     return Message(
-        topic=topic,
+        topic=_TOPICS[name],
         key=b"%d" % context.customer_id,
         value=_JSON(data),
-        headers=headers if context.traceparent is None else (*headers, (TRACEPARENT, context.traceparent)),
+        headers=headers if trace is None else (*headers, (TRACEPARENT, trace)),
     )
 
 
