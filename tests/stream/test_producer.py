@@ -59,7 +59,7 @@ async def test_messages_in_their_order_and_offsets_with_their_metadata_become_vi
     values = [b"%d" % number for number in range(500)]
     async with producer(settings) as ours:
         assert await committed(settings) is None
-        await ours.publish(map(message, values), {requests(settings): (42, "sequence 9")})
+        await ours.publish(list(map(message, values)), {requests(settings): (42, "sequence 9")})
         await ours.publish([], {requests(settings): (43, "sequence 9")})
     assert visible(settings) == values
     assert await committed(settings) == Committed(offset=43, metadata="sequence 9")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -65,7 +65,7 @@ class LaneProducer:
         """Let go of the producer, whatever state it is in."""
         await self._drop()
 
-    async def publish(self, messages: Iterable[Message], offsets: Mapping[Partition, tuple[int, str]]) -> None:
+    async def publish(self, messages: Sequence[Message], offsets: Mapping[Partition, tuple[int, str]]) -> None:
         """Make the messages and the offsets (with their metadata) visible together, or raise: OutageError, SetupError.
 
         An exception says that it is unknown whether they are.
@@ -74,7 +74,7 @@ class LaneProducer:
             async with asyncio.timeout(_TRANSACTION_SECONDS):
                 await self._transact(messages, offsets)
 
-    async def _transact(self, messages: Iterable[Message], offsets: Mapping[Partition, tuple[int, str]]) -> None:
+    async def _transact(self, messages: Sequence[Message], offsets: Mapping[Partition, tuple[int, str]]) -> None:
         self._commits_sent = 0
         await self._producer.begin_transaction()
         sent = [
@@ -95,16 +95,20 @@ class LaneProducer:
         if self._commits_sent != 1:
             raise OutageError("Kafka: the commit had to be sent again, so what it did is not known")
 
-    async def _by_partition(self, messages: Iterable[Message]) -> dict[Partition, list[Message]]:
-        partitions: dict[str, list[int]] = {}
-        held: dict[Partition, list[Message]] = defaultdict(list)
+    async def _by_partition(self, messages: Sequence[Message]) -> dict[Partition, list[Message]]:
+        partitions = {word: await self._partitions(word) for word in {message.topic for message in messages}}
+        numbers: dict[tuple[bytes | None, int], int] = {}
+        held: dict[tuple[str, int], list[Message]] = defaultdict(list)
         for message in messages:
-            topic = self._prefix + message.topic
-            if topic not in partitions:
-                partitions[topic] = sorted(await self._producer.partitions_for(topic))
-            number = self._partition_of(message.key, partitions[topic], partitions[topic])
-            held[Partition(topic=topic, number=number)].append(message)
-        return held
+            there = partitions[message.topic]
+            number = numbers.get((message.key, len(there)))
+            if number is None:  # hashing a key takes its time, and most messages share theirs
+                number = numbers[message.key, len(there)] = self._partition_of(message.key, there, there)
+            held[message.topic, number].append(message)
+        return {Partition(topic=self._prefix + word, number=number): alike for (word, number), alike in held.items()}
+
+    async def _partitions(self, word: str) -> list[int]:
+        return sorted(await self._producer.partitions_for(self._prefix + word))
 
     async def _send(self, place: Partition, messages: list[Message]) -> list[asyncio.Future[Any]]:
         futures = []
