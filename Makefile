@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCHED := $(VENV)/.installed-bench
 UV := uv==0.13.9
 COMPILE := .cache/lock/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
@@ -37,11 +38,17 @@ check: $(STAMP)  ## formatting, lint, types, import direction
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP)  ## measure requests per second and memory of the real worker
-	@$(BIN)/python benchmarks/throughput.py
+$(BENCHED): $(STAMP) requirements/bench.lock
+	@echo "installing what the benchmarks compare with into $(VENV)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements/bench.lock
+	@touch $(BENCHED)
+
+ARGS ?=
+bench: $(BENCHED)  ## measure the worker beside others that do the same; ARGS="--quick" takes a minute
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 bench-load: $(STAMP)  ## measure lines per second and memory of a load
-	@$(BIN)/python benchmarks/load.py
+	@$(BIN)/python -m benchmarks.load $(ARGS)
 
 MINUTES ?= 10
 campaign-convergence: $(STAMP)  ## try crowds in many orders of arrival for MINUTES
@@ -55,6 +62,7 @@ lock:  ## make the locks again from pyproject.toml
 	@$(PYTHON) -m venv .cache/lock && .cache/lock/bin/python -m pip install --quiet $(UV)
 	$(COMPILE) --extra sandbox --group test --group check --group build --output-file requirements/all.lock
 	$(COMPILE) --constraint requirements/all.lock --output-file requirements/run.lock
+	$(COMPILE) --group bench --constraint requirements/all.lock --output-file requirements/bench.lock
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

@@ -65,7 +65,7 @@ def _facts_of(customer: int) -> list[dict[str, object]]:
     account = {"customerId": customer, "targetGroupId": 11, "targetId": 21}
     around = {"source": "/bench", "time": "2026-03-10T00:00:00Z"}
     enrolled = {**account, "enrolledAt": "2026-01-01T00:00:00Z"}
-    told = [{"type": "CustomerEnrolled", "id": f"in-{customer}", **around, "data": enrolled}]
+    told: list[dict[str, object]] = [{"type": "CustomerEnrolled", "id": f"in-{customer}", **around, "data": enrolled}]
     for name, cycle, allocation, at in REWARDS:
         reward_id = f"{name}-{customer}"
         data = {"rewardId": reward_id, "periodName": cycle, "allocation": allocation, "achievedAt": at}

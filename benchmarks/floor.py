@@ -1,0 +1,91 @@
+"""The least SQL that could record the same decisions: for each batch a COPY of its ledger rows and one UPDATE.
+
+Everything is computed before; two connections take turns at the batches. Nothing is read, nothing published.
+"""
+
+import asyncio
+import json
+import secrets
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from time import monotonic
+from uuid import UUID
+
+import asyncpg
+import uvloop
+
+from benchmarks.arguments import crowd_of
+from benchmarks.crowd import TARGET_ID, Crowd
+from benchmarks.expected import request_of
+from unenroll.settings import DatabaseSettings, read
+from unenroll.wire.identity import unenrollment_id
+
+_BATCH = 1000
+_FACT_BYTES = 40
+_TABLES = """
+create table accounts (
+    customer_id bigint not null, target_id bigint not null, decisions bigint not null, facts bytea not null,
+    primary key (customer_id, target_id)
+) with (fillfactor = 80);
+create table ledger (
+    customer_id bigint not null, event_key uuid not null, content_hash bytea not null, outcome smallint not null,
+    decision bigint not null, decided_at timestamptz not null,
+    primary key (customer_id, event_key)
+);
+"""
+_FILL = """
+insert into accounts select customer_id, $1, 4, decode(repeat('5a', $2), 'hex')
+from generate_series(1, $3::integer) as customer_id
+"""
+_UPDATE = """
+update accounts as account set decisions = moved.decisions, facts = moved.facts
+from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[]) as moved (customer_id, target_id, decisions, facts)
+where account.customer_id = moved.customer_id and account.target_id = moved.target_id
+"""
+_LEDGER = ("customer_id", "event_key", "content_hash", "outcome", "decision", "decided_at")
+
+Rows = list[tuple[object, ...]]
+Batch = tuple[Rows, tuple[list[object], ...]]
+
+
+async def work(database_url: str, crowd: Crowd) -> None:
+    """Fill, say so, wait for a line, write everything, and print the seconds as JSON."""
+    connections = [await asyncpg.connect(database_url) for _ in range(2)]
+    await connections[0].execute(_TABLES)
+    await connections[0].execute(_FILL, TARGET_ID, _FACT_BYTES * (1 + crowd.rewards), crowd.customers)
+    await connections[0].execute("vacuum analyze")
+    await connections[0].execute("checkpoint")
+    batches = _batches(crowd)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    began = monotonic()
+    await asyncio.gather(*(_write(one, batches[turn::2]) for turn, one in enumerate(connections)))
+    print(json.dumps({"seconds": monotonic() - began}), flush=True)
+    sys.stdin.readline()
+
+
+async def _write(connection: asyncpg.Connection, batches: Sequence[Batch]) -> None:
+    for ledger, moved in batches:
+        async with connection.transaction():
+            await connection.copy_records_to_table("ledger", records=ledger, columns=_LEDGER)
+            await connection.execute(_UPDATE, *moved)
+
+
+def _batches(crowd: Crowd) -> list[Batch]:
+    now = datetime.now(UTC)
+    requests = [request_of(message) for _, message in crowd.measured(1)]
+    facts = secrets.token_bytes(_FACT_BYTES * (2 + crowd.rewards))
+    batches = []
+    for begin in range(0, len(requests), _BATCH):
+        held = requests[begin : begin + _BATCH]
+        ledger: Rows = [
+            (one.customer_id, UUID(unenrollment_id(one.key)), secrets.token_bytes(32), 1, 5, now) for one in held
+        ]
+        moved = zip(*((one.customer_id, one.target_id, 5, facts) for one in held), strict=True)
+        batches.append((ledger, tuple(list(column) for column in moved)))
+    return batches
+
+
+if __name__ == "__main__":
+    uvloop.run(work(read(DatabaseSettings).database_url.get_secret_value(), crowd_of(__doc__)))

@@ -1,0 +1,61 @@
+"""Whether the tables hold what the core says."""
+
+import json
+from collections.abc import Iterable, Mapping
+
+import asyncpg
+
+from benchmarks import peer_store
+from benchmarks.crowd import TARGET_ID, Crowd
+from benchmarks.expected import Expected, answered
+from benchmarks.processes import unenroll
+from unenroll.core.decide import AccountState
+from unenroll.core.facts import Account
+from unenroll.store.accounts import AccountKey, lock_accounts
+
+_LOOKED_AT = 2000
+
+
+async def check_ours(environment: Mapping[str, str], crowd: Crowd, expected: Expected) -> None:
+    """Raise SystemExit unless our tables have each outcome as often, and accounts as the core has them."""
+    counts = json.loads(unenroll(environment, "status", "--json"))["requests"]
+    if counts != dict(expected.outcomes):
+        raise SystemExit(f"the ledger has {counts}, but the core says {dict(expected.outcomes)}")
+    connection = await asyncpg.connect(environment["UNENROLL_DATABASE_URL"])
+    wanted = {state.account.customer_id: state for state in _states(crowd)}
+    async with connection.transaction():
+        found = await lock_accounts(connection, [AccountKey(customer, TARGET_ID) for customer in wanted])
+    await connection.close()
+    for customer, state in wanted.items():
+        _check(customer, found[AccountKey(customer, TARGET_ID)].state, state)
+
+
+async def check_peers(environment: Mapping[str, str], crowd: Crowd, expected: Expected) -> None:
+    """The same of the per-message workers' tables."""
+    connection = await asyncpg.connect(environment["UNENROLL_DATABASE_URL"])
+    rows = await connection.fetch("select outcome, count(*) from ledger where outcome is not null group by outcome")
+    counts = {row["outcome"]: row["count"] for row in rows}
+    if counts != dict(expected.outcomes):
+        raise SystemExit(f"the ledger has {counts}, but the core says {dict(expected.outcomes)}")
+    for state in _states(crowd):
+        key = state.account.customer_id, state.account.target_id
+        _check(key[0], await peer_store.lock(connection, key), state)
+    await connection.close()
+
+
+def _states(crowd: Crowd) -> Iterable[AccountState]:
+    """How accounts stand after their requests: those of the first requests, and of some of the others."""
+    every = max(1, crowd.requests // _LOOKED_AT)
+    for index, (_, message) in enumerate(crowd.measured(1)):
+        if index % every == 0:
+            yield answered(crowd, message).state
+
+
+def _check(customer: int, found: AccountState, wanted: AccountState) -> None:
+    if _sorted(found.account) != _sorted(wanted.account) or found.settled != wanted.settled:
+        raise SystemExit(f"customer {customer} is kept as {found}, but the core says {wanted}")
+
+
+def _sorted(account: Account) -> tuple[object, ...]:
+    """The order of the facts within an account carries no meaning."""
+    return set(account.enrollments), set(account.leaves), set(account.rewards), dict(account.issued)
