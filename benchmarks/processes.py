@@ -53,7 +53,7 @@ class Running:
 
 @contextmanager
 def running(environment: Mapping[str, str], commands: Sequence[Sequence[str]]) -> Iterator[list[Running]]:
-    """Each of the commands (Python modules with their arguments), running. They are ended with the block."""
+    """Each of the commands, running. They are ended with the block."""
     with TemporaryDirectory() as folder:
         started: list[Running] = []
         try:
@@ -68,10 +68,15 @@ def running(environment: Mapping[str, str], commands: Sequence[Sequence[str]]) -
                 _reap(one.process)
 
 
+def python(module: str, *arguments: str) -> tuple[str, ...]:
+    """The command that runs a module of Python's."""
+    return (sys.executable, "-m", module, *arguments)
+
+
 def unenroll(environment: Mapping[str, str], *arguments: str) -> str:
     """What our program prints. Raises SystemExit if it fails."""
-    command = [sys.executable, "-m", "unenroll", *arguments]
-    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)  # noqa: S603
+    command, settings = python("unenroll", *arguments), {**os.environ, **environment}
+    done = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
         raise SystemExit(f"unenroll {' '.join(arguments)} failed:\n{done.stderr[-_LAST_CHARACTERS:]}")
     return done.stdout
@@ -80,7 +85,7 @@ def unenroll(environment: Mapping[str, str], *arguments: str) -> str:
 def _start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Running:
     with log.open("wb") as errors:
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", *command],
+            command,
             env={**os.environ, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

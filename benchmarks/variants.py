@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from benchmarks.arguments import crowd_text
 from benchmarks.crowd import Crowd
+from benchmarks.processes import python
 
 Commands = Callable[[Crowd], Sequence[Sequence[str]]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Variant:
-    """`commands` are Python modules with their arguments. `members`: of the consumer group; 0: there is no Kafka.
+    """`commands` are those of its processes. `members`: of the consumer group; 0: there is no Kafka.
 
     `ours` and `peer` say whose tables it works on; neither: it makes its own.
     """
@@ -24,21 +25,26 @@ class Variant:
     peer: bool = False
 
 
-def _workers(count: int) -> Commands:
-    return lambda _: [("unenroll", "run")] * count
+def workers(count: int) -> Variant:
+    """So many processes of this worker."""
+    title = "this worker, 1 process" if count == 1 else f"this worker, {count} processes"
+    commands = [python("unenroll", "run")] * count
+    return Variant(name=f"worker_{count}", title=title, commands=lambda _: commands, members=count, ours=True)
 
 
 def _peer(module: str, *, count: int = 1) -> Commands:
-    return lambda crowd: [(f"benchmarks.{module}", crowd_text(crowd))] * count
+    return lambda crowd: [python(f"benchmarks.{module}", crowd_text(crowd))] * count
 
 
 def _steps(*shares: str) -> Commands:
-    return lambda crowd: [("benchmarks.step_alone", crowd_text(crowd), "--lanes", *share.split()) for share in shares]
+    return lambda crowd: [
+        python("benchmarks.step_alone", crowd_text(crowd), "--lanes", *share.split()) for share in shares
+    ]
 
 
 VARIANTS = (
-    Variant(name="worker_2", title="this worker, 2 processes", commands=_workers(2), members=2, ours=True),
-    Variant(name="worker_1", title="this worker, 1 process", commands=_workers(1), members=1, ours=True),
+    workers(2),
+    workers(1),
     Variant(name="step_2", title="its Postgres step alone, 2 processes", commands=_steps("0 2", "1 3"), ours=True),
     Variant(name="step_1", title="its Postgres step alone, 1 process", commands=_steps("0 1 2 3"), ours=True),
     Variant(name="floor", title="the least SQL, 2 connections", commands=_peer("floor")),

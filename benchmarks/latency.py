@@ -1,0 +1,40 @@
+"""How soon requests are answered at a constant rate: one process of this worker, and a client beside it."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from benchmarks.arguments import crowd_text
+from benchmarks.fleet import Site, fleet, site
+from benchmarks.ground import Ground
+from benchmarks.processes import Running, python, running
+from benchmarks.variants import workers
+
+RATES = (100, 500)
+
+Phase = dict[str, Any]
+
+
+async def latencies(ground: Ground, *, seconds: int, rates: Sequence[int] = RATES) -> dict[int, Phase]:
+    """What the answers took at each of the rates, one after the other."""
+    found = {}
+    for rate in rates:
+        crowd = replace(ground.crowd, requests=rate * seconds)
+        async with site(ground, workers(1), crowd) as where:
+            async with fleet(where):
+                with client(where, [(rate, seconds)]) as told:
+                    (found[rate],) = json.loads(told.line())
+            await where.check()
+    return found
+
+
+@contextmanager
+def client(where: Site, phases: Sequence[tuple[int, int]]) -> Iterator[Running]:
+    """The client, which prints what it found once all is answered."""
+    asked = [f"{rate}:{seconds}" for rate, seconds in phases]
+    arguments = ["--partitions", str(where.ground.partitions), "--phases", *asked]
+    command = python("benchmarks.latency_client", crowd_text(where.crowd), *arguments)
+    with running(where.environment, [command]) as (told,):
+        yield told
