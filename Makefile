@@ -10,7 +10,7 @@ COMPILE := .cache/lock/bin/uv pip compile pyproject.toml --quiet --universal --p
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench bench-load campaign-convergence format lock clean
+.PHONY: help setup demo test check bench bench-scale bench-load profile campaign-convergence format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,8 +44,14 @@ $(BENCHED): $(STAMP) requirements/bench.lock
 	@touch $(BENCHED)
 
 ARGS ?=
-bench: $(BENCHED)  ## measure the worker beside others that do the same; ARGS="--quick" takes a minute
+bench: $(BENCHED)  ## measure the worker beside others that do the same; ARGS=--quick for a first look
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-scale: $(BENCHED)  ## measure it with more processes, partitions, accounts, and more than it can do
+	@$(BIN)/python -m benchmarks.scale $(ARGS)
+
+profile: $(BENCHED)  ## sample where the time of a worker that drains a backlog goes
+	@$(BIN)/python -m benchmarks.profiling $(ARGS)
 
 bench-load: $(STAMP)  ## measure lines per second and memory of a load
 	@$(BIN)/python -m benchmarks.load $(ARGS)

@@ -52,7 +52,7 @@ def _servers() -> dict[str, int]:
     parents = _parents()
     return {
         name: pid
-        for pid in _descendants(os.getpid())
+        for pid in descendants(os.getpid())
         if (name := _name(pid)) in {"postgres", "java"} and _name(parents[pid]) != name
     }
 
@@ -65,10 +65,11 @@ def _name(pid: int) -> str:
 
 
 def _of_tree(root: int) -> float:
-    return _seconds(root) + sum(_seconds(pid) for pid in _descendants(root))
+    return _seconds(root) + sum(_seconds(pid) for pid in descendants(root))
 
 
-def _descendants(root: int) -> set[int]:
+def descendants(root: int) -> set[int]:
+    """The ids of the processes that descend from this one."""
     parents = _parents()
     found: set[int] = set()
     latest = {root}

@@ -21,7 +21,7 @@ class Visible:
     """Where the topics end for those who read only what is committed."""
 
     def __init__(self, kafka: str, topics: Iterable[str], *, partitions: int) -> None:
-        self._client = AdminClient({"bootstrap.servers": kafka})
+        self._client = AdminClient({"bootstrap.servers": kafka, "log_level": 0})
         latest: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call] # the client's own
         self._asked = {TopicPartition(topic, number): latest for topic in topics for number in range(partitions)}
         self.ends = self._ends()
