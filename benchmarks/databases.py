@@ -18,8 +18,8 @@ from benchmarks.processes import unenroll
 _LOADED_AT_MOST = 1000
 _COLUMNS = """
 select table_name, array_agg(column_name::text order by ordinal_position) as columns
-from information_schema.columns
-where table_schema = 'public' and is_identity = 'NO' and is_generated = 'NEVER'
+from information_schema.columns join information_schema.tables using (table_schema, table_name)
+where table_schema = 'public' and table_type = 'BASE TABLE' and is_identity = 'NO' and is_generated = 'NEVER'
 group by table_name having 'customer_id' = any(array_agg(column_name::text)) order by table_name
 """
 
