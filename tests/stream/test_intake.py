@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.consumer import fetcher
 
-from stage.topics import Put, put
+from stage.topics import Put, put, put_with_odd_headers
 from unenroll.sandbox.servers import Servers
 from unenroll.settings import WorkerSettings
 from unenroll.store.lanes import LaneKey, Position
@@ -27,15 +29,35 @@ class Stage:
     """The intake of a lane that the group has given to its worker."""
 
     intake: Intake
-    place: TopicPartition
+    requests: str
+    facts: str
 
     @property
     def start(self) -> list[Position]:
-        (topic,) = self.intake.topics.values()
-        return [position_in(topic, 0)]
+        return [position_in(topic, 0) for topic in self.intake.topics.values()]
 
-    def put(self, *values: bytes) -> None:
-        put(self.intake.settings.kafka_bootstrap_servers, self.place.topic, (Put(value=value) for value in values))
+    def put(self, topic: str, *values: bytes) -> None:
+        put(self.intake.settings.kafka_bootstrap_servers, topic, (Put(value=value) for value in values))
+
+    async def put_odd(self, topic: str, *values: bytes) -> None:
+        kafka = self.intake.settings.kafka_bootstrap_servers
+        await put_with_odd_headers(kafka, topic, values, odd=b"odd", partition=0)
+
+    async def take(self, count: int) -> dict[str, list[bytes | None]]:
+        """The values of so many records by topic, each batch read from where the one before it ended."""
+        taken: dict[str, list[bytes | None]] = {self.requests: [], self.facts: []}
+        behind = [self.start]
+
+        async def all_taken() -> bool:
+            found = await self.intake.take(behind[-1], asyncio.Event())
+            assert found is not None
+            behind.append(list(found.ends))
+            for record in found.records:
+                taken[record.topic].append(record.value)
+            return sum(map(len, taken.values())) >= count
+
+        await until(all_taken)
+        return taken
 
 
 @pytest.fixture
@@ -46,8 +68,9 @@ async def stage(servers: Servers, prefix: str) -> AsyncIterator[Stage]:
     cluster = Cluster(settings)
     await make_topics(cluster, prefix, partitions=1, replication=1)
     client_id = f"worker-{uuid4()}"
+    topics = [f"{prefix}requests", f"{prefix}facts"]
     consumer = AIOKafkaConsumer(
-        f"{prefix}requests",
+        *topics,
         bootstrap_servers=servers.kafka,
         client_id=client_id,
         group_id=settings.group_id,
@@ -59,7 +82,8 @@ async def stage(servers: Servers, prefix: str) -> AsyncIterator[Stage]:
     try:
         async with Coordinator(settings) as coordinator:
             yield Stage(
-                place=TopicPartition(f"{prefix}requests", 0),
+                requests=topics[0],
+                facts=topics[1],
                 intake=Intake(
                     settings=settings,
                     consumer=consumer,
@@ -67,7 +91,7 @@ async def stage(servers: Servers, prefix: str) -> AsyncIterator[Stage]:
                     coordinator=coordinator,
                     client_id=client_id,
                     key=LaneKey(topic_prefix=prefix, group_id=settings.group_id, partition=0),
-                    topics=await cluster.topics([f"{prefix}requests"]),
+                    topics=await cluster.topics(topics),
                 ),
             )
     finally:
@@ -105,17 +129,29 @@ async def test_a_lane_is_not_ours_before_the_polls_of_its_former_life_have_ended
 
 
 async def test_records_are_read_from_where_the_lane_begins_and_again_after_a_strike(stage: Stage) -> None:
-    stage.put(b"a", b"b")
+    stage.put(stage.requests, b"a", b"b")
     await stage.intake.owned(asyncio.Event())
     for _ in range(2):
         stage.intake.read_from(stage.start)
-        taken: list[bytes | None] = []
+        assert (await stage.take(2))[stage.requests] == [b"a", b"b"]
 
-        async def all_taken(taken: list[bytes | None] = taken) -> bool:
-            found = await stage.intake.take(stage.start, asyncio.Event())
-            assert found is not None
-            taken.extend(record.value for record in found.records)
-            return len(taken) >= 2
 
-        await until(all_taken)
-        assert taken == [b"a", b"b"]
+@pytest.mark.parametrize("odd", ["facts", "requests"])
+async def test_what_the_client_had_taken_of_the_other_topic_before_an_unreadable_record_is_not_lost(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, odd: str
+) -> None:
+    def other_topic_first(places: list[tuple[TopicPartition, int]]) -> None:
+        places.sort(key=lambda place: place[0].topic.endswith(odd))
+
+    monkeypatch.setattr(
+        fetcher, "random", SimpleNamespace(shuffle=other_topic_first)
+    )  # the client leaves the order to luck
+    values = {
+        topic: [b"a", b"odd", b"b"] if topic.endswith(odd) else [b"a", b"b", b"c"]
+        for topic in (stage.facts, stage.requests)
+    }
+    for topic, told in values.items():
+        await stage.put_odd(topic, *told)
+    await stage.intake.owned(asyncio.Event())
+    stage.intake.read_from(stage.start)
+    assert await stage.take(6) == values

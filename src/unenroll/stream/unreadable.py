@@ -4,7 +4,7 @@ It is read once more with confluent-kafka, which makes out all of it but the hea
 """
 
 import asyncio
-from typing import cast
+from operator import methodcaller
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
@@ -13,6 +13,10 @@ from unenroll.settings import KafkaSettings
 from unenroll.stream.clients import REQUEST_SECONDS, for_confluent
 from unenroll.stream.outage import translated
 from unenroll.wire.record import Headers, Record
+
+# With names that are not UTF-8 the client returns and raises at once, which a call in Python may not notice, as long as
+# somebody else does not trip over it. This way to call always looks.
+_headers_of = methodcaller("headers")
 
 _NO_GROUP = "unenroll-unreadable"  # the client asks for a name; nothing is ever committed under it
 
@@ -48,7 +52,7 @@ def as_record(message: Message) -> Record:
     headers: Headers = ()
     unreadable = None
     try:
-        headers = tuple(cast(list[tuple[str, bytes | None]], message.headers() or []))
+        headers = tuple(_headers_of(message) or [])
     except (UnicodeDecodeError, SystemError):  # the client's way to tell differs from place to place
         unreadable = "a name is not UTF-8; all of them are left out"
     return Record(
