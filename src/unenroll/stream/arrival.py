@@ -13,6 +13,7 @@ from unenroll.batch.gather import groups_of
 from unenroll.batch.readings import Reading
 from unenroll.core.definitions import Definitions
 from unenroll.core.events import Event, RewardIssued, UnenrollRequested
+from unenroll.errors import LaneLostError
 from unenroll.store.definitions import DefinitionCache
 from unenroll.wire.decode import Received
 from unenroll.wire.due import SettlementDue
@@ -33,16 +34,21 @@ class Arrival:
         self._waited_for: OrderedDict[Name, None] = OrderedDict()
 
     async def wait(self, readings: Iterable[Reading], stopping: asyncio.Event) -> None:
-        """Return when all that the readings name is defined, or after the time to wait. Raises OutageError."""
+        """Return when all that the readings name is defined, or after the time to wait.
+
+        Raises LaneLostError if the lane is to stop before that: who has it next waits in its turn. Raises OutageError.
+        """
         events = [reading.content.event for reading in readings if isinstance(reading.content, Received)]
         deadline = monotonic() + self._seconds
-        while (missing := self._missing(events)) and not stopping.is_set():
+        while missing := self._missing(events):
             await self._cache.look(
                 self._pool, group_ids=groups_of(events), target_ids={event.target_id for event in events}
             )
             missing = self._missing(events)
             if not missing or monotonic() >= deadline:
                 break
+            if stopping.is_set():
+                raise LaneLostError("stopped while a record waited for its definition")
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), _LOOK_AGAIN_SECONDS)
         self._remember(missing)
