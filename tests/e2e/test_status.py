@@ -241,7 +241,7 @@ def test_a_cluster_that_never_had_a_group_is_asked_until_it_answers(tmp_path: Pa
     file = tmp_path / "servers.env"
     cache = {name: value for name, value in os.environ.items() if name == "UNENROLL_CACHE"}
     with running("sandbox", "--env-file", str(file), environment=cache) as sandbox:
-        wait_until(lambda: file.exists() or sandbox.process.poll() is not None, "the servers", show=sandbox.output)
+        wait_until(lambda: file.exists() or sandbox.ended, "the servers", show=sandbox.output)
         said = command("status", "--json", environment=dict(line.split("=", 1) for line in file.read_text().split()))
         assert (said.code, said.err) == (0, "")
         assert [lane["epoch"] for lane in json.loads(said.out)["lanes"]] == [0, 0, 0, 0]

@@ -1,11 +1,10 @@
-"""`python doomed.py PHASE COMMAND…`: the command `unenroll`, killed by itself when its first batch reaches the phase.
+"""The command `unenroll`, killed by itself when its first batch reaches a phase.
 
-The product carries no fail points: this starts the real command with one of its seams replaced.
+The product carries no fail points: this is the real command with one of its seams replaced.
 """
 
 import os
 import signal
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -71,8 +70,9 @@ PHASES: dict[str, Callable[[], None]] = {
     "committed": lambda: after(AIOKafkaProducer, "commit_transaction"),
 }
 
-if __name__ == "__main__":
+
+def live_until(phase: str) -> None:
+    """Be the command until then. To be called in a process of its own."""
     notice_batches()
-    PHASES[sys.argv[1]]()
-    sys.argv = ["unenroll", *sys.argv[2:]]
+    PHASES[phase]()
     main()

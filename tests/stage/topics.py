@@ -96,7 +96,7 @@ class NotUtf8(str):
 
 
 def seen(kafka: str, prefix: str, words: Iterable[str] = OUTPUTS, *, isolation: str = "read_committed") -> list[Seen]:
-    """All that is visible in the topics now, in the order of each partition."""
+    """All that is visible in the topics now, by topic and partition, in the order of each."""
     consumer = Consumer(
         {
             "bootstrap.servers": kafka,
@@ -109,7 +109,8 @@ def seen(kafka: str, prefix: str, words: Iterable[str] = OUTPUTS, *, isolation: 
         }
     )
     try:
-        return list(_all(consumer, [prefix + word for word in words]))
+        found = _all(consumer, [prefix + word for word in words])
+        return sorted(found, key=lambda record: (record.topic, record.partition, record.offset))
     finally:
         consumer.close()
 

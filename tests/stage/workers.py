@@ -1,32 +1,46 @@
-"""The real command in a process of its own, with its log at hand when something goes wrong."""
+"""The real command in a process of its own, with its log at hand when something goes wrong.
+
+The process is forked from one that has imported the program and done nothing else: to import it takes a second, which
+is longer than most of what the tests have the command do.
+"""
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import NamedTemporaryFile
 from typing import IO
 
+from stage.doomed import live_until
+from unenroll.cli import main
+
 _DEADLINE_SECONDS = 60.0
+_OUTPUTS = (1, 2)
+
+_READY = get_context("forkserver")
+_READY.set_forkserver_preload(["unenroll.cli"])
 
 
 class Running:
     """A started command."""
 
-    def __init__(self, program: tuple[str, ...], arguments: tuple[str, ...], environment: Mapping[str, str]) -> None:
-        self._log: IO[bytes] = TemporaryFile()  # noqa: SIM115 - closed by `end`
-        self.process = subprocess.Popen(
-            [sys.executable, *program, *arguments],
-            env={**_bare(), **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            cwd=Path(__file__).parent,
+    def __init__(
+        self, program: Callable[[], object], arguments: tuple[str, ...], environment: Mapping[str, str]
+    ) -> None:
+        self._log: IO[bytes] = NamedTemporaryFile()  # noqa: SIM115 - closed by `end`
+        self._process = _READY.Process(
+            target=_become, args=(program, arguments, {**_bare(), **environment}, self._log.name)
         )
+        self._process.start()
+
+    @property
+    def ended(self) -> bool:
+        return self._process.exitcode is not None
 
     def output(self) -> str:
         self._log.seek(0)
@@ -34,38 +48,38 @@ class Running:
 
     def wait(self, seconds: float = _DEADLINE_SECONDS) -> int:
         """The exit code."""
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"still running after {seconds} s:\n{self.output()}") from None
+        self._process.join(seconds)
+        code = self._process.exitcode
+        assert code is not None, f"still running after {seconds} s:\n{self.output()}"
+        return code
 
     def wait_to_say(self, words: str) -> None:
         """Wait until the log has these words."""
-        wait_until(lambda: words in self.output() or self.process.poll() is not None, words, show=self.output)
+        wait_until(lambda: words in self.output() or self.ended, words, show=self.output)
         assert words in self.output(), f"ended without {words!r}:\n{self.output()}"
 
     def tell(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
+        if not self.ended:
+            os.kill(self._process.pid or 0, number)
 
     def end(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        self._process.kill()
+        self._process.join()
+        self._process.close()
         self._log.close()
 
 
 @contextmanager
 def running(*arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
     """The command `unenroll` with these arguments, killed at the end if it still runs."""
-    with _started(Running(("-m", "unenroll"), arguments, environment)) as command:
+    with _started(Running(main, arguments, environment)) as command:
         yield command
 
 
 @contextmanager
 def doomed(phase: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
     """The same, killed by itself when its first batch reaches the phase."""
-    program = (str(Path(__file__).with_name("doomed.py")), phase)
-    with _started(Running(program, arguments, environment)) as command:
+    with _started(Running(partial(live_until, phase), arguments, environment)) as command:
         yield command
 
 
@@ -93,6 +107,20 @@ def wait_until(
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s for {what}\n{show()}"
         time.sleep(0.02)  # between two looks, with a deadline
+
+
+def _become(
+    program: Callable[[], object], arguments: tuple[str, ...], environment: Mapping[str, str], log: str
+) -> None:
+    """Be the command: its arguments, its environment, its folder, where no `.env` lies, and all it says in the log."""
+    os.chdir(Path(__file__).parent)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["unenroll", *arguments]
+    said = os.open(log, os.O_WRONLY | os.O_APPEND)
+    for output in _OUTPUTS:
+        os.dup2(said, output)
+    program()
 
 
 def _bare() -> dict[str, str]:
