@@ -8,7 +8,7 @@ import pytest
 
 from stage.events import ABC, leaves
 from stage.place import Place, answers
-from stage.topics import Put, put
+from stage.topics import Put, put, put_with_odd_headers
 from stage.workers import Running, run, running, wait_until
 
 DEF: dict[str, Any] = {**ABC, "targetGroupId": 12, "targets": [{"targetId": 22, "name": "DEF", "kind": "MILESTONE"}]}
@@ -111,6 +111,19 @@ async def test_appended_cycles_settle_the_accounts_that_wait_for_them_once(place
         5,
         9,
     ]
+
+
+async def test_a_definition_with_a_header_name_that_is_not_utf_8_is_refused_and_those_behind_it_are_read(
+    place: Place,
+) -> None:
+    odd = defined({**ABC, "version": 7}).value or b""
+    await put_with_odd_headers(place.kafka, f"{place.prefix}definitions", [odd], odd=odd, partition=0)
+    put(place.kafka, f"{place.prefix}definitions", [Put(**{**vars(defined(LATER)), "partition": 0})])
+    for _ in range(2):
+        place.catch_up()
+        refused = await place.rows("select partition, reason from definition_refusals")
+        assert refused == [{"partition": 0, "reason": "schema"}]
+        assert await place.rows("select group_id, version from target_groups") == [{"group_id": 11, "version": 2}]
 
 
 @pytest.mark.parametrize(

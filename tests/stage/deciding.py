@@ -17,19 +17,19 @@ from unenroll.wire.record import Message, Record
 INPUTS = (Topic.FACTS, Topic.REQUESTS)
 
 
-async def decide(database_url: str, *lines: str, most_bytes: int = 1_000_000) -> Mapping[str, int]:
+async def decide(database_url: str, *lines: str, most_bytes: int = 1_000_000, lane: int = 0) -> Mapping[str, int]:
     """How many of each kind were decided of these lines, as of the records of one batch.
 
-    `most_bytes`: what each topic takes.
+    `most_bytes`: what each topic takes. `lane`: who decides.
     """
     async with connected(database_url) as pool:
-        lane = await take_lane(pool, LaneKey(topic_prefix="stage.", group_id="stage", partition=0))
-        if not lane.positions:
-            starts = tuple(Position(topic=word, topic_id=f"id of {word}", partitions=1, offset=0) for word in INPUTS)
-            lane = replace(lane, positions=starts)
-            await reposition(pool, lane)
+        row = await take_lane(pool, LaneKey(topic_prefix="stage.", group_id="stage", partition=lane))
+        if not row.positions:
+            starts = tuple(Position(topic=word, topic_id=f"id of {word}", partitions=2, offset=0) for word in INPUTS)
+            row = replace(row, positions=starts)
+            await reposition(pool, row)
         step = Step(pool=pool, cache=DefinitionCache(), limits=dict.fromkeys(OUTPUTS, most_bytes))
-        return (await step.decide(lane, _batch(lane, lines))).counts
+        return (await step.decide(row, _batch(row, lines))).counts
 
 
 def _batch(lane: LaneRow, lines: tuple[str, ...]) -> Batch:
@@ -38,16 +38,16 @@ def _batch(lane: LaneRow, lines: tuple[str, ...]) -> Batch:
     for line in lines:
         message = publish_line(line.encode())
         assert isinstance(message, Message), message
-        records.append(_record(message, behind[message.topic]))
+        records.append(_record(message, lane.partition, behind[message.topic]))
         behind[message.topic] += 1
     ends = tuple(replace(position, offset=behind[position.topic]) for position in lane.positions)
     return Batch(readings=read(records, {word.value: CARRIES[word] for word in INPUTS}), ends=ends)
 
 
-def _record(message: Message, offset: int) -> Record:
+def _record(message: Message, partition: int, offset: int) -> Record:
     return Record(
         topic=message.topic,
-        partition=0,
+        partition=partition,
         offset=offset,
         key=message.key,
         value=message.value,
