@@ -4,6 +4,7 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from stage.converging import Outcome, Stage, report
 from stage.crowd import Crowd, crowd
 from stage.hearing import Data
+from unenroll.core.calendar import Calendar
 from unenroll.core.outcomes import EnrollmentOutcome
 from unenroll.core.outcomes import Outcome as Answer
 from unenroll.core.settle import settle
@@ -19,6 +21,7 @@ from unenroll.sandbox.servers import Servers
 
 ACCOUNTS = 200
 ORDERS = 20
+NOTHING_LEFT = Answer.NOTHING_LEFT.value
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +45,21 @@ def test_crowds_reach_every_rule_and_every_answer_that_a_fact_can_change() -> No
     }
 
 
+def test_crowds_have_accounts_that_wait_for_cycles_because_of_a_leave_or_because_of_an_enrollment() -> None:
+    because: Counter[tuple[bool, bool]] = Counter()
+    for seed in range(10):
+        many = crowd(seed, ACCOUNTS)
+        for life in many.lives:
+            account, cycles = life.account(), many.grown[life.group_id][0]
+            without_rewards = replace(account, rewards=())  # they may be of cycles that are not known yet
+            young = settle(without_rewards, life.target, Calendar(life.calendar.cycles[:cycles]))
+            leaves = any(one.outcome is Answer.NOTHING_LEFT for one in young.leaves.values())
+            enrollments = any(one.outcome is EnrollmentOutcome.NO_CYCLE_LEFT for one in young.enrollments.values())
+            because[leaves, enrollments] += 1
+    assert because[True, False] > ACCOUNTS
+    assert because[False, True] > ACCOUNTS / 10
+
+
 @pytest.mark.timeout(900)
 async def test_in_every_order_of_arrival_the_end_is_that_of_all_the_facts_at_once(
     servers: Servers, template: str, prefix: str, many: Crowd
@@ -50,7 +68,13 @@ async def test_in_every_order_of_arrival_the_end_is_that_of_all_the_facts_at_onc
     outcomes = await stage.play(many, range(ORDERS))
     assert not report(many, outcomes), report(many, outcomes)
     assert len(outcomes) == ORDERS
-    assert {*_turns(outcomes)} >= {"superseded", "reinstated", "VOID became REVERSE", "cut moved"}, many.seed
+    assert {*_turns(outcomes)} >= {
+        "superseded",
+        "reinstated",
+        "VOID became REVERSE",
+        "cut moved",
+        "left once there were cycles",
+    }, many.seed
 
 
 def _turns(outcomes: Iterable[Outcome]) -> Counter[str]:
@@ -60,6 +84,11 @@ def _turns(outcomes: Iterable[Outcome]) -> Counter[str]:
         for told in outcome.told.left.values():
             turns["superseded"] += sum(data["supersedes"] is not None for data in told)
             turns["cut moved"] += len(told) - len({data["unenrollmentId"] for data in told})
+        turns["left once there were cycles"] += sum(
+            outcome.told.rejected.get((customer, data["requestSource"], data["requestId"])) == [NOTHING_LEFT]
+            for (customer, _), told in outcome.told.left.items()
+            for data in told
+        )
         for told in outcome.told.rewards.values():
             turns.update(_turn(one, other) for one, other in pairwise(told))
     return +turns

@@ -1,7 +1,7 @@
-"""What is told of a crowd as it arrives: in some order, with repetitions, over both topics."""
+"""What is told of a crowd as it arrives: in some order, with repetitions, over both topics, while its groups grow."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -9,11 +9,17 @@ from random import Random
 from typing import Any
 
 from stage.crowd import Crowd
+from stage.growth import PARTS, Growth, growth
 from stage.lives import tick
 from stage.topics import Put
+from unenroll.core.definitions import Group
 from unenroll.core.events import CustomerEnrolled, Event, RewardEarned, RewardIssued, UnenrollRequested
+from unenroll.wire.stored import dump_group
 
 PARTITIONS = 4
+_LONG_AFTER = tick(10**9).isoformat()
+
+Told = tuple[Event, bool]
 
 
 class Way(Enum):
@@ -32,28 +38,47 @@ class Way(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
-    """One order of arrival: the records of each topic. `batch_records`: how many the worker takes at a time."""
+    """One order of arrival. `batch_records`: how many the worker takes at a time.
+
+    `parts` are the records of each topic, to be published once those of the part before are decided. `versions` has
+    for each part the sum of the versions that the groups have behind it.
+    """
 
     number: int
     way: Way
     batch_records: int
-    records: Mapping[str, list[Put]]
+    parts: Sequence[Mapping[str, list[Put]]]
+    versions: Sequence[int]
 
 
 def arrival(crowd: Crowd, number: int) -> Arrival:
     """The order of arrival of this number: always the same one of the same crowd."""
     chance = Random(f"{crowd.seed} {number}")  # noqa: S311 - no secret
     way = _way(number)
+    batch_records = chance.choice(
+        [7, 20, 60, 200] if way.keyed else [7, 20]
+    )  # small ones meet at an account more often
+    growing = growth(crowd, chance)
+    spread = growing.spread(_told(crowd, way, chance), chance)
+    return Arrival(
+        number=number,
+        way=way,
+        batch_records=batch_records,
+        parts=[_records(told, growing, part, way=way, chance=chance) for part, told in enumerate(spread)],
+        versions=[growing.versions(part) for part in range(PARTS)],
+    )
+
+
+def _records(told: Iterable[Told], growing: Growth, part: int, *, way: Way, chance: Random) -> dict[str, list[Put]]:
+    """What the part brings. Definitions are put before the rest or after it: either way they race with it."""
     records: dict[str, list[Put]] = {"facts": [], "requests": []}
-    for event, again in _told(crowd, way, chance):
+    for event, again in told:
         put = _again(event) if again else _put(event)
         if not way.keyed:
             put = Put(**{**vars(put), "partition": chance.randrange(PARTITIONS)})
         records["requests" if isinstance(event, UnenrollRequested) else "facts"].append(put)
-    batch_records = chance.choice(
-        [7, 20, 60, 200] if way.keyed else [7, 20]
-    )  # small ones meet at an account more often
-    return Arrival(number=number, way=way, batch_records=batch_records, records=records)
+    definitions = {"definitions": [_definition(group) for group in growing.definitions(part)]}
+    return {**definitions, **records} if chance.randrange(2) else {**records, **definitions}
 
 
 def _way(number: int) -> Way:
@@ -62,7 +87,7 @@ def _way(number: int) -> Way:
     return Way.SCATTERED if number % 4 == 3 else Way.SHUFFLED
 
 
-def _told(crowd: Crowd, way: Way, chance: Random) -> list[tuple[Event, bool]]:
+def _told(crowd: Crowd, way: Way, chance: Random) -> list[Told]:
     """Each event, and every fifth of them twice."""
     told = [(event, False) for event in crowd.events()]
     told += [(event, True) for event, _ in told if not chance.randrange(5)]
@@ -82,6 +107,16 @@ def _happened(event: Event) -> datetime:
             return event.achieved_at
         case RewardIssued():
             return event.issued_at
+
+
+def _definition(group: Group) -> Put:
+    attributes = {"specversion": "1.0", "type": "unenroll.TargetGroupDefined.v1", "source": "/s", "time": _LONG_AFTER}
+    headers = {**attributes, "id": f"{group.group_id} v{group.version}"}
+    return Put(
+        key=str(group.group_id).encode(),
+        value=dump_group(group).encode(),
+        headers=[(f"ce_{name}", text.encode()) for name, text in headers.items()],
+    )
 
 
 def _put(event: Event) -> Put:
@@ -105,13 +140,13 @@ def _again(event: Event) -> Put:
 
 
 def _attributes(event: Event) -> dict[str, str]:
-    time = event.time if isinstance(event, UnenrollRequested) else tick(10**9)
+    time = event.time.isoformat() if isinstance(event, UnenrollRequested) else _LONG_AFTER
     return {
         "specversion": "1.0",
         "type": f"unenroll.{type(event).__name__}.v1",
         "source": event.key.source,
         "id": event.key.id,
-        "time": time.isoformat(),
+        "time": time,
     }
 
 

@@ -1,6 +1,7 @@
 """One crowd in many orders of arrival, each with topics and tables of its own, through real workers."""
 
 import asyncio
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +13,14 @@ from stage.hearing import Heard, heard
 from stage.judging import complaints
 from stage.place import Place, made
 from stage.topics import put
-from stage.workers import running
+from stage.workers import Running, running, wait_until
 from unenroll.sandbox.servers import Servers
 
 _AT_A_TIME = 2
 _MOST_COMPLAINTS = 20
 _MOST_CHARACTERS = 2_000  # of a complaint: a worker that is stuck has a long log
 _SECONDS = 300.0
+_GROWN = "select sum(version)::int as versions, (select count(*) from settlements_due) as due from target_groups"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,7 @@ class Stage:
         async with cloned(self.servers, self.template) as url:
             prefix = f"{self.prefix}{crowd.seed}.{coming.number}."
             place = Place(kafka=self.servers.kafka, database_url=url, prefix=prefix, folder=Path())
-            await made(place, *crowd.groups)
+            await made(place, *(crowd.defined(group, 1) for group in crowd.groups))
             try:
                 told = await asyncio.to_thread(_played, place, coming)
             except AssertionError as stuck:
@@ -79,13 +81,33 @@ def report(crowd: Crowd, outcomes: list[Outcome]) -> str:
 
 
 def _played(place: Place, coming: Arrival) -> Heard:
-    for topic, records in coming.records.items():
-        put(place.kafka, place.prefix + topic, records)
-    environment = {**place.environment, "UNENROLL_BATCH_RECORDS": str(coming.batch_records)}
-    with (
-        running("run", "--until-caught-up", environment=environment) as one,
-        running("run", "--until-caught-up", environment=environment) as other,
-    ):
+    environment = {
+        **place.environment,
+        "UNENROLL_BATCH_RECORDS": str(coming.batch_records),
+        "UNENROLL_DEFINITION_WAIT_MS": "60000",  # whoever names a new cycle waits until it is defined
+    }
+    with running("run", environment=environment) as one, running("run", environment=environment) as other:
+        for part, versions in zip(coming.parts, coming.versions, strict=True):
+            for topic, records in part.items():
+                put(place.kafka, place.prefix + topic, records)
+            _wait_until_decided(place, versions, one, other)
         for worker in (one, other):
-            assert worker.wait(_SECONDS) == 0, worker.output()
+            worker.tell(signal.SIGTERM)
+        for worker in (one, other):
+            assert worker.wait() == 0, worker.output()
     return heard(place.seen())
+
+
+def _wait_until_decided(place: Place, versions: int, *workers: Running) -> None:
+    """Until all that was published is decided: the definitions, whom they concern, and what came beside them."""
+
+    def show() -> str:
+        return "\n".join(worker.output() for worker in workers)
+
+    def grown() -> bool:
+        assert all(not worker.ended for worker in workers), show()
+        (found,) = asyncio.run(place.rows(_GROWN))
+        return found == {"versions": versions, "due": 0}
+
+    wait_until(grown, f"versions {versions}", seconds=_SECONDS, show=show)
+    place.wait_for_lanes(seconds=_SECONDS, show=show)

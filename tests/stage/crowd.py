@@ -1,6 +1,6 @@
 """A crowd: many accounts in a few target groups, made up from a seed, and all that is told of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import Random
@@ -20,10 +20,14 @@ _MOST_REWARDS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Crowd:
-    """`refused` are requests to leave at a later time than they were made: they leave no fact."""
+    """`refused` are requests to leave at a later time than they were made: they leave no fact.
+
+    `groups` are as they end. `grown` has, for each of their versions, how many cycles are known by then.
+    """
 
     seed: int
     groups: tuple[Group, ...]
+    grown: Mapping[int, tuple[int, ...]]
     lives: tuple[Life, ...]
     refused: tuple[UnenrollRequested, ...]
 
@@ -31,13 +35,20 @@ class Crowd:
         """All that is told, each once."""
         return [*(event for life in self.lives for event in life.events), *self.refused]
 
+    def defined(self, group: Group, version: int) -> Group:
+        """The group as this version of it says."""
+        cycles = group.calendar.cycles[: self.grown[group.group_id][version - 1]]
+        return replace(group, version=version, calendar=Calendar(cycles))
+
 
 def crowd(seed: int, accounts: int) -> Crowd:
     """The crowd of this seed: always the same one."""
     chance = Random(seed)  # noqa: S311 - no secret
     groups = tuple(_group(_FIRST_GROUP + number, chance) for number in range(_GROUPS))
     lives = tuple(_lives(accounts, groups, chance))
-    return Crowd(seed=seed, groups=groups, lives=lives, refused=tuple(_refused(lives, chance)))
+    refused = tuple(_refused(lives, chance))
+    grown = {group.group_id: _grown(group, chance) for group in groups}
+    return Crowd(seed=seed, groups=groups, grown=grown, lives=lives, refused=refused)
 
 
 def _group(group_id: int, chance: Random) -> Group:
@@ -47,6 +58,13 @@ def _group(group_id: int, chance: Random) -> Group:
     calendar = calendar_of(long if group_id % 2 else short)
     targets = [replace(target, target_id=group_id * 10 + number) for number, target in enumerate(TARGETS)]
     return group_of(group_id, calendar, *targets)
+
+
+def _grown(group: Group, chance: Random) -> tuple[int, ...]:
+    """Every third group is known in full from the beginning, the others grow once or twice."""
+    total = len(group.calendar.cycles)
+    times = 0 if not group.group_id % 3 else chance.randint(1, min(2, total - 1))
+    return (*sorted(chance.sample(range(1, total), times)), total)
 
 
 def _drawn(bases: tuple[int, ...], count: int, chance: Random) -> list[bytes]:

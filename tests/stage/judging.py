@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stage.crowd import Crowd
-from stage.endings import Row, Rows, ended, expected, paid
+from stage.endings import Row, Rows, ended, expected, is_due, paid
 from stage.hearing import Heard, in_force, last_word
 from unenroll.core.events import EventId, UnenrollRequested
 from unenroll.wire.identity import unenrollment_id
@@ -40,7 +40,7 @@ def _issuances(found: Rows, crowd: Crowd) -> Iterator[str]:
 
 def _answers(found: Rows, told: Heard, crowd: Crowd) -> Iterator[str]:
     """Exactly one first answer: the rejection that the ledger has, or else a UserUnenrolled."""
-    ledger = {(row["customer_id"], str(row["event_key"])): row["outcome"] for row in found["ledger"]}
+    ledger = {(row["customer_id"], str(row["event_key"])): row["outcome"] for row in found["ledger"] if not is_due(row)}
     if len(ledger) != len(crowd.events()):
         yield f"the ledger has {len(ledger)} of {len(crowd.events())} events"
     left = {

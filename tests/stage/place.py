@@ -90,6 +90,21 @@ class Place:
         reader.commit(offsets=offsets, asynchronous=False)
         reader.close()
 
+    def wait_for_lanes(self, *, seconds: float, show: Callable[[], str]) -> None:
+        """Wait until the group has committed all that is in its inputs now."""
+        reader = Consumer({"bootstrap.servers": self.kafka, "group.id": self.group_id, "enable.auto.commit": False})
+        try:
+            places = [TopicPartition(self.prefix + word, number) for word in INPUTS for number in range(4)]
+            ends = [reader.get_watermark_offsets(place, timeout=10)[1] for place in places]
+
+            def committed() -> bool:
+                found = reader.committed(places, timeout=10)
+                return all(max(place.offset, 0) >= end for place, end in zip(found, ends, strict=True))
+
+            wait_until(committed, "the lanes", seconds=seconds, show=show)
+        finally:
+            reader.close()
+
     def limit(self, word: str, most_bytes: int) -> None:
         """Let a topic take no more than this in one batch."""
         change = ConfigEntry("max.message.bytes", str(most_bytes), incremental_operation=AlterConfigOpType.SET)
