@@ -1,19 +1,23 @@
 """A server that goes away while the worker runs: it waits, says so once, and goes on when the server is back."""
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from stage.events import leaves, three_rewards
+from stage.events import ABC, definition, leaves, three_rewards
 from stage.place import Place, answers, made
 from stage.workers import Running, running, wait_until
 from unenroll.sandbox.embedded import Pair, embedded
 from unenroll.sandbox.place import cache_folder
 from unenroll.sandbox.server import launched
 from unenroll.store.migrate import migrate
+from waiting import until
 
+NEW = 77
+DEF = {**ABC, "targets": [{"targetId": 22, "name": "DEF", "kind": "MILESTONE"}]}
 FIRST, LATER = range(601, 611), range(611, 621)
 
 
@@ -40,6 +44,19 @@ async def own_place(pair: Pair, tmp_path: Path) -> Place:
     return await made(Place(kafka=kafka, database_url=database_url, prefix="unenroll.", folder=tmp_path))
 
 
+def told_of(group: int) -> str:
+    """A line that defines this group, without targets."""
+    line = json.loads(definition({**DEF, "targetGroupId": group}))
+    return json.dumps({**line, "source": "/campaigns", "time": "2026-01-01T00:00:00Z"})
+
+
+async def until_defined(place: Place, group: int) -> None:
+    async def defined() -> bool:
+        return bool(await place.rows(f"select from target_groups where group_id = {group}"))
+
+    await until(defined)
+
+
 def wait_for_answers(place: Place, worker: Running, *, count: int) -> None:
     wait_until(lambda: len(answers(place.seen())) == count, f"{count} answers", show=worker.output)
 
@@ -51,9 +68,11 @@ async def test_postgres_goes_away_and_comes_back(pair: Pair, own_place: Place) -
         wait_for_answers(own_place, worker, count=10)
         await pair.postgres.end()
         own_place.request(leaves(customer) for customer in LATER)
+        own_place.tell([told_of(NEW)])
         worker.wait_to_say('"waiting"')
         back = await launched(pair.postgres.program)
         wait_for_answers(own_place, worker, count=20)
+        await until_defined(own_place, NEW)
         said = worker.output()
     await back.end()
     assert (said.count('"waiting"'), said.count('"going on"')) == (1, 1)
@@ -68,7 +87,9 @@ async def test_kafka_goes_away_and_comes_back(pair: Pair, own_place: Place) -> N
         worker.wait_to_say('"waiting"')
         back = await launched(pair.kafka.program)
         own_place.request(leaves(customer) for customer in LATER)
+        own_place.tell([told_of(NEW)])
         wait_for_answers(own_place, worker, count=20)
+        await until_defined(own_place, NEW)
         worker.wait_to_say('"going on"')
         said = worker.output()
         found = own_place.seen()

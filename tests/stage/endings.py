@@ -57,7 +57,8 @@ async def rows(database_url: str) -> Rows:
             records = await connection.fetch(f"select * from {table}")  # noqa: S608 - our own words
             found[table] = [dict(record) for record in records]
             assert all({*columns, *LUCK[table]} == row.keys() for row in found[table])
-        found["ledger"] = [dict(row) for row in await connection.fetch("select * from ledger")]
+        for table in ("ledger", "definition_refusals"):
+            found[table] = [dict(row) for row in await connection.fetch(f"select * from {table}")]  # noqa: S608 - the same
         return found
     finally:
         await connection.close()

@@ -15,6 +15,7 @@ def complaints(crowd: Crowd, found: Rows, told: Heard, *, keyed: bool) -> Iterat
     """All that is wrong. `keyed`: a customer's events lay on one partition, so what is published is in order."""
     yield from (f"dead letter: {why}" for why in told.dead)
     yield from (f"{event_id} is visible {times} times" for event_id, times in Counter(told.ids).items() if times > 1)
+    yield from (f"definition refused: {row['detail']}" for row in found["definition_refusals"])
     yield from _tables(ended(found), expected(crowd))
     yield from _issuances(found, crowd)
     yield from _answers(found, told, crowd)

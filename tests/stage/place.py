@@ -107,7 +107,11 @@ class Place:
 
     def limit(self, word: str, most_bytes: int) -> None:
         """Let a topic take no more than this in one batch."""
-        change = ConfigEntry("max.message.bytes", str(most_bytes), incremental_operation=AlterConfigOpType.SET)
+        self.configure(word, "max.message.bytes", str(most_bytes))
+
+    def configure(self, word: str, name: str, value: str) -> None:
+        """Let a topic be configured so."""
+        change = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, self.prefix + word, incremental_configs=[change])
         _done(self._admin().incremental_alter_configs, [resource])
 
