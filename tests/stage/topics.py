@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, cast
 from uuid import uuid4
 
@@ -48,16 +49,7 @@ class Put:
 def put(kafka: str, topic: str, records: Iterable[Put]) -> None:
     """Publish the records in order, and wait until all are there."""
     failed: list[Any] = []
-    producer = Producer(
-        {
-            "bootstrap.servers": kafka,
-            "log_level": 0,
-            "enable.idempotence": True,
-            "partitioner": "murmur2_random",
-            "message.max.bytes": 10_000_000,
-            "queue.buffering.max.messages": 1_000_000,
-        }
-    )
+    producer = _producer(kafka)
     for record in records:
         producer.produce(
             topic,
@@ -70,6 +62,21 @@ def put(kafka: str, topic: str, records: Iterable[Put]) -> None:
         producer.poll(0)
     assert producer.flush(_DEADLINE_SECONDS) == 0
     assert not failed
+
+
+@cache
+def _producer(kafka: str) -> Producer:
+    """One for all, from any thread: until a new one may publish takes half a second."""
+    return Producer(
+        {
+            "bootstrap.servers": kafka,
+            "log_level": 0,
+            "enable.idempotence": True,
+            "partitioner": "murmur2_random",
+            "message.max.bytes": 10_000_000,
+            "queue.buffering.max.messages": 1_000_000,
+        }
+    )
 
 
 async def put_with_odd_headers(kafka: str, topic: str, values: Iterable[bytes], *, odd: bytes, partition: int) -> None:
@@ -106,6 +113,7 @@ def seen(kafka: str, prefix: str, words: Iterable[str] = OUTPUTS, *, isolation: 
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "auto.offset.reset": "error",
+            "fetch.wait.max.ms": 10,  # an empty partition says so at once
         }
     )
     try:
