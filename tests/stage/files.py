@@ -1,9 +1,6 @@
 """NDJSON lines, files of them, and what the real command says when it takes one in."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +9,10 @@ from typing import Any, cast
 import asyncpg
 
 from stage.events import ABC
+from stage.workers import piped
 from unenroll.load.loading import Loaded, load
 from unenroll.ndjson.bad_lines import bad_lines
 from unenroll.ndjson.lines import lines
-
-_SECONDS = 60.0
 
 CYCLES: list[Any] = cast("list[Any]", ABC["cycles"])
 
@@ -86,18 +82,9 @@ class Said:
 
 
 def command(*arguments: str, environment: Mapping[str, str], stdin: bytes = b"") -> Said:
-    """The real command in a process of its own, all its output piped."""
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("UNENROLL_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "unenroll", *arguments],
-        env={**bare, **environment},
-        input=stdin,
-        capture_output=True,
-        timeout=_SECONDS,
-        check=False,
-        cwd=Path(__file__).parent,
-    )
-    return Said(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
+    """The real command in a process of its own, none of its streams a terminal."""
+    code, out, err = piped(*arguments, environment=environment, given=stdin)
+    return Said(code=code, out=out.decode(), err=err.decode())
 
 
 async def tables(database_url: str) -> dict[str, list[str]]:

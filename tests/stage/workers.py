@@ -12,18 +12,26 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import IO
+from typing import IO, NamedTuple
 
 from stage.doomed import live_until
 from unenroll.cli import main
 
 _DEADLINE_SECONDS = 60.0
-_OUTPUTS = (1, 2)
 
 _READY = get_context("forkserver")
 _READY.set_forkserver_preload(["unenroll.cli"])
+
+
+class Streams(NamedTuple):
+    """Files of a command: what it is given to read, and what it prints."""
+
+    given: str
+    out: str
+    err: str
 
 
 class Running:
@@ -33,10 +41,8 @@ class Running:
         self, program: Callable[[], object], arguments: tuple[str, ...], environment: Mapping[str, str]
     ) -> None:
         self._log: IO[bytes] = NamedTemporaryFile()  # noqa: SIM115 - closed by `end`
-        self._process = _READY.Process(
-            target=_become, args=(program, arguments, {**_bare(), **environment}, self._log.name)
-        )
-        self._process.start()
+        streams = Streams(os.devnull, self._log.name, self._log.name)
+        self._process = _started(program, arguments, environment, streams)
 
     @property
     def ended(self) -> bool:
@@ -72,19 +78,19 @@ class Running:
 @contextmanager
 def running(*arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
     """The command `unenroll` with these arguments, killed at the end if it still runs."""
-    with _started(Running(main, arguments, environment)) as command:
+    with _ended(Running(main, arguments, environment)) as command:
         yield command
 
 
 @contextmanager
 def doomed(phase: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
     """The same, killed by itself when its first batch reaches the phase."""
-    with _started(Running(partial(live_until, phase), arguments, environment)) as command:
+    with _ended(Running(partial(live_until, phase), arguments, environment)) as command:
         yield command
 
 
 @contextmanager
-def _started(command: Running) -> Iterator[Running]:
+def _ended(command: Running) -> Iterator[Running]:
     try:
         yield command
     finally:
@@ -99,6 +105,20 @@ def run(*arguments: str, environment: Mapping[str, str], code: int = 0) -> str:
         return command.output()
 
 
+def piped(*arguments: str, environment: Mapping[str, str], given: bytes = b"") -> tuple[int, bytes, bytes]:
+    """The command's exit code, and what it printed on standard output and on standard error."""
+    with NamedTemporaryFile() as stdin, NamedTemporaryFile() as out, NamedTemporaryFile() as err:
+        stdin.write(given)
+        stdin.flush()
+        process = _started(main, arguments, environment, Streams(stdin.name, out.name, err.name))
+        process.join(_DEADLINE_SECONDS)
+        code = process.exitcode
+        if code is None:
+            process.kill()
+        assert code is not None, f"still running after {_DEADLINE_SECONDS} s:\n{err.read().decode()}"
+        return code, out.read(), err.read()
+
+
 def wait_until(
     condition: Callable[[], bool], what: str, *, seconds: float = _DEADLINE_SECONDS, show: Callable[[], str] = str
 ) -> None:
@@ -109,17 +129,26 @@ def wait_until(
         time.sleep(0.02)  # between two looks, with a deadline
 
 
+def _started(
+    program: Callable[[], object], arguments: tuple[str, ...], environment: Mapping[str, str], streams: Streams
+) -> BaseProcess:
+    process = _READY.Process(target=_become, args=(program, arguments, {**_bare(), **environment}, streams))
+    process.start()
+    return process
+
+
 def _become(
-    program: Callable[[], object], arguments: tuple[str, ...], environment: Mapping[str, str], log: str
+    program: Callable[[], object], arguments: tuple[str, ...], environment: Mapping[str, str], streams: Streams
 ) -> None:
-    """Be the command: its arguments, its environment, its folder, where no `.env` lies, and all it says in the log."""
+    """Be the command: its arguments, its environment, its streams, and a folder where no `.env` lies."""
     os.chdir(Path(__file__).parent)
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["unenroll", *arguments]
-    said = os.open(log, os.O_WRONLY | os.O_APPEND)
-    for output in _OUTPUTS:
-        os.dup2(said, output)
+    os.dup2(os.open(streams.given, os.O_RDONLY), 0)
+    os.dup2(os.open(streams.out, os.O_WRONLY | os.O_APPEND), 1)
+    os.dup2(os.open(streams.err, os.O_WRONLY | os.O_APPEND), 2)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - it was another's
     program()
 
 

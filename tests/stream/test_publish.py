@@ -1,14 +1,12 @@
 """Files published to the topics that their events belong to, as an independent reader finds them."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
 
 from stage.events import ABC
 from stage.files import Said, command, event, leave, written
-from stage.ports import nobody_listens
 from stage.topics import Put, Seen, put, seen
 from unenroll.errors import OutageError
 from unenroll.ndjson.lines import LONGEST
@@ -151,16 +149,6 @@ def test_missing_topics_are_said_in_one_line(environment: dict[str, str]) -> Non
         "unenroll: Kafka has no topic nothing.here.requests, nothing.here.facts, nothing.here.definitions; "
         "run `unenroll topics`\n"
     )
-
-
-def test_a_broker_that_is_not_there_is_said_in_one_line_and_soon() -> None:
-    with nobody_listens() as port:
-        began = time.monotonic()
-        said = published({"UNENROLL_KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{port}"}, JOINED)
-    assert said.code == 1
-    (line,) = said.err.splitlines()
-    assert line.startswith("unenroll: Kafka does not answer")
-    assert time.monotonic() - began < 20
 
 
 def test_a_message_that_does_not_arrive_is_an_error(environment: dict[str, str], prefix: str) -> None:
