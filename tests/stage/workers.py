@@ -23,7 +23,7 @@ from unenroll.cli import main
 _DEADLINE_SECONDS = 60.0
 
 _READY = get_context("forkserver")
-_READY.set_forkserver_preload(["unenroll.cli"])
+_READY.set_forkserver_preload(["__main__", "unenroll.cli"])
 
 
 class Streams(NamedTuple):
