@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import blake2b
@@ -120,7 +120,7 @@ def definitions(crowd: Crowd) -> Definitions:
 def opening_state(crowd: Crowd, customer: int) -> AccountState:
     """The account before its request."""
     first = _first_state(crowd)
-    return replace(first, account=replace(first.account, customer_id=customer))
+    return first._replace(account=first.account._replace(customer_id=customer))
 
 
 @cache

@@ -5,6 +5,7 @@ UnenrollError
 ├── SetupError        something is missing on a server, or must not be touched: a person has to act, exit 1
 │   └── DataLossError what was promised to be there is gone: the worker stops rather than guess
 ├── OutageError       a server does not answer, or asks to try again: wait, then try again
+│   └── OvertakenError another transaction was faster with the same rows: try again at once
 ├── LaneLostError     another worker owns the lane, or it is unknown whether a commit happened: open the lane again
 ├── RefusedError      the database refuses these records: one of them is to blame
 └── TooMuchError      the database gave up on these records: fewer at a time may do
@@ -29,6 +30,10 @@ class DataLossError(SetupError):
 
 class OutageError(UnenrollError):
     """A server is away, overloaded or asks to try again. A retry helps."""
+
+
+class OvertakenError(OutageError):
+    """Another transaction made the same rows first. A retry at once finds them."""
 
 
 class LaneLostError(UnenrollError):

@@ -4,7 +4,6 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -51,7 +50,7 @@ def test_crowds_have_accounts_that_wait_for_cycles_because_of_a_leave_or_because
         many = crowd(seed, ACCOUNTS)
         for life in many.lives:
             account, cycles = life.account(), many.grown[life.group_id][0]
-            without_rewards = replace(account, rewards=())  # they may be of cycles that are not known yet
+            without_rewards = account._replace(rewards=())  # they may be of cycles that are not known yet
             young = settle(without_rewards, life.target, Calendar(life.calendar.cycles[:cycles]))
             leaves = any(one.outcome is Answer.NOTHING_LEFT for one in young.leaves.values())
             enrollments = any(one.outcome is EnrollmentOutcome.NO_CYCLE_LEFT for one in young.enrollments.values())

@@ -35,7 +35,7 @@ SAME: Mapping[str, tuple[str, ...]] = {
 """The columns that do not depend on the order of arrival."""
 
 LUCK: Mapping[str, tuple[str, ...]] = {
-    "accounts": ("revision",),  # how many UserUnenrolled it took to get there
+    "accounts": ("facts",),  # all of it, with how many UserUnenrolled it took to get there
     "enrollments": ("seen_at",),  # when the worker first read it
     "leaves": ("seen_at",),
     "rewards": (

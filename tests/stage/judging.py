@@ -8,6 +8,7 @@ from stage.crowd import Crowd
 from stage.endings import Row, Rows, ended, expected, is_due, paid
 from stage.hearing import Heard, in_force, last_word
 from unenroll.core.events import EventId, UnenrollRequested
+from unenroll.wire.account import load_account
 from unenroll.wire.identity import unenrollment_id
 
 
@@ -69,7 +70,8 @@ def _leaves(found: Rows, told: Heard, crowd: Crowd) -> Iterator[str]:
             cuts.setdefault((row["customer_id"], row["target_id"]), {})[key] = name
     for row in found["accounts"]:
         account = (row["customer_id"], row["target_id"])
-        yield from _account(account, row["revision"], told.left.get(account, []), cuts=cuts.get(account, {}))
+        state, _ = load_account(row["facts"], customer_id=account[0], target_id=account[1])
+        yield from _account(account, state.settled.revision, told.left.get(account, []), cuts=cuts.get(account, {}))
 
 
 def _account(

@@ -1,8 +1,7 @@
 """A record whose headers the client cannot read is made out but for them, however often that happens."""
 
-from dataclasses import replace
-
 from confluent_kafka import Consumer, TopicPartition
+from msgspec.structs import replace
 
 from stage.topics import put_with_odd_headers
 from unenroll.sandbox.servers import Servers

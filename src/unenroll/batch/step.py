@@ -10,6 +10,7 @@ from unenroll.batch.fold import Fold
 from unenroll.batch.gather import gather
 from unenroll.batch.numbering import Numbered, Numbering, digests
 from unenroll.batch.readings import Batch
+from unenroll.errors import OvertakenError
 from unenroll.store.accounts import save_accounts
 from unenroll.store.connect import Connection, transaction
 from unenroll.store.dead_letters import known_dead_letters, save_dead_letters
@@ -45,6 +46,12 @@ class Step:
         Raises OutageError (nothing happened, try again), RefusedError (nothing happened, a record is to blame),
         LaneLostError (open the lane again) and SetupError.
         """
+        try:
+            return await self._decide(lane, batch)
+        except OvertakenError:  # by a lane that met the same event or new account: now it is known
+            return await self._decide(lane, batch)
+
+    async def _decide(self, lane: LaneRow, batch: Batch) -> Decisions:
         async with transaction(self.pool) as connection:
             await hold_lane(connection, lane)
             decided_at = datetime.now(UTC)

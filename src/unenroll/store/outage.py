@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from unenroll.errors import OutageError, RefusedError, SetupError, UnenrollError, UsageError
+from unenroll.errors import OutageError, OvertakenError, RefusedError, SetupError, UnenrollError, UsageError
 
 _NEEDS_A_PERSON = {
     "0A": "does not support what we ask",
@@ -58,7 +58,7 @@ def _in_our_words(error: asyncpg.PostgresError) -> UnenrollError:
     ):  # the tables were upgraded meanwhile: asked anew, it works
         return OutageError(f"Postgres asks to try again ({state}): {_brief(error)}")
     if state in _CONFLICT:
-        return OutageError(f"Postgres: another lane was faster: {_brief(error)}")
+        return OvertakenError(f"Postgres: another lane was faster: {_brief(error)}")
     if state[:2] in _BLAMES_THE_RECORDS:
         return RefusedError(f"Postgres refuses the data: {_brief(error)}")
     if state[:2] in _NEEDS_A_PERSON and state != "42P07":

@@ -87,6 +87,8 @@ def _received(event: Event | SettlementDue, name: str, *, time: datetime, trace:
 
 def decode_group(record: Record) -> ReceivedGroup | DeadLetter:
     """The definition that a record of topic `definitions` carries, or why it cannot be read. Never raises."""
+    if record.unreadable is not None:
+        return schema("headers", record.unreadable)
     opened = _open(record, CARRIES[Topic.DEFINITIONS])
     if isinstance(opened, DeadLetter):
         return opened
