@@ -12,6 +12,7 @@ from unenroll.wire.record import Message
 
 GROUP_ID = 11
 TARGET_ID = 21
+PARTITIONS = 4
 WARM_UP = 200
 SOURCE = "/bench"
 

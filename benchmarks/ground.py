@@ -5,12 +5,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 
-from benchmarks.crowd import Crowd
+from benchmarks.crowd import PARTITIONS, Crowd
 from benchmarks.databases import filled_for_peers, filled_for_us
 from benchmarks.expected import Expected, expected
 from unenroll.sandbox.servers import Servers
-
-PARTITIONS = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 
 from benchmarks.arguments import parsed
-from benchmarks.crowd import Crowd
+from benchmarks.crowd import PARTITIONS, Crowd
 from benchmarks.expected import Fingerprint
 from unenroll.batch.readings import Batch, read
 from unenroll.batch.step import Step
@@ -25,8 +25,6 @@ from unenroll.store.lanes import LaneKey, LaneRow, Position, reposition, take_la
 from unenroll.stream.topics import OUTPUTS
 from unenroll.wire.names import CARRIES, Topic
 from unenroll.wire.record import Message, Record
-
-PARTITIONS = 4
 
 _CONNECTIONS = 8
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000  # as the worker has it
@@ -77,10 +75,16 @@ async def work(settings: WorkerSettings, crowd: Crowd, numbers: list[int]) -> No
         began = monotonic()
         told += await asyncio.gather(*(lane.drain(rest[lane.row.partition]) for lane in lanes))
         seconds = monotonic() - began
+        decided = sum(len(rest[lane.row.partition]) for lane in lanes)
     for messages in told:
         for message in messages:
             published.add_message(message)
-    print(json.dumps({"seconds": seconds, "counts": published.counts, "total": str(published.total)}), flush=True)
+    print(
+        json.dumps(
+            {"seconds": seconds, "requests": decided, "counts": published.counts, "total": str(published.total)}
+        ),
+        flush=True,
+    )
     sys.stdin.readline()
 
 

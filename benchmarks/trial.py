@@ -59,7 +59,7 @@ async def _direct(where: Site) -> Finding:
         told = [json.loads(program.line()) for program in programs]
         finding = Finding(
             variant=where.variant.name,
-            requests=where.crowd.requests,
+            requests=sum(one["requests"] for one in told),
             seconds=max(one["seconds"] for one in told),
             used=used(pids) - before,
             megabytes=max(peak_megabytes(pid) for pid in pids),
