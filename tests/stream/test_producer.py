@@ -1,12 +1,14 @@
 """One strike: messages and offsets become visible together, or the producer says that nobody knows."""
 
 import gc
+import inspect
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import RequestTimedOutError
+from aiokafka.producer import sender
 from aiokafka.protocol.transaction import EndTxnRequest
 
 from stage.topics import seen
@@ -103,3 +105,9 @@ async def test_a_commit_that_had_to_be_sent_again_is_not_taken_for_one(
         with pytest.raises(OutageError, match="had to be sent again"):
             await ours.publish([message(b"a")], {requests(settings): (1, "")})
     assert visible(settings) == [b"a"]
+
+
+def test_the_client_still_has_the_pause_between_transactions_that_we_shorten() -> None:
+    code = inspect.getsource(sender)
+    assert code.count("BACKOFF_OVERRIDE") == code.count("return BACKOFF_OVERRIDE") + 1 >= 2
+    assert sender.BACKOFF_OVERRIDE < 0.02
