@@ -1,7 +1,8 @@
 """One Postgres transaction: a batch gathered, decided and saved."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import asyncpg
@@ -22,6 +23,8 @@ from unenroll.wire.names import Topic
 from unenroll.wire.pack import pack
 from unenroll.wire.record import Message
 
+_AT_ONCE = 2
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decisions:
@@ -34,11 +37,16 @@ class Decisions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """What every batch of a worker needs. `limits` has the most bytes of a message by topic word."""
+    """What every batch of a worker needs. `limits` has the most bytes of a message by topic word.
+
+    However many lanes there are, two of them decide at a time: one computes while Postgres works for the other, and no
+    more than two batches of accounts are in memory.
+    """
 
     pool: asyncpg.Pool
     cache: DefinitionCache
     limits: Mapping[str, int]
+    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     async def decide(self, lane: LaneRow, batch: Batch) -> Decisions:
         """Decide the batch, which begins where the lane stands.
@@ -52,7 +60,7 @@ class Step:
             return await self._decide(lane, batch)
 
     async def _decide(self, lane: LaneRow, batch: Batch) -> Decisions:
-        async with transaction(self.pool) as connection:
+        async with self._turns, transaction(self.pool) as connection:
             await hold_lane(connection, lane)
             decided_at = datetime.now(UTC)
             contents = [reading.content for reading in batch.readings]
