@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from confluent_kafka import OFFSET_END, Consumer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, but not said to be
     AdminClient,
     AlterConfigOpType,
@@ -98,7 +98,10 @@ class Place:
             ends = [reader.get_watermark_offsets(place, timeout=10)[1] for place in places]
 
             def committed() -> bool:
-                found = reader.committed(places, timeout=10)
+                try:
+                    found = reader.committed(places, timeout=10)
+                except KafkaException:  # a young broker is still finding out who coordinates the group
+                    return False
                 return all(max(place.offset, 0) >= end for place, end in zip(found, ends, strict=True))
 
             wait_until(committed, "the lanes", seconds=seconds, show=show)
