@@ -1,9 +1,10 @@
 """Accounts as they are known: locked and read for a whole batch, and written, in a fixed number of statements."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import asyncpg
 
@@ -52,12 +53,12 @@ async def lock_accounts(connection: Connection, keys: Iterable[AccountKey]) -> d
     rows = await connection.fetch(
         QUERIES["lock_accounts"], [key.customer_id for key in wanted], [key.target_id for key in wanted]
     )
-    return _known(rows)
+    return await _known(rows)
 
 
 async def read_accounts(connection: Connection, customer_id: int) -> dict[AccountKey, KnownAccount]:
     """All accounts of the customer as they are now, not locked, in the order of their targets."""
-    return _known(await connection.fetch(QUERIES["customer_accounts"], customer_id))
+    return await _known(await connection.fetch(QUERIES["customer_accounts"], customer_id))
 
 
 class Changed(NamedTuple):
@@ -79,23 +80,34 @@ def changed(before: Mapping[AccountKey, KnownAccount], now: Mapping[AccountKey, 
 async def save_accounts(connection: Connection, changed: Changed, *, now: datetime) -> None:
     """Write the accounts. Raises asyncpg's UniqueViolationError where somebody else made one of them meanwhile."""
     if changed.known:
-        columns = zip(*(_row(account, now) for account in changed.known), strict=True)
+        columns = zip(*[_row(account, now) async for account in _in_turns(changed.known)], strict=True)
         await connection.execute(QUERIES["move_accounts"], *(list(column) for column in columns))
     if changed.new:
-        records = [_row(account, now) for account in changed.new]
+        records = [_row(account, now) async for account in _in_turns(changed.new)]
         await connection.copy_records_to_table("accounts", records=records, columns=_COLUMNS)
 
 
 _COLUMNS = ("customer_id", "target_id", "decisions", "waits", "facts")
+_IN_A_TURN = 50
+
+Item = TypeVar("Item")
+
+
+async def _in_turns(items: Sequence[Item]) -> AsyncIterator[Item]:
+    """The items, with the event loop free now and then: an account may be large, and heartbeats must go on."""
+    for begin in range(0, len(items), _IN_A_TURN):
+        for item in items[begin : begin + _IN_A_TURN]:
+            yield item
+        await asyncio.sleep(0)
 
 
 def _row(account: KnownAccount, now: datetime) -> tuple[object, ...]:
     return (*account.key, account.decisions, account.waits, dump_account(account.state, account.seen, now=now))
 
 
-def _known(rows: Iterable[asyncpg.Record]) -> dict[AccountKey, KnownAccount]:
+async def _known(rows: Sequence[asyncpg.Record]) -> dict[AccountKey, KnownAccount]:
     known: dict[AccountKey, KnownAccount] = {}
-    for customer_id, target_id, decisions, waits, facts in rows:
+    async for customer_id, target_id, decisions, waits, facts in _in_turns(rows):
         state, seen = load_account(facts, customer_id=customer_id, target_id=target_id)
         known[AccountKey(customer_id, target_id)] = KnownAccount(
             state=state, decisions=decisions, waits=waits, seen=seen
