@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from stage.events import utc
 from stage.topics import seen
+from unenroll.errors import LaneLostError
 from unenroll.sandbox.servers import Servers
 from unenroll.settings import Start, WorkerSettings
 from unenroll.store.connect import connected, transaction
@@ -58,6 +59,11 @@ class Stage:
             lanes.append(lane)
         return lanes
 
+    async def opened(self) -> LaneRow:
+        row = await self.opening.take()
+        async with self.producer() as ours:
+            return await self.opening.open(row, ours)
+
     def visible(self) -> list[bytes | None]:
         return [one.value for one in seen(self.settings.kafka_bootstrap_servers, self.settings.topic_prefix)]
 
@@ -96,8 +102,7 @@ async def stage(servers: Servers, pool: asyncpg.Pool, prefix: str) -> AsyncItera
 
 async def test_what_was_decided_and_not_published_is_published_in_order(stage: Stage, pool: asyncpg.Pool) -> None:
     *_, last = await stage.decided(pool)
-    async with stage.producer() as ours:
-        lane = await stage.opening.open(ours)
+    lane = await stage.opened()
     assert stage.visible() == [b"a", b"b", b"c", b"d", b"e"]
     assert lane == replace(last, epoch=2, published=last.sequence)
 
@@ -105,8 +110,7 @@ async def test_what_was_decided_and_not_published_is_published_in_order(stage: S
 async def test_a_lane_that_is_opened_again_publishes_nothing(stage: Stage, pool: asyncpg.Pool) -> None:
     await stage.decided(pool)
     for _ in range(2):
-        async with stage.producer() as ours:
-            await stage.opening.open(ours)
+        await stage.opened()
     assert stage.visible() == [b"a", b"b", b"c", b"d", b"e"]
 
 
@@ -122,6 +126,17 @@ async def test_what_the_former_owner_commits_before_it_is_fenced_is_not_publishe
             await start(starting)
 
         monkeypatch.setattr(AIOKafkaProducer, "start", start_at_the_last_moment)
-        async with stage.producer() as ours:
-            await stage.opening.open(ours)
+        await stage.opened()
+    assert stage.visible() == [b"a", b"b", b"c", b"d", b"e"]
+
+
+async def test_who_lost_the_lane_while_opening_it_does_not_take_it_for_lost_data(
+    stage: Stage, pool: asyncpg.Pool
+) -> None:
+    row = await stage.opening.take()
+    await stage.decided(pool)
+    await stage.opened()
+    async with stage.producer() as ours:
+        with pytest.raises(LaneLostError, match="another worker took the lane"):
+            await stage.opening.open(row, ours)
     assert stage.visible() == [b"a", b"b", b"c", b"d", b"e"]

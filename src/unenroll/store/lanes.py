@@ -6,7 +6,7 @@ from datetime import datetime
 import asyncpg
 
 from unenroll.errors import LaneLostError
-from unenroll.store.connect import Connection
+from unenroll.store.connect import Connection, transaction
 from unenroll.store.outage import translated
 from unenroll.store.queries import QUERIES
 
@@ -68,6 +68,12 @@ async def hold_lane(connection: Connection, lane: LaneRow) -> None:
         raise LaneLostError("another worker took the lane")
     if found["sequence"] != lane.sequence or _positions(found) != lane.positions:
         raise LaneLostError("the batch does not begin where the lane has decided up to")
+
+
+async def check_held(pool: asyncpg.Pool, lane: LaneRow) -> None:
+    """Raise LaneLostError unless the lane's row is still as `lane` says. Raises OutageError."""
+    async with transaction(pool) as connection:
+        await hold_lane(connection, lane)
 
 
 async def move_lane(connection: Connection, lane: LaneRow) -> None:

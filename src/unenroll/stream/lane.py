@@ -48,8 +48,9 @@ class Lane:
     async def _live(self, patience: Patience) -> None:
         if not await self.intake.owned(self.life.stopping):
             return
+        row = await self.opening.take()
         async with self.producer() as producer:
-            lane = await self.opening.open(producer)
+            lane = await self.opening.open(row, producer)
             self.intake.read_from(lane.positions)
             self.life.opened.set()
             log.info("lane open", lane=lane.partition, epoch=lane.epoch, sequence=lane.sequence)

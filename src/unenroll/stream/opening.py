@@ -7,7 +7,16 @@ import asyncpg
 
 from unenroll.errors import DataLossError, SetupError
 from unenroll.settings import Start
-from unenroll.store.lanes import LaneKey, LaneRow, Position, has_read, publications_above, reposition, take_lane
+from unenroll.store.lanes import (
+    LaneKey,
+    LaneRow,
+    Position,
+    check_held,
+    has_read,
+    publications_above,
+    reposition,
+    take_lane,
+)
 from unenroll.stream.cluster import Cluster, Partition, Topic
 from unenroll.stream.coordinator import Coordinator
 from unenroll.stream.producer import LaneProducer
@@ -27,14 +36,19 @@ class Opening:
     topics: Mapping[str, Topic]
     start: Start
 
-    async def open(self, producer: LaneProducer) -> LaneRow:
+    async def take(self) -> LaneRow:
+        """The lane's row, which the former owner cannot move any more. Raises OutageError and LaneLostError."""
+        return await take_lane(self.pool, self.key)
+
+    async def open(self, row: LaneRow, producer: LaneProducer) -> LaneRow:
         """The lane's row, with nothing left to publish and the positions to read from.
 
-        `producer` was started before: Kafka has fenced the former owner. Raises DataLossError, SetupError where
-        a person has to act, and OutageError, LaneLostError where opening again helps.
+        `producer` was started after the row was taken, so that only who still holds the row can have fenced everybody
+        who held it before. Raises DataLossError, SetupError where a person has to act, and OutageError, LaneLostError
+        where opening again helps.
         """
-        row = await take_lane(self.pool, self.key)
         committed = await self.coordinator.committed(self._partitions())
+        await check_held(self.pool, row)  # else the row may be older than what is committed
         found = {place.topic: at for place, at in committed.items()}
         plan = resume(sequence=row.sequence, published=row.published, decided=self._decided(row), committed=found)
         lane = await self._move(row, plan)
