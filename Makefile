@@ -10,7 +10,7 @@ COMPILE := .cache/lock/bin/uv pip compile pyproject.toml --quiet --universal --p
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench bench-scale bench-load profile campaign-convergence format lock clean
+.PHONY: help setup demo test check bench bench-scale bench-load profile campaign-convergence explore format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,13 @@ bench-load: $(STAMP)  ## measure lines per second and memory of a load
 MINUTES ?= 10
 campaign-convergence: $(STAMP)  ## try crowds in many orders of arrival for MINUTES
 	PYTHONPATH=tests $(BIN)/python tests/campaigns/convergence.py --minutes $(MINUTES)
+
+RECORDS ?= aba
+SIZES ?= 1,2
+WORKERS ?= 2
+DEPTH ?= 1000
+explore: $(STAMP)  ## search every interleaving of the lane protocol, to DEPTH, and tell what each guard is for
+	PYTHONPATH=tests $(BIN)/python -m explore --records $(RECORDS) --sizes $(SIZES) --workers $(WORKERS) --depth $(DEPTH)
 
 format: $(STAMP)  ## let the formatter and the linter mend what they can
 	$(BIN)/ruff check --fix .
