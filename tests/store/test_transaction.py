@@ -1,9 +1,10 @@
 """A transaction says whether nothing happened, or whether nobody knows."""
 
+import asyncpg
 import pytest
 
 from stage.wire_cutter import cutting
-from unenroll.errors import LaneLostError, RefusedError
+from unenroll.errors import LaneLostError, OutageError, RefusedError
 from unenroll.store.connect import connected, transaction
 
 
@@ -21,3 +22,26 @@ async def test_of_a_transaction_that_is_refused_nothing_happened(database_url: s
             async with transaction(pool) as connection:
                 await connection.execute("create table happened (); select 1 / 0")
         assert await pool.fetchval("select to_regclass('happened') is null")
+
+
+async def _fail(_: asyncpg.Connection) -> None:
+    raise ConnectionResetError("the connection is gone")
+
+
+async def test_a_commit_that_happened_is_no_failure_though_its_connection_cannot_be_given_back(
+    database_url: str,
+) -> None:
+    async with asyncpg.create_pool(database_url, min_size=1, max_size=1, reset=_fail) as pool:
+        async with transaction(pool) as connection:
+            await connection.execute("create table here ()")
+        async with transaction(pool) as connection:
+            assert await connection.fetchval("select count(*) from pg_tables where tablename = 'here'") == 1
+
+
+async def test_the_error_that_ended_a_transaction_is_told_and_not_that_of_giving_back_its_connection(
+    database_url: str,
+) -> None:
+    async with asyncpg.create_pool(database_url, min_size=1, max_size=1, reset=_fail) as pool:
+        with pytest.raises(OutageError, match="asks to try again"):
+            async with transaction(pool) as connection:
+                await connection.execute("do $$ begin raise exception 'no' using errcode = '40001'; end $$")

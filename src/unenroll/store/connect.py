@@ -16,6 +16,7 @@ Connection = asyncpg.Connection | PoolConnectionProxy
 TABLES_VERSION = "0003"
 """The step of the history that the statements of this program are written for."""
 
+_TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 _CONNECT_SECONDS = 10.0
 _ANSWER_SECONDS = 15.0
 _LIMITS = {
@@ -51,16 +52,20 @@ async def transaction(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
     Raises LaneLostError where it is unknown whether the COMMIT happened.
     """
     with translated():
-        async with pool.acquire(timeout=_CONNECT_SECONDS) as connection:
+        connection = await pool.acquire(timeout=_CONNECT_SECONDS)
+        try:
             current = connection.transaction()
             await current.start()
             try:
                 yield connection
             except BaseException:
-                with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # the first error counts
+                with suppress(*_TROUBLE):  # the first error counts
                     await current.rollback()
                 raise
             await _commit(current)
+        finally:
+            with suppress(*_TROUBLE):  # the same, and what was committed stays committed
+                await pool.release(connection)
 
 
 async def _commit(current: Transaction) -> None:
@@ -68,7 +73,7 @@ async def _commit(current: Transaction) -> None:
         await current.commit()
     except asyncpg.TransactionRollbackError:
         raise
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except _TROUBLE as error:
         raise LaneLostError("Postgres did not answer to a COMMIT, so it is unknown whether it happened") from error
 
 
