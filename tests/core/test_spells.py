@@ -2,13 +2,13 @@
 
 import pytest
 
-from core.campaigns import ABC, EVERYBODY, XYZ, Story, at, enrolled, key, leave
+from core.campaigns import ABC, EVERYBODY, MONTHS, XYZ, Story, at, enrolled, key, leave
 from unenroll.core.definitions import Target
 from unenroll.core.events import CustomerEnrolled, Event, Origin
 from unenroll.core.facts import Account, Enrollment, Leave
 from unenroll.core.outcomes import EnrollmentOutcome, Outcome
 from unenroll.core.settle import waits
-from unenroll.core.spells import Spell, in_order
+from unenroll.core.spells import Spell, in_order, walk
 
 
 def outcomes(*events: Event, story: Story | None = None) -> list[str]:
@@ -147,3 +147,11 @@ def test_a_streak_starts_over_by_its_reset_and_a_milestone_by_its_balance(
 def test_an_ignored_enrollment_does_not_start_over() -> None:
     first, second = spells(enrolled("1 Jan"), enrolled("5 Jan", balance=0), leave("10 Jan"), enrolled("15 Jan"))
     assert (first.run, second.run) == (1, 1)
+
+
+def test_a_fact_that_is_there_twice_counts_once() -> None:
+    goes = Leave(key=key("goes"), effective_at=at("15 Mar"))
+    comes = Enrollment(key=key("comes"), enrolled_at=at("1 Jan"))
+    once = Account(customer_id=1, target_id=21, enrollments=(comes,), leaves=(goes,))
+    twice = Account(customer_id=1, target_id=21, enrollments=(comes, comes), leaves=(goes, goes))
+    assert walk(twice, ABC, MONTHS) == walk(once, ABC, MONTHS)

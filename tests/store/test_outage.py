@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from unenroll.errors import LaneLostError, OutageError, RefusedError, SetupError, UnenrollError
+from unenroll.errors import LaneLostError, OutageError, OvertakenError, RefusedError, SetupError, UnenrollError
 from unenroll.store.outage import translated
 
 
@@ -42,7 +42,7 @@ def test_every_error_of_postgres_has_a_class_of_ours(kind: type[asyncpg.Postgres
         (asyncpg.LockNotAvailableError("lock timeout"), OutageError),
         (asyncpg.QueryCanceledError("statement timeout"), OutageError),
         (asyncpg.ReadOnlySQLTransactionError("read only"), OutageError),
-        (asyncpg.UniqueViolationError("another lane"), OutageError),
+        (asyncpg.UniqueViolationError("another lane"), OvertakenError),
         (asyncpg.InvalidCachedStatementError("the tables were upgraded"), OutageError),
         (asyncpg.InterfaceError("connection is closed"), OutageError),
         (ConnectionRefusedError("refused"), OutageError),
