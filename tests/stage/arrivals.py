@@ -73,7 +73,7 @@ def _records(told: Iterable[Told], growing: Growth, part: int, *, way: Way, chan
     """What the part brings. Definitions are put before the rest or after it: either way they race with it."""
     records: dict[str, list[Put]] = {"facts": [], "requests": []}
     for event, again in told:
-        put = _again(event) if again else _put(event)
+        put = _again(event) if again else put_of(event)
         if not way.keyed:
             put = Put(**{**vars(put), "partition": chance.randrange(PARTITIONS)})
         records["requests" if isinstance(event, UnenrollRequested) else "facts"].append(put)
@@ -119,7 +119,7 @@ def _definition(group: Group) -> Put:
     )
 
 
-def _put(event: Event) -> Put:
+def put_of(event: Event) -> Put:
     """The event in binary mode."""
     attributes = {f"ce_{name}": text.encode() for name, text in _attributes(event).items()}
     return Put(

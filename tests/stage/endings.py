@@ -9,6 +9,8 @@ import asyncpg
 from core.model import answer
 from stage.crowd import Crowd
 from stage.lives import Life
+from unenroll.core.calendar import Calendar
+from unenroll.core.definitions import Target
 from unenroll.core.events import EventId, RewardEarned, RewardIssued
 from unenroll.core.facts import Account
 from unenroll.core.settle import Settlement, settle, waits
@@ -81,7 +83,7 @@ def expected(crowd: Crowd) -> dict[str, set[Row]]:
     ends: dict[str, set[Row]] = {table: set() for table in SAME}
     for life in crowd.lives:
         account = life.account()
-        settlement = _agreed(account, life)
+        settlement = agreed(account, life.target, life.calendar)
         ends["accounts"].add((life.customer_id, life.target.target_id, len(life.events), waits(settlement)))
         for table, row in _facts(account, settlement):
             ends[table].add((life.customer_id, life.target.target_id, *row))
@@ -102,13 +104,13 @@ def _without(again: Mapping[Row, int], row: Mapping[str, Any]) -> dict[str, Any]
     return {**row, "decisions": row["decisions"] - again[row["customer_id"], row["target_id"]]}
 
 
-def _agreed(account: Account, life: Life) -> Settlement:
+def agreed(account: Account, target: Target, calendar: Calendar) -> Settlement:
     """What the core says, and the rules when read literally: the core is no judge in its own case."""
-    settlement = settle(account, life.target, life.calendar)
-    literally = answer(account, life.target, life.calendar)
+    settlement = settle(account, target, calendar)
+    literally = answer(account, target, calendar)
     leaves = {key: (one.outcome, one.first_dropped, one.ended_by) for key, one in settlement.leaves.items()}
     rewards = {key: (one.rule, one.action, one.spell, one.leave) for key, one in settlement.standings.items()}
-    assert (leaves, rewards) == (literally.leaves, literally.rewards), life
+    assert (leaves, rewards) == (literally.leaves, literally.rewards), account
     return settlement
 
 

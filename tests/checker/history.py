@@ -1,0 +1,82 @@
+"""What one campaign left behind: all that the checker may look at, and nothing that it could ask."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stage.topics import Put, Seen
+from unenroll.core.definitions import Group
+from unenroll.store.accounts import AccountKey, KnownAccount
+from unenroll.store.dead_letters import DeadRow
+from unenroll.store.lanes import LaneRow
+from unenroll.store.ledger import LedgerRow
+from unenroll.wire.record import Message
+
+Partition = tuple[str, int]
+"""A topic's full name and a number."""
+
+Spot = tuple[str, int, int]
+"""The same with an offset."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """A record that was produced. `spot` None: nobody knows whether it arrived."""
+
+    topic: str
+    record: Put
+    spot: Spot | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """The outputs of one batch, unpacked, as the database keeps them."""
+
+    lane_id: int
+    first_sequence: int
+    last_sequence: int
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Committed offsets with their metadata, at one moment of the run.
+
+    `stable`: the last stable offsets of the output partitions, read before. `high`: their ends, read after.
+    """
+
+    stable: Mapping[Partition, int]
+    committed: Mapping[Partition, tuple[int, str]]
+    high: Mapping[Partition, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """Where a partition ended. `stable` is behind `high` while a transaction is open."""
+
+    stable: int
+    high: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """One campaign's. The last sample was taken when all was healed and drained, like the `ends`.
+
+    `visible` is what read_committed shows of the output topics, `present` what read_uncommitted shows. `topic_ids`
+    has the names of the input topics by id. A dead letter may have `dead_letter_bytes`.
+    """
+
+    prefix: str
+    groups: tuple[Group, ...]
+    sent: tuple[Sent, ...]
+    inputs: tuple[Seen, ...]
+    topic_ids: Mapping[str, str]
+    lanes: tuple[LaneRow, ...]
+    ledger: tuple[LedgerRow, ...]
+    dead: tuple[DeadRow, ...]
+    publications: tuple[Publication, ...]
+    accounts: Mapping[AccountKey, KnownAccount]
+    visible: tuple[Seen, ...]
+    present: tuple[Seen, ...]
+    samples: tuple[Sample, ...]
+    ends: Mapping[Partition, End]
+    dead_letter_bytes: int

@@ -1,0 +1,18 @@
+"""Ways in which a history can be bad, each with the invariant that must say so."""
+
+from collections.abc import Callable
+
+from checker.history import History
+
+Mutate = Callable[[History], History]
+
+MUTANTS: dict[str, tuple[str, Mutate]] = {}
+"""By name: the name of the invariant, and what makes a good history a bad one."""
+
+
+def mutant(caught_by: str) -> Callable[[Mutate], Mutate]:
+    def kept(mutate: Mutate) -> Mutate:
+        MUTANTS[mutate.__name__] = (caught_by, mutate)
+        return mutate
+
+    return kept

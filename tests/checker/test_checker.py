@@ -1,0 +1,45 @@
+"""The checker holds a good history for good, and catches each way in which it could be bad, by the right name."""
+
+from functools import cache
+
+import pytest
+
+from checker import mutants_of_tables, mutants_of_topics
+from checker.bad_records import bad_records
+from checker.history import History
+from checker.imagined import PREFIX, imagined
+from checker.mutants import MUTANTS
+from checker.verdict import INVARIANTS, violations
+from stage.crowd import crowd
+
+assert mutants_of_tables
+assert mutants_of_topics
+
+
+@cache
+def good(seed: int = 1) -> History:
+    many = crowd(seed, 40)
+    return imagined(many, bad=bad_records(many))
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_a_good_history_has_nothing_to_complain_of(seed: int) -> None:
+    assert violations(good(seed)) == {}
+
+
+def test_the_good_history_has_something_of_everything() -> None:
+    assert all(len(part) > 3 for part in (good().dead, good().ledger, good().publications, good().samples))
+    words = ("unenrollments", "rejections", "rewards", "dead-letters")
+    assert {seen.topic for seen in good().visible} == {PREFIX + word for word in words}
+    assert len(good().present) > len(good().visible)
+    assert len(good().inputs) > len(good().ledger) + len(good().dead)
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_bad_history_is_caught_by_the_invariant_that_is_meant_for_it(name: str) -> None:
+    caught_by, mutate = MUTANTS[name]
+    assert caught_by in violations(mutate(good()))
+
+
+def test_each_invariant_catches_some_mutant() -> None:
+    assert {caught_by for caught_by, _ in MUTANTS.values()} == {invariant.__name__ for invariant in INVARIANTS}
