@@ -6,13 +6,18 @@ from checker.history import History
 
 Mutate = Callable[[History], History]
 
-MUTANTS: dict[str, tuple[str, Mutate]] = {}
+Mutants = dict[str, tuple[str, Mutate]]
 """By name: the name of the invariant, and what makes a good history a bad one."""
 
 
-def mutant(caught_by: str) -> Callable[[Mutate], Mutate]:
-    def kept(mutate: Mutate) -> Mutate:
-        MUTANTS[mutate.__name__] = (caught_by, mutate)
-        return mutate
+def kept_in(mutants: Mutants) -> Callable[[str], Callable[[Mutate], Mutate]]:
+    """A decorator that keeps mutants by their names, and takes the name of the invariant that must catch them."""
 
-    return kept
+    def mutant(caught_by: str) -> Callable[[Mutate], Mutate]:
+        def kept(mutate: Mutate) -> Mutate:
+            mutants[mutate.__name__] = (caught_by, mutate)
+            return mutate
+
+        return kept
+
+    return mutant

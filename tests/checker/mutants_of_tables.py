@@ -3,13 +3,16 @@
 from dataclasses import replace
 
 from checker.history import History
-from checker.mutants import mutant
+from checker.mutants import Mutants, kept_in
 from stage.topics import Seen
 from unenroll.core.changes import SettledLeave, SettledReward
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import Rule
 from unenroll.wire.dead_letters import content_digest
 from unenroll.wire.record import Record
+
+OF_TABLES: Mutants = {}
+mutant = kept_in(OF_TABLES)
 
 
 @mutant("every_input_has_one_answer")

@@ -4,9 +4,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from checker.history import End, History
-from checker.mutants import mutant
+from checker.mutants import Mutants, kept_in
 from stage.topics import Seen
 from unenroll.stream.resume import metadata
+
+OF_TOPICS: Mutants = {}
+mutant = kept_in(OF_TOPICS)
 
 
 def without(many: Iterable[Seen], one: Seen) -> tuple[Seen, ...]:

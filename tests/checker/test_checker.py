@@ -4,16 +4,15 @@ from functools import cache
 
 import pytest
 
-from checker import mutants_of_tables, mutants_of_topics
 from checker.bad_records import bad_records
 from checker.history import History
 from checker.imagined import PREFIX, imagined
-from checker.mutants import MUTANTS
+from checker.mutants_of_tables import OF_TABLES
+from checker.mutants_of_topics import OF_TOPICS
 from checker.verdict import INVARIANTS, violations
 from stage.crowd import crowd
 
-assert mutants_of_tables
-assert mutants_of_topics
+MUTANTS = {**OF_TOPICS, **OF_TABLES}
 
 
 @cache

@@ -1,0 +1,84 @@
+"""A history as real servers tell it, after all was healed and drained."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from checker.history import History, Publication, Sample, Sent
+from checker.sampling import Watched
+from stage.place import Place
+from unenroll.core.outcomes import Outcome
+from unenroll.settings import KafkaSettings
+from unenroll.store.accounts import AccountKey, KnownAccount
+from unenroll.store.dead_letters import DeadRow
+from unenroll.store.lanes import LaneRow, Position
+from unenroll.store.ledger import LedgerRow
+from unenroll.store.ledger import Place as Read
+from unenroll.stream.cluster import Cluster
+from unenroll.stream.topics import INPUTS, limits
+from unenroll.wire.account import load_account
+from unenroll.wire.names import Topic
+from unenroll.wire.pack import unpack
+from unenroll.wire.stored import load_group
+
+Row = Mapping[str, Any]
+
+
+def watched(place: Place) -> Watched:
+    """The place's topics and group, to take samples of."""
+    return Watched(kafka=place.kafka, prefix=place.prefix, group_id=place.group_id)
+
+
+async def collected(place: Place, *, sent: Iterable[Sent], samples: Iterable[Sample]) -> History:
+    """All that is left of a campaign at this place."""
+    cluster = Cluster(KafkaSettings(kafka_bootstrap_servers=place.kafka, topic_prefix=place.prefix))
+    topics = await cluster.topics([place.prefix + word for word in INPUTS])
+    return History(
+        prefix=place.prefix,
+        groups=tuple(load_group(row["definition"]) for row in await place.rows("select * from target_groups")),
+        sent=tuple(sent),
+        inputs=tuple(place.seen(*INPUTS)),
+        topic_ids={topic.topic_id: topic.name for topic in topics.values()},
+        lanes=tuple(_lane(row) for row in await place.rows("select * from lanes order by partition")),
+        ledger=tuple(_kept(row) for row in await place.rows("select * from ledger order by lane_id, sequence")),
+        dead=tuple(_buried(row) for row in await place.rows("select * from dead_letters order by lane_id, sequence")),
+        publications=tuple(_publication(row) for row in await place.rows("select * from publications")),
+        accounts=dict(_account(row) for row in await place.rows("select * from accounts")),
+        visible=tuple(place.seen()),
+        present=tuple(place.seen(isolation="read_uncommitted")),
+        samples=(*samples, watched(place).last_sample()),
+        ends=watched(place).ends(),
+        dead_letter_bytes=(await limits(cluster, place.prefix))[Topic.DEAD_LETTERS],
+    )
+
+
+def _lane(row: Row) -> LaneRow:
+    columns = zip(row["topics"], row["topic_ids"], row["partition_counts"], row["positions"], strict=True)
+    positions = tuple(
+        Position(topic=topic, topic_id=topic_id, partitions=count, offset=offset)
+        for topic, topic_id, count, offset in columns
+    )
+    names = ("lane_id", "partition", "epoch", "sequence", "published")
+    return LaneRow(**{name: row[name] for name in names}, positions=positions)
+
+
+def _kept(row: Row) -> LedgerRow:
+    plain = {name: row[name] for name in LedgerRow._fields}
+    outcome = None if row["outcome"] is None else Outcome(row["outcome"])
+    return LedgerRow(**{**plain, "event_key": str(row["event_key"]), "outcome": outcome})
+
+
+def _buried(row: Row) -> DeadRow:
+    place = Read(**{name: row[name] for name in Read._fields})
+    names = ("topic", "digest", "reason", "detail", "redrives", "decided_at")
+    return DeadRow(**{name: row[name] for name in names}, place=place)
+
+
+def _publication(row: Row) -> Publication:
+    names = ("lane_id", "first_sequence", "last_sequence")
+    return Publication(**{name: row[name] for name in names}, messages=unpack(row["outputs"]))
+
+
+def _account(row: Row) -> tuple[AccountKey, KnownAccount]:
+    key = AccountKey(row["customer_id"], row["target_id"])
+    state, seen = load_account(row["facts"], customer_id=key.customer_id, target_id=key.target_id)
+    return key, KnownAccount(state=state, decisions=row["decisions"], waits=row["waits"], seen=seen)

@@ -1,0 +1,94 @@
+"""Committed offsets with their metadata, read again and again while the workers work and the servers come and go."""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # exported, but not said to be
+
+from checker.history import End, Partition, Sample
+from checker.offset_fetch import UnstableError, committed
+from stage.topics import OUTPUTS
+from unenroll.stream.topics import INPUTS
+
+NO_TELLING = (KafkaException, OSError, UnstableError)
+"""The broker is away, or a commit is under way."""
+
+_ASK_SECONDS = 3.0
+_PAUSE_SECONDS = 0.25
+_DEADLINE_SECONDS = 60.0
+_PARTITIONS = 4
+_LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """A group and the topics of its prefix, as an independent client asks for them."""
+
+    kafka: str
+    prefix: str
+    group_id: str
+
+    def sample(self) -> Sample:
+        """One sample. Raises one of `NO_TELLING` while there is none, as in the middle of a commit."""
+        admin = AdminClient({"bootstrap.servers": self.kafka, "log_level": 0})
+        outputs = self._places(OUTPUTS)
+        stable = _ends(admin, outputs, IsolationLevel.READ_COMMITTED)
+        told = committed(self.kafka, self.group_id)
+        return Sample(stable=stable, committed=told, high=_ends(admin, outputs, IsolationLevel.READ_UNCOMMITTED))
+
+    def last_sample(self) -> Sample:
+        """One sample, once there is telling."""
+        deadline = time.monotonic() + _DEADLINE_SECONDS
+        while True:
+            try:
+                return self.sample()
+            except NO_TELLING:
+                assert time.monotonic() < deadline, f"no telling what {self.group_id} has committed"
+                time.sleep(_PAUSE_SECONDS)  # between two looks, with a deadline
+
+    def ends(self) -> Mapping[Partition, End]:
+        """Where all partitions end, of inputs and outputs."""
+        admin = AdminClient({"bootstrap.servers": self.kafka, "log_level": 0})
+        places = self._places((*INPUTS, *OUTPUTS))
+        stable = _ends(admin, places, IsolationLevel.READ_COMMITTED)
+        high = _ends(admin, places, IsolationLevel.READ_UNCOMMITTED)
+        return {place: End(stable=stable[place], high=high[place]) for place in places}
+
+    def _places(self, words: Iterable[str]) -> list[Partition]:
+        return [(self.prefix + word, number) for word in words for number in range(_PARTITIONS)]
+
+
+@dataclass(kw_only=True)
+class Sampler:
+    """A thread that keeps samples until it is told to stop. What could not be read is left out."""
+
+    watched: Watched
+    samples: list[Sample] = field(default_factory=list)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        while not self._stopping.wait(_PAUSE_SECONDS):
+            try:
+                self.samples.append(self.watched.sample())
+            except NO_TELLING:
+                continue
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        thread = threading.Thread(target=self.run, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stopping.set()
+            thread.join()
+
+
+def _ends(admin: AdminClient, places: Iterable[Partition], isolation: IsolationLevel) -> dict[Partition, int]:
+    asked = {TopicPartition(*place): _LATEST for place in places}
+    told = admin.list_offsets(asked, isolation_level=isolation, request_timeout=_ASK_SECONDS)
+    return {(place.topic, place.partition): future.result().offset for place, future in told.items()}
