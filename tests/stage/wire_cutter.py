@@ -1,4 +1,4 @@
-"""A way to Postgres that is cut at the worst moment: after a COMMIT has happened, before its answer is heard."""
+"""A way to Postgres that is cut at the worst moments: behind a COMMIT, before its answer is heard, or before it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,15 +11,20 @@ _PIECE = 65536
 
 @dataclass
 class Cutter:
-    """Where the way begins, and how many COMMITs are still to be left unanswered."""
+    """Where the way begins, and how many COMMITs are still to be left unanswered, and then to be lost."""
 
     database_url: str
     left: int
     _to: tuple[str, int]
+    lost: int = 0
 
     async def carry(self, client: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
         """One connection, until either side ends it or it is cut."""
-        server, ask = await asyncio.open_connection(*self._to)
+        try:
+            server, ask = await asyncio.open_connection(*self._to)
+        except OSError:  # Postgres is away
+            answer.close()
+            return
         cut = asyncio.Event()
         back = asyncio.create_task(_carry_back(server, answer, cut))
         with suppress(OSError):
@@ -27,6 +32,9 @@ class Cutter:
                 if self.left and b"COMMIT;\0" in piece:
                     self.left -= 1
                     cut.set()
+                elif self.lost and b"COMMIT;\0" in piece:
+                    self.lost -= 1
+                    break
                 ask.write(piece)
                 await ask.drain()
         ask.close()

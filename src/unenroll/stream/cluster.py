@@ -25,6 +25,12 @@ from unenroll.settings import KafkaSettings
 from unenroll.stream.clients import REQUEST_SECONDS, for_confluent
 from unenroll.stream.outage import translated
 
+# By itself the client would go on asking with the leaders' epochs that it knows, for minutes.
+_LED_ANEW = {
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+}
 _MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}  # noqa: SLF001 - librdkafka's own name
 
 
@@ -111,10 +117,15 @@ class Cluster:
             futures = self._admin.list_offsets(
                 wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=REQUEST_SECONDS
             )
-            return {
-                Partition(topic=place.topic, number=place.partition): (await _answer(future)).offset
-                for place, future in futures.items()
-            }
+            try:
+                return {
+                    Partition(topic=place.topic, number=place.partition): (await _answer(future)).offset
+                    for place, future in futures.items()
+                }
+            except KafkaException as error:
+                if error.args[0].code() in _LED_ANEW:
+                    await asyncio.to_thread(self._admin.list_topics, timeout=REQUEST_SECONDS)
+                raise
 
 
 _RAISE = object()

@@ -1,0 +1,115 @@
+"""`PYTHONPATH=tests python tests/campaigns/faults.py --minutes 30`: faults by chance, and what they leave behind.
+
+One round after the other on servers of its own, until time is up or one ends as it must not. A round with `--seed`
+draws the same crowd and the same faults again.
+"""
+
+import argparse
+import asyncio
+import secrets
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from tempfile import mkdtemp
+
+from havoc.mortal import mortal
+from havoc.plan import plan
+from havoc.round import Outcome, play
+from stage.databases import migrated
+from unenroll.sandbox.embedded import embedded
+from unenroll.sandbox.place import cache_folder
+from unenroll.sandbox.servers import Servers
+
+_MOST_SENTENCES = 20
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """What was counted over all rounds."""
+
+    rounds: int = 0
+    batches: int = 0
+    records: int = 0
+    visible: int = 0
+    aborted: int = 0
+    samples: int = 0
+    strays: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    recoveries: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, outcome: Outcome) -> None:
+        self.rounds += 1
+        self.batches += outcome.said["batch"]
+        self.records += len(outcome.history.inputs)
+        self.visible += len(outcome.history.visible)
+        self.aborted += len(outcome.history.present) - len(outcome.history.visible)
+        self.samples += len(outcome.history.samples)
+        self.strays += len(outcome.strays)
+        self.faults.update(fault.kind for fault in outcome.struck)
+        for kind, seconds in outcome.recoveries.items():
+            self.recoveries[kind] += seconds
+
+    def lines(self) -> Iterator[str]:
+        yield (
+            f"{self.rounds} rounds, {self.records} records, {self.batches} batches, {self.visible} messages visible, "
+            f"{self.aborted} aborted, {self.samples} samples, {self.strays} workers that ended by themselves"
+        )
+        yield "seconds until every lane answered again:"
+        for kind, count in sorted(self.faults.items()):
+            seconds = self.recoveries[kind]
+            told = f"median {median(seconds):.1f}, worst {max(seconds):.1f}" if seconds else "none measured"
+            yield f"  {kind:20} {count:4} times, {told}"
+
+
+async def campaign(data: Path, *, seconds: float, first_seed: int) -> bool:
+    """Whether all rounds until time is up, and one at least, ended as they must."""
+    end = time.monotonic() + seconds
+    tally = Tally()
+    well = True
+    async with embedded(cache=cache_folder({}), say=_say, data=data) as pair, mortal(pair) as servers:
+        names = Servers(kafka=servers.kafka.address, database_url=servers.postgres.address)
+        async with migrated(names) as template:
+            while well and (tally.rounds == 0 or time.monotonic() < end):
+                folder = data / f"round-{first_seed + tally.rounds}"
+                folder.mkdir()
+                outcome = await play(plan(first_seed + tally.rounds), servers, template=template, folder=folder)
+                tally.add(outcome)
+                well = _told(outcome, folder)
+    _say("\n".join(tally.lines()))
+    return well
+
+
+def _told(outcome: Outcome, folder: Path) -> bool:
+    """Say how the round went. Returns whether it went well."""
+    story = ", ".join(f"{fault.kind} {fault.at - outcome.began:.1f}" for fault in outcome.struck)
+    _say(f"seed {outcome.plan.seed}: {'WRONG' if outcome.wrong else 'well'} after {story}")
+    for stray in outcome.strays:
+        _say(f"  {stray}")
+    for sentence in outcome.wrong[:_MOST_SENTENCES]:
+        _say(f"  {sentence}")
+    if outcome.wrong:
+        _say(f"{len(outcome.wrong)} complaints. Replay with SEED={outcome.plan.seed}; logs of the workers: {folder}")
+    return not outcome.wrong
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - for a person who waits
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10, help="begin no round after this")
+    parser.add_argument("--seed", type=int, default=None, help="of the first round; else by chance")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    given = _arguments()
+    seed = secrets.randbelow(2**31) if given.seed is None else given.seed
+    folder = Path(mkdtemp(prefix="unenroll-campaign-"))
+    folder.chmod(0o755)  # whoever Postgres runs as must get in
+    sys.exit(0 if asyncio.run(campaign(folder, seconds=given.minutes * 60, first_seed=seed)) else 1)

@@ -1,0 +1,101 @@
+"""Servers that are killed and come back on the same data and the same port."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncpg
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from unenroll.sandbox.embedded import Pair
+from unenroll.sandbox.server import Server, started
+
+_ASK_SECONDS = 2
+
+
+@dataclass(kw_only=True)
+class Mortal:
+    """One server. `turn` is held by whoever has taken it down."""
+
+    server: Server
+    answers: Callable[[], Awaitable[bool]]
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def address(self) -> str:
+        return self.server.program.address
+
+    async def fall(self, by: signal.Signals) -> None:
+        """Let the signal end it."""
+        os.kill(_inner(self.server), by)
+        await self.server.ended()
+
+    async def rise(self) -> None:
+        """Start it again, and wait until it answers."""
+        self.server = await started(self.server.program, answers=self.answers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mortals:
+    """A Kafka and a Postgres."""
+
+    kafka: Mortal
+    postgres: Mortal
+
+
+@asynccontextmanager
+async def mortal(pair: Pair) -> AsyncIterator[Mortals]:
+    """The pair, ended at the end even where it was started again."""
+    async with mortal_kafka(pair.kafka) as kafka, mortal_postgres(pair.postgres) as postgres:
+        yield Mortals(kafka=kafka, postgres=postgres)
+
+
+@asynccontextmanager
+async def mortal_kafka(server: Server) -> AsyncIterator[Mortal]:
+    """A Kafka."""
+    address = server.program.address
+    kafka = Mortal(server=server, answers=lambda: asyncio.to_thread(_kafka_answers, address))
+    try:
+        yield kafka
+    finally:
+        await kafka.server.end()
+
+
+@asynccontextmanager
+async def mortal_postgres(server: Server) -> AsyncIterator[Mortal]:
+    """A Postgres."""
+    address = server.program.address
+    postgres = Mortal(server=server, answers=lambda: _postgres_answers(address))
+    try:
+        yield postgres
+    finally:
+        await postgres.server.end()
+
+
+def _inner(server: Server) -> int:
+    """The process id of the server proper, which is its tether's child."""
+    tether = server._process.pid  # noqa: SLF001 - nobody but a test wants to know
+    children = Path(f"/proc/{tether}/task/{tether}/children").read_text(encoding="ascii").split()
+    return int(children[0])
+
+
+def _kafka_answers(address: str) -> bool:
+    client = AdminClient({"bootstrap.servers": address, "log_level": 0})
+    try:
+        return bool(client.list_topics(timeout=_ASK_SECONDS).brokers)
+    except KafkaException:
+        return False
+
+
+async def _postgres_answers(address: str) -> bool:
+    try:
+        connection = await asyncpg.connect(address, timeout=_ASK_SECONDS)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        return False
+    await connection.close()
+    return True

@@ -1,0 +1,157 @@
+"""One round of a campaign: workers, a crowd, faults by seed; then all is healed, drained and checked."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from checker.collect import collected, watched
+from checker.history import History
+from checker.sampling import Sampler
+from checker.verdict import violations
+from havoc.crew import Crew
+from havoc.mortal import Mortals
+from havoc.plan import Plan
+from havoc.recovery import Listener
+from havoc.scene import POSTS, Scene, Struck
+from havoc.traffic import Traffic
+from stage.arrivals import arrival
+from stage.crowd import crowd
+from stage.databases import cloned
+from stage.endings import rows
+from stage.hearing import heard
+from stage.judging import complaints
+from stage.place import Place, made
+from stage.producing import Stream
+from stage.wire_cutter import cutting
+from stage.workers import running
+from unenroll.sandbox.servers import Servers
+
+_ACCOUNTS = 120
+_SECONDS = 25.0
+_ANSWER_SECONDS = 120.0
+_DRAIN_SECONDS = 180.0
+_MOST_CHARACTERS = 3_000  # of a log
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a round ended. `wrong` has sentences, none if all is well; `strays`, who ended by itself."""
+
+    plan: Plan
+    began: float
+    struck: tuple[Struck, ...]
+    wrong: tuple[str, ...]
+    strays: tuple[str, ...]
+    said: Counter[str]
+    recoveries: Mapping[str, list[float]]
+    history: History
+
+
+async def play(plan: Plan, servers: Mortals, *, template: str, folder: Path) -> Outcome:
+    """Play a round on servers that answer; they answer again when it ends."""
+    began = time.time()
+    pair = Servers(kafka=servers.kafka.address, database_url=servers.postgres.address)
+    async with cloned(pair, template) as url:
+        place = Place(kafka=pair.kafka, database_url=url, prefix=f"round-{plan.seed}-{began:.0f}.", folder=folder)
+        traffic = await _traffic(place, plan)
+        sampler, listener = Sampler(watched=watched(place)), Listener(kafka=place.kafka, prefix=place.prefix)
+        with sampler.running(), listener.listening():
+            async with _scene(place, servers, plan) as scene:
+                wrong = await _storm(scene, plan, traffic, listener=listener)
+            wrong += await asyncio.to_thread(_drained, place)
+        history = await collected(place, sent=traffic.stream.sent, samples=sampler.samples)
+        wrong += await _judged(place, history, traffic)
+        return Outcome(
+            plan=plan,
+            began=began,
+            struck=tuple(scene.struck),
+            wrong=tuple(wrong),
+            strays=tuple(scene.crew.strays),
+            said=scene.crew.said,
+            recoveries=listener.recoveries(scene.struck),
+            history=history,
+        )
+
+
+async def _traffic(place: Place, plan: Plan) -> Traffic:
+    many = crowd(plan.seed, _ACCOUNTS)
+    await made(place, *many.groups)
+    stream = Stream(kafka=place.kafka, prefix=place.prefix)
+    return Traffic(crowd=many, coming=arrival(many, plan.order), stream=stream, seconds=_SECONDS)
+
+
+@asynccontextmanager
+async def _scene(place: Place, servers: Mortals, plan: Plan) -> AsyncIterator[Scene]:
+    """Workers at their posts, with the way to Postgres through the cutter. In the end nobody is left."""
+    async with cutting(place.database_url, commits=0) as cutter:
+        environment = {
+            **place.environment,
+            "UNENROLL_DATABASE_URL": cutter.database_url,
+            "UNENROLL_BATCH_RECORDS": str(plan.batch_records),
+            "UNENROLL_DEFINITION_WAIT_MS": "100",
+        }
+        crew = Crew(environment=environment, folder=place.folder)
+        try:
+            for post in POSTS:
+                crew.start(post)
+            yield Scene(
+                crew=crew, servers=servers, cutter=cutter, database=urlsplit(place.database_url).path.removeprefix("/")
+            )
+        finally:
+            crew.end()
+
+
+async def _storm(scene: Scene, plan: Plan, traffic: Traffic, *, listener: Listener) -> list[str]:
+    """All faults, each healed; then every lane must answer again, and all workers stop in order."""
+    supervising = asyncio.create_task(scene.crew.supervise())
+    flowing = asyncio.create_task(asyncio.to_thread(traffic.run))
+    wrong: list[str] = []
+    if not await _answering(listener, since=time.time()):
+        wrong.append("the workers did not begin to answer")
+    async with asyncio.TaskGroup() as faults:
+        for seconds, fault, chance in plan.faults:
+            await asyncio.sleep(seconds)
+            faults.create_task(fault(scene, chance))
+    scene.cutter.left = scene.cutter.lost = 0
+    if not await _answering(listener, since=time.time()):
+        wrong.append(f"not every lane answered again within {_ANSWER_SECONDS} s")
+    traffic.stop()
+    await flowing
+    supervising.cancel()
+    with suppress(asyncio.CancelledError):
+        await supervising
+    await scene.crew.leave()
+    return wrong
+
+
+async def _answering(listener: Listener, *, since: float) -> bool:
+    """Whether every lane shows something that was decided since then, before too long."""
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    while not listener.all_lanes_since(since):
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.1)  # between two looks, with a deadline
+    return True
+
+
+def _drained(place: Place) -> list[str]:
+    """What is wrong with a worker that is to do all that is left."""
+    with running("run", "--until-caught-up", environment=place.environment) as worker:
+        try:
+            code = worker.wait(_DRAIN_SECONDS)
+        except AssertionError:
+            code = None
+        return [] if code == 0 else [f"the last worker ended with {code}:\n{worker.output()[-_MOST_CHARACTERS:]}"]
+
+
+async def _judged(place: Place, history: History, traffic: Traffic) -> list[str]:
+    """By the invariants of any history, and by what is known of this crowd."""
+    wrong = [f"{name}: {one}" for name, sentences in violations(history).items() for one in sentences]
+    told = replace(heard(history.visible), dead=[])
+    keyed = traffic.coming.way.keyed
+    return [*wrong, *complaints(traffic.told(), await rows(place.database_url), told, keyed=keyed)]

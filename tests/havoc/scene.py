@@ -1,0 +1,44 @@
+"""Where faults happen: the crew, its servers, and the way to Postgres that can be cut."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from havoc.crew import Crew
+from havoc.mortal import Mortals
+from stage.wire_cutter import Cutter
+
+POSTS = ("one", "two")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Struck:
+    """A fault, and when it struck, in seconds since 1970."""
+
+    kind: str
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What a fault may lay hands on. It notes the moment at which it strikes."""
+
+    crew: Crew
+    servers: Mortals
+    cutter: Cutter
+    database: str
+    struck: list[Struck] = field(default_factory=list)
+
+    def strike(self, kind: str) -> None:
+        self.struck.append(Struck(kind=kind, at=time.time()))
+
+
+Fault = Callable[[Scene, Random], Coroutine[Any, Any, None]]
+
+
+async def pause(chance: Random, least: float, most: float) -> None:
+    """Let some time pass: when it happens is what chance is for."""
+    await asyncio.sleep(chance.uniform(least, most))
