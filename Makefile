@@ -10,7 +10,7 @@ COMPILE := .cache/lock/bin/uv pip compile pyproject.toml --quiet --universal --p
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench bench-scale bench-load profile campaign-convergence explore format lock clean
+.PHONY: help setup demo test check bench bench-scale bench-load profile campaign campaign-convergence explore format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,9 @@ bench-load: $(STAMP)  ## measure lines per second and memory of a load
 	@$(BIN)/python -m benchmarks.load $(ARGS)
 
 MINUTES ?= 10
+campaign: $(STAMP)  ## try faults by chance for MINUTES; SEED=n begins with the round of that seed
+	PYTHONPATH=tests $(BIN)/python tests/campaigns/faults.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
 campaign-convergence: $(STAMP)  ## try crowds in many orders of arrival for MINUTES
 	PYTHONPATH=tests $(BIN)/python tests/campaigns/convergence.py --minutes $(MINUTES)
 

@@ -37,7 +37,7 @@ class Tally:
     visible: int = 0
     aborted: int = 0
     samples: int = 0
-    strays: int = 0
+    false_starts: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     recoveries: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
@@ -48,7 +48,7 @@ class Tally:
         self.visible += len(outcome.history.visible)
         self.aborted += len(outcome.history.present) - len(outcome.history.visible)
         self.samples += len(outcome.history.samples)
-        self.strays += len(outcome.strays)
+        self.false_starts += outcome.false_starts
         self.faults.update(fault.kind for fault in outcome.struck)
         for kind, seconds in outcome.recoveries.items():
             self.recoveries[kind] += seconds
@@ -56,7 +56,7 @@ class Tally:
     def lines(self) -> Iterator[str]:
         yield (
             f"{self.rounds} rounds, {self.records} records, {self.batches} batches, {self.visible} messages visible, "
-            f"{self.aborted} aborted, {self.samples} samples, {self.strays} workers that ended by themselves"
+            f"{self.aborted} aborted, {self.samples} samples, {self.false_starts} workers that could not start"
         )
         yield "seconds until every lane answered again:"
         for kind, count in sorted(self.faults.items()):
@@ -87,8 +87,6 @@ def _told(outcome: Outcome, folder: Path) -> bool:
     """Say how the round went. Returns whether it went well."""
     story = ", ".join(f"{fault.kind} {fault.at - outcome.began:.1f}" for fault in outcome.struck)
     _say(f"seed {outcome.plan.seed}: {'WRONG' if outcome.wrong else 'well'} after {story}")
-    for stray in outcome.strays:
-        _say(f"  {stray}")
     for sentence in outcome.wrong[:_MOST_SENTENCES]:
         _say(f"  {sentence}")
     if outcome.wrong:

@@ -8,7 +8,7 @@ from random import Random
 
 from checker.history import End, History, Partition, Publication, Sample, Sent
 from checker.refold import definitions_of
-from stage.arrivals import PARTITIONS, arrival
+from stage.arrivals import PARTITIONS, all_records, arrival
 from stage.crowd import Crowd
 from stage.topics import OUTPUTS, Put, Seen
 from unenroll.batch.fold import Fate, Fold
@@ -82,7 +82,7 @@ def _inputs(crowd: Crowd, bad: Iterable[Put]) -> list[Seen]:
     """One order of arrival, a customer's on one partition, and what is bad behind it."""
     offsets: dict[Partition, int] = defaultdict(int)
     inputs: list[Seen] = []
-    for word, records in arrival(crowd, 2).records.items():
+    for word, records in all_records(arrival(crowd, 2)).items():
         for record in [*records, *(bad if word == "facts" else ())]:
             place = (PREFIX + word, int(record.key or b"0") % PARTITIONS)
             inputs.append(_seen(place, offsets[place], record.key, record.value, _sent_headers(record)))

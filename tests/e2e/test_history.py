@@ -9,7 +9,7 @@ from checker.collect import collected, watched
 from checker.history import Sent
 from checker.sampling import Sampler
 from checker.verdict import violations
-from stage.arrivals import arrival
+from stage.arrivals import all_records, arrival
 from stage.crowd import Crowd, crowd
 from stage.place import Place, made
 from stage.producing import Stream
@@ -39,7 +39,7 @@ async def test_a_history_of_killed_workers_is_sound(place: Place, many: Crowd) -
 
 def told(place: Place, many: Crowd) -> list[Sent]:
     stream = Stream(kafka=place.kafka, prefix=place.prefix)
-    for word, records in arrival(many, 2).records.items():
+    for word, records in all_records(arrival(many, 2)).items():
         stream.put(word, records)
     stream.put("facts", bad_records(many))
     return stream.sent

@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,19 +14,27 @@ from stage.workers import Running
 
 _STOP_SECONDS = 90.0
 _LOOK_SECONDS = 0.5
+_JOINED = '"lanes assigned"'
+_CANNOT_START = (1, -signal.SIGTERM)  # or asked to stop before it could listen
+_MOST_CHARACTERS = 300
 
 
 @dataclass(kw_only=True)
 class Crew:
-    """The workers by post. `strays` are those that ended by themselves. Logs are kept in the folder."""
+    """The workers by post. Logs are kept in the folder.
+
+    `strays` are those that ended otherwise than they must. One that cannot start while a server is away may end:
+    of these there is only the number.
+    """
 
     environment: Mapping[str, str]
     folder: Path
     posts: dict[str, Running] = field(default_factory=dict)
     turns: dict[str, asyncio.Lock] = field(default_factory=dict)
     strays: list[str] = field(default_factory=list)
+    false_starts: int = 0
     said: Counter[str] = field(default_factory=Counter)
-    _logs: int = 0
+    logs: list[str] = field(default_factory=list)
 
     def start(self, post: str) -> None:
         self.posts[post] = Running(("-m", "unenroll"), ("run",), self.environment)
@@ -41,19 +50,18 @@ class Crew:
     async def stop(self, post: str) -> None:
         """As an operator does. It must end in order, and soon."""
         self.posts[post].tell(signal.SIGTERM)
-        code = await self._gone(post)
-        if code != 0:
-            self.strays.append(f"worker {post} was asked to stop and ended with {code}")
+        worker = self.posts[post]
+        await self._gone(post)
+        self._ended(post, worker, "was asked to stop")
 
     async def supervise(self) -> None:
         """Start again whoever ends by itself, as a supervisor would, until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             for post, worker in list(self.posts.items()):
-                code = worker.process.poll()
-                if code is not None and not self.turn(post).locked():
-                    self.strays.append(f"worker {post} ended by itself with {code}: {_last_line(worker)}")
+                if worker.process.poll() is not None and not self.turn(post).locked():
                     await self._gone(post)
+                    self._ended(post, worker, "was not asked")
                     self.start(post)
 
     async def leave(self) -> None:
@@ -65,19 +73,28 @@ class Crew:
         for post in list(self.posts):
             self._keep(post, self.posts.pop(post))
 
-    async def _gone(self, post: str) -> int:
+    async def _gone(self, post: str) -> None:
         worker = self.posts[post]
-        try:
-            code = await asyncio.to_thread(worker.process.wait, _STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            code = -1
+        with suppress(subprocess.TimeoutExpired):
+            await asyncio.to_thread(worker.process.wait, _STOP_SECONDS)
         self._keep(post, self.posts.pop(post))
-        return code
+
+    def _ended(self, post: str, worker: Running, how: str) -> None:
+        """Note it unless the worker was asked to stop and did so in order."""
+        code = worker.process.returncode
+        log = self.logs[-1]
+        if code == 0 and how == "was asked to stop":
+            return
+        if code in _CANNOT_START and _JOINED not in log:
+            self.false_starts += 1
+            return
+        last = (log.strip().splitlines() or ["it said nothing"])[-1][:_MOST_CHARACTERS]
+        self.strays.append(f"worker {post} {how} and ended with {code}: {last}")
 
     def _keep(self, post: str, worker: Running) -> None:
         log = worker.output()
-        self._logs += 1
-        (self.folder / f"{self._logs:03}-{post}.log").write_text(log, encoding="utf-8")
+        self.logs.append(log)
+        (self.folder / f"{len(self.logs):03}-{post}.log").write_text(log, encoding="utf-8")
         self.said.update(_events(log))
         worker.end()
 
@@ -91,7 +108,3 @@ def _events(log: str) -> list[str]:
         except (ValueError, AttributeError):
             continue  # a traceback, or the half of a line at which it was killed
     return found
-
-
-def _last_line(worker: Running) -> str:
-    return (worker.output().strip().splitlines() or ["it said nothing"])[-1][:300]

@@ -40,13 +40,13 @@ _MOST_CHARACTERS = 3_000  # of a log
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a round ended. `wrong` has sentences, none if all is well; `strays`, who ended by itself."""
+    """How a round ended. `wrong` has sentences, none if all is well."""
 
     plan: Plan
     began: float
     struck: tuple[Struck, ...]
     wrong: tuple[str, ...]
-    strays: tuple[str, ...]
+    false_starts: int
     said: Counter[str]
     recoveries: Mapping[str, list[float]]
     history: History
@@ -70,8 +70,8 @@ async def play(plan: Plan, servers: Mortals, *, template: str, folder: Path) -> 
             plan=plan,
             began=began,
             struck=tuple(scene.struck),
-            wrong=tuple(wrong),
-            strays=tuple(scene.crew.strays),
+            wrong=(*scene.crew.strays, *wrong),
+            false_starts=scene.crew.false_starts,
             said=scene.crew.said,
             recoveries=listener.recoveries(scene.struck),
             history=history,

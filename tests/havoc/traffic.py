@@ -8,7 +8,7 @@ from itertools import count
 from aiokafka.partitioner import DefaultPartitioner
 
 from checker.bad_records import bad_records
-from stage.arrivals import PARTITIONS, Arrival, put_of
+from stage.arrivals import PARTITIONS, Arrival, all_records, put_of
 from stage.crowd import Crowd
 from stage.lives import tick
 from stage.producing import Stream
@@ -35,12 +35,14 @@ class Traffic:
     def run(self) -> None:
         """Publish until told to stop, and then all that is left. Fails if the broker stays away."""
         lanes = _customer_of_each_lane()
-        left = {word: list(records) for word, records in self.coming.records.items()}
+        left = all_records(self.coming)
+        total = {word: len(records) for word, records in left.items()}
         began = time.monotonic()
         while not self._stopping.wait(_PAUSE_SECONDS):
-            self._put_what_is_due(left, (time.monotonic() - began) / self.seconds)
+            part = min((time.monotonic() - began) / self.seconds, 1)
+            self._put_what_is_due(left, {word: round(many * (1 - part)) for word, many in total.items()})
             self.stream.put("requests", [self._probe(customer) for customer in lanes])
-        self._put_what_is_due(left, 1)
+        self._put_what_is_due(left, dict.fromkeys(left, 0))
         if self.coming.way.keyed:  # else a conflict might come before what it contradicts
             self.stream.put("facts", bad_records(self.crowd))
 
@@ -51,10 +53,9 @@ class Traffic:
         """The crowd with the probes among those who were refused."""
         return replace(self.crowd, refused=(*self.crowd.refused, *self.probes))
 
-    def _put_what_is_due(self, left: dict[str, list[Put]], part: float) -> None:
+    def _put_what_is_due(self, left: dict[str, list[Put]], stay: dict[str, int]) -> None:
         for word, records in left.items():
-            stay = round(len(self.coming.records[word]) * max(1 - part, 0))
-            due = records[: len(records) - stay]
+            due = records[: len(records) - stay[word]]
             self.stream.put(word, due)
             del records[: len(due)]
 

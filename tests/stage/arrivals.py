@@ -81,6 +81,11 @@ def _records(told: Iterable[Told], growing: Growth, part: int, *, way: Way, chan
     return {**definitions, **records} if chance.randrange(2) else {**records, **definitions}
 
 
+def all_records(coming: Arrival) -> dict[str, list[Put]]:
+    """What comes on each of the two topics, in its order."""
+    return {word: list(records) for word, records in coming.records.items()}
+
+
 def _way(number: int) -> Way:
     if number < 2:
         return (Way.BY_TIME, Way.BACKWARDS)[number]
