@@ -39,7 +39,8 @@ class Tally:
     samples: int = 0
     false_starts: int = 0
     faults: Counter[str] = field(default_factory=Counter)
-    recoveries: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    alone: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    amid_others: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, outcome: Outcome) -> None:
         self.rounds += 1
@@ -50,8 +51,9 @@ class Tally:
         self.samples += len(outcome.history.samples)
         self.false_starts += outcome.false_starts
         self.faults.update(fault.kind for fault in outcome.struck)
+        recoveries = self.alone if len(outcome.struck) == 1 else self.amid_others
         for kind, seconds in outcome.recoveries.items():
-            self.recoveries[kind] += seconds
+            recoveries[kind] += seconds
 
     def lines(self) -> Iterator[str]:
         yield (
@@ -60,9 +62,12 @@ class Tally:
         )
         yield "seconds until every lane answered again:"
         for kind, count in sorted(self.faults.items()):
-            seconds = self.recoveries[kind]
-            told = f"median {median(seconds):.1f}, worst {max(seconds):.1f}" if seconds else "none measured"
-            yield f"  {kind:20} {count:4} times, {told}"
+            amid = f"amid others {_worst(self.amid_others[kind])}"
+            yield f"  {kind:20} {count:4} times; alone {_worst(self.alone[kind])}; {amid}"
+
+
+def _worst(seconds: list[float]) -> str:
+    return f"median {median(seconds):.1f}, worst {max(seconds):.1f} of {len(seconds)}" if seconds else "never"
 
 
 async def campaign(data: Path, *, seconds: float, first_seed: int) -> bool:

@@ -3,14 +3,12 @@
 import asyncio
 import json
 import signal
-import subprocess
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stage.workers import Running
+from havoc.worker import Worker
 
 _STOP_SECONDS = 90.0
 _LOOK_SECONDS = 0.5
@@ -24,20 +22,21 @@ class Crew:
     """The workers by post. Logs are kept in the folder.
 
     `strays` are those that ended otherwise than they must. One that cannot start while a server is away may end:
-    of these there is only the number.
+    of these there is only the number. `said` counts the events of all logs.
     """
 
     environment: Mapping[str, str]
     folder: Path
-    posts: dict[str, Running] = field(default_factory=dict)
+    posts: dict[str, Worker] = field(default_factory=dict)
     turns: dict[str, asyncio.Lock] = field(default_factory=dict)
     strays: list[str] = field(default_factory=list)
     false_starts: int = 0
     said: Counter[str] = field(default_factory=Counter)
-    logs: list[str] = field(default_factory=list)
+    _started: int = 0
 
     def start(self, post: str) -> None:
-        self.posts[post] = Running(("-m", "unenroll"), ("run",), self.environment)
+        self._started += 1
+        self.posts[post] = Worker(self.folder / f"{self._started:03}-{post}.log", self.environment)
 
     def turn(self, post: str) -> asyncio.Lock:
         """Held by whoever does something to the worker at this post."""
@@ -50,18 +49,17 @@ class Crew:
     async def stop(self, post: str) -> None:
         """As an operator does. It must end in order, and soon."""
         self.posts[post].tell(signal.SIGTERM)
-        worker = self.posts[post]
-        await self._gone(post)
-        self._ended(post, worker, "was asked to stop")
+        worker = await self._gone(post)
+        if worker.code != 0:
+            self._odd(worker, f"worker {post} was asked to stop")
 
     async def supervise(self) -> None:
         """Start again whoever ends by itself, as a supervisor would, until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             for post, worker in list(self.posts.items()):
-                if worker.process.poll() is not None and not self.turn(post).locked():
-                    await self._gone(post)
-                    self._ended(post, worker, "was not asked")
+                if worker.code is not None and not self.turn(post).locked():
+                    self._odd(await self._gone(post), f"worker {post} was not asked")
                     self.start(post)
 
     async def leave(self) -> None:
@@ -70,41 +68,29 @@ class Crew:
 
     def end(self) -> None:
         """Nobody is left, whatever happened."""
-        for post in list(self.posts):
-            self._keep(post, self.posts.pop(post))
+        for worker in self.posts.values():
+            worker.end()
 
-    async def _gone(self, post: str) -> None:
+    async def _gone(self, post: str) -> Worker:
         worker = self.posts[post]
-        with suppress(subprocess.TimeoutExpired):
-            await asyncio.to_thread(worker.process.wait, _STOP_SECONDS)
-        self._keep(post, self.posts.pop(post))
+        await asyncio.to_thread(worker.wait, _STOP_SECONDS)
+        del self.posts[post]
+        self.said.update(_events(worker.log()))
+        return worker
 
-    def _ended(self, post: str, worker: Running, how: str) -> None:
-        """Note it unless the worker was asked to stop and did so in order."""
-        code = worker.process.returncode
-        log = self.logs[-1]
-        if code == 0 and how == "was asked to stop":
-            return
-        if code in _CANNOT_START and _JOINED not in log:
+    def _odd(self, worker: Worker, how: str) -> None:
+        log = worker.log()
+        if worker.code in _CANNOT_START and _JOINED not in log:
             self.false_starts += 1
             return
         last = (log.strip().splitlines() or ["it said nothing"])[-1][:_MOST_CHARACTERS]
-        self.strays.append(f"worker {post} {how} and ended with {code}: {last}")
-
-    def _keep(self, post: str, worker: Running) -> None:
-        log = worker.output()
-        self.logs.append(log)
-        (self.folder / f"{len(self.logs):03}-{post}.log").write_text(log, encoding="utf-8")
-        self.said.update(_events(log))
-        worker.end()
+        self.strays.append(f"{how} and ended with {worker.code}: {last}")
 
 
-def _events(log: str) -> list[str]:
+def _events(log: str) -> Iterator[str]:
     """What the lines of a log tell of."""
-    found = []
     for line in log.splitlines():
         try:
-            found.append(str(json.loads(line).get("event")))
+            yield str(json.loads(line).get("event"))
         except (ValueError, AttributeError):
             continue  # a traceback, or the half of a line at which it was killed
-    return found

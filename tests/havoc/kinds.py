@@ -1,5 +1,6 @@
 """The kinds of faults. Each strikes, and is healed when it returns; several may be under way at once."""
 
+import asyncio
 import signal
 from random import Random
 
@@ -15,16 +16,29 @@ async def worker_killed(scene: Scene, chance: Random) -> None:
     """kill -9; it starts again at once or after its lanes have moved."""
     post = chance.choice(POSTS)
     async with scene.crew.turn(post):
+        await scene.bad_moment(chance)
         scene.strike("worker killed")
         await scene.crew.kill(post)
         await pause(chance, 0, chance.choice([0.5, 9]))
         scene.crew.start(post)
 
 
+async def all_workers_killed(scene: Scene, chance: Random) -> None:
+    """As when the power fails; they start again one after the other."""
+    async with scene.crew.turn(POSTS[0]), scene.crew.turn(POSTS[1]):
+        await scene.bad_moment(chance)
+        scene.strike("all workers killed")
+        await asyncio.gather(*map(scene.crew.kill, POSTS))
+        for post in POSTS:
+            await pause(chance, 0, 2)
+            scene.crew.start(post)
+
+
 async def worker_frozen(scene: Scene, chance: Random) -> None:
     """A zombie: it sleeps until others have its lanes, and wakes up in the middle of what it did."""
     post = chance.choice(POSTS)
     async with scene.crew.turn(post):
+        await scene.bad_moment(chance)
         scene.strike("worker frozen")
         scene.crew.posts[post].tell(signal.SIGSTOP)
         await pause(chance, *chance.choice([(0.5, 3.0), (_SESSION_SECONDS + 1, _SESSION_SECONDS + 6)]))
@@ -93,6 +107,7 @@ async def commits_lost(scene: Scene, chance: Random) -> None:
 
 KINDS: tuple[Fault, ...] = (
     worker_killed,
+    all_workers_killed,
     worker_frozen,
     worker_stopped,
     worker_joins,
@@ -107,6 +122,7 @@ KINDS: tuple[Fault, ...] = (
 
 async def _down(scene: Scene, server: Mortal, by: signal.Signals, *, kind: str, chance: Random) -> None:
     async with server.turn:
+        await scene.bad_moment(chance)
         scene.strike(kind)
         await server.fall(by)
         await pause(chance, 0, chance.choice([0.2, 4]))

@@ -13,6 +13,9 @@ from stage.wire_cutter import Cutter
 
 POSTS = ("one", "two")
 
+_COMMIT_SECONDS = 3.0
+_BETWEEN_COMMITS_SECONDS = 0.03
+
 
 @dataclass(frozen=True, kw_only=True)
 class Struck:
@@ -31,6 +34,12 @@ class Scene:
     cutter: Cutter
     database: str
     struck: list[Struck] = field(default_factory=list)
+
+    async def bad_moment(self, chance: Random) -> None:
+        """Now, or as often while some worker is between its commits: what it decided is not published yet."""
+        if chance.randrange(2):
+            await self.cutter.commit_passes(seconds=_COMMIT_SECONDS)
+            await pause(chance, 0, _BETWEEN_COMMITS_SECONDS)
 
     def strike(self, kind: str) -> None:
         self.struck.append(Struck(kind=kind, at=time.time()))

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 _PIECE = 65536
@@ -17,6 +17,12 @@ class Cutter:
     left: int
     _to: tuple[str, int]
     lost: int = 0
+    _commit: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def commit_passes(self, *, seconds: float) -> None:
+        """Return when the next COMMIT is under way, or after so many seconds."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._commit.wait(), seconds)
 
     async def carry(self, client: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
         """One connection, until either side ends it or it is cut."""
@@ -37,6 +43,9 @@ class Cutter:
                     break
                 ask.write(piece)
                 await ask.drain()
+                if b"COMMIT;\0" in piece:
+                    self._commit.set()
+                    self._commit.clear()
         ask.close()
         await back
 
