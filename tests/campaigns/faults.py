@@ -13,10 +13,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import rmtree
 from statistics import median
 from tempfile import mkdtemp
 
-from havoc.mortal import mortal
+from havoc.mortal import Mortals, mortal
 from havoc.plan import plan
 from havoc.round import Outcome, play
 from stage.databases import migrated
@@ -79,13 +80,22 @@ async def campaign(data: Path, *, seconds: float, first_seed: int) -> bool:
         names = Servers(kafka=servers.kafka.address, database_url=servers.postgres.address)
         async with migrated(names) as template:
             while well and (tally.rounds == 0 or time.monotonic() < end):
-                folder = data / f"round-{first_seed + tally.rounds}"
-                folder.mkdir()
-                outcome = await play(plan(first_seed + tally.rounds), servers, template=template, folder=folder)
-                tally.add(outcome)
-                well = _told(outcome, folder)
+                well = await _round(first_seed + tally.rounds, servers, tally, template=template, data=data)
     _say("\n".join(tally.lines()))
     return well
+
+
+async def _round(number: int, servers: Mortals, tally: Tally, *, template: str, data: Path) -> bool:
+    """Play the round of this seed. Returns whether it went well."""
+    folder = data / f"round-{number}"
+    folder.mkdir()
+    try:
+        outcome = await play(plan(number), servers, template=template, folder=folder)
+    except BaseException:
+        _say(f"seed {number}: the round could not be played to its end, before it: " + "\n".join(tally.lines()))
+        raise
+    tally.add(outcome)
+    return _told(outcome, folder)
 
 
 def _told(outcome: Outcome, folder: Path) -> bool:
@@ -115,4 +125,7 @@ if __name__ == "__main__":
     seed = secrets.randbelow(2**31) if given.seed is None else given.seed
     folder = Path(mkdtemp(prefix="unenroll-campaign-"))
     folder.chmod(0o755)  # whoever Postgres runs as must get in
-    sys.exit(0 if asyncio.run(campaign(folder, seconds=given.minutes * 60, first_seed=seed)) else 1)
+    well = asyncio.run(campaign(folder, seconds=given.minutes * 60, first_seed=seed))
+    if well:
+        rmtree(folder, ignore_errors=True)
+    sys.exit(0 if well else 1)

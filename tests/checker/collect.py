@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from checker.history import History, Publication, Sample, Sent
-from checker.sampling import Watched
+from checker.sampling import Watched, told_at_last
 from stage.place import Place
 from unenroll.core.outcomes import Outcome
 from unenroll.settings import KafkaSettings
@@ -45,8 +45,8 @@ async def collected(place: Place, *, sent: Iterable[Sent], samples: Iterable[Sam
         accounts=dict(_account(row) for row in await place.rows("select * from accounts")),
         visible=tuple(place.seen()),
         present=tuple(place.seen(isolation="read_uncommitted")),
-        samples=(*samples, watched(place).last_sample()),
-        ends=watched(place).ends(),
+        samples=(*samples, told_at_last(watched(place).sample)),
+        ends=told_at_last(watched(place).ends),
         dead_letter_bytes=(await limits(cluster, place.prefix))[Topic.DEAD_LETTERS],
     )
 

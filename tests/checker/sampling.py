@@ -2,9 +2,10 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # exported, but not said to be
@@ -16,6 +17,8 @@ from unenroll.stream.topics import INPUTS
 
 NO_TELLING = (KafkaException, OSError, UnstableError)
 """The broker is away, or a commit is under way."""
+
+Told = TypeVar("Told")
 
 _ASK_SECONDS = 3.0
 _PAUSE_SECONDS = 0.25
@@ -40,18 +43,8 @@ class Watched:
         told = committed(self.kafka, self.group_id)
         return Sample(stable=stable, committed=told, high=_ends(admin, outputs, IsolationLevel.READ_UNCOMMITTED))
 
-    def last_sample(self) -> Sample:
-        """One sample, once there is telling."""
-        deadline = time.monotonic() + _DEADLINE_SECONDS
-        while True:
-            try:
-                return self.sample()
-            except NO_TELLING:
-                assert time.monotonic() < deadline, f"no telling what {self.group_id} has committed"
-                time.sleep(_PAUSE_SECONDS)  # between two looks, with a deadline
-
     def ends(self) -> Mapping[Partition, End]:
-        """Where all partitions end, of inputs and outputs."""
+        """Where all partitions end, of inputs and outputs. Raises one of `NO_TELLING`."""
         admin = AdminClient({"bootstrap.servers": self.kafka, "log_level": 0})
         places = self._places((*INPUTS, *OUTPUTS))
         stable = _ends(admin, places, IsolationLevel.READ_COMMITTED)
@@ -86,6 +79,17 @@ class Sampler:
         finally:
             self._stopping.set()
             thread.join()
+
+
+def told_at_last(ask: Callable[[], Told]) -> Told:
+    """What is told, once there is telling. Fails after a minute without."""
+    deadline = time.monotonic() + _DEADLINE_SECONDS
+    while True:
+        try:
+            return ask()
+        except NO_TELLING as why:
+            assert time.monotonic() < deadline, f"there is no telling: {why}"
+            time.sleep(_PAUSE_SECONDS)  # between two looks, with a deadline
 
 
 def _ends(admin: AdminClient, places: Iterable[Partition], isolation: IsolationLevel) -> dict[Partition, int]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from confluent_kafka.admin import AdminClient
+
 from checker.collect import collected, watched
 from checker.history import History
 from checker.sampling import Sampler
@@ -30,6 +32,7 @@ from stage.producing import Stream
 from stage.wire_cutter import cutting
 from stage.workers import running
 from unenroll.sandbox.servers import Servers
+from unenroll.wire.names import Topic
 
 _ACCOUNTS = 120
 _SECONDS = 25.0
@@ -66,6 +69,7 @@ async def play(plan: Plan, servers: Mortals, *, template: str, folder: Path) -> 
             wrong += await asyncio.to_thread(_drained, place)
         history = await collected(place, sent=traffic.stream.sent, samples=sampler.samples)
         wrong += await _judged(place, history, traffic)
+        await asyncio.to_thread(_forgotten, place)
         return Outcome(
             plan=plan,
             began=began,
@@ -108,25 +112,32 @@ async def _scene(place: Place, servers: Mortals, plan: Plan) -> AsyncIterator[Sc
 
 async def _storm(scene: Scene, plan: Plan, traffic: Traffic, *, listener: Listener) -> list[str]:
     """All faults, each healed; then every lane must answer again, and all workers stop in order."""
+    async with _supervised(scene, traffic):
+        begun = await _answering(listener, since=time.time())
+        async with asyncio.TaskGroup() as faults:
+            for seconds, fault, chance in plan.faults:
+                await asyncio.sleep(seconds)
+                faults.create_task(fault(scene, chance))
+        scene.cutter.left = scene.cutter.lost = 0
+        back = await _answering(listener, since=time.time())
+    await scene.crew.leave()
+    wrong = [] if begun else ["the workers did not begin to answer"]
+    return wrong if back else [*wrong, f"not every lane answered again within {_ANSWER_SECONDS} s"]
+
+
+@asynccontextmanager
+async def _supervised(scene: Scene, traffic: Traffic) -> AsyncIterator[None]:
+    """Whoever ends is started again, and records are published; in the end all that are left."""
     supervising = asyncio.create_task(scene.crew.supervise())
     flowing = asyncio.create_task(asyncio.to_thread(traffic.run))
-    wrong: list[str] = []
-    if not await _answering(listener, since=time.time()):
-        wrong.append("the workers did not begin to answer")
-    async with asyncio.TaskGroup() as faults:
-        for seconds, fault, chance in plan.faults:
-            await asyncio.sleep(seconds)
-            faults.create_task(fault(scene, chance))
-    scene.cutter.left = scene.cutter.lost = 0
-    if not await _answering(listener, since=time.time()):
-        wrong.append(f"not every lane answered again within {_ANSWER_SECONDS} s")
-    traffic.stop()
-    await flowing
-    supervising.cancel()
-    with suppress(asyncio.CancelledError):
-        await supervising
-    await scene.crew.leave()
-    return wrong
+    try:
+        yield
+    finally:
+        traffic.stop()
+        await flowing
+        supervising.cancel()
+        with suppress(asyncio.CancelledError):
+            await supervising
 
 
 async def _answering(listener: Listener, *, since: float) -> bool:
@@ -147,6 +158,13 @@ def _drained(place: Place) -> list[str]:
         except AssertionError:
             code = None
         return [] if code == 0 else [f"the last worker ended with {code}:\n{worker.output()[-_MOST_CHARACTERS:]}"]
+
+
+def _forgotten(place: Place) -> None:
+    """Let the topics go: a broker that holds those of many rounds takes long to start."""
+    admin = AdminClient({"bootstrap.servers": place.kafka, "log_level": 0})
+    for future in admin.delete_topics([place.prefix + word for word in Topic]).values():
+        future.result()
 
 
 async def _judged(place: Place, history: History, traffic: Traffic) -> list[str]:
