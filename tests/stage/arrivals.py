@@ -83,7 +83,7 @@ def _records(told: Iterable[Told], growing: Growth, part: int, *, way: Way, chan
 
 def all_records(coming: Arrival) -> dict[str, list[Put]]:
     """What comes on each of the two topics, in its order."""
-    return {word: list(records) for word, records in coming.records.items()}
+    return {word: [put for part in coming.parts for put in part[word]] for word in ("facts", "requests")}
 
 
 def _way(number: int) -> Way:
