@@ -15,6 +15,9 @@ _NEEDS_A_PERSON = {
     "42": "lacks a table or a right; run `unenroll migrate`, and grant the worker its rights",
 }
 _BLAMES_THE_RECORDS = {"22", "23"}
+_ENDED = ("closed", "released back to the pool", "another operation is in progress")
+"""What asyncpg says of a connection that the server ended while we asked nothing, in the words of each place."""
+
 _CONFLICT = {"23505"}  # two lanes met at one event: the second one looks again
 
 
@@ -30,7 +33,7 @@ def translated() -> Iterator[None]:
     except asyncpg.InterfaceError as error:
         if isinstance(error, ValueError):  # a value that its column cannot hold
             raise RefusedError(f"Postgres cannot hold the data: {_brief(error)}") from error
-        if "closed" not in str(error):
+        if not any(words in str(error) for words in _ENDED):
             raise  # we called the client wrongly: waiting cannot help
         raise OutageError(f"Postgres does not answer: {_brief(error)}") from error
     except (asyncpg.InternalClientError, OSError, TimeoutError, EOFError) as error:
