@@ -1,11 +1,12 @@
 """The lane's row: its epoch, how far it has decided, and how far it is known to have published."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
 
-from unenroll.errors import LaneLostError
+from unenroll.errors import LaneLostError, OutageError
 from unenroll.store.connect import Connection, transaction
 from unenroll.store.outage import translated
 from unenroll.store.queries import QUERIES
@@ -46,9 +47,18 @@ class LaneRow:
 
 
 async def take_lane(pool: asyncpg.Pool, key: LaneKey) -> LaneRow:
-    """Raise the lane's epoch and return its row: nobody who took it before can decide any more. Raises OutageError."""
-    with translated():
-        found = await pool.fetchrow(QUERIES["take_lane"], key.topic_prefix, key.group_id, key.partition)
+    """Raise the lane's epoch and return its row: nobody who took it before can decide any more. Raises OutageError.
+
+    If the row was locked for too long, its former owner may be frozen amid a COPY, where no time-out of Postgres
+    reaches it: then it is ended, and to try again helps.
+    """
+    try:
+        with translated():
+            found = await pool.fetchrow(QUERIES["take_lane"], key.topic_prefix, key.group_id, key.partition)
+    except OutageError:
+        with suppress(OutageError), translated():
+            await pool.execute(QUERIES["end_hung"])
+        raise
     if found is None:
         raise LaneLostError(f"lane {key.partition} could not be taken")
     return LaneRow(

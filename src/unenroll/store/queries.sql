@@ -6,6 +6,12 @@ insert into lanes as lane (topic_prefix, group_id, partition, epoch) values ($1,
 on conflict (topic_prefix, group_id, partition) do update set epoch = lane.epoch + 1, updated_at = now()
 returning lane_id, epoch, sequence, published, topics, topic_ids, partition_counts, positions;
 
+-- end_hung: end sessions of ours that wait for their client amid a statement for longer than any may last
+select pg_terminate_backend(pid)
+from pg_stat_activity
+where datname = current_database() and usename = current_user and application_name = 'unenroll'
+  and state = 'active' and wait_event_type = 'Client' and query_start < now() - interval '10s';
+
 -- hold_lane: lock the lane's row for a batch
 select epoch, sequence, topics, topic_ids, partition_counts, positions from lanes where lane_id = $1 for update;
 
