@@ -12,12 +12,12 @@ from unenroll.store.lanes import (
     LaneKey,
     LaneRow,
     Position,
+    Publication,
     hold_lane,
     move_lane,
     note_published,
     publications_above,
     reposition,
-    save_publication,
     take_lane,
 )
 
@@ -49,6 +49,10 @@ async def test_the_former_owner_decides_nothing_more(database_url: str) -> None:
                 await hold_lane(connection, former)
         with pytest.raises(LaneLostError, match="another worker took the lane"):
             await reposition(pool, replace(former, positions=(REQUESTS,)))
+        with pytest.raises(LaneLostError, match="another worker took the lane"):
+            async with transaction(pool) as connection:
+                await move_lane(connection, former, Publication(1, b"bytes", utc("2026-04-01T00:00:00Z")))
+        assert await publications_above(pool, former, 0) == []
         await note_published(pool, replace(former, published=99))
         assert (await take_lane(pool, KEY)).published == 0
 
@@ -69,13 +73,8 @@ async def test_what_is_kept_to_publish_comes_back_in_order_above_a_number(databa
         lane = await take_lane(pool, KEY)
         async with transaction(pool) as connection:
             for last in (30, 10, 20):
-                await save_publication(
-                    connection,
-                    replace(lane, sequence=last),
-                    first_sequence=last - 9,
-                    outputs=b"%d" % last,
-                    decided_at=utc("2026-04-01T00:00:00Z"),
-                )
+                publication = Publication(last - 9, b"%d" % last, utc("2026-04-01T00:00:00Z"))
+                await move_lane(connection, replace(lane, sequence=last), publication)
         assert await publications_above(pool, lane, 10) == [b"20", b"30"]
         assert await publications_above(pool, lane, 0) == [b"10", b"20", b"30"]
 

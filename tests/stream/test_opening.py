@@ -14,7 +14,7 @@ from unenroll.errors import LaneLostError
 from unenroll.sandbox.servers import Servers
 from unenroll.settings import Start, WorkerSettings
 from unenroll.store.connect import connected, transaction
-from unenroll.store.lanes import LaneKey, LaneRow, move_lane, save_publication, take_lane
+from unenroll.store.lanes import LaneKey, LaneRow, Publication, move_lane, take_lane
 from unenroll.stream.cluster import Cluster
 from unenroll.stream.coordinator import Coordinator
 from unenroll.stream.opening import Opening, commits, position_in
@@ -48,14 +48,8 @@ class Stage:
             first, last = lane.sequence + 1, lane.sequence + len(values)
             lane = replace(lane, sequence=last, positions=(position_in(topic, 0),))
             async with transaction(pool) as connection:
-                await save_publication(
-                    connection,
-                    lane,
-                    first_sequence=first,
-                    outputs=pack(messages(values)),
-                    decided_at=utc("2026-04-01T00:00:00Z"),
-                )
-                await move_lane(connection, lane)
+                publication = Publication(first, pack(messages(values)), utc("2026-04-01T00:00:00Z"))
+                await move_lane(connection, lane, publication)
             lanes.append(lane)
         return lanes
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -16,7 +17,7 @@ from unenroll.store.accounts import save_accounts
 from unenroll.store.connect import Connection, transaction
 from unenroll.store.dead_letters import known_dead_letters, save_dead_letters
 from unenroll.store.definitions import DefinitionCache
-from unenroll.store.lanes import LaneRow, hold_lane, move_lane, save_publication
+from unenroll.store.lanes import LaneRow, Publication, hold_lane, move_lane
 from unenroll.store.ledger import save_ledger
 from unenroll.wire.decode import Received
 from unenroll.wire.names import Topic
@@ -24,6 +25,7 @@ from unenroll.wire.pack import pack
 from unenroll.wire.record import Message
 
 _AT_ONCE = 2
+_SMALL = 50
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,8 +41,8 @@ class Decisions:
 class Step:
     """What every batch of a worker needs. `limits` has the most bytes of a message by topic word.
 
-    However many lanes there are, two of them decide at a time: one computes while Postgres works for the other, and no
-    more than two batches of accounts are in memory.
+    However many lanes there are, two of them decide large batches at a time: one computes while Postgres works for the
+    other, and no more than two crowds of accounts are in memory. Small batches wait for nobody.
     """
 
     pool: asyncpg.Pool
@@ -60,7 +62,7 @@ class Step:
             return await self._decide(lane, batch)
 
     async def _decide(self, lane: LaneRow, batch: Batch) -> Decisions:
-        async with self._turns, transaction(self.pool) as connection:
+        async with self._turn(batch), transaction(self.pool) as connection:
             await hold_lane(connection, lane)
             decided_at = datetime.now(UTC)
             contents = [reading.content for reading in batch.readings]
@@ -80,6 +82,9 @@ class Step:
             await _save(connection, moved, numbered, first_sequence=lane.sequence + 1)
         return Decisions(lane=moved, messages=tuple(numbered.messages), counts=numbered.counts)
 
+    def _turn(self, batch: Batch) -> AbstractAsyncContextManager[None]:
+        return self._turns if len(batch.readings) > _SMALL else nullcontext()
+
 
 async def _buried(connection: Connection, contents: Iterable[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
     by_topic: dict[str, list[bytes]] = {}
@@ -94,9 +99,7 @@ async def _buried(connection: Connection, contents: Iterable[tuple[str, bytes]])
 async def _save(connection: Connection, lane: LaneRow, numbered: Numbered, *, first_sequence: int) -> None:
     await save_ledger(connection, numbered.ledger)
     await save_dead_letters(connection, numbered.dead)
+    publication = None
     if numbered.messages:
-        outputs = pack(numbered.messages)
-        await save_publication(
-            connection, lane, first_sequence=first_sequence, outputs=outputs, decided_at=numbered.decided_at
-        )
-    await move_lane(connection, lane)
+        publication = Publication(first_sequence, pack(numbered.messages), numbered.decided_at)
+    await move_lane(connection, lane, publication)

@@ -38,6 +38,7 @@ async def connected(database_url: str, *, connections: int = 4) -> AsyncIterator
             timeout=_CONNECT_SECONDS,
             command_timeout=_ANSWER_SECONDS,
             server_settings=_LIMITS,
+            reset=_left_as_it_was,
         )
     try:
         yield pool
@@ -66,6 +67,10 @@ async def transaction(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
         finally:
             with suppress(*_TROUBLE):  # the same, and what was committed stays committed
                 await pool.release(connection)
+
+
+async def _left_as_it_was(connection: Connection) -> None:
+    """Nothing to reset: what we do to a session ends with its transaction. To ask for it would cost a round trip."""
 
 
 async def _commit(current: Transaction) -> None:

@@ -39,12 +39,18 @@ class DefinitionCache:
     async def _read(
         self, connection: Connection, query: str, *, group_ids: Iterable[int], target_ids: Iterable[int]
     ) -> Definitions:
-        rows = await connection.fetch(QUERIES["target_owners"], sorted(target_ids))
-        owners = {row["target_id"]: row["group_id"] for row in rows}
+        owners = await self._owners_of(connection, set(target_ids))
         versions = await connection.fetch(QUERIES[query], sorted({*group_ids, *owners.values()}))
         await self._refresh(connection, {row["group_id"]: row["version"] for row in versions})
-        self._owners.update(owners)
         return Definitions(groups={row["group_id"]: self._groups[row["group_id"]] for row in versions}, owners=owners)
+
+    async def _owners_of(self, connection: Connection, target_ids: set[int]) -> dict[int, int]:
+        """Who owns which of the targets: for ever, so only what has had no owner up to now is asked for."""
+        unknown = target_ids - self._owners.keys()
+        if unknown:
+            rows = await connection.fetch(QUERIES["target_owners"], sorted(unknown))
+            self._owners.update({row["target_id"]: row["group_id"] for row in rows})
+        return {target_id: self._owners[target_id] for target_id in target_ids if target_id in self._owners}
 
     async def _refresh(self, connection: Connection, versions: dict[int, int]) -> None:
         stale = [

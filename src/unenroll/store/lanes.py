@@ -3,6 +3,7 @@
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import asyncpg
 
@@ -86,10 +87,20 @@ async def check_held(pool: asyncpg.Pool, lane: LaneRow) -> None:
         await hold_lane(connection, lane)
 
 
-async def move_lane(connection: Connection, lane: LaneRow) -> None:
-    """Write how far the lane has decided, in the batch's own transaction. Raises LaneLostError."""
-    moved = await connection.fetchval(
-        QUERIES["move_lane"],
+class Publication(NamedTuple):
+    """The packed outputs of a batch whose decisions begin with this number."""
+
+    first_sequence: int
+    outputs: bytes
+    decided_at: datetime
+
+
+async def move_lane(connection: Connection, lane: LaneRow, publication: Publication | None = None) -> None:
+    """Write how far the lane has decided, and what is to be published, in the batch's own transaction.
+
+    Raises LaneLostError.
+    """
+    place = (
         lane.lane_id,
         lane.epoch,
         lane.sequence,
@@ -99,17 +110,12 @@ async def move_lane(connection: Connection, lane: LaneRow) -> None:
         [position.partitions for position in lane.positions],
         [position.offset for position in lane.positions],
     )
+    if publication is None:
+        moved = await connection.fetchval(QUERIES["move_lane"], *place)
+    else:
+        moved = await connection.fetchval(QUERIES["move_lane_publishing"], *place, *publication)
     if moved is None:
         raise LaneLostError("another worker took the lane")
-
-
-async def save_publication(
-    connection: Connection, lane: LaneRow, *, first_sequence: int, outputs: bytes, decided_at: datetime
-) -> None:
-    """Keep the packed outputs of the batch that ends with `lane.sequence`."""
-    await connection.execute(
-        QUERIES["save_publication"], lane.lane_id, lane.sequence, first_sequence, outputs, decided_at
-    )
 
 
 async def reposition(pool: asyncpg.Pool, lane: LaneRow) -> None:

@@ -22,6 +22,18 @@ set sequence = $3, published = $4, topics = $5, topic_ids = $6, partition_counts
 where lane_id = $1 and epoch = $2
 returning lane_id;
 
+-- move_lane_publishing: the same, and the bytes that the batch publishes
+with moved as (
+    update lanes
+    set sequence = $3, published = $4, topics = $5, topic_ids = $6, partition_counts = $7, positions = $8,
+        updated_at = now()
+    where lane_id = $1 and epoch = $2
+    returning lane_id, sequence
+)
+insert into publications (lane_id, last_sequence, first_sequence, outputs, decided_at)
+select lane_id, sequence, $9, $10, $11 from moved
+returning lane_id;
+
 -- lane_published: how far the lane is known to have published, unless somebody else owns it by now
 update lanes set published = $3, updated_at = now() where lane_id = $1 and epoch = $2 and published < $3;
 
@@ -34,9 +46,6 @@ select exists (
 
 -- publications_above: what a lane decided after this number, in the order of the decisions
 select outputs from publications where lane_id = $1 and last_sequence > $2 order by last_sequence;
-
--- save_publication: the bytes that a batch publishes
-insert into publications (lane_id, last_sequence, first_sequence, outputs, decided_at) values ($1, $2, $3, $4, $5);
 
 -- share_groups: the versions of the groups of a batch, which cannot change before its end
 select group_id, version from target_groups where group_id = any($1::bigint[]) order by group_id for share;

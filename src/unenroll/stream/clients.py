@@ -1,7 +1,9 @@
 """How our settings are called by the two Kafka clients: aiokafka carries records, confluent-kafka answers questions."""
 
+import asyncio
 import logging
 import ssl
+from collections.abc import Coroutine
 from typing import Any
 
 from aiokafka.helpers import create_ssl_context
@@ -42,6 +44,16 @@ def for_confluent(settings: KafkaSettings) -> dict[str, Any]:
         configuration["sasl.username"] = settings.kafka_sasl_username
         configuration["sasl.password"] = _password(settings)
     return configuration
+
+
+async def let_go(stop: Coroutine[Any, Any, None], *, seconds: float) -> None:
+    """Let a client of aiokafka stop, whatever state it is in. While the broker is away it never would."""
+    stopping = asyncio.ensure_future(stop)
+    done, _ = await asyncio.wait([stopping], timeout=seconds)
+    if not done:
+        stopping.cancel()
+    elif not stopping.cancelled():
+        stopping.exception()  # it is thrown away in any case
 
 
 def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:

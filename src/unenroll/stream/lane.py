@@ -51,14 +51,14 @@ class Lane:
         row = await self.opening.take()
         async with self.producer() as producer:
             lane = await self.opening.open(row, producer)
-            self.intake.read_from(lane.positions)
-            self.life.opened.set()
-            log.info("lane open", lane=lane.partition, epoch=lane.epoch, sequence=lane.sequence)
-            while (taken := await self.intake.take(lane.positions, self.life.stopping)) is not None:
-                patience.regain()
-                batch = Batch(readings=read(taken.records, self.accepts), ends=taken.ends)
-                if batch.ends != lane.positions:
-                    lane = await self._process(lane, batch, producer, patience=patience)
+            async with self.intake.reading(lane.positions) as reader:
+                self.life.opened.set()
+                log.info("lane open", lane=lane.partition, epoch=lane.epoch, sequence=lane.sequence)
+                while (taken := await reader.take(self.life.stopping)) is not None:
+                    patience.regain()
+                    batch = Batch(readings=read(taken.records, self.accepts), ends=taken.ends)
+                    if batch.ends != lane.positions:
+                        lane = await self._process(lane, batch, producer, patience=patience)
             await note_published(self.step.pool, lane)
 
     async def _process(self, lane: LaneRow, batch: Batch, producer: LaneProducer, *, patience: Patience) -> LaneRow:

@@ -1,4 +1,4 @@
-"""Membership of the consumer group: one consumer for all lanes of a worker."""
+"""Membership of the consumer group. It says which lanes are a worker's; what they hold, each lane reads for itself."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,14 +8,13 @@ from aiokafka import AIOKafkaConsumer
 
 from unenroll.settings import WorkerSettings
 from unenroll.stream.assignor import NumberAssignor
-from unenroll.stream.clients import for_aiokafka
+from unenroll.stream.clients import for_aiokafka, let_go
 from unenroll.stream.outage import translated
 
 _HEARTBEATS_IN_A_SESSION = 5
 _LONGEST_HEARTBEAT_MS = 3_000
 _REBALANCE_TIMEOUT_MS = 30_000
 _REQUEST_TIMEOUT_MS = 40_000
-_FETCH_WAIT_MS = 100  # a lane that was just opened waits for the fetch under way to end
 _NEVER_MS = 2**31 - 1
 _JOIN_SECONDS = 30.0
 _LEAVE_SECONDS = 10.0
@@ -23,12 +22,11 @@ _LEAVE_SECONDS = 10.0
 
 @asynccontextmanager
 async def joined(settings: WorkerSettings, client_id: str) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer that can join the group as soon as it subscribes. It leaves at the end. Raises OutageError."""
+    """A consumer that joins the group as soon as it subscribes, and leaves it at the end. Raises OutageError."""
     consumer = AIOKafkaConsumer(
         **for_aiokafka(settings),
         client_id=client_id,
         group_id=settings.group_id,
-        isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="none",
         partition_assignment_strategy=(NumberAssignor,),
@@ -37,7 +35,6 @@ async def joined(settings: WorkerSettings, client_id: str) -> AsyncIterator[AIOK
         rebalance_timeout_ms=_REBALANCE_TIMEOUT_MS,
         request_timeout_ms=_REQUEST_TIMEOUT_MS,
         max_poll_interval_ms=_NEVER_MS,
-        fetch_max_wait_ms=_FETCH_WAIT_MS,
     )
     try:
         with translated("joining the group"):
@@ -45,6 +42,4 @@ async def joined(settings: WorkerSettings, client_id: str) -> AsyncIterator[AIOK
                 await consumer.start()
         yield consumer
     finally:
-        leave = asyncio.ensure_future(consumer.stop())
-        await asyncio.wait([leave], timeout=_LEAVE_SECONDS)
-        leave.cancel()
+        await let_go(consumer.stop(), seconds=_LEAVE_SECONDS)

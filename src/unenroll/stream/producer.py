@@ -14,7 +14,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from unenroll.errors import OutageError
 from unenroll.settings import KafkaSettings
-from unenroll.stream.clients import for_aiokafka
+from unenroll.stream.clients import for_aiokafka, let_go
 from unenroll.stream.cluster import Partition
 from unenroll.stream.outage import translated
 from unenroll.wire.record import Message
@@ -139,12 +139,7 @@ class LaneProducer:
         client.send = counted
 
     async def _drop(self) -> None:
-        stop = asyncio.ensure_future(self._producer.stop())
-        done, _ = await asyncio.wait([stop], timeout=_STOP_SECONDS)
-        if not done:  # it hangs while the broker is away; the broker forgets it by itself
-            stop.cancel()
-        elif stop.exception() is not None:
-            pass  # it was to be thrown away in any case
+        await let_go(self._producer.stop(), seconds=_STOP_SECONDS)
 
 
 def _append(batch: Any, message: Message) -> bool:  # noqa: ANN401 - untyped client

@@ -27,7 +27,6 @@ from unenroll.stream.life import LaneLife
 from unenroll.stream.membership import joined
 from unenroll.stream.opening import Opening
 from unenroll.stream.patience import Waiting
-from unenroll.stream.polls import Polls
 from unenroll.stream.producer import LaneProducer
 from unenroll.stream.settling_again import SettlingAgain
 from unenroll.stream.topics import INPUTS, limits
@@ -50,7 +49,6 @@ class _Worker:
     arrival: Arrival
     step: Step
     consumer: AIOKafkaConsumer
-    polls: Polls
     waiting: Waiting
     client_id: str
 
@@ -71,12 +69,10 @@ class _Worker:
             step=self.step,
             intake=Intake(
                 settings=self.settings,
-                consumer=self.consumer,
-                polls=self.polls,
                 coordinator=self.coordinator,
                 client_id=self.client_id,
                 key=key,
-                topics=mine,
+                topics=topics,
             ),
             producer=lambda: self._producer(number),
             accepts={self.settings.topic_prefix + word: CARRIES[word] for word in INPUTS},
@@ -133,7 +129,6 @@ async def _working(
             arrival=Arrival(pool, cache, seconds=settings.definition_wait_ms / 1000),
             step=Step(pool=pool, cache=cache, limits=await limits(cluster, settings.topic_prefix)),
             consumer=consumer,
-            polls=Polls(consumer, most_records=settings.batch_records),
             waiting=Waiting(),
             client_id=client_id,
         )
