@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from unenroll.errors import OutageError, SetupError
+from unenroll.errors import OutageError
 from unenroll.ndjson.bad_lines import BadLines
 from unenroll.ndjson.lines import TOO_LONG, Line, Part
 from unenroll.publish.sender import Sender
 from unenroll.settings import KafkaSettings
 from unenroll.stream.cluster import Cluster
+from unenroll.stream.topics import existing_topics
 from unenroll.wire.lines import publish_line
 from unenroll.wire.names import Topic
 from unenroll.wire.record import Message, batch_bytes
@@ -34,10 +35,7 @@ async def most_bytes(settings: KafkaSettings) -> dict[str, int]:
     """The most bytes that a batch to each topic may have, by the topic's word. Raises OutageError and SetupError."""
     cluster = Cluster(settings)
     names = {settings.topic_prefix + word: word.value for word in TOPICS}
-    existing = await cluster.topics(names)
-    missing = [name for name in names if name not in existing]
-    if missing:
-        raise SetupError(f"Kafka has no topic {', '.join(missing)}; run `unenroll topics`")
+    await existing_topics(cluster, names)
     found = await cluster.configuration(names)
     return {word: int(found[name]["max.message.bytes"]) for name, word in names.items()}
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from unenroll.errors import SetupError
 from unenroll.settings import WorkerSettings
 from unenroll.status.group import Group, group
 from unenroll.status.oldest import oldest_records
@@ -12,7 +11,7 @@ from unenroll.status.partitions import Offsets, PartitionTold, partition_told
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.overview import DefinitionTold, KnownLane, Overview, RefusalTold, overview
 from unenroll.stream.cluster import Cluster, Partition, Topic
-from unenroll.stream.topics import INPUTS
+from unenroll.stream.topics import INPUTS, existing_topics
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +56,7 @@ async def status(settings: WorkerSettings) -> Status:
     cluster = Cluster(settings)
     async with connected(settings.database_url.get_secret_value(), connections=1) as pool:
         await check_tables(pool)
-        topics = await _inputs(cluster, settings.topic_prefix)
+        topics = await existing_topics(cluster, (settings.topic_prefix + word for word in INPUTS))
         places = [Partition(topic=name, number=number) for name in topics for number in range(topics[name].partitions)]
         # What moves last is asked first, so that no offset is ahead of what it follows.
         said = await group(settings, places)
@@ -77,15 +76,6 @@ async def status(settings: WorkerSettings) -> Status:
         definitions=tables.definitions,
         refusals=tables.refusals,
     )
-
-
-async def _inputs(cluster: Cluster, prefix: str) -> dict[str, Topic]:
-    wanted = [prefix + word for word in INPUTS]
-    found = await cluster.topics(wanted)
-    missing = [name for name in wanted if name not in found]
-    if missing:
-        raise SetupError(f"Kafka has no topic {', '.join(missing)}; run `unenroll topics`")
-    return found
 
 
 def _offsets(

@@ -7,7 +7,7 @@ from time import monotonic
 
 from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined] # exported, but not said to be
 
-from unenroll.errors import OutageError
+from unenroll.errors import OutageError, SetupError
 from unenroll.stream.cluster import Cluster, Partition, Topic
 from unenroll.wire.names import Topic as Word
 
@@ -78,6 +78,16 @@ async def _ask(cluster: Cluster, names: list[str]) -> None:
     await cluster.ends(
         Partition(topic=name, number=number) for name in names for number in range(made[name].partitions)
     )
+
+
+async def existing_topics(cluster: Cluster, names: Iterable[str]) -> dict[str, Topic]:
+    """What Kafka says of these topics, all of which must be there. Raises OutageError and SetupError."""
+    wanted = list(names)
+    found = await cluster.topics(wanted)
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise SetupError(f"Kafka has no topic {', '.join(missing)}; run `unenroll topics`")
+    return found
 
 
 async def limits(cluster: Cluster, prefix: str) -> dict[str, int]:

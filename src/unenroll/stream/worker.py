@@ -10,7 +10,6 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer
 
 from unenroll.batch.step import Step
-from unenroll.errors import SetupError
 from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.definitions import DefinitionCache
@@ -29,7 +28,7 @@ from unenroll.stream.opening import Opening
 from unenroll.stream.patience import Waiting
 from unenroll.stream.producer import LaneProducer
 from unenroll.stream.settling_again import SettlingAgain
-from unenroll.stream.topics import INPUTS, limits
+from unenroll.stream.topics import INPUTS, existing_topics, limits
 from unenroll.stream.watches import caught_up, in_the_group, until
 from unenroll.wire.names import CARRIES
 from unenroll.wire.names import Topic as Word
@@ -95,7 +94,7 @@ async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up
     cluster = Cluster(settings)
     async with connected(settings.database_url.get_secret_value(), connections=_CONNECTIONS) as pool:
         await check_tables(pool)
-        topics = await _existing(cluster, settings.topic_prefix)
+        topics = await existing_topics(cluster, (settings.topic_prefix + word for word in Word))
         async with Definitions(settings, pool, topics[settings.topic_prefix + Word.DEFINITIONS]) as definitions:
             following = Following(definitions=definitions, again=SettlingAgain(settings=settings, pool=pool))
             await following.catch_up(await cluster.ends(definitions.partitions))
@@ -138,15 +137,6 @@ async def _working(
             yield worker, lanes
         finally:
             await lanes.leave()
-
-
-async def _existing(cluster: Cluster, prefix: str) -> dict[str, Topic]:
-    wanted = [prefix + word for word in Word]
-    found = await cluster.topics(wanted)
-    missing = [name for name in wanted if name not in found]
-    if missing:
-        raise SetupError(f"Kafka has no topic {', '.join(missing)}; run `unenroll topics`")
-    return found
 
 
 def _input_partitions(topics: Mapping[str, Topic], settings: WorkerSettings) -> list[Partition]:
