@@ -1,7 +1,6 @@
 """Events decided one by one, in the order they were read: how they were batched never shows. Pure."""
 
-import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -42,7 +41,6 @@ class Kept(NamedTuple):
 
 
 _NO_CALENDAR = Calendar(())
-_SLICE = 20
 
 Fate = Seen | Kept | DeadLetter
 
@@ -69,14 +67,6 @@ class Fold:
     def take(self, contents: Iterable[Received | DeadLetter]) -> list[Fate]:
         """The fate of each, in order."""
         return [content if isinstance(content, DeadLetter) else self._event(content) for content in contents]
-
-    async def take_in_slices(self, contents: Sequence[Received | DeadLetter]) -> list[Fate]:
-        """The same, with the event loop free in between: an account may be large, and heartbeats must go on."""
-        fates: list[Fate] = []
-        for begin in range(0, len(contents), _SLICE):
-            fates += self.take(contents[begin : begin + _SLICE])
-            await asyncio.sleep(0)
-        return fates
 
     def changed(self) -> Changed:
         """The accounts that are not as they were."""

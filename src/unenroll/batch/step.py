@@ -19,6 +19,7 @@ from unenroll.store.dead_letters import known_dead_letters, save_dead_letters
 from unenroll.store.definitions import DefinitionCache
 from unenroll.store.lanes import LaneRow, Publication, hold_lane, move_lane
 from unenroll.store.ledger import save_ledger
+from unenroll.turns import in_turns
 from unenroll.wire.decode import Received
 from unenroll.wire.names import Topic
 from unenroll.wire.pack import pack
@@ -26,6 +27,7 @@ from unenroll.wire.record import Message
 
 _AT_ONCE = 2
 _SMALL = 50
+_EVENTS_IN_A_TURN = 20  # an account may be large
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +71,7 @@ class Step:
             received = [content for content in contents if isinstance(content, Received)]
             gathered = await gather(connection, received, self.cache)
             fold = Fold(gathered=gathered, decided_at=decided_at, limits=self.limits)
-            fates = await fold.take_in_slices(contents)
+            fates = await in_turns(fold.take, contents, at_once=_EVENTS_IN_A_TURN)
             numbering = Numbering(
                 lane=lane,
                 buried=await _buried(connection, digests(batch.readings, fates)),

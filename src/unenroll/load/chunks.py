@@ -1,6 +1,5 @@
 """Lines put together to chunks that are taken in at once, and to runs that one transaction takes, in their order."""
 
-import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -8,6 +7,7 @@ from typing import NamedTuple
 from unenroll.core.definitions import Group
 from unenroll.load.fact import Fact, fact
 from unenroll.ndjson.lines import LONGEST, TOO_LONG, Line, Part
+from unenroll.turns import in_turns
 from unenroll.wire.lines import LoadedFact, load_line
 from unenroll.wire.refusals import DeadLetter, Reason
 
@@ -39,11 +39,7 @@ def chunks(lines: Iterable[Line]) -> Iterator[list[Line]]:
 
 async def understood(chunk: Sequence[Line]) -> list[Entry]:
     """What the lines say. Whoever waits for an answer of Postgres meanwhile gets a turn now and then."""
-    entries: list[Entry] = []
-    for start in range(0, len(chunk), _LINES_IN_A_TURN):
-        entries.extend(Entry(line, _content(line)) for line in chunk[start : start + _LINES_IN_A_TURN])
-        await asyncio.sleep(0)
-    return entries
+    return await in_turns(_entries, chunk, at_once=_LINES_IN_A_TURN)
 
 
 def runs(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
@@ -59,6 +55,10 @@ def runs(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
             run.append(entry)
     if run:
         yield run
+
+
+def _entries(lines: Iterable[Line]) -> list[Entry]:
+    return [Entry(line, _content(line)) for line in lines]
 
 
 def _content(line: Line) -> Fact | Group | DeadLetter:

@@ -1,10 +1,10 @@
 """Accounts as they are known: locked and read for a whole batch, and written, in a fixed number of statements."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, TypeVar
+from functools import partial
+from typing import NamedTuple
 
 import asyncpg
 
@@ -12,6 +12,7 @@ from unenroll.core.decide import AccountState
 from unenroll.core.facts import Account
 from unenroll.store.connect import Connection
 from unenroll.store.queries import QUERIES
+from unenroll.turns import in_turns
 from unenroll.wire.account import NOTHING_SEEN, Seen, dump_account, load_account
 
 
@@ -79,37 +80,31 @@ def changed(before: Mapping[AccountKey, KnownAccount], now: Mapping[AccountKey, 
 
 async def save_accounts(connection: Connection, changed: Changed, *, now: datetime) -> None:
     """Write the accounts. Raises asyncpg's UniqueViolationError where somebody else made one of them meanwhile."""
+    rows = partial(_rows, now=now)
     if changed.known:
-        columns = zip(*[_row(account, now) async for account in _in_turns(changed.known)], strict=True)
+        columns = zip(*await in_turns(rows, changed.known, at_once=_IN_A_TURN), strict=True)
         await connection.execute(QUERIES["move_accounts"], *(list(column) for column in columns))
     if changed.new:
-        records = [_row(account, now) async for account in _in_turns(changed.new)]
+        records = await in_turns(rows, changed.new, at_once=_IN_A_TURN)
         await connection.copy_records_to_table("accounts", records=records, columns=_COLUMNS)
 
 
 _COLUMNS = ("customer_id", "target_id", "decisions", "waits", "facts")
-_IN_A_TURN = 50
-
-Item = TypeVar("Item")
+_IN_A_TURN = 50  # an account may be large
 
 
-async def _in_turns(items: Sequence[Item]) -> AsyncIterator[Item]:
-    """The items, with the event loop free now and then: an account may be large, and heartbeats must go on."""
-    for begin in range(0, len(items), _IN_A_TURN):
-        for item in items[begin : begin + _IN_A_TURN]:
-            yield item
-        await asyncio.sleep(0)
-
-
-def _row(account: KnownAccount, now: datetime) -> tuple[object, ...]:
-    return (*account.key, account.decisions, account.waits, dump_account(account.state, account.seen, now=now))
+def _rows(accounts: Iterable[KnownAccount], *, now: datetime) -> list[tuple[object, ...]]:
+    return [
+        (*account.key, account.decisions, account.waits, dump_account(account.state, account.seen, now=now))
+        for account in accounts
+    ]
 
 
 async def _known(rows: Sequence[asyncpg.Record]) -> dict[AccountKey, KnownAccount]:
-    known: dict[AccountKey, KnownAccount] = {}
-    async for customer_id, target_id, decisions, waits, facts in _in_turns(rows):
+    return {account.key: account for account in await in_turns(_read, rows, at_once=_IN_A_TURN)}
+
+
+def _read(rows: Iterable[asyncpg.Record]) -> Iterator[KnownAccount]:
+    for customer_id, target_id, decisions, waits, facts in rows:
         state, seen = load_account(facts, customer_id=customer_id, target_id=target_id)
-        known[AccountKey(customer_id, target_id)] = KnownAccount(
-            state=state, decisions=decisions, waits=waits, seen=seen
-        )
-    return known
+        yield KnownAccount(state=state, decisions=decisions, waits=waits, seen=seen)
