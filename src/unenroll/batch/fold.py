@@ -20,7 +20,7 @@ from unenroll.wire.decode import Received
 from unenroll.wire.due import SettlementDue
 from unenroll.wire.publish import Context, encode
 from unenroll.wire.record import Message, batch_bytes
-from unenroll.wire.refusals import DeadLetter, Reason
+from unenroll.wire.refusals import DeadLetter, Reason, id_conflict, of_misplaced
 
 
 class Seen(Enum):
@@ -77,10 +77,10 @@ class Fold:
         content = content_of(received)
         known = self._known.get(key)
         if known is not None:
-            return _conflict(received) if known.contradicts(content) else Seen.DUPLICATE
+            return id_conflict(received.event.key) if known.contradicts(content) else Seen.DUPLICATE
         decided = self._answer(received.event)
         if isinstance(decided, Misplaced):
-            return DeadLetter(reason=decided.reason, detail=decided.detail)
+            return of_misplaced(decided)
         messages = self._told(received, decided)
         misfit = self._misfit(messages)
         if misfit is not None:
@@ -143,11 +143,6 @@ class Fold:
 def content_of(received: Received) -> Content:
     """What the ledger compares when the same event comes again."""
     return Content(CONTENT_VERSION, received.content_hash, received.time)
-
-
-def _conflict(received: Received) -> DeadLetter:
-    key = received.event.key
-    return _dead(Reason.ID_CONFLICT, f"Event {key.id} of {key.source} was read before with other content.")
 
 
 def _dead(reason: Reason, detail: str) -> DeadLetter:

@@ -12,7 +12,7 @@ from unenroll.load.gather import Gathered
 from unenroll.load.growing import Growing
 from unenroll.store.accounts import AccountKey, Changed, changed, unheard
 from unenroll.store.ledger import NOWHERE, Content, EventKey, LedgerRow
-from unenroll.wire.refusals import DeadLetter, Reason
+from unenroll.wire.refusals import DeadLetter, Reason, id_conflict, of_misplaced
 
 
 class Taken(StrEnum):
@@ -51,13 +51,13 @@ class Additions:
     def _verdict(self, fact: Fact) -> Verdict:
         known = self._known.get(fact.key)
         if known is not None:
-            return _conflict(fact) if known.contradicts(fact.content) else Taken.DUPLICATE
+            return id_conflict(fact.told.event.key) if known.contradicts(fact.content) else Taken.DUPLICATE
         account = self.gathered.accounts.get(fact.account)
         if account is not None and account.state.account.leaves:
             return _has_left(fact.account)
         placed = place(fact.told.event, self.gathered.definitions)
         if isinstance(placed, Misplaced):
-            return DeadLetter(reason=placed.reason, detail=placed.detail)
+            return of_misplaced(placed)
         growing = self._growing.get(fact.account) or Growing(before=account or unheard(fact.account))
         refused = growing.learn(fact.told.event, placed)
         if refused is not None:
@@ -74,13 +74,6 @@ class Additions:
 def _row(fact: Fact, *, decision: int, decided_at: datetime) -> LedgerRow:
     row = (*fact.key, fact.told.event_type, *fact.content, fact.account.target_id, None, decision, decided_at)
     return LedgerRow._make((*row, *NOWHERE))
-
-
-def _conflict(fact: Fact) -> DeadLetter:
-    key = fact.told.event.key
-    return DeadLetter(
-        reason=Reason.ID_CONFLICT, detail=f"Event {key.id} of {key.source} was read before with other content."
-    )
 
 
 def _has_left(key: AccountKey) -> DeadLetter:

@@ -11,7 +11,7 @@ from unenroll.core.place import Placed, contradiction
 from unenroll.core.settle import waits
 from unenroll.load.fact import Told
 from unenroll.store.accounts import KnownAccount
-from unenroll.wire.refusals import DeadLetter
+from unenroll.wire.refusals import DeadLetter, of_misplaced
 
 
 @dataclass(kw_only=True, slots=True)
@@ -38,7 +38,7 @@ class Growing:
             known = self._rewards.setdefault(placed.reward_id, placed)
             contradicted = contradiction(placed, known, customer_id=event.customer_id)
             if contradicted is not None:
-                return DeadLetter(reason=contradicted.reason, detail=contradicted.detail)
+                return of_misplaced(contradicted)
         if isinstance(placed, Enrollment):
             self._enrollments.setdefault(placed.key, placed)
         if not isinstance(event, CustomerEnrolled) and event.issued_at is not None:

@@ -6,6 +6,9 @@ from enum import StrEnum
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from unenroll.core.events import EventId
+from unenroll.core.place import Misplaced
+
 DETAIL_CHARACTERS = 500
 
 
@@ -55,6 +58,17 @@ def schema(path: str, complaint: str) -> DeadLetter:
 def not_json(complaint: str) -> DeadLetter:
     """The refusal of a value that is no JSON text."""
     return DeadLetter(reason=Reason.NOT_JSON, detail=f"value: {complaint}")
+
+
+def id_conflict(key: EventId) -> DeadLetter:
+    """The refusal of an event whose id stands for another one already."""
+    detail = f"Event {key.id} of {key.source} was read before with other content."
+    return DeadLetter(reason=Reason.ID_CONFLICT, detail=detail)
+
+
+def of_misplaced(misplaced: Misplaced) -> DeadLetter:
+    """The refusal of an event that has no place."""
+    return DeadLetter(reason=misplaced.reason, detail=misplaced.detail)
 
 
 def of_model(error: ValidationError, prefix: str) -> DeadLetter:
