@@ -12,7 +12,6 @@ from unenroll.core.decide import Decided, Refused, decide, resettle
 from unenroll.core.events import Event
 from unenroll.core.outcomes import Outcome
 from unenroll.core.place import Misplaced
-from unenroll.core.settle import waits
 from unenroll.store.accounts import AccountKey, Changed, KnownAccount, changed, unheard
 from unenroll.store.ledger import Content, EventKey
 from unenroll.wire.content import CONTENT_VERSION
@@ -94,9 +93,7 @@ class Fold:
         """Keep what the account is now. Returns the number of the decision on it."""
         key = account_of(event)
         before = self._now.get(key) or unheard(key)
-        now = KnownAccount(
-            state=decided.state, decisions=before.decisions + 1, waits=waits(decided.settlement), seen=before.seen
-        )
+        now = before.after(decided, decisions=before.decisions + 1)
         self._now[key] = now
         return now.decisions
 

@@ -8,7 +8,6 @@ from unenroll.core.definitions import Group
 from unenroll.core.events import CustomerEnrolled, EventId
 from unenroll.core.facts import Enrollment, Reward
 from unenroll.core.place import Placed, contradiction
-from unenroll.core.settle import waits
 from unenroll.load.fact import Told
 from unenroll.store.accounts import KnownAccount
 from unenroll.wire.refusals import DeadLetter, of_misplaced
@@ -61,9 +60,4 @@ class Growing:
         decided = resettle(state, owner.targets[account.target_id], owner.calendar)
         if decided.changes:
             raise ValueError(f"customer {account.customer_id} left target {account.target_id}, so a lane has to decide")
-        return KnownAccount(
-            state=decided.state,
-            decisions=self.decisions,
-            waits=waits(decided.settlement),
-            seen=self.before.seen,
-        )
+        return self.before.after(decided, decisions=self.decisions)

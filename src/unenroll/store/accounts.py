@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import asyncpg
 
-from unenroll.core.decide import AccountState
+from unenroll.core.decide import AccountState, Decided
 from unenroll.core.facts import Account
+from unenroll.core.settle import waits
 from unenroll.store.connect import Connection
 from unenroll.store.queries import QUERIES
 from unenroll.turns import in_turns
@@ -39,6 +40,10 @@ class KnownAccount:
     def key(self) -> AccountKey:
         """Which account it is."""
         return AccountKey(self.state.account.customer_id, self.state.account.target_id)
+
+    def after(self, decided: Decided, *, decisions: int) -> "KnownAccount":
+        """What the account becomes by what was decided, which makes so many decisions on it in all."""
+        return KnownAccount(state=decided.state, decisions=decisions, waits=waits(decided.settlement), seen=self.seen)
 
 
 def unheard(key: AccountKey) -> KnownAccount:
@@ -105,6 +110,6 @@ async def _known(rows: Sequence[asyncpg.Record]) -> dict[AccountKey, KnownAccoun
 
 
 def _read(rows: Iterable[asyncpg.Record]) -> Iterator[KnownAccount]:
-    for customer_id, target_id, decisions, waits, facts in rows:
+    for customer_id, target_id, decisions, waiting, facts in rows:
         state, seen = load_account(facts, customer_id=customer_id, target_id=target_id)
-        yield KnownAccount(state=state, decisions=decisions, waits=waits, seen=seen)
+        yield KnownAccount(state=state, decisions=decisions, waits=waiting, seen=seen)
