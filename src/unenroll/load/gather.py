@@ -1,10 +1,10 @@
 """What the facts of a chunk need to know. What was loaded before is found without a lock: repeating is quick."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from unenroll.batch.gather import groups_of
 from unenroll.core.definitions import Definitions
-from unenroll.core.events import RewardIssued
 from unenroll.load.fact import Fact
 from unenroll.store.accounts import AccountKey, KnownAccount, lock_accounts
 from unenroll.store.connect import Connection
@@ -29,7 +29,10 @@ async def gather(connection: Connection, facts: Sequence[Fact], cache: Definitio
     new = [fact for fact in facts if fact.key not in known]
     if not new:
         return Gathered(known=known, accounts={})
-    definitions = await cache.share(connection, group_ids=_groups(new), target_ids=_targets(new))
+    events = [fact.told.event for fact in new]
+    definitions = await cache.share(
+        connection, group_ids=groups_of(events), target_ids={event.target_id for event in events}
+    )
     accounts = await lock_accounts(
         connection, {fact.account for fact in new if fact.account.target_id in definitions.owners}
     )
@@ -40,12 +43,3 @@ async def gather(connection: Connection, facts: Sequence[Fact], cache: Definitio
 
 async def _known(connection: Connection, facts: Sequence[Fact]) -> dict[EventKey, Content]:
     return await known_events(connection, (fact.key for fact in facts)) if facts else {}
-
-
-def _groups(facts: Iterable[Fact]) -> set[int]:
-    events = (fact.told.event for fact in facts)
-    return {event.group_id for event in events if not isinstance(event, RewardIssued)}
-
-
-def _targets(facts: Iterable[Fact]) -> set[int]:
-    return {fact.account.target_id for fact in facts}
