@@ -6,10 +6,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from agree.schema_files import BY_NAME
-from unenroll.wire import outbound
+from stage.published import MODELS
 from wire.samples import SAMPLES, refusal_of
 
-OURS = sorted(outbound.MODELS)
+OURS = sorted(MODELS)
 FULL: dict[str, dict[str, Any]] = SAMPLES | {name: BY_NAME[name]["examples"][0] for name in OURS}
 FULL["UserUnenrolled"] = FULL["UserUnenrolled"] | {
     "kind": "STREAK",
@@ -21,11 +21,11 @@ FULL["UserUnenrolled"] = FULL["UserUnenrolled"] | {
 
 def complaint(name: str, data: object) -> str | None:
     """Why the model refuses it, or None: as the worker does, or of our own events as a reader of ours does."""
-    if name not in outbound.MODELS:
+    if name not in MODELS:
         refused = refusal_of(name, data)
         return None if refused is None else refused.detail
     try:
-        outbound.MODELS[name].validate_json(json.dumps(data), strict=True)
+        MODELS[name].validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
         return str(error)
     return None

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from agree.schema_files import BY_NAME, VALIDATORS
 from agree.taken import OURS, takes
+from stage.published import MODELS
 from unenroll.core.definitions import EnrollmentMode, Kind
 from unenroll.core.events import Allocation, Origin
 from unenroll.core.outcomes import Outcome
@@ -60,7 +61,7 @@ def model_of(name: str) -> dict[str, Any]:
     adapters: dict[str, TypeAdapter[Any]] = {
         **{event: TypeAdapter(model) for event, model in inbound.MODELS.items()},
         "TargetGroupDefined": TypeAdapter(TargetGroupDefined),
-        **outbound.MODELS,
+        **MODELS,
     }
     generated = adapters[name].json_schema(mode="validation")
     parts = generated.pop("$defs", {})

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agree.schema_files import BY_NAME, VALIDATORS
+from stage.published import MODELS
 from unenroll.core.calendar import Calendar
 from unenroll.core.changes import Cancelled, Change, Reinstated, Span, Unenrolled
 from unenroll.core.decide import Rejected
@@ -16,7 +17,7 @@ from unenroll.core.facts import Leave, Reward
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import Action, Rule
 from unenroll.wire.names import event_name
-from unenroll.wire.outbound import CANCELLING, MODELS
+from unenroll.wire.outbound import CANCELLING
 from unenroll.wire.publish import Context, encode, encode_due
 
 NO_NUL = st.characters(codec="utf-8", exclude_characters="\x00")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stage.published import MODELS
 from unenroll.core.calendar import Calendar
 from unenroll.core.changes import Cancelled, Change, Reinstated, Span, Unenrolled
 from unenroll.core.decide import Rejected
@@ -19,7 +20,6 @@ from unenroll.core.standings import Action, Rule
 from unenroll.wire.decode import Received, decode
 from unenroll.wire.due import SettlementDue
 from unenroll.wire.names import CARRIES, TOPIC_OF, Topic
-from unenroll.wire.outbound import MODELS
 from unenroll.wire.publish import Context, encode, encode_due
 from unenroll.wire.record import Message, Record
 

@@ -1,10 +1,8 @@
 """The `data` of each event that is published. Plain dictionaries, so that a type checker holds them to their fields."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
@@ -121,13 +119,3 @@ class RewardReinstated(RewardChanged):
 
 
 Published = UserUnenrolled | UnenrollRejected | RewardCancelled | RewardReinstated
-
-MODELS: Mapping[str, TypeAdapter[Any]] = MappingProxyType(
-    {
-        "UserUnenrolled": TypeAdapter(UserUnenrolled),
-        "UnenrollRejected": TypeAdapter(UnenrollRejected),
-        "RewardCancelled": TypeAdapter(RewardCancelled),
-        "RewardReinstated": TypeAdapter(RewardReinstated),
-    }
-)
-"""By event name: what writes an event, and reads it back with `validate_json(value, strict=True)`."""
