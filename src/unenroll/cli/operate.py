@@ -9,6 +9,7 @@ import typer
 
 from unenroll.cli.answers import Json, show
 from unenroll.settings import DatabaseSettings, KafkaSettings, WorkerSettings, read
+from unenroll.store import migrate as tables
 from unenroll.stream.cluster import Cluster
 from unenroll.stream.topics import TopicReport, make_topics
 from unenroll.stream.worker import work
@@ -18,8 +19,6 @@ _OBJECTS_BETWEEN_COLLECTIONS = 100_000  # a batch makes many and no cycles: look
 
 def migrate(*, as_json: Json = False) -> None:
     """Create or upgrade the tables. Safe to repeat, and to run from several places at once."""
-    from unenroll.store import migrate as tables  # noqa: PLC0415 - Alembic takes a third of a second to import
-
     settings = read(DatabaseSettings)
     done = asyncio.run(tables.migrate(settings.database_url.get_secret_value()))
     show(done, _migrated(done.before, done.after), as_json=as_json)

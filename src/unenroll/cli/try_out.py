@@ -25,6 +25,7 @@ from unenroll.sandbox.place import cache_folder
 from unenroll.sandbox.serve import Serving, serve
 from unenroll.sandbox.servers import Servers, addresses
 from unenroll.settings import KafkaSettings, LogSettings, WorkerSettings, read
+from unenroll.store.migrate import migrate
 from unenroll.stream.cluster import Cluster
 from unenroll.stream.topics import make_topics
 
@@ -50,8 +51,6 @@ def sandbox(
     """Start an embedded Kafka and Postgres in the foreground, with tables and topics, until SIGINT or SIGTERM."""
 
     async def prepare(servers: Servers) -> None:
-        from unenroll.store.migrate import migrate  # noqa: PLC0415 - Alembic takes a third of a second to import
-
         await migrate(servers.database_url)
         settings = KafkaSettings(kafka_bootstrap_servers=servers.kafka)
         await make_topics(Cluster(settings), settings.topic_prefix, partitions=partitions, replication=1)

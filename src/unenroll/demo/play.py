@@ -17,6 +17,7 @@ from unenroll.settings import WorkerSettings
 from unenroll.store.accounts import KnownAccount
 from unenroll.store.connect import connected
 from unenroll.store.look import look
+from unenroll.store.migrate import migrate
 from unenroll.stream.cluster import Cluster
 from unenroll.stream.topics import OUTPUTS, make_topics
 from unenroll.stream.worker import work
@@ -32,8 +33,6 @@ async def play(chapters: Sequence[Chapter], settings: WorkerSettings, *, say: Sa
 
     Makes tables and topics where there are none. Raises UnenrollError; whatever takes longer than 2 s is said.
     """
-    from unenroll.store.migrate import migrate  # noqa: PLC0415 - Alembic takes a third of a second to import
-
     async with telling(say, lambda: "creating tables and topics"):
         await migrate(_database(settings))
         await make_topics(Cluster(settings), settings.topic_prefix, partitions=PARTITIONS, replication=1)

@@ -1,23 +1,8 @@
 """Creates or upgrades the tables; safe to repeat, and from several places at once."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-import asyncpg
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
-
-from unenroll.errors import SetupError
 from unenroll.store.outage import translated, understood
-
-_MIGRATIONS = Path(__file__).parent / "migrations"
-_LOCK = 0x756E656E726F6C6C  # one migration of a database at a time: the key of an advisory lock
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,50 +15,8 @@ class Migrated:
 
 async def migrate(database_url: str) -> Migrated:
     """Bring the tables up to date. Raises OutageError, SetupError and UsageError."""
-    engine = create_async_engine(
-        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(database_url), poolclass=NullPool
-    )
-    try:
-        with translated(), understood():
-            return await _run(engine)
-    finally:
-        await engine.dispose()
+    from unenroll.store.upgrade import upgrade  # noqa: PLC0415 - Alembic takes a third of a second to import
 
-
-async def _run(engine: AsyncEngine) -> Migrated:
-    try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(_upgrade)
-    except DBAPIError as error:
-        raise _cause(error) from None
-
-
-def _cause(error: DBAPIError) -> BaseException:
-    """What asyncpg raised, which SQLAlchemy has wrapped twice."""
-    return (error.orig and error.orig.__cause__) or error.orig or error
-
-
-def newest() -> str:
-    """The version of the tables that this program works with."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    if head is None:
-        raise SetupError("the program carries no migrations: install it again")
-    return head
-
-
-def _upgrade(connection: Connection) -> Migrated:
-    connection.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
-    connection.commit()
-    before = MigrationContext.configure(connection).get_current_revision()
-    connection.commit()
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-    connection.commit()
-    return Migrated(before=before, after=newest())
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    return config
+    with translated(), understood():
+        before, after = await upgrade(database_url)
+    return Migrated(before=before, after=after)

@@ -1,4 +1,4 @@
-"""Alembic runs this: the steps over the connection that `store.migrate` opened."""
+"""Alembic runs this: the steps over the connection that `store.upgrade` opened."""
 
 from alembic import context
 
