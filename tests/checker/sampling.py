@@ -1,10 +1,9 @@
 """Committed offsets with their metadata, read again and again while the workers work and the servers come and go."""
 
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from threading import Event
 from typing import TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
@@ -57,28 +56,17 @@ class Watched:
 
 @dataclass(kw_only=True)
 class Sampler:
-    """A thread that keeps samples until it is told to stop. What could not be read is left out."""
+    """Keeps samples until it is told to stop. What could not be read is left out."""
 
     watched: Watched
     samples: list[Sample] = field(default_factory=list)
-    _stopping: threading.Event = field(default_factory=threading.Event)
 
-    def run(self) -> None:
-        while not self._stopping.wait(_PAUSE_SECONDS):
+    def run(self, stopping: Event) -> None:
+        while not stopping.wait(_PAUSE_SECONDS):
             try:
                 self.samples.append(self.watched.sample())
             except NO_TELLING:
                 continue
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        thread = threading.Thread(target=self.run, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._stopping.set()
-            thread.join()
 
 
 def told_at_last(ask: Callable[[], Told]) -> Told:

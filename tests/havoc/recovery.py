@@ -1,12 +1,11 @@
 """How long it took after a fault until every lane answered again."""
 
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from threading import Event
 from uuid import uuid4
 
 from confluent_kafka import Consumer, Message, TopicPartition
@@ -19,22 +18,11 @@ _POLL_SECONDS = 0.1
 
 @dataclass(kw_only=True)
 class Listener:
-    """A thread that reads the rejections as they become visible, and notes when."""
+    """Reads the rejections as they become visible until it is told to stop, and notes when."""
 
     kafka: str
     prefix: str
     heard: list[tuple[float, int, float]] = field(default_factory=list)  # when, partition, decided when
-    _stopping: threading.Event = field(default_factory=threading.Event)
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        thread = threading.Thread(target=self._run, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._stopping.set()
-            thread.join()
 
     def recoveries(self, struck: Iterable[Struck]) -> Mapping[str, list[float]]:
         """By kind of fault, seconds from the stroke until all lanes have shown something decided after it."""
@@ -56,7 +44,7 @@ class Listener:
                 first.setdefault(partition, at)
         return first
 
-    def _run(self) -> None:
+    def run(self, stopping: Event) -> None:
         consumer = Consumer(
             {
                 "bootstrap.servers": self.kafka,
@@ -69,7 +57,7 @@ class Listener:
             }
         )
         consumer.assign([TopicPartition(f"{self.prefix}rejections", number, 0) for number in range(PARTITIONS)])
-        while not self._stopping.is_set():
+        while not stopping.is_set():
             message = consumer.poll(_POLL_SECONDS)
             if message is not None and message.error() is None:
                 decided = datetime.fromisoformat(_header(message, "ce_time")).timestamp()

@@ -22,6 +22,7 @@ from havoc.recovery import Listener
 from havoc.scene import POSTS, Scene, Struck
 from havoc.traffic import Traffic
 from stage.arrivals import arrival
+from stage.beside import beside
 from stage.crowd import crowd
 from stage.databases import cloned
 from stage.endings import rows
@@ -63,7 +64,7 @@ async def play(plan: Plan, servers: Mortals, *, template: str, folder: Path) -> 
         place = Place(kafka=pair.kafka, database_url=url, prefix=f"round-{plan.seed}-{began:.0f}.", folder=folder)
         traffic = await _traffic(place, plan)
         sampler, listener = Sampler(watched=watched(place)), Listener(kafka=place.kafka, prefix=place.prefix)
-        with sampler.running(), listener.listening():
+        with beside(sampler.run), beside(listener.run):
             async with _scene(place, servers, plan) as scene:
                 wrong = await _storm(scene, plan, traffic, listener=listener)
             wrong += await asyncio.to_thread(_drained, place)
