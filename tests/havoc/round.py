@@ -34,6 +34,7 @@ from stage.wire_cutter import cutting
 from stage.workers import running
 from unenroll.sandbox.servers import Servers
 from unenroll.wire.names import Topic
+from waiting import until
 
 _ACCOUNTS = 120
 _SECONDS = 25.0
@@ -143,11 +144,14 @@ async def _supervised(scene: Scene, traffic: Traffic) -> AsyncIterator[None]:
 
 async def _answering(listener: Listener, *, since: float) -> bool:
     """Whether every lane shows something that was decided since then, before too long."""
-    deadline = time.monotonic() + _ANSWER_SECONDS
-    while not listener.all_lanes_since(since):
-        if time.monotonic() > deadline:
-            return False
-        await asyncio.sleep(0.1)  # between two looks, with a deadline
+
+    async def all_lanes() -> bool:
+        return listener.all_lanes_since(since)
+
+    try:
+        await until(all_lanes, seconds=_ANSWER_SECONDS)
+    except TimeoutError:
+        return False
     return True
 
 
