@@ -1,16 +1,10 @@
 """A bad fact becomes a dead letter with its reason, and touches nothing: not its own customer, nor the next record."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from stage.databases import cloned
-from stage.events import ABC
-from stage.files import XYZ
-from stage.place import Place, group_of, made
+from stage.place import Place
 from stage.telling import ENROLLED, day, enrolled, immediate, level, line, of, period_end
 from stage.topics import Seen
-from unenroll.sandbox.servers import Servers
 
 FIRST_CUSTOMER = 9_001
 GOOD = immediate("good", "c1", "10 01")
@@ -51,19 +45,15 @@ CUSTOMER_OF = {name: FIRST_CUSTOMER + number for number, name in enumerate(BAD)}
 
 
 @pytest.fixture(scope="module")
-async def told(servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+def told(shared_place: Place) -> Place:
     """Each bad record amid good ones of its own customer."""
-    folder = tmp_path_factory.mktemp("facts")
-    async with cloned(servers, template) as url:
-        place = Place(kafka=servers.kafka, database_url=url, prefix=f"{folder.name}.{url[-8:]}.", folder=folder)
-        await made(place, group_of(ABC), group_of(XYZ))
-        place.tell(
-            text
-            for name, (bad, _) in BAD.items()
-            for text in of(CUSTOMER_OF[name], [ENROLLED, GOOD, bad, immediate("last", "c2", "10 02")])
-        )
-        place.catch_up()
-        yield place
+    shared_place.tell(
+        text
+        for name, (bad, _) in BAD.items()
+        for text in of(CUSTOMER_OF[name], [ENROLLED, GOOD, bad, immediate("last", "c2", "10 02")])
+    )
+    shared_place.catch_up()
+    return shared_place
 
 
 @pytest.fixture(scope="module")

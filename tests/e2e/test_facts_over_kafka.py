@@ -4,19 +4,14 @@ Everybody's story is told in three rounds, with a worker run after each: what is
 what comes late. The stories are told in one place, each of a customer of its own.
 """
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from stage.databases import cloned
-from stage.events import ABC
-from stage.files import XYZ
-from stage.place import Place, group_of, made
+from stage.place import Place
 from stage.telling import ENROLLED, day, enrolled, immediate, issued, leave, level, of, period_end, sentence
 from stage.topics import OUTPUTS, Seen
-from unenroll.sandbox.servers import Servers
 
 FIRST_CUSTOMER = 8_001
 
@@ -176,19 +171,15 @@ STORY_OF = {name: FIRST_CUSTOMER + number for number, name in enumerate(STORIES)
 
 
 @pytest.fixture(scope="module")
-async def told(servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+def told(shared_place: Place) -> Place:
     """All stories told to their end."""
-    folder = tmp_path_factory.mktemp("facts")
-    async with cloned(servers, template) as url:
-        place = Place(kafka=servers.kafka, database_url=url, prefix=f"{folder.name}.{url[-8:]}.", folder=folder)
-        await made(place, group_of(ABC), group_of(XYZ))
-        place.tell(text for name, story in STORIES.items() for text in of(STORY_OF[name], story.first))
-        place.catch_up()
-        place.tell(text for name, story in STORIES.items() for text in of(STORY_OF[name], story.leaves))
-        place.catch_up()
-        place.tell(text for name, story in STORIES.items() for text in of(STORY_OF[name], story.late))
-        place.catch_up()
-        yield place
+    shared_place.tell(text for name, story in STORIES.items() for text in of(STORY_OF[name], story.first))
+    shared_place.catch_up()
+    shared_place.tell(text for name, story in STORIES.items() for text in of(STORY_OF[name], story.leaves))
+    shared_place.catch_up()
+    shared_place.tell(text for name, story in STORIES.items() for text in of(STORY_OF[name], story.late))
+    shared_place.catch_up()
+    return shared_place
 
 
 @pytest.fixture(scope="module")
