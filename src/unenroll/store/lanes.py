@@ -9,7 +9,7 @@ import asyncpg
 
 from unenroll.errors import LaneLostError, OutageError
 from unenroll.store.connect import Connection, transaction
-from unenroll.store.outage import translated
+from unenroll.store.outage import held_up, translated
 from unenroll.store.queries import QUERIES
 
 
@@ -56,9 +56,10 @@ async def take_lane(pool: asyncpg.Pool, key: LaneKey) -> LaneRow:
     try:
         with translated():
             found = await pool.fetchrow(QUERIES["take_lane"], key.topic_prefix, key.group_id, key.partition)
-    except OutageError:
-        with suppress(OutageError), translated():
-            await pool.execute(QUERIES["end_hung"])
+    except OutageError as outage:
+        if held_up(outage):
+            with suppress(OutageError), translated():
+                await pool.execute(QUERIES["end_hung"])
         raise
     if found is None:
         raise LaneLostError(f"lane {key.partition} could not be taken")

@@ -40,6 +40,11 @@ def translated() -> Iterator[None]:
         raise OutageError(f"Postgres does not answer: {_brief(error)}") from error
 
 
+def held_up(outage: OutageError) -> bool:
+    """Whether Postgres answers, and gave up on a statement that waited for too long."""
+    return isinstance(outage.__cause__, asyncpg.LockNotAvailableError | asyncpg.QueryCanceledError)
+
+
 @contextmanager
 def understood() -> Iterator[None]:
     """Turn what asyncpg says of a database URL that it cannot read into UsageError, which never repeats the URL."""
