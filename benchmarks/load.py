@@ -8,18 +8,18 @@ import argparse
 import asyncio
 import json
 import os
-import secrets
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import urlsplit
 
 import asyncpg
 
+from benchmarks.crowd import GROUP_ID, SOURCE, TARGET_ID, Crowd
+from benchmarks.databases import copied
+from benchmarks.processes import python, unenroll
 from unenroll.sandbox.servers import Servers, provided
 
 REWARDS = (
@@ -40,17 +40,6 @@ class Finding:
     megabytes: float
 
 
-def definition() -> dict[str, object]:
-    """The group that all facts name."""
-    cycles = [
-        {"periodName": f"c{month}", "start": f"2026-0{month}-01T00:00:00Z", "end": f"2026-0{month + 1}-01T00:00:00Z"}
-        for month in range(1, 6)
-    ]
-    target = {"targetId": 21, "name": "ABC", "kind": "MILESTONE"}
-    group = {"targetGroupId": 11, "name": "Bench", "version": 1, "active": True, "timeZone": "UTC"}
-    return {"type": "TargetGroupDefined", "id": "g11", "data": {**group, "cycles": cycles, "targets": [target]}}
-
-
 def facts(accounts: int, *, by_kind: bool) -> Iterator[dict[str, object]]:
     """Each customer's enrollment and rewards, one customer after the other or one kind of fact after the other."""
     if by_kind:
@@ -62,8 +51,8 @@ def facts(accounts: int, *, by_kind: bool) -> Iterator[dict[str, object]]:
 
 
 def _facts_of(customer: int) -> list[dict[str, object]]:
-    account = {"customerId": customer, "targetGroupId": 11, "targetId": 21}
-    around = {"source": "/bench", "time": "2026-03-10T00:00:00Z"}
+    account = {"customerId": customer, "targetGroupId": GROUP_ID, "targetId": TARGET_ID}
+    around = {"source": SOURCE, "time": "2026-03-10T00:00:00Z"}
     enrolled = {**account, "enrolledAt": "2026-01-01T00:00:00Z"}
     told: list[dict[str, object]] = [{"type": "CustomerEnrolled", "id": f"in-{customer}", **around, "data": enrolled}]
     for name, cycle, allocation, at in REWARDS:
@@ -76,26 +65,21 @@ def _facts_of(customer: int) -> list[dict[str, object]]:
 
 def _write(file: Path, accounts: int, *, by_kind: bool) -> None:
     with file.open("w", encoding="utf-8") as lines:
-        lines.write(json.dumps(definition()) + "\n")
+        lines.write(json.dumps(Crowd(requests=1, accounts=1).definition()) + "\n")
         lines.writelines(json.dumps(fact) + "\n" for fact in facts(accounts, by_kind=by_kind))
 
 
 async def measure(servers: Servers, accounts: int, *, by_kind: bool) -> tuple[Finding, Finding]:
     """The first load of a file, and a second one of the same, in a database of their own."""
-    name = f"bench_{secrets.token_hex(4)}"
-    await _execute(servers.database_url, f"create database {name}")
-    url = urlsplit(servers.database_url)._replace(path=f"/{name}").geturl()
-    try:
+    async with copied(servers.database_url, None) as url:
         with TemporaryDirectory() as folder:
             file = Path(folder, "facts.ndjson")
             _write(file, accounts, by_kind=by_kind)
             environment = {"UNENROLL_DATABASE_URL": url}
-            _timed(environment, "migrate")
+            unenroll(environment, "migrate")
             first = _timed(environment, "load", str(file))
             again = _timed(environment, "load", str(file))
         await _check(url, accounts)
-    finally:
-        await _execute(servers.database_url, f"drop database {name} with (force)")
     return first, again
 
 
@@ -105,7 +89,7 @@ def _timed(environment: Mapping[str, str], *arguments: str) -> Finding:
         log = Path(folder, "log")
         with log.open("wb") as output:
             began = time.monotonic()
-            command = [sys.executable, "-m", "unenroll", *arguments]
+            command = python("unenroll", *arguments)
             process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=output, stderr=output)  # noqa: S603
             _, status, usage = os.wait4(process.pid, 0)
             seconds = time.monotonic() - began
@@ -127,12 +111,6 @@ async def _check(database_url: str, accounts: int) -> None:
     await connection.close()
     if found != wanted:
         raise SystemExit(f"{found} rows, not {wanted}")
-
-
-async def _execute(database_url: str, statement: str) -> None:
-    connection = await asyncpg.connect(database_url)
-    await connection.execute(statement)
-    await connection.close()
 
 
 async def main(sizes: list[int], *, by_kind: bool) -> None:
