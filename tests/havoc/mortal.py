@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import asyncpg
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from unenroll.sandbox.embedded import Pair
+from unenroll.sandbox.postgres import postgres_answers
 from unenroll.sandbox.server import Server, started
 
 _ASK_SECONDS = 2
@@ -70,7 +70,7 @@ async def mortal_kafka(server: Server) -> AsyncIterator[Mortal]:
 async def mortal_postgres(server: Server) -> AsyncIterator[Mortal]:
     """A Postgres."""
     address = server.program.address
-    postgres = Mortal(server=server, answers=lambda: _postgres_answers(address))
+    postgres = Mortal(server=server, answers=lambda: postgres_answers(address))
     try:
         yield postgres
     finally:
@@ -90,12 +90,3 @@ def _kafka_answers(address: str) -> bool:
         return bool(client.list_topics(timeout=_ASK_SECONDS).brokers)
     except KafkaException:
         return False
-
-
-async def _postgres_answers(address: str) -> bool:
-    try:
-        connection = await asyncpg.connect(address, timeout=_ASK_SECONDS)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
-        return False
-    await connection.close()
-    return True

@@ -114,10 +114,11 @@ async def _started(cluster: _Cluster, port: int, *, password: str) -> Server:
     settings = [argument for setting in listening for argument in ("-c", setting)]
     address = f"postgresql://{ROLE}:{password}@{LOOPBACK}:{port}/postgres"
     program = cluster.program("postgres", "-D", str(cluster.data), *settings, address=address)
-    return await started(program, answers=lambda: _answers(address))
+    return await started(program, answers=lambda: postgres_answers(address))
 
 
-async def _answers(address: str) -> bool:
+async def postgres_answers(address: str) -> bool:
+    """Whether the Postgres at this address lets us in."""
     # Somebody else's Postgres may have taken the port: only ours knows the password.
     try:
         connection = await asyncpg.connect(address, timeout=CONNECT_SECONDS)
