@@ -16,7 +16,7 @@ from benchmarks.processes import Running, running, unenroll
 from benchmarks.processor_time import peak_megabytes
 from benchmarks.tables_check import check_ours, check_peers
 from benchmarks.variants import Variant
-from benchmarks.watching import Group, Visible
+from benchmarks.watching import Group, Visible, watched
 from unenroll.wire.names import Topic
 
 _LOOK_SECONDS = 0.02
@@ -115,7 +115,7 @@ async def fleet(where: Site) -> AsyncIterator[Fleet]:
     backlog = Backlog(where.kafka, topic)
     started = monotonic()
     with running(where.environment, where.variant.commands(where.crowd)) as workers:
-        async with Group(where.kafka, where.environment["UNENROLL_GROUP_ID"], topic=topic) as group:
+        async with watched(where.kafka, where.environment["UNENROLL_GROUP_ID"], topic=topic) as group:
             await _until(lambda: _joined(group, where.variant.members), workers)
             backlog.put(where.crowd.warm_up(where.ground.partitions))
             backlog.show()

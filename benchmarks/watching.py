@@ -1,9 +1,9 @@
 """What is to be seen from outside: who is in the group, what it has committed, when answers became visible."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from time import monotonic
-from types import TracebackType
-from typing import Self
 
 from aiokafka import TopicPartition as Place
 from aiokafka.admin import AIOKafkaAdminClient
@@ -40,29 +40,18 @@ class Visible:
         return [future.result().offset for future in found.values()]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Group:
     """The consumer group of a run. Asked through aiokafka, which reads what our lanes write beside their offsets."""
 
-    def __init__(self, kafka: str, group_id: str, *, topic: str) -> None:
-        self._group_id = group_id
-        self._topic = topic
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
-
-    async def __aenter__(self) -> Self:
-        """Connect."""
-        await self._admin.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Disconnect."""
-        await self._admin.close()
+    admin: AIOKafkaAdminClient
+    group_id: str
+    topic: str
 
     async def members(self) -> int:
         """How many there are, 0 while they are being counted."""
         try:
-            (answer,) = await self._admin.describe_consumer_groups([self._group_id])
+            (answer,) = await self.admin.describe_consumer_groups([self.group_id])
         except KafkaError:  # a new cluster has no coordinator for a moment
             return 0
         _, _, state, _, _, members, *_ = answer.groups[0]
@@ -70,6 +59,17 @@ class Group:
 
     async def committed(self, ends: Mapping[int, int]) -> bool:
         """Whether the group has committed up to these offsets."""
-        wanted = [Place(self._topic, number) for number in ends]
-        found = await self._admin.list_consumer_group_offsets(self._group_id, partitions=wanted)
+        wanted = [Place(self.topic, number) for number in ends]
+        found = await self.admin.list_consumer_group_offsets(self.group_id, partitions=wanted)
         return all(place in found and found[place].offset >= ends[place.partition] for place in wanted)
+
+
+@asynccontextmanager
+async def watched(kafka: str, group_id: str, *, topic: str) -> AsyncIterator[Group]:
+    """The group, until the end of the block."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        yield Group(admin=admin, group_id=group_id, topic=topic)
+    finally:
+        await admin.close()
