@@ -1,4 +1,4 @@
-"""The command `unenroll`, killed by itself when its first batch reaches a phase.
+"""The command `unenroll`, killed by itself when its first batch with outputs reaches a phase.
 
 The product carries no fail points: this is the real command with one of its seams replaced.
 """
@@ -6,6 +6,7 @@ The product carries no fail points: this is the real command with one of its sea
 import os
 import signal
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -14,12 +15,13 @@ from unenroll.batch.step import Step
 from unenroll.cli import main
 from unenroll.stream.producer import LaneProducer
 
-_records_sent = False
+_with_outputs = ContextVar("_with_outputs", default=False)
+"""Whether this lane's batch has outputs. A lane is one task: what another one is about tells nothing of it."""
 
 
 def die_in_a_batch() -> None:
-    """At once, like a machine that loses power, if a batch with records is under way."""
-    if _records_sent:
+    """At once, like a machine that loses power, if a batch with outputs is under way in this lane."""
+    if _with_outputs.get():
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -50,13 +52,12 @@ def _replace(owner: type, name: str, *, first: Callable[[], None], last: Callabl
 
 
 def notice_batches() -> None:
-    """From the first decided batch with outputs on, the phases count."""
+    """The phases count in a batch that was decided and has outputs."""
     decide = Step.decide
 
     async def noticed(step: Step, *arguments: Any) -> Any:  # noqa: ANN401 - whatever the method takes
-        global _records_sent  # noqa: PLW0603 - one process, one death
         decisions = await decide(step, *arguments)
-        _records_sent = _records_sent or bool(decisions.messages)
+        _with_outputs.set(bool(decisions.messages))
         return decisions
 
     Step.decide = noticed  # type: ignore[assignment, method-assign]
