@@ -6,6 +6,7 @@ from typing import Any
 from checker.history import History, Publication, Sample, Sent
 from checker.sampling import Watched, told_at_last
 from stage.place import Place
+from unenroll.core.definitions import Group
 from unenroll.core.outcomes import Outcome
 from unenroll.settings import KafkaSettings
 from unenroll.store.accounts import AccountKey, KnownAccount
@@ -16,6 +17,7 @@ from unenroll.store.ledger import Place as Read
 from unenroll.stream.cluster import Cluster
 from unenroll.stream.topics import INPUTS, limits
 from unenroll.wire.account import load_account
+from unenroll.wire.lines import LoadedFact
 from unenroll.wire.names import Topic
 from unenroll.wire.pack import unpack
 from unenroll.wire.stored import load_group
@@ -28,13 +30,21 @@ def watched(place: Place) -> Watched:
     return Watched(kafka=place.kafka, prefix=place.prefix, group_id=place.group_id)
 
 
-async def collected(place: Place, *, sent: Iterable[Sent], samples: Iterable[Sample]) -> History:
-    """All that is left of a campaign at this place."""
+async def collected(
+    place: Place,
+    *,
+    sent: Iterable[Sent],
+    samples: Iterable[Sample],
+    outgrown: Iterable[Group] = (),
+    loaded: Iterable[LoadedFact] = (),
+) -> History:
+    """All that is left of a campaign at this place. `outgrown`: versions of its groups that are not their last."""
     cluster = Cluster(KafkaSettings(kafka_bootstrap_servers=place.kafka, topic_prefix=place.prefix))
     topics = await cluster.topics([place.prefix + word for word in INPUTS])
     return History(
         prefix=place.prefix,
-        groups=tuple(load_group(row["definition"]) for row in await place.rows("select * from target_groups")),
+        groups=(*outgrown, *(load_group(row["definition"]) for row in await place.rows("select * from target_groups"))),
+        loaded=tuple(loaded),
         sent=tuple(sent),
         inputs=tuple(place.seen(*INPUTS)),
         topic_ids={topic.topic_id: topic.name for topic in topics.values()},

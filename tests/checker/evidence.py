@@ -7,13 +7,14 @@ from functools import cached_property
 from typing import NamedTuple
 
 from checker.history import History, Partition, Sample, Spot
-from checker.refold import Refold, definitions_of, refold
+from checker.refold import Ends, Refold, definitions_of, refold
 from stage.topics import Seen
 from unenroll.core.definitions import Definitions
 from unenroll.store.dead_letters import DeadRow
-from unenroll.store.ledger import LedgerRow
+from unenroll.store.ledger import EventKey, LedgerRow
 from unenroll.wire.dead_letters import dead_letter
 from unenroll.wire.decode import Received, decode
+from unenroll.wire.identity import unenrollment_id
 from unenroll.wire.names import CARRIES, Topic
 from unenroll.wire.record import Message, Record
 from unenroll.wire.refusals import DeadLetter
@@ -54,14 +55,37 @@ class Evidence:
         }
 
     @cached_property
+    def loaded(self) -> dict[EventKey, Received]:
+        """What did not come by a topic, by who it is."""
+        received = [
+            Received(
+                event=fact.event,
+                event_type=fact.event_type,
+                event_key=unenrollment_id(fact.event.key),
+                content_hash=fact.content_hash,
+                time=fact.time,
+                traceparent=None,
+            )
+            for fact in self.history.loaded
+        ]
+        return {key_of(one): one for one in received}
+
+    @cached_property
     def definitions(self) -> Definitions:
+        """As they ended."""
         return definitions_of(self.history.groups)
 
     @cached_property
+    def kept(self) -> frozenset[Message]:
+        """All that the database keeps to be published."""
+        return frozenset(message for batch in self.history.publications for message in batch.messages)
+
+    @cached_property
     def refolded(self) -> Refold:
-        """The facts of the ledger, of those rows that point to a record that is there and can be read."""
-        pairs = [(row, self.readings.get(self.spot(row))) for row in self.history.ledger]
-        return refold([(row, told) for row, told in pairs if isinstance(told, Received)], self.definitions)
+        """The facts of the ledger, of those rows that are about something that is there and can be read."""
+        pairs = [(row, self.told(row)) for row in self.history.ledger]
+        ends = Ends(groups=self.history.groups, accounts=self.history.accounts, kept=self.kept)
+        return refold([(row, told) for row, told in pairs if told is not None], ends)
 
     @cached_property
     def decisions(self) -> list[Decision]:
@@ -80,6 +104,11 @@ class Evidence:
         for seen in self.history.visible:
             found.setdefault(bytes_of(seen), spot_of(seen))
         return found
+
+    def told(self, row: LedgerRow) -> Received | None:
+        """What the row is about, if it is there and can be read."""
+        reading = self.loaded.get(row.key) if row.lane_id is None else self.readings.get(self.spot(row))
+        return reading if isinstance(reading, Received) else None
 
     def spot(self, row: LedgerRow | DeadRow) -> Spot:
         """Where the decision's record was read."""
@@ -122,6 +151,10 @@ def number_of(metadata: str) -> int:
     """The lane's last published number, or -1 where something else stands."""
     found = _MARK.fullmatch(metadata)
     return int(found.group(1)) if found else -1
+
+
+def key_of(reading: Received) -> EventKey:
+    return EventKey(reading.event.customer_id, reading.event_key)
 
 
 def bytes_of(seen: Seen) -> Bytes:

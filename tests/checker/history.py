@@ -9,6 +9,7 @@ from unenroll.store.accounts import AccountKey, KnownAccount
 from unenroll.store.dead_letters import DeadRow
 from unenroll.store.lanes import LaneRow
 from unenroll.store.ledger import LedgerRow
+from unenroll.wire.lines import LoadedFact
 from unenroll.wire.record import Message
 
 Partition = tuple[str, int]
@@ -61,12 +62,14 @@ class End:
 class History:
     """One campaign's. The last sample was taken when all was healed and drained, like the `ends`.
 
-    `visible` is what read_committed shows of the output topics, `present` what read_uncommitted shows. `topic_ids`
-    has the names of the input topics by id. A dead letter may have `dead_letter_bytes`.
+    `groups` has every version that was defined, those of a group in their order. `loaded` are the facts that did not
+    come by a topic. `visible` is what read_committed shows of the output topics, `present` what read_uncommitted shows.
+    `topic_ids` has the names of the input topics by id. A dead letter may have `dead_letter_bytes`.
     """
 
     prefix: str
     groups: tuple[Group, ...]
+    loaded: tuple[LoadedFact, ...]
     sent: tuple[Sent, ...]
     inputs: tuple[Seen, ...]
     topic_ids: Mapping[str, str]

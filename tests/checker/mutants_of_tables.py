@@ -44,7 +44,7 @@ def a_dead_letter_is_dropped(history: History) -> History:
 @mutant("every_input_has_one_answer")
 def a_good_record_is_dead_lettered_besides(history: History) -> History:
     """Decided, and put aside when it was read once more."""
-    row, dead = history.ledger[0], history.dead[0]
+    row, dead = next(row for row in history.ledger if row.lane_id is not None), history.dead[0]
     at = next(seen for seen in history.inputs if seen.topic == history.topic_ids[row.topic_id or ""])
     digest = _digest(at)
     return replace(history, dead=(*history.dead, dead._replace(topic=at.topic, digest=digest)))

@@ -4,23 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from unenroll.core.calendar import Calendar
-from unenroll.core.decide import AccountState, Decided, Refused, decide
+from checker.courses import Grown, Number
+from checker.steps import Pair, step
+from unenroll.core.decide import AccountState
 from unenroll.core.definitions import Definitions, Group
-from unenroll.core.events import Event
-from unenroll.core.place import Misplaced
-from unenroll.core.settle import waits
-from unenroll.store.accounts import AccountKey
-from unenroll.store.ledger import LedgerRow
-from unenroll.wire.decode import Received
-from unenroll.wire.due import SettlementDue
-from unenroll.wire.publish import Context, encode
+from unenroll.store.accounts import AccountKey, KnownAccount
 from unenroll.wire.record import Message
-
-Number = tuple[int, int]
-"""A lane, and the number of a decision in it."""
-
-Pair = tuple[LedgerRow, Received]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +19,15 @@ class Folded:
     state: AccountState
     decisions: int
     waits: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ends:
+    """What the database holds in the end: all versions of the groups as they came, accounts, and outputs."""
+
+    groups: Sequence[Group]
+    accounts: Mapping[AccountKey, KnownAccount]
+    kept: frozenset[Message]
 
 
 @dataclass(kw_only=True)
@@ -42,7 +40,7 @@ class Refold:
 
 
 def definitions_of(groups: Iterable[Group]) -> Definitions:
-    """All that is defined. The first group that defines a target owns it."""
+    """All that is defined: of each group the last version. The first group that defines a target owns it."""
     owners: dict[int, int] = {}
     known = {group.group_id: group for group in groups}
     for group in known.values():
@@ -51,60 +49,36 @@ def definitions_of(groups: Iterable[Group]) -> Definitions:
     return Definitions(groups=known, owners=owners)
 
 
-def refold(decided: Iterable[Pair], definitions: Definitions) -> Refold:
+def refold(decided: Iterable[Pair], ends: Ends) -> Refold:
     """Fold the events of the ledger, of each account in the order of its decisions."""
     found = Refold()
+    definitions = definitions_of(ends.groups)
     by_account: Mapping[AccountKey, list[Pair]] = defaultdict(list)
     for row, received in decided:
         if row.decision is None:
-            _one(found, row, received, definitions=definitions, state=None)
+            _, told, odd = step((row, received), definitions)
+            found.outputs[row.lane_id or 0, row.sequence or 0] = told
+            found.odd += odd
         else:
             by_account[AccountKey(row.customer_id, row.target_id)].append((row, received))
     for key, pairs in by_account.items():
-        _account(found, key, sorted(pairs, key=lambda pair: pair[0].decision or 0), definitions=definitions)
+        in_order = sorted(pairs, key=lambda pair: pair[0].decision or 0)
+        _account(found, key, in_order, definitions=definitions, ends=ends)
     return found
 
 
-def _account(found: Refold, key: AccountKey, pairs: Sequence[Pair], *, definitions: Definitions) -> None:
+def _account(found: Refold, key: AccountKey, pairs: Sequence[Pair], *, definitions: Definitions, ends: Ends) -> None:
     numbers = [row.decision for row, _ in pairs]
     if numbers != list(range(1, len(pairs) + 1)):
         found.odd.append(f"account {key} has the decisions {numbers}")
-    state: AccountState | None = None
-    for row, received in pairs:
-        decided = _one(found, row, received, definitions=definitions, state=state)
-        if decided is not None:
-            state = decided.state
-            waiting = waits(decided.settlement)
-            found.accounts[key] = Folded(state=state, decisions=len(pairs), waits=waiting)
-
-
-def _one(
-    found: Refold, row: LedgerRow, received: Received, *, definitions: Definitions, state: AccountState | None
-) -> Decided | None:
-    event = received.event
-    assert not isinstance(event, SettlementDue), "no campaign appends cycles yet"
-    decided = decide(event, definitions, state)
-    if isinstance(decided, Misplaced):
-        found.odd.append(f"{row.key} has no place ({decided.reason}), and the ledger has it")
-        return None
-    outcome = decided.rejected.outcome if isinstance(decided, Refused) else decided.outcome
-    if outcome != row.outcome or isinstance(decided, Refused) != (row.decision is None):
-        found.odd.append(f"{row.key} is {outcome} by the core, and {row.outcome} in the ledger")
-    told = (decided.rejected,) if isinstance(decided, Refused) else decided.changes
-    context = _context(row, event, received.traceparent, definitions=definitions)
-    if row.lane_id is not None and row.sequence is not None:
-        found.outputs[row.lane_id, row.sequence] = tuple(encode(change, context) for change in told)
-    return None if isinstance(decided, Refused) else decided
-
-
-def _context(row: LedgerRow, event: Event, trace: bytes | None, *, definitions: Definitions) -> Context:
-    owner = definitions.owner(event.target_id)
-    return Context(
-        customer_id=event.customer_id,
-        group_id=0 if owner is None else owner.group_id,
-        target_id=event.target_id,
-        cause=event.key,
-        decided_at=row.decided_at,
-        calendar=Calendar(()) if owner is None else owner.calendar,
-        traceparent=trace,
-    )
+    owner = definitions.owner(key.target_id)
+    if owner is None:
+        found.odd.append(f"account {key} is of a target that nobody defined")
+        return
+    versions = [group for group in ends.groups if group.group_id == owner.group_id]
+    grown = Grown(definitions=definitions, versions=versions, kept=ends.kept)
+    course = grown.course(pairs, ends.accounts.get(key))
+    found.outputs.update(course.outputs)
+    found.odd += course.odd
+    if course.state is not None:
+        found.accounts[key] = Folded(state=course.state, decisions=len(pairs), waits=course.waits)

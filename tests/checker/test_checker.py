@@ -6,13 +6,15 @@ import pytest
 
 from checker.bad_records import bad_records
 from checker.history import History
-from checker.imagined import PREFIX, imagined
+from checker.imagined import imagined
+from checker.imagined_lanes import PREFIX
+from checker.mutants_of_ours import OF_OURS, with_something_to_publish
 from checker.mutants_of_tables import OF_TABLES
 from checker.mutants_of_topics import OF_TOPICS
 from checker.verdict import INVARIANTS, violations
 from stage.crowd import crowd
 
-MUTANTS = {**OF_TOPICS, **OF_TABLES}
+MUTANTS = {**OF_TOPICS, **OF_TABLES, **OF_OURS}
 
 
 @cache
@@ -32,6 +34,8 @@ def test_the_good_history_has_something_of_everything() -> None:
     assert {seen.topic for seen in good().visible} == {PREFIX + word for word in words}
     assert len(good().present) > len(good().visible)
     assert len(good().inputs) > len(good().ledger) + len(good().dead)
+    assert sum(row.lane_id is None for row in good().ledger) == len(good().loaded) > 3
+    assert with_something_to_publish(good(), "SettlementDue")
 
 
 @pytest.mark.parametrize("name", MUTANTS)

@@ -46,7 +46,7 @@ def every_output_is_visible_once(found: Evidence) -> Iterator[str]:
 
 def nothing_else_is_visible(found: Evidence) -> Iterator[str]:
     """Whatever a consumer sees is kept in the database, to the byte; and its id is like no other's."""
-    kept = {found.bytes_of(message) for batch in found.history.publications for message in batch.messages}
+    kept = set(map(found.bytes_of, found.kept))
     names = {named(message) for message in kept}
     for seen in found.history.visible:
         if bytes_of(seen) not in kept:
@@ -82,7 +82,7 @@ def _seen_in_order(found: Evidence) -> Iterator[tuple[int, Bytes, Spot]]:
 
 def attempts_that_failed_said_the_same(found: Evidence) -> Iterator[str]:
     """read_uncommitted shows all that read_committed does, and besides only what the database keeps."""
-    kept = {found.bytes_of(message) for batch in found.history.publications for message in batch.messages}
+    kept = set(map(found.bytes_of, found.kept))
     present = {spot_of(seen): bytes_of(seen) for seen in found.history.present}
     for seen in found.history.visible:
         if present.get(spot_of(seen)) != bytes_of(seen):

@@ -134,6 +134,13 @@ def put_of(event: Event) -> Put:
     )
 
 
+def line_of(event: Event) -> str:
+    """The same as a line for `load` or `publish`."""
+    attributes = _attributes(event)
+    around = {name: attributes[name] for name in ("source", "id", "time")}
+    return json.dumps({"type": type(event).__name__, **around, "data": _data(event)})
+
+
 def _again(event: Event) -> Put:
     """The same event as another system would send it: in structured mode, with a field that we do not know."""
     document = {**_attributes(event), "data": {"note": "told again", **_data(event)}}

@@ -1,0 +1,36 @@
+"""What a crowd's history begins with: facts that are loaded before anything comes by a topic."""
+
+from checker.refold import definitions_of
+from stage.arrivals import line_of
+from stage.crowd import Crowd
+from unenroll.core.definitions import Group
+from unenroll.core.events import UnenrollRequested
+from unenroll.core.place import Misplaced, place
+from unenroll.wire.lines import LoadedFact, load_line
+
+
+def first_versions(crowd: Crowd) -> list[Group]:
+    """Of each group."""
+    return [crowd.defined(group, 1) for group in crowd.groups]
+
+
+def outgrown(crowd: Crowd) -> list[Group]:
+    """All versions but the last, those of a group in their order."""
+    return [
+        crowd.defined(group, version)
+        for group in crowd.groups
+        for version in range(1, len(crowd.grown[group.group_id]))
+    ]
+
+
+def lines_to_load(crowd: Crowd) -> list[str]:
+    """Of every third account all facts that name no cycle of a later version. They come by a topic as well."""
+    known = definitions_of(first_versions(crowd))
+    told = [event for life in crowd.lives[::3] for event in life.events if not isinstance(event, UnenrollRequested)]
+    return [line_of(event) for event in told if not isinstance(place(event, known), Misplaced)]
+
+
+def loaded_facts(crowd: Crowd) -> list[LoadedFact]:
+    """What these lines tell."""
+    told = [load_line(line.encode()) for line in lines_to_load(crowd)]
+    return [fact for fact in told if isinstance(fact, LoadedFact)]

@@ -1,0 +1,70 @@
+"""One decision made again by the core."""
+
+from typing import NamedTuple
+
+from unenroll.core.calendar import Calendar
+from unenroll.core.decide import AccountState, Decided, Refused, decide, resettle
+from unenroll.core.definitions import Definitions
+from unenroll.core.place import Misplaced
+from unenroll.store.ledger import LedgerRow
+from unenroll.wire.decode import Received
+from unenroll.wire.due import SettlementDue
+from unenroll.wire.publish import Context, encode
+from unenroll.wire.record import Message
+
+Pair = tuple[LedgerRow, Received]
+"""What the ledger has of an event, and what the event says."""
+
+
+class Step(NamedTuple):
+    """What the core makes of an event. `odd`: where the ledger says otherwise. `decided` None: it leaves no fact."""
+
+    decided: Decided | None
+    told: tuple[Message, ...]
+    odd: tuple[str, ...]
+
+
+def step(pair: Pair, definitions: Definitions, state: AccountState | None = None) -> Step:
+    """The event decided with these definitions; `state` None: nothing is known of its account yet."""
+    row, received = pair
+    answer = _answer(received, definitions, state)
+    if isinstance(answer, Misplaced):
+        return Step(None, (), (f"{row.key} has no place ({answer.reason}), and the ledger has it",))
+    changes = (answer.rejected,) if isinstance(answer, Refused) else answer.changes
+    context = _context(row, received, definitions)
+    told = tuple(encode(change, context) for change in changes)
+    return Step(None if isinstance(answer, Refused) else answer, told, tuple(_odd(row, answer, told)))
+
+
+def _answer(received: Received, definitions: Definitions, state: AccountState | None) -> Decided | Refused | Misplaced:
+    event = received.event
+    if not isinstance(event, SettlementDue):
+        return decide(event, definitions, state)
+    owner = definitions.owner(event.target_id)
+    if owner is None or state is None:
+        return Misplaced(reason="nothing is known of the account", detail="")
+    return resettle(state, owner.targets[event.target_id], owner.calendar)
+
+
+def _odd(row: LedgerRow, answer: Decided | Refused, told: tuple[Message, ...]) -> list[str]:
+    outcome = answer.rejected.outcome if isinstance(answer, Refused) else answer.outcome
+    odd = []
+    if outcome != row.outcome or isinstance(answer, Refused) != (row.decision is None):
+        odd.append(f"{row.key} is {outcome} by the core, and {row.outcome} in the ledger")
+    if told and row.lane_id is None:
+        odd.append(f"{row.key} was loaded, and has something to publish")
+    return odd
+
+
+def _context(row: LedgerRow, received: Received, definitions: Definitions) -> Context:
+    event = received.event
+    owner = definitions.owner(event.target_id)
+    return Context(
+        customer_id=event.customer_id,
+        group_id=0 if owner is None else owner.group_id,
+        target_id=event.target_id,
+        cause=event.key,
+        decided_at=row.decided_at,
+        calendar=Calendar(()) if owner is None else owner.calendar,
+        traceparent=received.traceparent,
+    )
