@@ -26,17 +26,18 @@ HEADERS = leaves(7).headers
 
 
 def test_a_poison_record_is_dead_lettered_and_those_around_it_are_answered(place: Place) -> None:
-    """Partition 0 begins with one, partition 1 has one in the middle, partition 2 ends with one."""
+    """Partition 0 begins with one, partition 1 has one in the middle, partition 2 ends with one, 3 has nothing else."""
     customers = range(301, 331)
     place.load(line for customer in customers for line in three_rewards(customer))
     for partition, poisoned in enumerate((0, 5, 10)):
         requests = [Put(**{**vars(leaves(customer)), "partition": partition}) for customer in customers[partition::3]]
         requests.insert(poisoned, Put(key=b"7", value=b"{ %d" % partition, headers=HEADERS, partition=partition))
         place.request(requests)
+    place.request(Put(key=b"7", value=b"{ %d" % number, headers=HEADERS, partition=3) for number in range(3, 9))
     place.catch_up()
     assert answers(place.seen()) == {f"leave-{customer}": ["unenroll.UserUnenrolled.v1"] for customer in customers}
     dead = [(one.value, one.header("dlq_reason"), one.header("dlq_partition")) for one in place.seen("dead-letters")]
-    assert sorted(dead) == [(b"{ %d" % partition, "not_json", str(partition)) for partition in range(3)]
+    assert sorted(dead) == [(b"{ %d" % number, "not_json", str(min(number, 3))) for number in range(9)]
 
 
 def test_every_kind_of_malformed_record_becomes_a_dead_letter_with_its_reason(place: Place) -> None:

@@ -47,19 +47,3 @@ def test_workers_that_come_and_go_share_the_lanes(place: Place) -> None:
         wait_until(lambda: everybody_answered_once(place), "all answers", show=first.output)
         first.tell(signal.SIGTERM)
         assert first.wait() == 0
-
-
-def test_a_worker_that_was_frozen_does_no_harm_when_it_wakes_up(place: Place) -> None:
-    with running("run", environment=place.environment) as zombie:
-        zombie.wait_to_say('"lane open"')
-        everybody_leaves(place)
-        zombie.tell(signal.SIGSTOP)
-        place.catch_up()
-        zombie.tell(signal.SIGCONT)
-        place.request([leaves(999)])
-        wait_until(lambda: "leave-999" in answers(place.seen()), "the last answer", show=zombie.output)
-        zombie.tell(signal.SIGTERM)
-        assert zombie.wait() == 0
-    found = answers(place.seen())
-    assert found.pop("leave-999") == ["unenroll.UnenrollRejected.v1"]
-    assert found == {f"leave-{customer}": ["unenroll.UserUnenrolled.v1"] for customer in CUSTOMERS}

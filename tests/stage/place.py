@@ -133,8 +133,16 @@ class Place:
 
     def make_again(self, word: str) -> None:
         """Delete a topic with all its records, and make it anew."""
+        self.delete_topic(word)
+        self.make_topic(word)
+
+    def delete_topic(self, word: str) -> None:
+        """With all its records."""
         _done(self._admin().delete_topics, [self.prefix + word])
         wait_until(lambda: self.prefix + word not in self._admin().list_topics(timeout=5).topics, "the topic to go")
+
+    def make_topic(self, word: str) -> None:
+        """A topic that was deleted."""
         _done(self._admin().create_topics, [NewTopic(self.prefix + word, 4, 1)])
 
     def _admin(self) -> AdminClient:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any, cast
 from uuid import uuid4
 
@@ -14,6 +14,9 @@ from pydantic_core import from_json
 
 OUTPUTS = ("unenrollments", "rejections", "rewards", "dead-letters")
 _DEADLINE_SECONDS = 60.0
+
+Spot = tuple[str, int, int]
+"""A topic's full name, a partition, an offset."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,22 +49,30 @@ class Put:
     partition: int = -1
 
 
-def put(kafka: str, topic: str, records: Iterable[Put]) -> None:
-    """Publish the records in order, and wait until all are there."""
-    failed: list[Any] = []
+def put(kafka: str, topic: str, records: Iterable[Put]) -> list[Spot]:
+    """Publish the records in order, wait until all are there, and tell where each lies."""
+    spots: dict[int, Spot] = {}
+    failed: list[KafkaError] = []
+
+    def delivered(number: int, error: KafkaError | None, message: Message) -> None:
+        if error:
+            failed.append(error)
+        spots[number] = (topic, message.partition() or 0, message.offset() or 0)
+
     producer = _producer(kafka)
-    for record in records:
+    for number, record in enumerate(records):
         producer.produce(
             topic,
             value=record.value,
             key=record.key,
             headers=record.headers,
             partition=record.partition,
-            on_delivery=lambda error, _: failed.append(error) if error else None,
+            on_delivery=partial(delivered, number),
         )
         producer.poll(0)
     assert producer.flush(_DEADLINE_SECONDS) == 0
     assert not failed
+    return [spots[number] for number in sorted(spots)]
 
 
 @cache

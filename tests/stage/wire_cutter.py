@@ -1,20 +1,40 @@
-"""A way to Postgres that is cut at the worst moments: behind a COMMIT, before its answer is heard, or before it."""
+"""A way to Postgres that is cut at the worst moment: around a COMMIT."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from enum import Enum
 from urllib.parse import urlsplit
 
 _PIECE = 65536
+_COMMIT = b"COMMIT;\0"
+
+
+class Moment(Enum):
+    """When the way is cut."""
+
+    BEFORE = "before COMMIT"
+    """Postgres never hears it."""
+
+    DURING = "during COMMIT"
+    """Postgres hears it, and finds nobody to answer."""
+
+    AFTER = "after COMMIT"
+    """It has happened, and its answer is not heard."""
 
 
 @dataclass
 class Cutter:
-    """Where the way begins, and how many COMMITs are still to be left unanswered, and then to be lost."""
+    """Where the way begins, how many COMMITs are still to be cut, and how many to be lost before Postgres hears them.
+
+    `behind`: only those of connections that carried these words before are cut.
+    """
 
     database_url: str
     left: int
+    moment: Moment
+    behind: bytes
     _to: tuple[str, int]
     lost: int = 0
     _commit: asyncio.Event = field(default_factory=asyncio.Event)
@@ -34,20 +54,36 @@ class Cutter:
         cut = asyncio.Event()
         back = asyncio.create_task(_carry_back(server, answer, cut))
         with suppress(OSError):
-            while piece := await client.read(_PIECE):
-                if self.left and b"COMMIT;\0" in piece:
-                    self.left -= 1
-                    cut.set()
-                elif self.lost and b"COMMIT;\0" in piece:
-                    self.lost -= 1
-                    break
-                ask.write(piece)
-                await ask.drain()
-                if b"COMMIT;\0" in piece:
-                    self._commit.set()
-                    self._commit.clear()
+            await self._carry_on(client, ask, cut)
         ask.close()
+        if cut.is_set() and self.moment is not Moment.AFTER:
+            answer.close()
         await back
+
+    async def _carry_on(self, client: asyncio.StreamReader, ask: asyncio.StreamWriter, cut: asyncio.Event) -> None:
+        armed = False
+        while piece := await client.read(_PIECE):
+            armed, commit = armed or self.behind in piece, _COMMIT in piece
+            if commit and self._stops(cut, armed=armed):
+                return
+            ask.write(piece)
+            await ask.drain()
+            if commit:
+                self._commit.set()
+                self._commit.clear()
+            if cut.is_set() and self.moment is Moment.DURING:
+                return
+
+    def _stops(self, cut: asyncio.Event, *, armed: bool) -> bool:
+        """Whether this COMMIT goes no further. Its connection may be cut all the same."""
+        if armed and self.left:
+            self.left -= 1
+            cut.set()
+            return self.moment is Moment.BEFORE
+        if self.lost:
+            self.lost -= 1
+            return True
+        return False
 
 
 async def _carry_back(server: asyncio.StreamReader, answer: asyncio.StreamWriter, cut: asyncio.Event) -> None:
@@ -59,10 +95,13 @@ async def _carry_back(server: asyncio.StreamReader, answer: asyncio.StreamWriter
 
 
 @asynccontextmanager
-async def cutting(database_url: str, *, commits: int) -> AsyncIterator[Cutter]:
+async def cutting(
+    database_url: str, *, commits: int, moment: Moment = Moment.AFTER, behind: bytes = b""
+) -> AsyncIterator[Cutter]:
     """The way to this database, cut at that many COMMITs."""
     parts = urlsplit(database_url)
-    cutter = Cutter(database_url="", left=commits, _to=(parts.hostname or "", parts.port or 5432))
+    to = (parts.hostname or "", parts.port or 5432)
+    cutter = Cutter(database_url="", left=commits, moment=moment, behind=behind, _to=to)
     server = await asyncio.start_server(cutter.carry, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     cutter.database_url = parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}").geturl()

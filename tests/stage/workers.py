@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, NamedTuple
 
-from stage.doomed import live_until
+from stage.strikes import live_until
 from unenroll.cli import main
 
 _DEADLINE_SECONDS = 60.0
@@ -59,10 +59,14 @@ class Running:
         assert code is not None, f"still running after {seconds} s:\n{self.output()}"
         return code
 
-    def wait_to_say(self, words: str) -> None:
-        """Wait until the log has these words."""
-        wait_until(lambda: words in self.output() or self.ended, words, show=self.output)
-        assert words in self.output(), f"ended without {words!r}:\n{self.output()}"
+    def wait_to_say(self, words: str, *, times: int = 1) -> None:
+        """Wait until the log has these words so often."""
+
+        def said() -> bool:
+            return self.output().count(words) >= times
+
+        wait_until(lambda: said() or self.ended, words, show=self.output)
+        assert said(), f"ended without {words!r}:\n{self.output()}"
 
     def tell(self, number: signal.Signals) -> None:
         if not self.ended:
@@ -83,9 +87,16 @@ def running(*arguments: str, environment: Mapping[str, str]) -> Iterator[Running
 
 
 @contextmanager
+def struck(fault: str, phase: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
+    """The same, met by the fault when its first batch with outputs reaches the phase."""
+    with _ended(Running(partial(live_until, fault, phase), arguments, environment)) as command:
+        yield command
+
+
+@contextmanager
 def doomed(phase: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
-    """The same, killed by itself when its first batch reaches the phase."""
-    with _ended(Running(partial(live_until, phase), arguments, environment)) as command:
+    """The same, killed by itself at the phase."""
+    with struck("killed", phase, *arguments, environment=environment) as command:
         yield command
 
 
