@@ -12,7 +12,7 @@ from checker.collect import collected, watched
 from checker.history import Sample, Sent
 from checker.sampling import NO_TELLING
 from checker.verdict import violations
-from stage.arrivals import arrival
+from stage.arrivals import all_records, arrival
 from stage.crowd import Crowd, crowd
 from stage.place import Place, made
 from stage.topics import Put, Spot, put
@@ -44,7 +44,7 @@ class Scene:
 
     def tell(self, some: Crowd) -> None:
         """Publish what is told of them, good and bad."""
-        told = arrival(some, 2).told()
+        told = all_records(arrival(some, 2))
         for word, records in (*told.items(), ("facts", bad_records(some))):
             spots = put(self.place.kafka, self.place.prefix + word, records)
             self.sent.extend(_sent(record, spot) for record, spot in zip(records, spots, strict=True))
