@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer import sender
 from aiokafka.protocol.transaction import EndTxnRequest
@@ -88,8 +89,7 @@ class LaneProducer:
             for place, held in (await self._by_partition(messages)).items()
             for future in await self._send(place, held)
         ]
-        for future in sent:  # offsets must not travel while records do, and a failed record must be seen here
-            await future
+        await self._arrived(sent)  # offsets must not travel while records do, and a failed record must be seen here
         await self._producer.send_offsets_to_transaction(
             {
                 TopicPartition(place.topic, place.number): OffsetAndMetadata(offset, metadata)
@@ -126,6 +126,17 @@ class LaneProducer:
                 _append(batch, message)
         futures.append(await self._producer.send_batch(batch, place.topic, partition=place.number))
         return futures
+
+    async def _arrived(self, sent: Sequence[asyncio.Future[Any]]) -> None:
+        try:
+            for future in sent:
+                await future
+        except KafkaError:
+            # Without a right to one topic the client sends to the others all the same, and is told something else.
+            ended = self._producer._txn_manager.wait_for_transaction_end()  # noqa: SLF001 - nothing public tells why
+            if ended.done():
+                ended.result()
+            raise
 
     def _watch_for_hidden_retries(self) -> None:
         # aiokafka sends a commit again by itself when the answer is lost, and says nothing: then its effect is unknown.
