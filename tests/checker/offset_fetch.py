@@ -20,9 +20,9 @@ class UnstableError(Exception):
     """There is no telling now: a transaction's offsets are pending, or the coordinator is not ready."""
 
 
-def committed(kafka: str, group_id: str) -> dict[Partition, tuple[int, str]]:
+def committed(coordinator: str, group_id: str) -> dict[Partition, tuple[int, str]]:
     """Offset and metadata of all that the group has committed. Raises UnstableError and OSError."""
-    host, _, port = kafka.partition(":")
+    host, _, port = coordinator.partition(":")
     with socket.create_connection((host, int(port)), timeout=_SECONDS) as way:
         asked = _asked(group_id)
         way.sendall(struct.pack(">i", len(asked)) + asked)

@@ -39,7 +39,7 @@ class Watched:
         admin = AdminClient({"bootstrap.servers": self.kafka, "log_level": 0})
         outputs = self._places(OUTPUTS)
         stable = _ends(admin, outputs, IsolationLevel.READ_COMMITTED)
-        told = committed(self.kafka, self.group_id)
+        told = committed(_coordinator(admin, self.group_id), self.group_id)
         return Sample(stable=stable, committed=told, high=_ends(admin, outputs, IsolationLevel.READ_UNCOMMITTED))
 
     def ends(self) -> Mapping[Partition, End]:
@@ -81,7 +81,19 @@ def told_at_last(ask: Callable[[], Told]) -> Told:
             time.sleep(_PAUSE_SECONDS)  # between two looks, with a deadline
 
 
+def _coordinator(admin: AdminClient, group_id: str) -> str:
+    """Where the broker answers that keeps what the group has committed."""
+    found = admin.describe_consumer_groups([group_id], request_timeout=_ASK_SECONDS)[group_id].result().coordinator
+    return f"{found.host}:{found.port}"
+
+
 def _ends(admin: AdminClient, places: Iterable[Partition], isolation: IsolationLevel) -> dict[Partition, int]:
     asked = {TopicPartition(*place): _LATEST for place in places}
     told = admin.list_offsets(asked, isolation_level=isolation, request_timeout=_ASK_SECONDS)
-    return {(place.topic, place.partition): future.result().offset for place, future in told.items()}
+    return {(place.topic, place.partition): _known(future.result().offset) for place, future in told.items()}
+
+
+def _known(offset: int) -> int:
+    if offset < 0:
+        raise UnstableError("the partition has no leader")
+    return offset

@@ -21,6 +21,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
     ResourceType,
 )
 
+from unenroll.errors import OutageError
 from unenroll.settings import KafkaSettings
 from unenroll.stream.clients import REQUEST_SECONDS, for_confluent
 from unenroll.stream.outage import translated
@@ -119,13 +120,19 @@ class Cluster:
             )
             try:
                 return {
-                    Partition(topic=place.topic, number=place.partition): (await _answer(future)).offset
+                    Partition(topic=place.topic, number=place.partition): _known((await _answer(future)).offset)
                     for place, future in futures.items()
                 }
             except KafkaException as error:
                 if error.args[0].code() in _LED_ANEW:
                     await asyncio.to_thread(self._admin.list_topics, timeout=REQUEST_SECONDS)
                 raise
+
+
+def _known(offset: int) -> int:
+    if offset < 0:  # no error of the client's: the leader is gone, and none is elected yet
+        raise OutageError("Kafka does not say where a partition begins or ends: it has no leader")
+    return offset
 
 
 _RAISE = object()
