@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from signal import SIGCONT, SIGKILL
+from signal import SIGCONT, SIGKILL, SIGTERM
 
-from faults.scene import EARLY, LATE, Scene
+from faults.scene import EARLY, LANES, LATE, Scene
 from stage.phases import PHASES, STRUCK
-from stage.workers import Running, struck, wait_until
+from stage.workers import Running, running, struck, wait_until
 
 Story = Callable[[Scene, str, str], None]
 
@@ -66,12 +66,23 @@ def comes_too_late(scene: Scene, fault: str, phase: str) -> None:
         scene.goes_on(worker)
 
 
+def shares(scene: Scene, fault: str, phase: str) -> None:
+    """It gives lanes to another one in the middle of a batch, and gets them back when that one leaves."""
+    with befallen(scene, fault, phase) as worker:
+        with running("run", environment=scene.environment) as other:
+            other.wait_to_say('"lane open"', times=LANES // 2)
+            other.tell(SIGTERM)
+            assert other.wait() == 0
+        scene.goes_on(worker)
+
+
 STORIES: dict[str, tuple[Story, tuple[str, ...]]] = {
     "killed": (dies, tuple(PHASES)),
     "frozen": (wakes_up, tuple(PHASES)),
     "blocked": (wakes_up, tuple(PHASES)),
     "asked to stop": (ends, tuple(PHASES)),
     "cut off": (ends, tuple(PHASES)),
+    "joined by another": (shares, tuple(PHASES)),
     "backends terminated": (recovers, tuple(PHASES)),
     "socket broken": (recovers, (*_IN_POSTGRES, *(phase for phase in _IN_KAFKA if phase != "commit sent"))),
     "answer lost": (recovers, ("commit sent",)),

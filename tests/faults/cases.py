@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from faults.befallen import STORIES, Story
+from faults.poisoned import ORDERS, poisoned
+from faults.rolling import rolling_restart
 from faults.scene import Scene
 from faults.servers_refuse import STATES, TIMES, cut, lacks_a_right, says, topic_is_away, topic_refuses
 from stage.wire_cutter import Moment
@@ -29,9 +31,15 @@ def _postgres() -> Iterator[tuple[str, Case]]:
     yield "a right is missing", lacks_a_right
 
 
+def _records() -> Iterator[tuple[str, Case]]:
+    for order in ORDERS:
+        yield f"poison, {order}", poisoned(order)
+
+
 def _kafka() -> Iterator[tuple[str, Case]]:
     yield "a topic takes no message this large", topic_refuses("max.message.bytes", "200", "1048588")
     yield "a topic is away", topic_is_away
+    yield "rolling restart", rolling_restart
 
 
-CASES: Mapping[str, Case] = {**dict(_befallen()), **dict(_postgres()), **dict(_kafka())}
+CASES: Mapping[str, Case] = {**dict(_befallen()), **dict(_postgres()), **dict(_kafka()), **dict(_records())}

@@ -10,16 +10,16 @@ from signal import SIGTERM
 from checker.bad_records import bad_records
 from checker.collect import collected, watched
 from checker.history import Sample, Sent
-from checker.sampling import NO_TELLING
+from checker.sampling import NO_TELLING, told_at_last
 from checker.verdict import violations
 from stage.arrivals import all_records, arrival
 from stage.crowd import Crowd, crowd
 from stage.place import Place, made
-from stage.topics import Put, Spot, put
+from stage.topics import Put, put
 from stage.workers import Running, run, running
 from unenroll.sandbox.servers import Servers
 
-_LANES = 4
+LANES = 4
 _SECONDS = 60.0
 
 _CROWD = crowd(6, 30)
@@ -46,8 +46,14 @@ class Scene:
         """Publish what is told of them, good and bad."""
         told = all_records(arrival(some, 2))
         for word, records in (*told.items(), ("facts", bad_records(some))):
-            spots = put(self.place.kafka, self.place.prefix + word, records)
-            self.sent.extend(_sent(record, spot) for record, spot in zip(records, spots, strict=True))
+            self.put(word, records)
+
+    def put(self, word: str, records: list[Put]) -> None:
+        """Publish records to one of the topics."""
+        spots = put(self.place.kafka, self.place.prefix + word, records)
+        self.sent.extend(
+            Sent(topic=spot[0], record=record, spot=spot) for record, spot in zip(records, spots, strict=True)
+        )
 
     def look(self) -> None:
         """Keep what is committed and visible now, if Kafka can tell."""
@@ -62,19 +68,24 @@ class Scene:
     def worker(self) -> Iterator[Running]:
         """A worker without faults of its own. It has its lanes."""
         with running("run", environment=self.environment) as worker:
-            worker.wait_to_say('"lane open"', times=_LANES)
+            worker.wait_to_say('"lane open"', times=LANES)
             yield worker
 
     def goes_on(self, worker: Running) -> None:
         """The worker does the rest by itself, and stops when it is asked to."""
         self.tell(LATE)
-        self.place.wait_for_lanes(seconds=_SECONDS, show=worker.output)
+        self.wait_for_lanes(worker)
         worker.tell(SIGTERM)
         assert worker.wait() == 0
 
+    def wait_for_lanes(self, worker: Running) -> None:
+        """Wait until all that was told is done."""
+        self.place.wait_for_lanes(seconds=_SECONDS, show=worker.output)
+
     def nothing_is_open(self) -> bool:
         """Whether no transaction holds up the readers of any output."""
-        return all(end.stable == end.high for end in watched(self.place).ends().values())
+        ends = told_at_last(watched(self.place).ends)
+        return all(end.stable == end.high for end in ends.values())
 
     def execute(self, statement: str) -> None:
         """Do something to the database that the product would not."""
@@ -92,13 +103,12 @@ class Scene:
         return violations(history)
 
 
-async def scene(servers: Servers, database_url: str, folder: Path) -> Scene:
-    """Topics and tables of its own in this database, where the crowd's groups are defined."""
-    prefix = f"{database_url[-8:]}."
-    place = Place(kafka=servers.kafka, database_url=database_url, prefix=prefix, folder=folder)
+def place_of(servers: Servers, database_url: str, folder: Path) -> Place:
+    """Where topics and tables of a scene's own may be, in this database."""
+    return Place(kafka=servers.kafka, database_url=database_url, prefix=f"{database_url[-8:]}.", folder=folder)
+
+
+async def scene(place: Place) -> Scene:
+    """Topics and tables are made, and the crowd's groups defined."""
     await made(place, *_CROWD.groups)
     return Scene(place=place)
-
-
-def _sent(record: Put, spot: Spot) -> Sent:
-    return Sent(topic=spot[0], record=record, spot=spot)

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from faults.cases import CASES
-from faults.scene import scene
+from faults.scene import place_of, scene
 from stage.databases import cloned
 from unenroll.sandbox.servers import Servers
 
@@ -25,7 +25,7 @@ def verdicts(
 
     async def played(name: str) -> Verdict:
         async with cloned(servers, template) as url:
-            found = await scene(servers, url, tmp_path_factory.mktemp("fault"))
+            found = await scene(place_of(servers, url, tmp_path_factory.mktemp("fault")))
             await asyncio.to_thread(CASES[name], found)
             return await found.verdict()
 

@@ -34,12 +34,13 @@ from unenroll.wire.record import Message
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Topics with 4 partitions, and tables, of which nobody else knows."""
+    """Topics with 4 partitions, and tables, of which nobody else knows. `replication`: on so many brokers."""
 
     kafka: str
     database_url: str
     prefix: str
     folder: Path
+    replication: int = 1
 
     @property
     def group_id(self) -> str:
@@ -116,20 +117,20 @@ class Place:
         """Let a topic be configured so."""
         change = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, self.prefix + word, incremental_configs=[change])
-        _done(self._admin().incremental_alter_configs, [resource])
+        done(self._admin().incremental_alter_configs, [resource])
 
     def add_partitions(self, word: str, total: int) -> None:
         """Let a topic have so many."""
-        _done(self._admin().create_partitions, [NewPartitions(self.prefix + word, total)])
+        done(self._admin().create_partitions, [NewPartitions(self.prefix + word, total)])
 
     def delete_group(self) -> None:
         """As if the group had expired: its offsets are gone."""
-        _done(self._admin().delete_consumer_groups, [self.group_id])
+        done(self._admin().delete_consumer_groups, [self.group_id])
 
     def delete_records(self) -> None:
         """As if retention had passed: all requests are gone."""
         ends = [TopicPartition(f"{self.prefix}requests", number, OFFSET_END) for number in range(4)]
-        _done(self._admin().delete_records, ends)
+        done(self._admin().delete_records, ends)
 
     def make_again(self, word: str) -> None:
         """Delete a topic with all its records, and make it anew."""
@@ -138,12 +139,12 @@ class Place:
 
     def delete_topic(self, word: str) -> None:
         """With all its records."""
-        _done(self._admin().delete_topics, [self.prefix + word])
+        done(self._admin().delete_topics, [self.prefix + word])
         wait_until(lambda: self.prefix + word not in self._admin().list_topics(timeout=5).topics, "the topic to go")
 
     def make_topic(self, word: str) -> None:
         """A topic that was deleted."""
-        _done(self._admin().create_topics, [NewTopic(self.prefix + word, 4, 1)])
+        done(self._admin().create_topics, [NewTopic(self.prefix + word, 4, self.replication)])
 
     def _admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.kafka})
@@ -172,7 +173,7 @@ class Place:
 async def made(place: Place, *groups: Group) -> Place:
     """The place, with its topics made and these groups defined, or milestone ABC's. The tables are there."""
     settings = KafkaSettings(kafka_bootstrap_servers=place.kafka, topic_prefix=place.prefix)
-    await make_topics(Cluster(settings), place.prefix, partitions=4, replication=1)
+    await make_topics(Cluster(settings), place.prefix, partitions=4, replication=place.replication)
     async with connected(place.database_url) as pool:
         for group in groups or (group_of(ABC),):
             await define(pool, group)
@@ -186,7 +187,7 @@ def group_of(data: dict[str, Any]) -> Group:
     return group
 
 
-def _done(ask: Callable[..., dict[Any, Any]], what: list[Any]) -> None:
+def done(ask: Callable[..., dict[Any, Any]], what: list[Any]) -> None:
     """Ask the client for something and wait until it is done. The method keeps the client alive meanwhile."""
     for future in ask(what).values():
         future.result()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import asyncpg
 from aiokafka.errors import KafkaConnectionError
 
-from stage.phases import Strike, strike_at
+from stage.phases import Strike, replace, strike_at
 from unenroll.cli import main
 from unenroll.stream import group, producer
 
@@ -65,6 +65,18 @@ async def _wait() -> None:
     await told.wait()
 
 
+_taken_back = asyncio.Event()
+
+
+async def _wait_for_a_rebalance() -> None:
+    """Be in the middle of a batch when the group takes the lanes back."""
+    await _taken_back.wait()
+
+
+async def _note_that_lanes_are_taken_back() -> None:
+    _taken_back.set()
+
+
 async def _break_the_socket() -> None:
     raise OSError("the socket broke")
 
@@ -86,6 +98,14 @@ def _drain_quickly() -> None:
     group.DRAIN_SECONDS = _SOON_SECONDS
 
 
+def _notice_rebalances() -> None:
+    replace(group.Lanes, "close", first=_note_that_lanes_are_taken_back, last=None, when=_has_lanes)
+
+
+def _has_lanes(lanes: group.Lanes) -> bool:
+    return bool(lanes._lives)  # noqa: SLF001 - before it ever joins, it is told to give back nothing
+
+
 def _give_up_soon() -> None:
     producer._TRANSACTION_SECONDS = _SLOW_SECONDS  # noqa: SLF001 - so long nobody wants to wait
 
@@ -101,6 +121,8 @@ FAULTS: dict[str, Fault] = {
     "cut off": Fault(strike=_stop_and_hang, prepare=_drain_quickly),
     "frozen": Fault(strike=_freeze),
     "blocked": Fault(strike=_block),
+    "held up": Fault(strike=_wait),
+    "joined by another": Fault(strike=_wait_for_a_rebalance, prepare=_notice_rebalances),
     "socket broken": Fault(strike=_break_the_socket),
     "answer lost": Fault(strike=_lose_the_answer),
     "backends terminated": Fault(strike=_terminate_backends),

@@ -1,0 +1,38 @@
+"""docs/guarantees.md names tests that are there, and the faults that are enumerated."""
+
+import re
+
+from agree.pages import ROOT, rows, section
+from faults.befallen import STORIES
+from faults.cases import CASES
+from faults.falls import FALLS
+from faults.poisoned import ORDERS
+from faults.rights import RIGHTS
+from faults.servers_refuse import STATES
+from stage.phases import PHASES
+
+PAGE = ROOT / "docs" / "guarantees.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+FAULTS = section(PAGE, "Every single fault")
+
+
+def test_every_test_that_is_named_is_there() -> None:
+    named = set(re.findall(r"`(tests/[\w/.]+)`", TEXT))
+    assert len(named) > 10
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def test_every_promise_names_a_test_that_would_fail_without_it() -> None:
+    promises = rows(TEXT.split("\n## ")[0])
+    assert len(promises) > 10
+    assert [promise for promise, _, tests in promises if "tests/" not in tests] == []
+
+
+def test_every_fault_and_every_phase_is_told_of() -> None:
+    known = [*STORIES, *STATES, *FALLS, *ORDERS, *RIGHTS, *PHASES]
+    assert [name for name in known if name not in FAULTS] == []
+
+
+def test_the_number_of_cases_is_told() -> None:
+    (told,) = re.findall(r"(\d+) cases", FAULTS)
+    assert int(told) == len(CASES) + len(FALLS) * len(PHASES) + len(PHASES) + len(RIGHTS)

@@ -1,0 +1,48 @@
+"""How a worker goes on that meets records that nobody can read, wherever they stand in a batch."""
+
+from collections.abc import Callable
+from functools import partial
+
+from faults.scene import EARLY, LANES, LATE, Scene
+from stage.topics import Put
+from stage.workers import run
+from unenroll.stream.topics import INPUTS
+
+_SMALL, _LARGE = 25, 1_000
+
+Part = Callable[[Scene], None]
+
+
+def _poison(scene: Scene, *, times: int = 1) -> None:
+    """In every partition, no two alike."""
+    places = [(partition, time) for partition in range(LANES) for time in range(times)]
+    for word in INPUTS:
+        scene.put(word, [Put(value=b"{ %d %d" % place, partition=place[0]) for place in places])
+
+
+def _early(scene: Scene) -> None:
+    scene.tell(EARLY)
+
+
+def _late(scene: Scene) -> None:
+    scene.tell(LATE)
+
+
+ORDERS: dict[str, tuple[Part, ...]] = {
+    "first": (_poison, _early, _late),
+    "amid": (_early, _poison, _late),
+    "last": (_early, _late, _poison),
+    "a whole batch of it": (partial(_poison, times=_SMALL), _early, _late),
+}
+
+
+def poisoned(order: str) -> Callable[[Scene], None]:
+    """Everything is there before the worker begins, so that a batch holds as much as it may."""
+
+    def story(scene: Scene) -> None:
+        for part in ORDERS[order]:
+            part(scene)
+        most = _SMALL if order == "a whole batch of it" else _LARGE
+        run("run", "--until-caught-up", environment={**scene.environment, "UNENROLL_BATCH_RECORDS": str(most)})
+
+    return story

@@ -1,0 +1,81 @@
+"""A server falls and comes back while workers are at every phase of a batch: the histories have nothing wrong."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from faults.falls import FALLS, Verdicts, chosen, outlived
+from faults.rights import RIGHTS, can_deny, lacks
+from faults.scene import place_of, scene
+from havoc.mortal import Mortals, mortal
+from stage.databases import cloned, migrated
+from stage.phases import PHASES
+from unenroll.sandbox.embedded import embedded
+from unenroll.sandbox.place import cache_folder
+from unenroll.sandbox.servers import Servers
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+async def pair() -> AsyncIterator[Mortals]:
+    """Servers that may fall."""
+    async with embedded(cache=cache_folder(os.environ), say=print) as started, mortal(started) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="module")
+def named(pair: Mortals) -> Servers:
+    """Where they answer."""
+    return Servers(kafka=pair.kafka.address, database_url=pair.postgres.address)
+
+
+@pytest.fixture(scope="module")
+async def own_template(named: Servers) -> AsyncIterator[str]:
+    """The name of a migrated database of theirs."""
+    async with migrated(named) as name:
+        yield name
+
+
+@pytest.fixture(scope="module", params=FALLS)
+async def verdicts(
+    pair: Mortals,
+    named: Servers,
+    own_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> Verdicts:
+    """One fall for the workers of all phases."""
+    async with AsyncExitStack() as stack:
+        phases = chosen(request.session, request.param)
+        urls = {phase: await stack.enter_async_context(cloned(named, own_template)) for phase in phases}
+        scenes = {
+            phase: await scene(place_of(named, url, tmp_path_factory.mktemp("fall"))) for phase, url in urls.items()
+        }
+        return await outlived(scenes, FALLS[request.param](pair))
+
+
+@pytest.mark.parametrize("phase", PHASES)
+async def test_a_server_that_falls_leaves_nothing_wrong(verdicts: Verdicts, phase: str) -> None:
+    assert await verdicts[phase] == {}
+
+
+@pytest.fixture(scope="module")
+async def guarded(pair: Mortals, named: Servers) -> Servers:
+    """The same, where rights can be taken away."""
+    await can_deny(pair.kafka)
+    return named
+
+
+@pytest.mark.parametrize("right", RIGHTS)
+async def test_a_right_that_is_taken_away_leaves_nothing_wrong(
+    guarded: Servers, own_template: str, tmp_path: Path, right: str
+) -> None:
+    async with cloned(guarded, own_template) as url:
+        found = await scene(place_of(guarded, url, tmp_path))
+        await asyncio.to_thread(lacks, found, right)
+        assert await found.verdict() == {}
