@@ -119,20 +119,21 @@ class Cluster:
                 wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=REQUEST_SECONDS
             )
             try:
-                return {
-                    Partition(topic=place.topic, number=place.partition): _known((await _answer(future)).offset)
+                found = {
+                    Partition(topic=place.topic, number=place.partition): (await _answer(future)).offset
                     for place, future in futures.items()
                 }
             except KafkaException as error:
                 if error.args[0].code() in _LED_ANEW:
-                    await asyncio.to_thread(self._admin.list_topics, timeout=REQUEST_SECONDS)
+                    await self._look_for_leaders()
                 raise
+            if min(found.values()) < 0:  # no error of the client's: who led a partition is gone
+                await self._look_for_leaders()
+                raise OutageError("Kafka does not say where partitions begin and end: one of them has no leader")
+            return found
 
-
-def _known(offset: int) -> int:
-    if offset < 0:  # no error of the client's: the leader is gone, and none is elected yet
-        raise OutageError("Kafka does not say where a partition begins or ends: it has no leader")
-    return offset
+    async def _look_for_leaders(self) -> None:
+        await asyncio.to_thread(self._admin.list_topics, timeout=REQUEST_SECONDS)
 
 
 _RAISE = object()
