@@ -17,7 +17,7 @@ def _poison(scene: Scene, *, times: int = 1) -> None:
     """In every partition, no two alike."""
     places = [(partition, time) for partition in range(LANES) for time in range(times)]
     for word in INPUTS:
-        scene.put(word, [Put(value=b"{ %d %d" % place, partition=place[0]) for place in places])
+        scene.put(word, [Put(key=b"p%d" % at, value=b"{ %d %d" % (at, time), partition=at) for at, time in places])
 
 
 def _early(scene: Scene) -> None:
