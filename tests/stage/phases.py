@@ -17,6 +17,7 @@ from asyncpg import Connection
 from unenroll.batch import step
 from unenroll.batch.readings import Batch
 from unenroll.batch.step import Step
+from unenroll.store.lanes import LaneRow, Publication
 from unenroll.stream.producer import LaneProducer
 
 Strike = Callable[[], Awaitable[None]]
@@ -68,7 +69,7 @@ def _reads_something(_: Step, __: object, batch: Batch) -> bool:
 
 
 def _deciding(strike: Strike) -> None:
-    replace(step, "save_publication", first=None, last=strike, when=_is_with_outputs)
+    replace(step, "move_lane", first=None, last=strike, when=_is_with_outputs)
 
 
 def _copying(strike: Strike) -> None:
@@ -129,7 +130,11 @@ def strike_at(phase: str, strike: Strike) -> None:
             await strike()
 
     PHASES[phase](once)
-    replace(step, "save_publication", first=_note_outputs, last=None, when=lambda *_: True)
+    replace(step, "move_lane", first=_note_outputs, last=None, when=_publishes)
+
+
+def _publishes(_: Connection, __: LaneRow, publication: Publication | None) -> bool:
+    return publication is not None
 
 
 async def _note_outputs() -> None:
