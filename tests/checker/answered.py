@@ -12,7 +12,7 @@ from unenroll.core.events import UnenrollRequested
 from unenroll.core.place import Misplaced, place
 from unenroll.store.dead_letters import DeadRow
 from unenroll.store.ledger import Content, LedgerRow
-from unenroll.wire.content import CONTENT_VERSION
+from unenroll.wire.content import content_version
 from unenroll.wire.dead_letters import content_digest
 from unenroll.wire.decode import Received
 from unenroll.wire.due import SettlementDue
@@ -66,7 +66,7 @@ def every_decision_has_its_input(found: Evidence) -> Iterator[str]:
 
 
 def _content_of(reading: Received) -> Content:
-    return Content(CONTENT_VERSION, reading.content_hash, reading.time)
+    return Content(content_version(reading.event), reading.content_hash, reading.time)
 
 
 def _twice(found: Evidence) -> Iterator[str]:

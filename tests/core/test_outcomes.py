@@ -12,6 +12,7 @@ def test_outcomes_stand_in_order_of_precedence_with_their_codes() -> None:
         ("TARGET_NOT_FOUND", 310018),
         ("TARGET_NOT_IN_GROUP", 310079),
         ("EFFECTIVE_IN_FUTURE", 300004),
+        ("PLAN_STALE", None),
         ("NOT_ENROLLED", 310149),
         ("ALREADY_UNENROLLED", None),
         ("NOTHING_LEFT", 310019),

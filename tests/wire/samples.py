@@ -15,6 +15,7 @@ REQUEST: dict[str, Any] = {
     "effectiveAt": "2026-03-15T09:30:00+05:30",
     "reason": "customer asked",
     "requestedBy": "agent 7",
+    "expected": {"decision": 6, "after": {"id": "7f1b", "source": "/crm/app"}},
 }
 ENROLLED: dict[str, Any] = {
     "customerId": 423789336,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unenroll.wire.content import CONTENT_VERSION
+from unenroll.wire.content import CONTENT_VERSION, PLANNED_VERSION, content_version
 from unenroll.wire.decode import ReceivedGroup, decode_group
 from unenroll.wire.names import TOPIC_OF
 from wire.samples import (
@@ -59,7 +59,15 @@ def of(name: str, value: bytes, time: bytes | None = None) -> str:
 def test_the_hash_of_a_version_never_changes(name: str) -> None:
     """Ledgers are full of them. Where this has to go red, raise CONTENT_VERSION."""
     assert CONTENT_VERSION == 1
-    assert of(name, as_json(SAMPLES[name])) == GOLDEN[name]
+    assert of(name, as_json(SAMPLES[name] | {"expected": None})) == GOLDEN[name]
+
+
+def test_a_request_of_a_plan_is_hashed_in_a_version_of_its_own() -> None:
+    """Before there were plans, it was read without what it expects: it must not contradict what was read then."""
+    planned = taken(as_json(REQUEST))
+    assert content_version(planned.event) == PLANNED_VERSION == 2
+    assert planned.content_hash.hex() == "20c11bd8d4bcef083c83e8a3a9b0ba6fcd635d27e70fb13746d49979c6c0be54"
+    assert content_version(taken(as_json(REQUEST | {"expected": None})).event) == CONTENT_VERSION
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -117,6 +125,7 @@ OTHERS: dict[str, dict[str, object]] = {
         "effectiveAt": "2026-03-15T04:00:00.000001Z",
         "reason": "agent 7",
         "requestedBy": None,
+        "expected": {"decision": 7, "after": {"id": "7f1b", "source": "/crm/app"}},
     },
     "CustomerEnrolled": {
         "customerId": 1,
@@ -170,6 +179,8 @@ def test_an_empty_reason_is_not_none_and_a_field_is_not_its_neighbor() -> None:
         return of("UnenrollRequested", as_json(REQUEST | changed))
 
     assert request(reason="") != request(reason=None)
+    assert request(expected={"decision": 6}) != request()
+    assert request(expected={"decision": 6, "after": {"id": "/crm/app", "source": "7f1b"}}) != request()
     assert request(reason="a", requestedBy=None) != request(reason=None, requestedBy="a")
     assert request(reason="ab", requestedBy="c") != request(reason="a", requestedBy="bc")
     assert of("RewardEarned", as_json(EARNED | {"value": None})) != of("RewardEarned", as_json(EARNED))

@@ -7,7 +7,7 @@ import pytest
 
 from unenroll.core import events
 from unenroll.core.definitions import EnrollmentMode, Group, Kind
-from unenroll.core.events import Allocation, EventId, Origin, Value
+from unenroll.core.events import Allocation, EventId, Expected, Origin, Value
 from unenroll.wire.decode import ReceivedGroup, decode, decode_group
 from unenroll.wire.due import SettlementDue
 from unenroll.wire.names import CARRIES, Topic
@@ -43,8 +43,19 @@ def test_a_request_carries_everything_it_says() -> None:
         effective_at=AT,
         reason="customer asked",
         requested_by="agent 7",
+        expected=Expected(6, EventId("7f1b", "/crm/app")),
     )
     assert (received.event_type, received.time, received.traceparent) == ("UnenrollRequested", AT, None)
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [(None, None), ({"decision": 0}, Expected(0)), ({"decision": 5.0, "after": None, "note": []}, Expected(5))],
+)
+def test_a_request_may_carry_what_a_plan_saw(told: object, expected: Expected | None) -> None:
+    event = taken(as_json(REQUEST | {"expected": told})).event
+    assert isinstance(event, events.UnenrollRequested)
+    assert event.expected == expected
 
 
 @pytest.mark.parametrize("customer_id", [0, -1, -(2**63)])

@@ -14,7 +14,7 @@ from unenroll.core.outcomes import Outcome
 from unenroll.core.place import Misplaced
 from unenroll.store.accounts import AccountKey, Changed, KnownAccount, changed, unheard
 from unenroll.store.ledger import Content, EventKey
-from unenroll.wire.content import CONTENT_VERSION
+from unenroll.wire.content import content_version
 from unenroll.wire.decode import Received
 from unenroll.wire.due import SettlementDue
 from unenroll.wire.publish import Context, encode
@@ -71,6 +71,10 @@ class Fold:
         """The accounts that are not as they were."""
         return changed(self.gathered.accounts, self._now)
 
+    def account(self, key: AccountKey) -> KnownAccount:
+        """The account as it is now."""
+        return self._now.get(key) or unheard(key)
+
     def _event(self, received: Received) -> Fate:
         key = identity(received)
         content = _content_of(received)
@@ -92,7 +96,7 @@ class Fold:
     def _move(self, event: Event | SettlementDue, decided: Decided) -> int:
         """Keep what the account is now. Returns the number of the decision on it."""
         key = account_of(event)
-        before = self._now.get(key) or unheard(key)
+        before = self.account(key)
         now = before.after(decided, decisions=before.decisions + 1)
         self._now[key] = now
         return now.decisions
@@ -108,7 +112,9 @@ class Fold:
         definitions = self.gathered.definitions
         account = self._now.get(account_of(event))
         if not isinstance(event, SettlementDue):
-            return decide(event, definitions, account.state if account else None)
+            if account is None:
+                return decide(event, definitions)
+            return decide(event, definitions, account.state, decisions=account.decisions)
         owner = definitions.owner(event.target_id)
         if owner is None or account is None:
             return Misplaced(reason=Reason.ACCOUNT_NOT_FOUND, detail="Nothing is known of the account to settle.")
@@ -139,7 +145,7 @@ class Fold:
 
 def _content_of(received: Received) -> Content:
     """What the ledger compares when the same event comes again."""
-    return Content(CONTENT_VERSION, received.content_hash, received.time)
+    return Content(content_version(received.event), received.content_hash, received.time)
 
 
 def _dead(reason: Reason, detail: str) -> DeadLetter:

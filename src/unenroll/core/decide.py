@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from unenroll.core.admit import admit
+from unenroll.core.admit import admit, as_planned
 from unenroll.core.calendar import Calendar
 from unenroll.core.changes import Change, Settled, changes
 from unenroll.core.definitions import Definitions, Target
@@ -39,20 +39,23 @@ class Decided(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A request that needed no account to be answered. It leaves no fact (rules.md section 4)."""
+    """A request that is refused for good. It leaves no fact (rules.md section 4)."""
 
     rejected: Rejected
 
 
-def decide(event: Event, definitions: Definitions, state: AccountState | None = None) -> Decided | Refused | Misplaced:
+def decide(
+    event: Event, definitions: Definitions, state: AccountState | None = None, *, decisions: int = 0
+) -> Decided | Refused | Misplaced:
     """What the event does to the account that it names; `state` None: nothing is known of the account yet.
 
-    The ledger keeps away what was decided before; here such an event would change and publish nothing.
+    `decisions` is how many were made on the account. The ledger keeps away what was decided before; here such an event
+    would change and publish nothing.
     """
     if state is None:
         state = AccountState(account=Account(customer_id=event.customer_id, target_id=event.target_id))
     if isinstance(event, UnenrollRequested):
-        return _decide_request(event, definitions, state)
+        return _decide_request(event, definitions, state, decisions=decisions)
     return _decide_fact(event, definitions, state)
 
 
@@ -61,8 +64,10 @@ def resettle(state: AccountState, target: Target, calendar: Calendar) -> Decided
     return _decided(state.account, state.settled, target=target, calendar=calendar)
 
 
-def _decide_request(request: UnenrollRequested, definitions: Definitions, state: AccountState) -> Decided | Refused:
-    refused = admit(request, definitions)
+def _decide_request(
+    request: UnenrollRequested, definitions: Definitions, state: AccountState, *, decisions: int
+) -> Decided | Refused:
+    refused = admit(request, definitions) or as_planned(request, state.account, decisions=decisions)
     if refused is not None:
         return Refused(rejected=_rejected(request, refused))
     leave = Leave(request.key, request.effective_at, request.reason, request.requested_by)

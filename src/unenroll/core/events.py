@@ -37,9 +37,22 @@ class Value(NamedTuple):
     unit: str
 
 
+class Expected(NamedTuple):
+    """What a plan saw of the account: how many decisions were made on it.
+
+    `after` is the request of the same plan that leaves the fact right before, None if none of them does.
+    """
+
+    decision: int
+    after: EventId | None = None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnenrollRequested:
-    """Somebody asks that the customer leaves. `effective_at` is already `time` where the event named none."""
+    """Somebody asks that the customer leaves. `effective_at` is already `time` where the event named none.
+
+    `expected` None: it is no part of a plan.
+    """
 
     key: EventId
     time: datetime
@@ -49,6 +62,7 @@ class UnenrollRequested:
     effective_at: datetime
     reason: str | None = None
     requested_by: str | None = None
+    expected: Expected | None = None
 
     def __post_init__(self) -> None:
         """Refuse naive instants."""

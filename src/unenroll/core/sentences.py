@@ -12,6 +12,7 @@ OUTCOMES: dict[Outcome, str] = {
     Outcome.TARGET_NOT_FOUND: "There is no such target, or it is not active.",
     Outcome.TARGET_NOT_IN_GROUP: "The target belongs to another campaign.",
     Outcome.EFFECTIVE_IN_FUTURE: "The leave was to take effect later than it was asked for.",
+    Outcome.PLAN_STALE: "Something was decided on the account since this was planned, so it was left as it is.",
     Outcome.NOT_ENROLLED: "The customer was not enrolled at that time, so there was nothing to leave.",
     Outcome.ALREADY_UNENROLLED: "The customer had already left by that time.",
     Outcome.NOTHING_LEFT: "The last cycle was over by that time, so no cycle was left to leave.",

@@ -19,6 +19,9 @@ from unenroll.wire.due import SettlementDue
 CONTENT_VERSION = 1
 """To be raised with every change of what is hashed: hashes of different versions say nothing about each other."""
 
+PLANNED_VERSION = 2
+"""That of requests of a plan, which were requests without one to who knew no plans. All others kept their hashes."""
+
 Content = events.Event | SettlementDue | Group
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,7 +32,13 @@ _PACK = msgspec.msgpack.Encoder().encode
 def content_hash(content: Content) -> bytes:
     """SHA-256 (32 bytes) of the MessagePack array of the version, the type's name and its fields in a fixed order."""
     name, fields = _FIELDS[type(content)]
-    return hashlib.sha256(_PACK((CONTENT_VERSION, name, *fields(content)))).digest()
+    return hashlib.sha256(_PACK((content_version(content), name, *fields(content)))).digest()
+
+
+def content_version(content: Content) -> int:
+    """The version of the content's hash."""
+    planned = isinstance(content, events.UnenrollRequested) and content.expected is not None
+    return PLANNED_VERSION if planned else CONTENT_VERSION
 
 
 def _instant(instant: datetime | None) -> int | None:
@@ -46,7 +55,7 @@ def _number(number: Decimal | None) -> str | None:
 
 
 def _requested(event: events.UnenrollRequested) -> tuple[object, ...]:
-    return (
+    told = (
         event.customer_id,
         event.group_id,
         event.target_id,
@@ -54,6 +63,7 @@ def _requested(event: events.UnenrollRequested) -> tuple[object, ...]:
         event.reason,
         event.requested_by,
     )
+    return told if event.expected is None else (*told, event.expected)
 
 
 def _enrolled(event: events.CustomerEnrolled) -> tuple[object, ...]:

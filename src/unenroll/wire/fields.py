@@ -79,6 +79,7 @@ def amount(value: object) -> str:
 
 
 Int64 = Annotated[int, Field(ge=SMALLEST_INT64, le=LARGEST_INT64)]
+Natural = Annotated[int, Field(ge=0, le=LARGEST_INT64)]
 CustomerId = Annotated[int, Field(ge=1, le=LARGEST_INT64)]
 Instant = Annotated[datetime, BeforeValidator(instant)]
 OwnInstant = Annotated[datetime, BeforeValidator(_own_instant)]

@@ -11,10 +11,41 @@ from pydantic import Field
 from unenroll.core import events
 from unenroll.core.events import Allocation, EventId, Origin, Value
 from unenroll.wire import due
-from unenroll.wire.fields import Amount, CustomerId, Fields, Instant, Int64, Name, Number, Remark, RewardId
+from unenroll.wire.fields import (
+    Amount,
+    CustomerId,
+    Fields,
+    Identifier,
+    Instant,
+    Int64,
+    Name,
+    Natural,
+    Number,
+    Remark,
+    RewardId,
+)
 
 _Origin = Annotated[Origin, Field(strict=False)]
 _Allocation = Annotated[Allocation, Field(strict=False)]
+
+
+class RequestBefore(Fields):
+    """A request, by what its event is known by."""
+
+    id: Identifier
+    source: Identifier
+
+
+class Expected(Fields):
+    """What a plan saw of the account."""
+
+    decision: Natural
+    after: RequestBefore | None = None
+
+    def seen(self) -> events.Expected:
+        """The same, as the core has it."""
+        before = self.after
+        return events.Expected(self.decision, None if before is None else EventId(before.id, before.source))
 
 
 class UnenrollRequested(Fields):
@@ -26,6 +57,7 @@ class UnenrollRequested(Fields):
     effective_at: Instant | None = None
     reason: Remark | None = None
     requested_by: Remark | None = None
+    expected: Expected | None = None
 
     def event(self, key: EventId, time: datetime) -> events.UnenrollRequested:
         """The event; effective at its `time` unless it says when."""
@@ -38,6 +70,7 @@ class UnenrollRequested(Fields):
             effective_at=self.effective_at or time,
             reason=self.reason,
             requested_by=self.requested_by,
+            expected=None if self.expected is None else self.expected.seen(),
         )
 
 

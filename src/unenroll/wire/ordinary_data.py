@@ -13,6 +13,7 @@ from unenroll.core.events import Allocation, EventId, Origin, Value
 from unenroll.wire import due
 from unenroll.wire.fields import (
     LARGEST_INT64,
+    LONGEST_IDENTIFIER,
     LONGEST_NAME,
     LONGEST_REMARK,
     LONGEST_REWARD_ID,
@@ -23,6 +24,8 @@ from unenroll.wire.fields import (
 from unenroll.wire.instants import parse_instant
 
 _Int64 = Annotated[int, Meta(ge=SMALLEST_INT64, le=LARGEST_INT64)]
+_Natural = Annotated[int, Meta(ge=0, le=LARGEST_INT64)]
+_Identifier = Annotated[str, Meta(min_length=1, max_length=LONGEST_IDENTIFIER)]
 _CustomerId = Annotated[int, Meta(ge=1, le=LARGEST_INT64)]
 _RewardId = Annotated[str, Meta(min_length=1, max_length=LONGEST_REWARD_ID)]
 _Name = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
@@ -41,6 +44,25 @@ class _Data(Struct, rename="camel", gc=False):
     """Fields as they stand, instants and amounts as text. `event` raises ValueError for what is not ordinary."""
 
 
+class RequestBefore(Struct, gc=False):
+    """A request, by what its event is known by."""
+
+    id: _Identifier
+    source: _Identifier
+
+
+class Expected(Struct, gc=False):
+    """What a plan saw of the account."""
+
+    decision: _Natural
+    after: RequestBefore | None = None
+
+    def seen(self) -> events.Expected:
+        """The same, as the core has it."""
+        before = self.after
+        return events.Expected(self.decision, None if before is None else EventId(before.id, before.source))
+
+
 class UnenrollRequested(_Data):
     """The un-enroll call."""
 
@@ -50,6 +72,7 @@ class UnenrollRequested(_Data):
     effective_at: str | None = None
     reason: _Remark | None = None
     requested_by: _Remark | None = None
+    expected: Expected | None = None
 
     def event(self, key: EventId, time: datetime) -> events.UnenrollRequested:
         """The event; effective at its `time` unless it says when."""
@@ -62,6 +85,7 @@ class UnenrollRequested(_Data):
             effective_at=time if self.effective_at is None else instant(self.effective_at),
             reason=self.reason,
             requested_by=self.requested_by,
+            expected=None if self.expected is None else self.expected.seen(),
         )
 
 

@@ -10,7 +10,7 @@ from unenroll.core.definitions import Kind
 from unenroll.core.events import Allocation
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import Action, Rule
-from unenroll.wire.fields import LARGEST_INT64, Amount, Identifier, Int64, Name, OwnInstant, Remark, RewardId
+from unenroll.wire.fields import LARGEST_INT64, Amount, Identifier, Int64, Name, Natural, OwnInstant, Remark, RewardId
 
 CANCELLING = frozenset({Rule.AFTER_UNENROLLMENT, Rule.PERIOD_END_LOST, Rule.ALREADY_ACHIEVED})
 
@@ -37,7 +37,6 @@ _Uuid = Annotated[
     str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
 ]
 _Positive = Annotated[int, Field(ge=1, le=LARGEST_INT64)]
-_Natural = Annotated[int, Field(ge=0, le=LARGEST_INT64)]
 
 
 class _Published(TypedDict):
@@ -75,7 +74,7 @@ class UserUnenrolled(_Published):
     droppedPeriods: PeriodSpan | None
     keptPeriods: PeriodSpan | None
     levelsKept: list[_Positive] | None
-    rewardsCancelled: _Natural
+    rewardsCancelled: Natural
     supersedes: _Uuid | None
     revision: _Positive
     reason: Remark | None
