@@ -1,9 +1,10 @@
 """What is printed for a person: colors on a terminal, plain lines in a pipe."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from rich.console import Console, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from unenroll.legible import legible
@@ -18,6 +19,17 @@ def printed(parts: Iterable[RenderableType], file: TextIO) -> str:
         for part in parts:
             console.print(part)
     return "\n".join(line.rstrip() for line in captured.get().strip("\n").splitlines())
+
+
+def titled(title: str, heads: Iterable[str], rows: Iterable[Iterable[RenderableType]]) -> Iterator[RenderableType]:
+    """A table below its title, or the word that it has no rows."""
+    yield Text(f"\n{title}", "bold")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for head in ("", *heads):
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row("", *row)
+    yield table if table.row_count else Text("  none")
 
 
 def plain(text: str, style: str = "") -> Text:

@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, NamedTuple
 
+from stage.doomed_sender import send_two
 from stage.strikes import live_until
 from unenroll.cli import main
 
@@ -97,6 +98,13 @@ def struck(fault: str, phase: str, *arguments: str, environment: Mapping[str, st
 def doomed(phase: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
     """The same, killed by itself at the phase."""
     with struck("killed", phase, *arguments, environment=environment) as command:
+        yield command
+
+
+@contextmanager
+def doomed_sender(*arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
+    """The same, killed by itself when two messages of it have arrived."""
+    with _ended(Running(send_two, arguments, environment)) as command:
         yield command
 
 

@@ -31,24 +31,27 @@ Rejects = Annotated[Path | None, typer.Option(metavar="FILE", help="write the ba
 def load(files: Files, *, rejects: Rejects = None, as_json: Json = False) -> None:
     """Load definitions and facts straight into Postgres. Safe to repeat, and beside workers."""
     settings = read(DatabaseSettings)
-    with _taken("load", files, rejects) as (taken, bad):
+    with taken_in("load", files, rejects) as (taken, bad):
         loaded = asyncio.run(_load(taken, settings.database_url.get_secret_value(), bad))
     show(loaded, _loaded(loaded), as_json=as_json)
-    _fail_if(bad, rejects)
+    fail_if(bad, rejects)
 
 
 def publish(files: Files, *, as_json: Json = False) -> None:
     """Publish events to the topics that they belong to."""
     settings = read(KafkaSettings)
-    with _taken("publish", files) as (taken, bad):
+    with taken_in("publish", files) as (taken, bad):
         limits = asyncio.run(most_bytes(settings))
         published = publish_lines(taken, settings, limits=limits, bad=bad)
     show(published, _published(published), as_json=as_json)
-    _fail_if(bad)
+    fail_if(bad)
 
 
 @contextmanager
-def _taken(doing: str, files: Sequence[Path], rejects: Path | None = None) -> Iterator[tuple[Iterator[Line], BadLines]]:
+def taken_in(
+    doing: str, files: Sequence[Path], rejects: Path | None = None
+) -> Iterator[tuple[Iterator[Line], BadLines]]:
+    """The lines of the files, with progress shown, and where bad ones are told of. Raises UsageError."""
     check_files(files)
     with bad_lines(files, rejects) as bad, progress(doing, total_bytes(files)) as read_bytes:
         yield lines(files, read_bytes), bad
@@ -73,7 +76,8 @@ def _published(published: Published) -> str:
     )
 
 
-def _fail_if(bad: BadLines, rejects: Path | None = None) -> None:
+def fail_if(bad: BadLines, rejects: Path | None = None) -> None:
+    """Raise UnenrollError if there were bad lines."""
     if bad.count:
         kept = "" if rejects is None else f", and written to {rejects}"
         raise UnenrollError(f"bad lines: {bad.count}{kept}; the others were taken")

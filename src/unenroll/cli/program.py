@@ -6,6 +6,7 @@ from typing import NoReturn
 import typer
 
 from unenroll.cli.ask import explain, status
+from unenroll.cli.backfill import apply, plan
 from unenroll.cli.feed import load, publish
 from unenroll.cli.operate import migrate, run, topics
 from unenroll.cli.settings_help import settings_help
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (demo, sandbox, migrate, topics, load, publish):
+for command in (demo, sandbox, migrate, topics, load, publish, plan, apply):
     app.command()(command)
 app.command(epilog=settings_help())(run)
 app.command()(status)

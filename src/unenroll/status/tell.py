@@ -1,6 +1,6 @@
 """The status as tables: colors on a terminal, plain lines in a pipe."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import TextIO
 
@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unenroll.moments import clock_time, duration
-from unenroll.paper import plain, printed
+from unenroll.paper import plain, printed, titled
 from unenroll.status.partitions import PartitionTold
 from unenroll.status.question import LaneTold, Status
 from unenroll.store.overview import DefinitionTold, RefusalTold
@@ -31,28 +31,18 @@ def told(status: Status, file: TextIO) -> str:
 
 def _parts(status: Status) -> Iterator[RenderableType]:
     yield Text(f"Group {status.group_id} of topics {status.topic_prefix}*, {clock_time(status.at)}", "bold")
-    yield from _table("Lanes", _LANE_HEADS, map(_lane, status.lanes))
+    yield from titled("Lanes", _LANE_HEADS, map(_lane, status.lanes))
     partitions = (_partition(one, status.topic_prefix) for one in status.partitions)
-    yield from _table("Input topics", _PARTITION_HEADS, partitions)
+    yield from titled("Input topics", _PARTITION_HEADS, partitions)
     yield from _counts("Requests by outcome, each event once", status.requests)
     yield from _counts("Facts by type, each event once", status.facts)
     yield Text(f"\n{_DUPLICATES}", "dim")
     yield from _counts("Dead letters by reason", status.dead_letters)
     if status.settlements_due:
         yield Text(f"\nAccounts to be settled again after cycles were appended: {status.settlements_due}", "yellow")
-    yield from _table("Definitions", _DEFINITION_HEADS, map(_definition, status.definitions))
+    yield from titled("Definitions", _DEFINITION_HEADS, map(_definition, status.definitions))
     if status.refusals:
-        yield from _table("Refused definitions, the latest 20", _REFUSAL_HEADS, map(_refusal, status.refusals))
-
-
-def _table(title: str, heads: Iterable[str], rows: Iterable[_Cells]) -> Iterator[RenderableType]:
-    yield Text(f"\n{title}", "bold")
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for head in ("", *heads):
-        table.add_column(head, overflow="fold")
-    for row in rows:
-        table.add_row("", *row)
-    yield table if table.row_count else Text("  none")
+        yield from titled("Refused definitions, the latest 20", _REFUSAL_HEADS, map(_refusal, status.refusals))
 
 
 def _counts(title: str, counts: Mapping[str, int]) -> Iterator[RenderableType]:

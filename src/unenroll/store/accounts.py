@@ -1,6 +1,6 @@
 """Accounts as they are known: locked and read for a whole batch, and written, in a fixed number of statements."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -60,6 +60,12 @@ async def lock_accounts(connection: Connection, keys: Iterable[AccountKey]) -> d
         QUERIES["lock_accounts"], [key.customer_id for key in wanted], [key.target_id for key in wanted]
     )
     return await _known(rows)
+
+
+async def see_accounts(connection: Connection, keys: Collection[AccountKey]) -> dict[AccountKey, KnownAccount]:
+    """Those of the accounts that exist, as they are now, not locked."""
+    customers, targets = [key.customer_id for key in keys], [key.target_id for key in keys]
+    return await _known(await connection.fetch(QUERIES["see_accounts"], customers, targets))
 
 
 async def read_accounts(connection: Connection, customer_id: int) -> dict[AccountKey, KnownAccount]:

@@ -14,7 +14,8 @@ from unenroll.wire.pack import unpack
 from unenroll.wire.record import Message
 
 _BATCHES_AT_ONCE = 4
-_DECISIONS = frozenset({Topic.UNENROLLMENTS, Topic.REJECTIONS, Topic.REWARDS})
+DECISIONS = frozenset({Topic.UNENROLLMENTS, Topic.REJECTIONS, Topic.REWARDS})
+"""The topics of what was decided: dead letters are not."""
 
 
 class FactKind(StrEnum):
@@ -59,5 +60,5 @@ async def sent(connection: Connection, customer_id: int) -> AsyncIterator[Sent]:
     key = b"%d" % customer_id
     async for row in connection.cursor(QUERIES["customer_publications"], customer_id, prefetch=_BATCHES_AT_ONCE):
         for message in unpack(row["outputs"]):
-            if message.key == key and message.topic in _DECISIONS:
+            if message.key == key and message.topic in DECISIONS:
                 yield Sent(row["decided_at"], message)

@@ -177,3 +177,36 @@ select group_id, version, reason, detail, topic_id, partition, "offset", refused
 from definition_refusals
 order by refused_at desc, topic_id, partition, "offset" desc
 limit $1;
+
+-- see_accounts: accounts as they are, not locked
+select customer_id, target_id, decisions, waits, facts
+from accounts
+where (customer_id, target_id) in (select * from unnest($1::bigint[], $2::bigint[]));
+
+-- database_identity: which database this is, on which cluster of servers
+select system_identifier || '/' || pg_database.oid
+from pg_control_system() cross join pg_database
+where datname = current_database();
+
+-- nobody_reads: whether there are lanes, and none of them has ever read a topic with this id
+select exists (select from lanes where topic_ids <> '{}') and not exists (select from lanes where $1 = any(topic_ids));
+
+-- apply_alone: whether nobody else applies a plan, and from now on only this session does
+select pg_try_advisory_lock(hashtextextended('unenroll plan ' || $1, 0));
+
+-- decided_requests: what lanes have decided of these requests
+select customer_id, event_key, outcome::text, decision, lane_id, sequence
+from ledger
+where (customer_id, event_key) in (select * from unnest($1::bigint[], $2::uuid[])) and outcome is not null;
+
+-- publications_of: what the batches published that made these decisions
+select distinct on (held.lane_id, held.last_sequence) held.outputs
+from unnest($1::integer[], $2::bigint[]) as wanted (lane_id, sequence)
+cross join lateral (
+    select lane_id, last_sequence, first_sequence, outputs
+    from publications
+    where publications.lane_id = wanted.lane_id and last_sequence >= wanted.sequence
+    order by last_sequence
+    limit 1
+) as held
+where held.first_sequence <= wanted.sequence;

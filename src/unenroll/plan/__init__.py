@@ -1,0 +1,1 @@
+"""A dry run over requests: what each would get, kept in a file that `apply` carries out."""

@@ -1,0 +1,75 @@
+"""A plan as tables: colors on a terminal, plain lines in a pipe."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TextIO
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from unenroll.core.outcomes import Outcome
+from unenroll.paper import plain, printed, titled
+from unenroll.plan.file import Plan
+from unenroll.plan.samples import Sample
+from unenroll.plan.totals import FallTold, RewardsTold
+
+_REINSTATED = "REINSTATED"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanTold:
+    """What was planned. `path` and `sha256` are of the plan's file, None if none was written."""
+
+    path: str | None
+    sha256: str | None
+    plan: Plan
+    samples: tuple[Sample, ...]
+    known_already: int
+    bad: int
+
+
+def told(planned: PlanTold, file: TextIO) -> str:
+    """The plan as it is to be shown in this file: as wide as a terminal is, or with no line broken."""
+    return printed(_parts(planned), file)
+
+
+def _parts(planned: PlanTold) -> Iterator[RenderableType]:
+    totals = planned.plan.totals
+    yield Text(f"{totals.requests} requests planned; {planned.known_already} were answered before", "bold")
+    outcomes = ((name, str(Outcome(name).code or ""), str(count)) for name, count in totals.outcomes.items())
+    yield from titled("Outcomes", ("outcome", "code", "requests"), outcomes)
+    yield from titled("Cycles that fall", ("group", "from", "leaves"), map(_fall, totals.falls))
+    heads = ("group", "cycle", "rule", "action", "rewards", "worth")
+    yield from titled("Rewards that change", heads, map(_rewards, totals.rewards))
+    worth = ", ".join(f"{amount:f} {unit}" for unit, amount in totals.values.items())
+    yield plain(f"  cancelled in all: {totals.cancelled}" + (f", worth {worth}" if worth else ""))
+    more = totals.requests - len(planned.samples)
+    title = "Requests" + (f", the first {len(planned.samples)}; the plan has {more} more" if more > 0 else "")
+    yield from titled(title, ("customer", "target", "request", "gets"), map(_sample, planned.samples))
+    if planned.path is not None:
+        yield plain(f"\n{planned.path}: unenroll apply {planned.path}")
+
+
+def _fall(one: FallTold) -> tuple[RenderableType, ...]:
+    return str(one.group_id), plain(one.period_name), str(one.leaves)
+
+
+def _rewards(one: RewardsTold) -> tuple[RenderableType, ...]:
+    worth = "" if one.amount is None else f"{one.amount:f} {one.unit}"
+    return (
+        str(one.group_id),
+        plain(one.period_name),
+        one.rule,
+        one.action or _REINSTATED,
+        str(one.rewards),
+        plain(worth),
+    )
+
+
+def _sample(one: Sample) -> tuple[RenderableType, ...]:
+    says = [one.outcome if one.detail is None else f"{one.outcome}: {one.detail}"]
+    says += [f"{one.falls} fall"] if one.falls else []
+    says += [f"{one.stays} kept"] if one.stays else []
+    says += one.rewards
+    says += [f"kept: {', '.join(one.kept)}"] if one.kept else []
+    return str(one.customer_id), str(one.target_id), plain(f"{one.id} of {one.source}"), plain("; ".join(says))

@@ -1,0 +1,156 @@
+"""Requests of a plan, each a line for `publish` that also carries what the plan saw and what it predicts."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from unenroll.core.events import Event, Expected
+from unenroll.core.outcomes import Outcome
+from unenroll.core.standings import Rule
+from unenroll.wire.content import PLANNED_VERSION, content_version
+from unenroll.wire.decode import Received, decode
+from unenroll.wire.document import member
+from unenroll.wire.due import SettlementDue
+from unenroll.wire.identity import named_uuid
+from unenroll.wire.lines import publish_line
+from unenroll.wire.names import CARRIES, Topic, event_name
+from unenroll.wire.record import Message, Record
+from unenroll.wire.refusals import DeadLetter, Reason, schema
+
+_REQUEST = "UnenrollRequested"
+
+
+@dataclass(frozen=True, slots=True)
+class Foretold:
+    """An event that is to be published: its id, its name and its `data`, as JSON."""
+
+    id: str
+    type: str
+    data: msgspec.Raw
+
+
+@dataclass(frozen=True, slots=True)
+class KeptReward:
+    """A reward that stands after the decision, and why."""
+
+    reward_id: str
+    rule: Rule
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prediction:
+    """What a request will get. `decision` is its number on the account, None if it leaves no fact."""
+
+    outcome: Outcome
+    decision: int | None
+    kept: tuple[KeptReward, ...]
+    events: tuple[Foretold, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """A request as it is to be published, and what it says."""
+
+    message: Message
+    received: Received
+
+    @property
+    def expects(self) -> bool:
+        """Whether it says what it expects of the account."""
+        return content_version(self.received.event) == PLANNED_VERSION
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Planned:
+    """A request of a plan, and what it will get."""
+
+    request: Request
+    predicted: Prediction
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Line:
+    """In the order of the file."""
+
+    type: str
+    source: str
+    id: str
+    time: str
+    data: msgspec.Raw
+    predicted: Prediction
+
+
+class _Subject(msgspec.Struct, rename="camel", gc=False):
+    """What an event of ours is about: a reward, or else the request with its source."""
+
+    request_source: str
+    request_id: str
+    reward_id: str | None = None
+
+
+_SUBJECT = msgspec.json.Decoder(_Subject)
+_PREDICTION = msgspec.json.Decoder(Prediction)
+_JSON = msgspec.json.Encoder().encode
+
+
+def request_line(line: bytes) -> Request | DeadLetter:
+    """The request that the line stands for, or why it stands for none. Never raises."""
+    message = publish_line(line)
+    if isinstance(message, DeadLetter):
+        return message
+    if message.topic != Topic.REQUESTS:
+        return DeadLetter(reason=Reason.UNKNOWN_TYPE, detail=f"type: must be {_REQUEST}: only requests are planned")
+    record = Record(
+        topic=message.topic, partition=0, offset=0, key=message.key, value=message.value, headers=message.headers
+    )
+    received = decode(record, CARRIES[Topic.REQUESTS])
+    return received if isinstance(received, DeadLetter) else Request(message=message, received=received)
+
+
+def planned_line(request: Request, expected: Expected, predicted: Prediction) -> bytes:
+    """The line of a plan for the request, which keeps every field that it came with."""
+    named = {name: (value or b"").decode() for name, value in request.message.headers}
+    line = _Line(
+        type=_REQUEST,
+        source=named["ce_source"],
+        id=named["ce_id"],
+        time=named["ce_time"],
+        data=msgspec.Raw(_expecting(request.message.value or b"", expected)),
+        predicted=predicted,
+    )
+    return _JSON(line) + b"\n"
+
+
+def read_planned(line: bytes) -> Planned | DeadLetter:
+    """What a text of `planned_line` says, or why it is none. Never raises."""
+    request = request_line(line)
+    if isinstance(request, DeadLetter):
+        return request
+    try:
+        return Planned(request=request, predicted=_PREDICTION.decode(member(line.decode(), "predicted") or ""))
+    except msgspec.MsgspecError as error:
+        return schema("predicted", str(error))
+
+
+def foretold(message: Message) -> Foretold:
+    """What the message will tell."""
+    named = {name: (value or b"").decode() for name, value in message.headers}
+    full = named["ce_type"]
+    return Foretold(named["ce_id"], event_name(full) or full, msgspec.Raw(message.value or b"null"))
+
+
+def caused(message: Message, event: Event | SettlementDue) -> bool:
+    """Whether the message, one of our events, is what a decision of this event tells."""
+    named = {name: (value or b"").decode() for name, value in message.headers}
+    data = _SUBJECT.decode(message.value or b"{}")
+    subject = (data.request_source, data.request_id) if data.reward_id is None else (data.reward_id,)
+    cause = (event.customer_id, event.target_id, event.key.source, event.key.id)
+    return named["ce_id"] == named_uuid(*cause, named["ce_type"], *subject)
+
+
+def _expecting(data: bytes, expected: Expected) -> bytes:
+    """The text of an object, with what is expected as its last member."""
+    told: dict[str, object] = {"decision": expected.decision}
+    if expected.after is not None:
+        told["after"] = {"id": expected.after.id, "source": expected.after.source}
+    return data.removesuffix(b"}") + b',"expected":' + _JSON(told) + b"}"
