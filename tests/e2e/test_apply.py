@@ -69,7 +69,8 @@ async def test_what_moved_since_is_stale_is_named_and_loses_nothing(place: Place
     place.load([NEWS.replace("e-R4-1", "news")])
     report = place.folder / "report.ndjson"
     with worker(place):
-        done = applied(made.path, "--report", str(report), environment=place.environment, code=1)
+        options = ("--report", str(report), "--stale", str(place.folder / "stale.ndjson"))
+        done = applied(made.path, *options, environment=place.environment, code=1)
     assert done["results"] == AS_PREDICTED | {"AS_PREDICTED": 4, "STALE": 2}
     assert [(one["result"], one["customer_id"], one["id"]) for one in done["named"]] == [
         ("STALE", 1, "leave-1"),
@@ -83,6 +84,10 @@ async def test_what_moved_since_is_stale_is_named_and_loses_nothing(place: Place
     ]
     rows = await place.rows("select outcome::text, decision from ledger where customer_id = 1 and outcome is not null")
     assert rows == [{"outcome": "PLAN_STALE", "decision": None}] * 2
+    again = plan(place.folder, (place.folder / "stale.ndjson").read_text().splitlines(), environment=place.environment)
+    assert again.predicted() == ["UNENROLLED", "UNENROLLED"]
+    with worker(place):
+        assert applied(again.path, environment=place.environment)["results"] == AS_PREDICTED | {"AS_PREDICTED": 2}
 
 
 def test_an_apply_that_is_killed_is_finished_by_the_next_one(place: Place) -> None:
@@ -216,7 +221,7 @@ def test_a_file_that_is_not_as_it_was_made_is_refused(place: Place) -> None:
         (("missing.plan",), "cannot read missing.plan: No such file or directory"),
         (
             ("missing.plan", "--no-wait", "--report", "r"),
-            "--report needs what the lanes decide, so it does not go with",
+            "--report and --stale tell what the lanes decide, so they do not go",
         ),
     ],
 )
@@ -224,6 +229,21 @@ def test_wrong_arguments_are_said_in_one_line(place: Place, arguments: tuple[str
     said = command("apply", *arguments, environment=place.environment)
     assert said.code == 2
     assert said.err.startswith(f"unenroll: {why}")
+
+
+def test_a_report_never_overwrites_what_is_read(place: Place) -> None:
+    made = planned(place)
+    before = made.path.read_bytes()
+    report = str(place.folder / "report")
+    for options, file, what in (
+        (("--report", str(made.path)), made.path, "the report"),
+        (("--stale", str(made.path)), made.path, "stale requests"),
+        (("--report", report, "--stale", report), report, "stale requests"),
+    ):
+        said = command("apply", str(made.path), *options, environment=place.environment)
+        why = f"{file} is one of the files to read, so {what} cannot be written to it"
+        assert (said.code, said.err) == (2, f"unenroll: {why}\n")
+    assert made.path.read_bytes() == before
 
 
 def test_what_became_of_a_plan_is_shown_to_a_person(place: Place) -> None:

@@ -74,11 +74,11 @@ def told(cycle: str, rule: str, action: str, *, rewards: int, amount: str) -> di
 
 def test_a_refusal_is_told_with_its_sentence(environment: dict[str, str], tmp_path: Path) -> None:
     made = plan(tmp_path, requests(9, 0), environment=environment)
-    assert [(one["outcome"], one["code"]) for one in made.said["samples"]] == [
+    assert [(one["outcome"], one["code"]) for one in made.said["refused"]] == [
         ("NOT_ENROLLED", 310149),
         ("INVALID_CUSTOMER", 310011),
     ]
-    assert made.said["samples"][0]["detail"].startswith("The customer was not enrolled at that time")
+    assert made.said["refused"][0]["detail"].startswith("The customer was not enrolled at that time")
     assert [line["predicted"]["decision"] for line in made.lines()] == [1, None]
 
 
@@ -199,6 +199,14 @@ def test_a_plan_is_shown_to_a_person(environment: dict[str, str], tmp_path: Path
         f"unenroll apply {file}.plan",
     ):
         assert words in said.out
+
+
+def test_the_first_leaves_and_the_first_refusals_are_shown_of_many(environment: dict[str, str], tmp_path: Path) -> None:
+    again = [event("UnenrollRequested", f"again-{n}", time="2026-03-20T00:00:00Z", **ABC_OF_1) for n in range(30)]
+    file = written(tmp_path, [*again, *requests(1, 2)], "leaves.ndjson").path
+    said = command("plan", str(file), environment=environment)
+    assert "\nRefusals, the first 20 of 29; the plan has them all\n" in said.out
+    assert "leave-2 of /crm" in said.out
 
 
 def made_twice(made: PlanMade, other: PlanMade) -> bool:

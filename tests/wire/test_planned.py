@@ -16,6 +16,7 @@ from unenroll.wire.planned import (
     Planned,
     Prediction,
     Request,
+    asked_again,
     caused,
     foretold,
     planned_line,
@@ -68,6 +69,21 @@ def test_a_line_of_a_plan_is_published_with_all_that_the_request_said(data: obje
     after = request_line(planned_line(before, Expected(6), PREDICTED))
     assert isinstance(after, Request)
     assert after.expects
+
+
+@pytest.mark.parametrize("data", [PLAIN, PLAIN | {"note": ',"expected":{"decision":1}}'}])
+@pytest.mark.parametrize("expected", EXPECTED)
+def test_a_request_of_a_plan_can_be_asked_again_without_the_plan(data: object, expected: Expected) -> None:
+    planned = read_planned(planned_line(request(data), expected, PREDICTED))
+    assert isinstance(planned, Planned)
+    again = request_line(asked_again(planned.request, mark="~2"))
+    assert isinstance(again, Request)
+    assert again.message.value == as_json(data)
+    assert again.received == replace(
+        request(data).received,
+        event=dataclasses.replace(request(data).received.event, key=EventId("e-1~2", "/engine")),
+        event_key=again.received.event_key,
+    )
 
 
 @pytest.mark.parametrize("spoiled", [b"", b'{"predicted": 1}', line("RewardIssued"), line("UnenrollRequested")])

@@ -1,17 +1,18 @@
 """A plan carried out from beginning to end: what is not decided yet is published, then all is waited for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import asyncpg
 
-from unenroll.apply.pages import Page, pages
+from unenroll.apply.pages import pages
 from unenroll.apply.report import Report
 from unenroll.apply.sending import Sending, opened
 from unenroll.apply.verdicts import Result, Verdict
 from unenroll.apply.waiting import Waiting
 from unenroll.errors import OutageError, UnenrollError
-from unenroll.ndjson.progress import progress
+from unenroll.ndjson.progress import Read, progress
 from unenroll.plan.file import Plan, PlanFile
 from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
@@ -78,8 +79,10 @@ async def _check_topic(settings: WorkerSettings, pool: asyncpg.Pool) -> None:
 async def _publish(file: PlanFile, settings: WorkerSettings, pool: asyncpg.Pool) -> int:
     sending = Sending(pool=pool, topic=await opened(settings))
     try:
-        for page in _shown("publish", file):
-            await sending.send(page)
+        with _progress("publish", file) as done:
+            for page in pages(file):
+                await sending.send(page)
+                done(page.size)
         await sending.finish()
     except OutageError as outage:
         raise OutageError(f"{outage}; apply the plan again: what has arrived already changes nothing") from outage
@@ -87,15 +90,14 @@ async def _publish(file: PlanFile, settings: WorkerSettings, pool: asyncpg.Pool)
 
 
 async def _wait(file: PlanFile, pool: asyncpg.Pool, *, report: Report, patience: float) -> None:
-    waiting = Waiting(pool=pool, patience=patience)
-    for page in _shown("wait", file):
-        for verdict in await waiting.verdicts(page):
-            report.add(verdict)
-
-
-def _shown(doing: str, file: PlanFile) -> Iterator[Page]:
-    """The pages of the plan, with progress shown."""
-    with progress(doing, file.path.stat().st_size) as done:
+    with _progress("wait", file) as done:
+        waiting = Waiting(pool=pool, patience=patience, done=done)
         for page in pages(file):
-            yield page
+            verdicts = await waiting.verdicts(page)
+            for planned, verdict in zip(page.requests.values(), verdicts, strict=True):
+                report.add(planned, verdict)
             done(page.size)
+
+
+def _progress(doing: str, file: PlanFile) -> AbstractContextManager[Read]:
+    return progress(doing, file.path.stat().st_size)

@@ -11,6 +11,7 @@ import asyncpg
 from unenroll.apply.pages import Page
 from unenroll.apply.verdicts import Verdict, judge
 from unenroll.load.patience import patiently
+from unenroll.ndjson.progress import Read
 from unenroll.store.ledger import EventKey
 from unenroll.store.plans import DecidedRequest, decided_requests, published_with
 from unenroll.wire.planned import Foretold, Planned, caused, foretold
@@ -22,10 +23,14 @@ Decided = Mapping[EventKey, DecidedRequest]
 
 @dataclass(kw_only=True, slots=True)
 class Waiting:
-    """`patience`: for how many seconds at most nothing may be decided. Once it is lost, nothing is waited for."""
+    """`patience`: for how many seconds at most nothing may be decided. Once it is lost, nothing is waited for.
+
+    `done` is called now and then, so that whoever looks on sees that something is waited for.
+    """
 
     pool: asyncpg.Pool
     patience: float
+    done: Read
 
     async def verdicts(self, page: Page) -> list[Verdict]:
         """What became of each request of the page, in order. Raises OutageError."""
@@ -45,6 +50,7 @@ class Waiting:
             if monotonic() >= deadline:
                 self.patience = 0
                 return now
+            self.done(0)
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _published(

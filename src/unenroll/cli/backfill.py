@@ -48,7 +48,8 @@ def plan(
         path=None if flaws else str(path),
         sha256=sha256,
         plan=made.plan,
-        samples=made.samples,
+        granted=made.granted,
+        refused=made.refused,
         known_already=made.known_already,
         bad=bad.count,
     )
@@ -58,7 +59,7 @@ def plan(
     fail_if(bad)
 
 
-def apply(
+def apply(  # noqa: PLR0913 - each is an option of the command
     plan_file: Annotated[Path, typer.Argument(metavar="PLAN", help="what `unenroll plan` has written")],
     *,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="do not wait until the lanes have decided")] = False,
@@ -68,14 +69,17 @@ def apply(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="write what became of each request to this file, one a line")
     ] = None,
+    stale: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="write stale requests to this file, to be planned again")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Publish a plan's requests, and hold what the lanes decide against the plan. Safe to repeat."""
     settings = read(WorkerSettings)
-    if no_wait and report is not None:
-        raise UsageError("--report needs what the lanes decide, so it does not go with --no-wait")
+    if no_wait and (report or stale):
+        raise UsageError("--report and --stale tell what the lanes decide, so they do not go with --no-wait")
     file = read_plan(plan_file)
-    with reported(report) as outcome:
+    with reported(report, stale, plan=file) as outcome:
         applied = asyncio.run(carry_out(file, settings, report=outcome, patience=None if no_wait else patience))
     show(applied, applied_told(applied, sys.stdout), as_json=as_json)
     _fail_unless_as_predicted(applied)

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from unenroll.errors import UnenrollError, UsageError
+from unenroll.errors import UnenrollError
 from unenroll.legible import legible
 from unenroll.ndjson.lines import Line, Part
+from unenroll.ndjson.made import made
 from unenroll.wire.refusals import DeadLetter
 
 MOST_TOLD = 20
@@ -54,20 +55,11 @@ class BadLines:
 @contextmanager
 def bad_lines(files: Sequence[Path], rejects: Path | None = None) -> Iterator[BadLines]:
     """The bad lines of these files. Raises UsageError if `rejects` cannot take them."""
-    bad = BadLines(None if rejects is None else _made(rejects, files))
+    bad = BadLines(None if rejects is None else made(rejects, "bad lines", read=files))
     try:
         yield bad
     finally:
         bad.end()
-
-
-def _made(rejects: Path, files: Sequence[Path]) -> BinaryIO:
-    try:
-        if rejects.exists() and any(file.exists() and rejects.samefile(file) for file in files):
-            raise UsageError(f"{rejects} is one of the files to read, so bad lines cannot be written to it")
-        return rejects.open("wb")
-    except OSError as error:
-        raise UsageError(f"cannot write {rejects}: {error.strerror}") from error
 
 
 def _unkept(rejects: BinaryIO, error: OSError) -> UnenrollError:

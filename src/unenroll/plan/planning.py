@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from unenroll.batch.fold import Seen
+from unenroll.core.outcomes import Outcome
 from unenroll.load.chunks import chunks
 from unenroll.ndjson.bad_lines import BadLines
 from unenroll.ndjson.lines import TOO_LONG, Line, Part
@@ -18,7 +19,7 @@ from unenroll.plan.shelf import shelf
 from unenroll.plan.totals import Counting
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.plans import database_identity
-from unenroll.wire.planned import Request, request_line
+from unenroll.wire.planned import Prediction, Request, request_line
 from unenroll.wire.refusals import DeadLetter, schema
 
 MOST_REQUESTS = 500
@@ -26,10 +27,11 @@ MOST_SAMPLES = 20
 
 
 class Made(NamedTuple):
-    """The plan of all requests, and the first of them."""
+    """The plan of all requests, and the first of those that are granted and of those that are refused."""
 
     plan: Plan
-    samples: tuple[Sample, ...]
+    granted: tuple[Sample, ...]
+    refused: tuple[Sample, ...]
     known_already: int
 
 
@@ -56,7 +58,7 @@ async def make(lines: Iterable[Line], database_url: str, *, bad: BadLines, draft
         definitions=looking.versions,
         totals=totals,
     )
-    return Made(plan, tuple(planning.samples), planning.known_already)
+    return Made(plan, tuple(planning.granted), tuple(planning.refused), planning.known_already)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -65,7 +67,8 @@ class _Planning:
     bad: BadLines
     draft: Draft
     counting: Counting = field(default_factory=Counting)
-    samples: list[Sample] = field(default_factory=list)
+    granted: list[Sample] = field(default_factory=list)
+    refused: list[Sample] = field(default_factory=list)
     known_already: int = 0
 
     async def page(self, page: Sequence[Line]) -> None:
@@ -73,12 +76,15 @@ class _Planning:
         said = [(line, _request(line)) for line in page]
         foreseeing = await self.looking.foreseeing([request for _, request in said if isinstance(request, Request)])
         for line, request in said:
-            self._plan(line, request, foreseeing)
+            if isinstance(request, Request):
+                self._plan(line, request, foreseeing)
+            else:
+                self.bad.add(line, request)
         for foreseen in foreseeing.moved():
             self.looking.meanwhile.learn(foreseen, now=self.looking.now)
 
-    def _plan(self, line: Line, request: Request | DeadLetter, foreseeing: Foreseeing) -> None:
-        entry = request if isinstance(request, DeadLetter) else foreseeing.foresee(request)
+    def _plan(self, line: Line, request: Request, foreseeing: Foreseeing) -> None:
+        entry = foreseeing.foresee(request)
         if isinstance(entry, DeadLetter):
             self.bad.add(line, entry)
         elif isinstance(entry, Seen):
@@ -87,8 +93,12 @@ class _Planning:
             self.draft.add(entry.line)
             self.counting.count(entry.predicted)
             self.looking.meanwhile.learn_of(entry.key, entry.content)
-            if len(self.samples) < MOST_SAMPLES and isinstance(request, Request):
-                self.samples.append(sample(request, entry.predicted))
+            self._show(request, entry.predicted)
+
+    def _show(self, request: Request, predicted: Prediction) -> None:
+        shown = self.granted if predicted.outcome is Outcome.UNENROLLED else self.refused
+        if len(shown) < MOST_SAMPLES:
+            shown.append(sample(request, predicted))
 
 
 def _request(line: Line) -> Request | DeadLetter:

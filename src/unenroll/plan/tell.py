@@ -1,6 +1,6 @@
 """A plan as tables: colors on a terminal, plain lines in a pipe."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -18,12 +18,16 @@ _REINSTATED = "REINSTATED"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanTold:
-    """What was planned. `path` and `sha256` are of the plan's file, None if none was written."""
+    """What was planned, with the first requests that are granted and refused.
+
+    `path` and `sha256` are of the plan's file, None if none was written.
+    """
 
     path: str | None
     sha256: str | None
     plan: Plan
-    samples: tuple[Sample, ...]
+    granted: tuple[Sample, ...]
+    refused: tuple[Sample, ...]
     known_already: int
     bad: int
 
@@ -43,9 +47,9 @@ def _parts(planned: PlanTold) -> Iterator[RenderableType]:
     yield from titled("Rewards that change", heads, map(_rewards, totals.rewards))
     worth = ", ".join(f"{amount:f} {unit}" for unit, amount in totals.values.items())
     yield plain(f"  cancelled in all: {totals.cancelled}" + (f", worth {worth}" if worth else ""))
-    more = totals.requests - len(planned.samples)
-    title = "Requests" + (f", the first {len(planned.samples)}; the plan has {more} more" if more > 0 else "")
-    yield from titled(title, ("customer", "target", "request", "gets"), map(_sample, planned.samples))
+    granted = totals.outcomes.get(Outcome.UNENROLLED, 0)
+    yield from _samples("Leaves", planned.granted, granted)
+    yield from _samples("Refusals", planned.refused, totals.requests - granted)
     if planned.path is not None:
         yield plain(f"\n{planned.path}: unenroll apply {planned.path}")
 
@@ -64,6 +68,11 @@ def _rewards(one: RewardsTold) -> tuple[RenderableType, ...]:
         str(one.rewards),
         plain(worth),
     )
+
+
+def _samples(title: str, samples: Sequence[Sample], total: int) -> Iterator[RenderableType]:
+    more = f", the first {len(samples)} of {total}; the plan has them all" if len(samples) < total else ""
+    return titled(title + more, ("customer", "target", "request", "gets"), map(_sample, samples))
 
 
 def _sample(one: Sample) -> tuple[RenderableType, ...]:

@@ -91,6 +91,8 @@ class _Subject(msgspec.Struct, rename="camel", gc=False):
 _SUBJECT = msgspec.json.Decoder(_Subject)
 _PREDICTION = msgspec.json.Decoder(Prediction)
 _JSON = msgspec.json.Encoder().encode
+_EXPECTED = b',"expected":'
+"""Behind a request's own fields. No text within them can read so: a quote in it would have a backslash."""
 
 
 def request_line(line: bytes) -> Request | DeadLetter:
@@ -109,7 +111,7 @@ def request_line(line: bytes) -> Request | DeadLetter:
 
 def planned_line(request: Request, expected: Expected, predicted: Prediction) -> bytes:
     """The line of a plan for the request, which keeps every field that it came with."""
-    named = {name: (value or b"").decode() for name, value in request.message.headers}
+    named = _named(request.message)
     line = _Line(
         type=_REQUEST,
         source=named["ce_source"],
@@ -132,16 +134,25 @@ def read_planned(line: bytes) -> Planned | DeadLetter:
         return schema("predicted", str(error))
 
 
+def asked_again(request: Request, *, mark: str) -> bytes:
+    """A line for the request of a plan that asks the same as another one: under its id with this mark, of no plan."""
+    data, _, _ = (request.message.value or b"").rpartition(_EXPECTED)
+    key = request.received.event.key
+    named = _named(request.message)
+    told = {"type": _REQUEST, "source": key.source, "id": key.id + mark, "time": named["ce_time"]}
+    return _JSON(told).removesuffix(b"}") + b',"data":' + data + b"}}\n"
+
+
 def foretold(message: Message) -> Foretold:
     """What the message will tell."""
-    named = {name: (value or b"").decode() for name, value in message.headers}
+    named = _named(message)
     full = named["ce_type"]
     return Foretold(named["ce_id"], event_name(full) or full, msgspec.Raw(message.value or b"null"))
 
 
 def caused(message: Message, event: Event | SettlementDue) -> bool:
     """Whether the message, one of our events, is what a decision of this event tells."""
-    named = {name: (value or b"").decode() for name, value in message.headers}
+    named = _named(message)
     data = _SUBJECT.decode(message.value or b"{}")
     subject = (data.request_source, data.request_id) if data.reward_id is None else (data.reward_id,)
     cause = (event.customer_id, event.target_id, event.key.source, event.key.id)
@@ -153,4 +164,8 @@ def _expecting(data: bytes, expected: Expected) -> bytes:
     told: dict[str, object] = {"decision": expected.decision}
     if expected.after is not None:
         told["after"] = {"id": expected.after.id, "source": expected.after.source}
-    return data.removesuffix(b"}") + b',"expected":' + _JSON(told) + b"}"
+    return data.removesuffix(b"}") + _EXPECTED + _JSON(told) + b"}"
+
+
+def _named(message: Message) -> dict[str, str]:
+    return {name: (value or b"").decode() for name, value in message.headers}
