@@ -63,7 +63,11 @@ class Place:
 
     def request(self, records: Iterable[Put]) -> None:
         """Publish to topic `requests`."""
-        put(self.kafka, self.prefix + "requests", records)
+        self.put("requests", records)
+
+    def put(self, word: str, records: Iterable[Put]) -> None:
+        """Publish to a topic."""
+        put(self.kafka, self.prefix + word, records)
 
     def tell(self, lines: Iterable[str]) -> None:
         """Publish lines to the topics that they belong to, the lines of each topic in their order."""

@@ -6,6 +6,7 @@ from typing import NoReturn
 import typer
 
 from unenroll.cli.ask import explain, status
+from unenroll.cli.dead_letters import app as dlq
 from unenroll.cli.feed import load, publish
 from unenroll.cli.operate import migrate, run, topics
 from unenroll.cli.settings_help import settings_help
@@ -26,6 +27,7 @@ for command in (demo, sandbox, migrate, topics, load, publish):
 app.command(epilog=settings_help())(run)
 app.command()(status)
 app.command()(explain)
+app.add_typer(dlq, name="dlq")
 
 
 @app.callback()

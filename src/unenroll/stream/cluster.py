@@ -1,12 +1,14 @@
 """Questions to the Kafka cluster: topics and their limits, ends of partitions."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -108,6 +110,29 @@ class Cluster:
     async def beginnings(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """The offset of the first record that is still there."""
         return await self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+
+    async def at(self, partitions: Iterable[Partition], instant: datetime) -> dict[Partition, int]:
+        """The offset of the first record that says it was written then or later; the end where there is none."""
+        places = list(partitions)
+        spec = OffsetSpec.for_timestamp(int(instant.timestamp() * 1000))
+        found, ends = await self._offsets(places, spec), await self.ends(places)
+        return {place: ends[place] if found[place] < 0 else found[place] for place in places}
+
+    async def commit(self, group_id: str, offsets: Mapping[Partition, tuple[int, str]]) -> None:
+        """Commit offsets, with what is written beside them, for a group that has no members.
+
+        Raises SetupError if it has any: then nothing was committed.
+        """
+        wanted = [
+            TopicPartition(place.topic, place.number, offset, metadata) for place, (offset, metadata) in offsets.items()
+        ]
+        with translated("committing offsets"):
+            futures = self._admin.alter_consumer_group_offsets(
+                [ConsumerGroupTopicPartitions(group_id, wanted)], request_timeout=REQUEST_SECONDS
+            )
+            for place in (await _answer(futures[group_id])).topic_partitions:
+                if place.error is not None:
+                    raise KafkaException(place.error)
 
     async def _offsets(self, partitions: Iterable[Partition], which: OffsetSpec) -> dict[Partition, int]:
         wanted = {TopicPartition(partition.topic, partition.number): which for partition in partitions}

@@ -81,12 +81,7 @@ class _Worker:
         return asyncio.create_task(lane.run(), name=f"lane {number}")
 
     def _producer(self, number: int) -> LaneProducer:
-        return LaneProducer(
-            self.settings,
-            transactional_id=f"{self.settings.topic_prefix}:{self.settings.group_id}:{number}",
-            group_id=self.settings.group_id,
-            batch_bytes=min(self.step.limits.values()),
-        )
+        return LaneProducer.of_lane(self.settings, number, batch_bytes=min(self.step.limits.values()))
 
 
 async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up: bool = False) -> None:
