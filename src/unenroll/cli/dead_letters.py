@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from unenroll.cli.answers import Json, show
-from unenroll.cli.moment_option import instant
+from unenroll.cli.moment_option import instant_if_any
+from unenroll.cli.topic_option import topics_named
 from unenroll.cli.who import By, who
 from unenroll.dlq.judging import Edit
 from unenroll.dlq.listing import listed
@@ -24,7 +25,6 @@ from unenroll.errors import UnenrollError, UsageError
 from unenroll.legible import legible
 from unenroll.settings import WorkerSettings, read
 from unenroll.store.letters import State
-from unenroll.stream.topics import INPUTS
 from unenroll.wire.fields import LARGEST_INT64
 from unenroll.wire.refusals import Reason
 
@@ -152,18 +152,11 @@ class _Asked:
             prefix=prefix,
             places=frozenset(place_of(text, prefix=prefix) for text in self.letters or ()),
             reasons=frozenset(reason.value for reason in self.reason or ()),
-            topics=frozenset(_topic(word, prefix) for word in self.topic or ()),
-            since=instant(self.since, "--since"),
-            until=instant(self.until, "--until"),
+            topics=topics_named(self.topic, prefix),
+            since=instant_if_any(self.since, "--since"),
+            until=instant_if_any(self.until, "--until"),
             customer_id=self.customer,
         )
-
-
-def _topic(word: str, prefix: str) -> str:
-    name = word if word.startswith(prefix) else prefix + word
-    if name not in {prefix + known for known in INPUTS}:
-        raise UsageError(f"--topic {legible(word)}: must be one of {', '.join(sorted(INPUTS))}")
-    return name
 
 
 def _edit(letters: list[str] | None, value: Path | None, headers: list[str] | None) -> Edit | None:

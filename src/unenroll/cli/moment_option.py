@@ -7,10 +7,13 @@ from unenroll.legible import legible
 from unenroll.wire.instants import parse_instant
 
 
-def instant(text: str | None, option: str) -> datetime | None:
+def instant_if_any(text: str | None, option: str) -> datetime | None:
+    """The instant that the text tells, if there is one. Raises UsageError that names the option."""
+    return None if text is None else instant(text, option)
+
+
+def instant(text: str, option: str) -> datetime:
     """The instant that the text tells. Raises UsageError that names the option."""
-    if text is None:
-        return None
     try:
         told = parse_instant(text)
     except ValueError as error:

@@ -8,6 +8,7 @@ import typer
 from unenroll.cli.ask import explain, status
 from unenroll.cli.dead_letters import app as dlq
 from unenroll.cli.feed import load, publish
+from unenroll.cli.offsets import app as offsets
 from unenroll.cli.operate import migrate, run, topics
 from unenroll.cli.settings_help import settings_help
 from unenroll.cli.try_out import demo, sandbox
@@ -28,6 +29,7 @@ app.command(epilog=settings_help())(run)
 app.command()(status)
 app.command()(explain)
 app.add_typer(dlq, name="dlq")
+app.add_typer(offsets, name="offsets")
 
 
 @app.callback()
