@@ -9,6 +9,9 @@ from stage.events import leaves, three_rewards
 from stage.files import command
 from stage.place import Place, answers
 from stage.workers import running
+from unenroll.errors import SetupError
+from unenroll.settings import KafkaSettings
+from unenroll.stream.cluster import Cluster, Partition
 
 CUSTOMERS = range(801, 821)
 EVERYBODY = {f"leave-{customer}": ["unenroll.UserUnenrolled.v1"] for customer in CUSTOMERS}
@@ -21,6 +24,11 @@ def offsets(place: Place, *arguments: str, code: int = 0) -> Any:  # noqa: ANN40
     return json.loads(said.out) if said.out else said.err
 
 
+async def committing_by_itself(place: Place) -> None:
+    cluster = Cluster(KafkaSettings(kafka_bootstrap_servers=place.kafka, topic_prefix=place.prefix))
+    await cluster.commit(place.group_id, {Partition(topic=f"{place.prefix}requests", number=0): (0, "")})
+
+
 def everybody_leaves(place: Place) -> None:
     place.load(line for customer in CUSTOMERS for line in three_rewards(customer))
     place.request(leaves(customer) for customer in CUSTOMERS)
@@ -31,11 +39,13 @@ def of_requests(told: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
     return [one for one in told["partitions"] if one["topic"].endswith("requests")]
 
 
-def test_the_offsets_are_refused_while_a_worker_is_alive(place: Place) -> None:
+async def test_the_offsets_are_refused_while_a_worker_is_alive(place: Place) -> None:
     everybody_leaves(place)
     with running("run", environment=place.environment) as worker:
         worker.wait_to_say('"lane open"')
         assert "has members: unenroll-" in offsets(place, "set", "--to", "earliest", *WHY, code=1)
+        with pytest.raises(SetupError, match="has members"):  # also if it came a moment ago
+            await committing_by_itself(place)
     assert all(one["goes_on_at"] == one["decided"] for one in of_requests(offsets(place, "show")))
 
 

@@ -135,11 +135,11 @@ class Place:
         ends = [TopicPartition(f"{self.prefix}requests", number, OFFSET_END) for number in range(4)]
         _done(self._admin().delete_records, ends)
 
-    def make_again(self, word: str) -> None:
+    def make_again(self, word: str, *, partitions: int = 4) -> None:
         """Delete a topic with all its records, and make it anew."""
         _done(self._admin().delete_topics, [self.prefix + word])
         wait_until(lambda: self.prefix + word not in self._admin().list_topics(timeout=5).topics, "the topic to go")
-        _done(self._admin().create_topics, [NewTopic(self.prefix + word, 4, 1)])
+        _done(self._admin().create_topics, [NewTopic(self.prefix + word, partitions, 1)])
 
     def _admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.kafka})

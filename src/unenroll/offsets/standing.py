@@ -7,7 +7,8 @@ import asyncpg
 
 from unenroll.errors import DataLossError
 from unenroll.settings import WorkerSettings
-from unenroll.store.moves import LaneBehind, Move, lanes_of, latest_moves
+from unenroll.store.behind import LaneBehind, lanes_of
+from unenroll.store.moves import Move, latest_moves
 from unenroll.stream.cluster import Cluster, Partition, Topic
 from unenroll.stream.coordinator import Coordinator, once_there
 from unenroll.stream.resume import Committed, lost, resume

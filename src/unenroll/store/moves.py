@@ -8,7 +8,7 @@ from datetime import datetime
 import asyncpg
 
 from unenroll.store.connect import transaction
-from unenroll.store.lanes import LaneRow, hold_lane, lane_row, move_lane
+from unenroll.store.lanes import LaneRow, hold_lane, move_lane
 from unenroll.store.outage import translated
 from unenroll.store.queries import QUERIES
 
@@ -35,21 +35,6 @@ class Move:
     asked_at: datetime
     done_at: datetime | None
     places: tuple[Place, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LaneBehind:
-    """A lane, and how many batches it has decided that are not known to be published."""
-
-    row: LaneRow
-    unpublished: int
-
-
-async def lanes_of(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> list[LaneBehind]:
-    """The lanes of the group, by number. Raises OutageError and SetupError."""
-    with translated():
-        rows = await pool.fetch(QUERIES["lanes_of_group"], topic_prefix, group_id)
-    return [LaneBehind(row=lane_row(row), unpublished=row["unpublished"]) for row in rows]
 
 
 async def latest_moves(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> list[Move]:

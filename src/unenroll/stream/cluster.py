@@ -23,6 +23,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
     ResourceType,
 )
 
+from unenroll.errors import SetupError
 from unenroll.settings import KafkaSettings
 from unenroll.stream.clients import REQUEST_SECONDS, for_confluent
 from unenroll.stream.outage import translated
@@ -33,6 +34,7 @@ _LED_ANEW = {
     KafkaError.UNKNOWN_LEADER_EPOCH,
     KafkaError.NOT_LEADER_FOR_PARTITION,
 }
+_NOT_ALONE = {KafkaError.UNKNOWN_MEMBER_ID, KafkaError.NON_EMPTY_GROUP, KafkaError.REBALANCE_IN_PROGRESS}
 _MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}  # noqa: SLF001 - librdkafka's own name
 
 
@@ -131,6 +133,8 @@ class Cluster:
                 [ConsumerGroupTopicPartitions(group_id, wanted)], request_timeout=REQUEST_SECONDS
             )
             for place in (await _answer(futures[group_id])).topic_partitions:
+                if place.error is not None and place.error.code() in _NOT_ALONE:
+                    raise SetupError(f"group {group_id} has members, so its offsets cannot be set: stop them first")
                 if place.error is not None:
                     raise KafkaException(place.error)
 

@@ -62,7 +62,7 @@ class Coordinator:
         return {
             Partition(topic=place.topic, number=place.partition): None
             if found[place].offset < 0
-            else Committed(offset=found[place].offset, metadata=found[place].metadata or "")
+            else Committed(offset=found[place].offset, metadata=_text(found[place].metadata))
             for place in wanted
         }
 
@@ -96,6 +96,11 @@ async def once_there(ask: Callable[[], Awaitable[Answer]]) -> Answer:
             if monotonic() > deadline:
                 raise
         await asyncio.sleep(_ASK_AGAIN_SECONDS)
+
+
+def _text(metadata: str | None) -> str:
+    """What was written beside an offset. confluent-kafka writes a NUL behind it."""
+    return (metadata or "").removesuffix("\x00")
 
 
 def _owned(members: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Partition, str]]:

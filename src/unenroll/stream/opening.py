@@ -21,6 +21,7 @@ from unenroll.stream.cluster import Cluster, Partition, Topic
 from unenroll.stream.coordinator import Coordinator
 from unenroll.stream.producer import LaneProducer
 from unenroll.stream.resume import Committed, Resume, lost, metadata, resume
+from unenroll.stream.topics import check_same
 from unenroll.wire.pack import unpack
 from unenroll.wire.record import Message
 
@@ -47,6 +48,7 @@ class Opening:
         who held it before. Raises DataLossError, SetupError where a person has to act, and OutageError, LaneLostError
         where opening again helps.
         """
+        await check_same(self.cluster, self.topics)
         committed = await self.coordinator.committed(self._partitions())
         await check_held(self.pool, row)  # else the row may be older than what is committed
         found = {place.topic: at for place, at in committed.items()}

@@ -55,12 +55,12 @@ class LaneProducer:
         self._watch_for_hidden_retries()
 
     @classmethod
-    def of_lane(cls, settings: WorkerSettings, number: int, *, batch_bytes: int) -> Self:
-        """The producer of the lane of this partition number."""
+    def of_lane(cls, settings: WorkerSettings, number: int, *, batch_bytes: int, group_id: str | None = None) -> Self:
+        """The producer of the lane of this partition number. `group_id`: whose offsets it commits; None: the lane's."""
         return cls(
             settings,
             transactional_id=f"{settings.topic_prefix}:{settings.group_id}:{number}",
-            group_id=settings.group_id,
+            group_id=group_id or settings.group_id,
             batch_bytes=batch_bytes,
         )
 
