@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from rich.console import Console, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from unenroll.legible import legible
@@ -18,6 +19,24 @@ def printed(parts: Iterable[RenderableType], file: TextIO) -> str:
         for part in parts:
             console.print(part)
     return "\n".join(line.rstrip() for line in captured.get().strip("\n").splitlines())
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[RenderableType]]) -> Table:
+    """Rows below heads, a little indented."""
+    shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for head in ("", *heads):
+        shown.add_column(head, overflow="fold")
+    for row in rows:
+        shown.add_row("", *row)
+    return shown
+
+
+def grid(rows: Iterable[Iterable[RenderableType]]) -> Table:
+    """Rows without heads, a little indented."""
+    shown = Table.grid(padding=(0, 2, 0, 0))
+    for row in rows:
+        shown.add_row("", *row)
+    return shown
 
 
 def plain(text: str, style: str = "") -> Text:

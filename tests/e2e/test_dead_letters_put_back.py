@@ -15,6 +15,7 @@ from stage.telling import ENROLLED, of
 from stage.telling import enrolled as told_enrolled
 from stage.topics import Put, Seen
 from stage.workers import run
+from unenroll.store.letters import State
 from unenroll.wire.lines import publish_line
 from unenroll.wire.record import Message
 
@@ -106,6 +107,7 @@ async def test_a_redrive_that_is_killed_and_done_again_puts_each_letter_back_onc
     define_streak(place)
     with dying(phase, "dlq", "redrive", environment=place.environment) as killed:
         assert killed.wait() == -9, killed.output()
+    assert dlq(place, "list", "--state", "unsettled")["letters"] == len(CUSTOMERS)
     place.request([Put(key=b"7", value=b"{", headers=leaves(7).headers)])  # life goes on
     place.catch_up()
     dlq(place, "redrive")
@@ -114,6 +116,24 @@ async def test_a_redrive_that_is_killed_and_done_again_puts_each_letter_back_onc
     place.catch_up()
     assert await streaks(place) == list(CUSTOMERS)
     assert dlq(place, "list", "--state", "redriven")["letters"] == len(CUSTOMERS)
+
+
+def test_a_long_redrive_that_is_killed_amid_goes_on_where_it_was(place: Place) -> None:
+    many = range(10_000, 10_600)
+    place.tell(line for customer in many for line in of(customer, [STREAK]))
+    impatient(place)
+    with dying("sent", "dlq", "redrive", environment=place.environment, transaction=2) as killed:
+        assert killed.wait() == -9, killed.output()
+    counts = {one["state"]: one["letters"] for one in dlq(place, "list", *every_state())["counts"]}
+    assert sum(counts.values()) == 600
+    assert min(counts["redriven"], counts["unsettled"]) > 0
+    assert dlq(place, "redrive")["put_back"] == 600 - counts["redriven"]
+    back = Counter(record.key for record in put_back(place))
+    assert back == {str(customer).encode(): 1 for customer in many}
+
+
+def every_state() -> list[str]:
+    return [word for state in State for word in ("--state", state.value)]
 
 
 def test_one_letter_is_edited_and_tried_again(place: Place, tmp_path: Path) -> None:
@@ -149,6 +169,11 @@ def test_letters_are_shown_and_parked_by_what_they_have_in_common(place: Place) 
     shown = dlq(place, "show", dlq(place, "list", "--customer", "711")["latest"][0]["letter"])
     assert json.loads(shown["text"])["customerId"] == 711
     assert {header["name"]: header["text"] for header in shown["headers"]}["ce_id"] == "streak 01 01"
+    text = command("dlq", "show", shown["told"]["letter"], environment=place.environment).out
+    assert '"customerId": 711' in text
+    listed = command("dlq", "list", "--limit", "3", environment=place.environment).out
+    assert "heals once its target group is defined" in listed
+    assert "the latest 3 of 40" in listed
     assert dlq(place, "list", "--topic", "requests")["letters"] == 0
     assert dlq(place, "list", "--until", "2026-01-01T00:00:00Z")["letters"] == 0
     assert dlq(place, "list", "--since", "2026-01-01T00:00:00Z", "--topic", "facts")["letters"] == len(CUSTOMERS)

@@ -71,4 +71,6 @@ def decided_and_gone(place: Place) -> None:
     for word in ("requests", "facts"):
         place.make_again(word, partitions=2)
     assert answers(place.seen()) == {}
-    run("offsets", "show", environment=place.environment)
+    shown = run("offsets", "show", environment=place.environment)
+    assert "no topic has its partition any more" in shown
+    assert "the topic was deleted and made again" in shown

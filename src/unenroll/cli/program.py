@@ -10,6 +10,7 @@ from unenroll.cli.dead_letters import app as dlq
 from unenroll.cli.feed import load, publish
 from unenroll.cli.offsets import app as offsets
 from unenroll.cli.operate import migrate, run, topics
+from unenroll.cli.prune import prune
 from unenroll.cli.settings_help import settings_help
 from unenroll.cli.try_out import demo, sandbox
 from unenroll.errors import UnenrollError, UsageError
@@ -28,6 +29,7 @@ for command in (demo, sandbox, migrate, topics, load, publish):
 app.command(epilog=settings_help())(run)
 app.command()(status)
 app.command()(explain)
+app.command()(prune)
 app.add_typer(dlq, name="dlq")
 app.add_typer(offsets, name="offsets")
 

@@ -1,11 +1,10 @@
 """Dead letters in words and tables: colors on a terminal, plain lines in a pipe."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from pydantic_core import from_json, to_json
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from unenroll.dlq.listing import Count, Listed
@@ -14,7 +13,7 @@ from unenroll.dlq.redriving import Redriven
 from unenroll.dlq.showing import Shown
 from unenroll.dlq.told import LetterTold
 from unenroll.moments import clock_time
-from unenroll.paper import plain, printed
+from unenroll.paper import grid, plain, printed, table
 from unenroll.store.letters import State
 
 _NEVER = "never as it is"
@@ -46,25 +45,16 @@ def parked_told(parked: Parked) -> str:
 
 def _listed(listed: Listed) -> Iterator[RenderableType]:
     yield Text("Dead letters by reason", "bold")
-    yield _grid(map(_count, listed.counts)) if listed.counts else Text("  none")
+    yield grid(map(_count, listed.counts)) if listed.counts else Text("  none")
     if listed.latest:
         rest = "" if len(listed.latest) == listed.letters else f", the latest {len(listed.latest)} of {listed.letters}"
         yield Text(f"\nLetters{rest}", "bold")
-        yield _table(listed.latest)
+        yield table(_HEADS, map(_row, listed.latest))
 
 
 def _count(count: Count) -> Sequence[Text]:
     heals = Text(f"heals {count.heals}", "green") if count.heals else Text(f"heals {_NEVER}", "red")
     return plain(count.reason), Text(count.state, _COLORS[count.state]), Text(str(count.letters)), heals
-
-
-def _table(letters: Iterable[LetterTold]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for head in ("", *_HEADS):
-        table.add_column(head, overflow="fold")
-    for one in letters:
-        table.add_row("", *_row(one))
-    return table
 
 
 def _row(one: LetterTold) -> Iterator[Text]:
@@ -81,10 +71,10 @@ def _row(one: LetterTold) -> Iterator[Text]:
 def _shown(shown: Shown) -> Iterator[RenderableType]:
     one = shown.told
     yield plain(f"{one.letter}: {one.reason}", "bold")
-    yield _grid(_facts(shown))
+    yield grid(_facts(shown))
     yield Text("\nHeaders", "bold")
     headers = [(plain(header.name), plain(header.text or header.base64 or _NOTHING)) for header in shown.headers]
-    yield _grid(headers) if headers else Text("  none")
+    yield grid(headers) if headers else Text("  none")
     yield Text("\nValue", "bold")
     yield from (Text(f"  {line}") for line in _value(shown))
 
@@ -133,11 +123,4 @@ def _redriven(redriven: Redriven) -> Iterator[RenderableType]:
     parts = [f"{would} {redriven.put_back} letters", parked, f"left alone: {', '.join(left)}" if left else ""]
     yield Text("; ".join(part for part in parts if part))
     if redriven.dry_run and redriven.letters:
-        yield _table(redriven.letters)
-
-
-def _grid(rows: Iterable[Sequence[Text]]) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    for row in rows:
-        table.add_row("", *row)
-    return table
+        yield table(_HEADS, map(_row, redriven.letters))

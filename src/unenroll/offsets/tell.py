@@ -1,16 +1,15 @@
 """Offsets as tables: colors on a terminal, plain lines in a pipe."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import TextIO
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from unenroll.moments import clock_time
 from unenroll.offsets.setting import OffsetsSet, PlaceSet
 from unenroll.offsets.standing import LaneStanding, PartitionStanding, Standing
-from unenroll.paper import plain, printed
+from unenroll.paper import plain, printed, table
 from unenroll.store.moves import Move
 
 _NOTHING = "\N{EN DASH}"
@@ -35,19 +34,19 @@ def _standing(standing: Standing) -> Iterator[RenderableType]:
     yield Text(f"Group {standing.group_id} of topics {standing.topic_prefix}*", "bold")
     yield plain(f"In the group: {members}")
     yield Text("\nPartitions", "bold")
-    yield _table(_PARTITIONS, (_partition(one, standing.topic_prefix) for one in standing.partitions))
+    yield table(_PARTITIONS, (_partition(one, standing.topic_prefix) for one in standing.partitions))
     topics = {one.topic: one.topic_id for one in standing.partitions}
     yield Text(f"Topic ids: {', '.join(f'{name} {topic_id}' for name, topic_id in topics.items())}", "dim")
     yield Text("\nLanes", "bold")
-    yield _table(_LANES, map(_lane, standing.lanes)) if standing.lanes else Text("  none")
+    yield table(_LANES, map(_lane, standing.lanes)) if standing.lanes else Text("  none")
     if standing.moves:
         yield Text("\nSet by people, the latest first", "bold")
-        yield _table(_MOVES, map(_move, standing.moves))
+        yield table(_MOVES, map(_move, standing.moves))
 
 
 def _set(done: OffsetsSet) -> Iterator[RenderableType]:
     yield Text("Would set" if done.dry_run else f"Set, as move {done.move_id}", "bold")
-    yield _table(_SET, map(_place, done.places))
+    yield table(_SET, map(_place, done.places))
 
 
 def _partition(one: PartitionStanding, prefix: str) -> Iterator[Text]:
@@ -81,12 +80,3 @@ def _place(place: PlaceSet) -> Iterator[Text]:
     for number in (place.partition, place.before, place.offset):
         yield Text(_NOTHING if number is None else str(number))
     yield Text(str(place.skipped), "red") if place.skipped else Text("")
-
-
-def _table(heads: Sequence[str], rows: Iterable[Iterable[Text]]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for head in ("", *heads):
-        table.add_column(head, overflow="fold")
-    for row in rows:
-        table.add_row("", *row)
-    return table

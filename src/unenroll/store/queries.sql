@@ -237,3 +237,78 @@ from offset_moves
 where topic_prefix = $1 and group_id = $2
 order by move_id desc
 limit $3;
+
+-- table_blocks: how many blocks of how many bytes a table has
+select pg_relation_size($1::text::regclass) / current_setting('block_size')::bigint as blocks,
+       current_setting('block_size')::bigint as bytes;
+
+-- lanes_of_prefix: the lanes of all groups that read the topics of a prefix
+select lane_id from lanes where topic_prefix = $1;
+
+-- prunable_ledger: how many events in these blocks are old, and not on their topics any more
+select count(*) from ledger
+where ctid >= $1::tid and ctid < $2::tid and decided_at < $3 and (lane_id is null or lane_id = any($4::integer[]))
+  and not exists (
+      select from unnest($5::text[], $6::integer[], $7::bigint[]) as held (topic_id, partition, first)
+      where held.topic_id = ledger.topic_id and held.partition = ledger.partition and ledger."offset" >= held.first
+  );
+
+-- prune_ledger: forget them
+with gone as (
+    delete from ledger
+    where ctid >= $1::tid and ctid < $2::tid and decided_at < $3 and (lane_id is null or lane_id = any($4::integer[]))
+      and not exists (
+          select from unnest($5::text[], $6::integer[], $7::bigint[]) as held (topic_id, partition, first)
+          where held.topic_id = ledger.topic_id and held.partition = ledger.partition and ledger."offset" >= held.first
+      )
+    returning 1
+)
+select count(*) from gone;
+
+-- prunable_dead_letters: how many dead letters in these blocks are old, and their records not on their topics any more
+select count(*) from dead_letters
+where ctid >= $1::tid and ctid < $2::tid and decided_at < $3 and lane_id = any($4::integer[])
+  and not exists (
+      select from unnest($5::text[], $6::integer[], $7::bigint[]) as held (topic_id, partition, first)
+      where held.topic_id = dead_letters.topic_id and held.partition = dead_letters.partition
+        and dead_letters."offset" >= held.first
+  );
+
+-- prune_dead_letters: forget them
+with gone as (
+    delete from dead_letters
+    where ctid >= $1::tid and ctid < $2::tid and decided_at < $3 and lane_id = any($4::integer[])
+      and not exists (
+          select from unnest($5::text[], $6::integer[], $7::bigint[]) as held (topic_id, partition, first)
+          where held.topic_id = dead_letters.topic_id and held.partition = dead_letters.partition
+            and dead_letters."offset" >= held.first
+      )
+    returning 1
+)
+select count(*) from gone;
+
+-- prunable_publications: how many batches in these blocks are old, and known to be published
+select count(*) from publications
+where ctid >= $1::tid and ctid < $2::tid and decided_at < $3 and lane_id = any($4::integer[])
+  and last_sequence <= (select published from lanes where lanes.lane_id = publications.lane_id);
+
+-- prune_publications: forget them
+with gone as (
+    delete from publications
+    where ctid >= $1::tid and ctid < $2::tid and decided_at < $3 and lane_id = any($4::integer[])
+      and last_sequence <= (select published from lanes where lanes.lane_id = publications.lane_id)
+    returning 1
+)
+select count(*) from gone;
+
+-- prunable_handled_letters: of how many letters in these blocks it is long known what was done about them
+select count(*) from handled_letters
+where ctid >= $1::tid and ctid < $2::tid and handled_at < $3 and starts_with(topic, $4);
+
+-- prune_handled_letters: forget it
+with gone as (
+    delete from handled_letters
+    where ctid >= $1::tid and ctid < $2::tid and handled_at < $3 and starts_with(topic, $4)
+    returning 1
+)
+select count(*) from gone;
