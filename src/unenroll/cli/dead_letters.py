@@ -9,20 +9,19 @@ from typing import Annotated
 import typer
 
 from unenroll.cli.answers import Json, show
+from unenroll.cli.edit_option import edit_of
 from unenroll.cli.moment_option import instant_if_any
 from unenroll.cli.topic_option import topics_named
 from unenroll.cli.who import By, who
-from unenroll.dlq.judging import Edit
 from unenroll.dlq.listing import listed
+from unenroll.dlq.order import Order
 from unenroll.dlq.parking import park_letters
 from unenroll.dlq.places import place_of
-from unenroll.dlq.redriving import Order
 from unenroll.dlq.redriving import redrive as put_back
 from unenroll.dlq.showing import shown
 from unenroll.dlq.tell import listed_told, parked_told, redriven_told, shown_told
 from unenroll.dlq.wanted import Wanted
 from unenroll.errors import UnenrollError, UsageError
-from unenroll.legible import legible
 from unenroll.settings import WorkerSettings, read
 from unenroll.store.letters import State
 from unenroll.wire.fields import LARGEST_INT64
@@ -103,7 +102,7 @@ def redrive(  # noqa: PLR0913 - each is an option
         most_redrives=max_redrives,
         even_parked=parked,
         dry_run=dry_run,
-        edit=_edit(letters, value, header),
+        edit=edit_of(letters, value, header),
     )
     done = asyncio.run(put_back(settings, order))
     show(done, redriven_told(done, sys.stdout), as_json=as_json)
@@ -157,27 +156,3 @@ class _Asked:
             until=instant_if_any(self.until, "--until"),
             customer_id=self.customer,
         )
-
-
-def _edit(letters: list[str] | None, value: Path | None, headers: list[str] | None) -> Edit | None:
-    if value is None and not headers:
-        return None
-    if letters is None or len(letters) != 1:
-        raise UsageError("--value and --header edit one letter: name it, and no other")
-    return Edit(
-        value=None if value is None else _content(value), headers=tuple(_header(text) for text in headers or ())
-    )
-
-
-def _content(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}") from error
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator or not name:
-        raise UsageError(f"--header {legible(text)}: must be NAME=VALUE")
-    return name, value

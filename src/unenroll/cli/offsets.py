@@ -11,10 +11,12 @@ from unenroll.cli.moment_option import instant
 from unenroll.cli.topic_option import topics_named
 from unenroll.cli.who import By, who
 from unenroll.errors import UsageError
-from unenroll.offsets.setting import Order, set_offsets
-from unenroll.offsets.standing import Standing, standing
+from unenroll.offsets.order import Order
+from unenroll.offsets.setting import set_offsets
+from unenroll.offsets.standing import standing
 from unenroll.offsets.target import Chosen, Edge, Target
 from unenroll.offsets.tell import set_told, standing_told
+from unenroll.offsets.told import Standing
 from unenroll.settings import WorkerSettings, read
 from unenroll.store.connect import check_tables, connected
 from unenroll.stream.cluster import Cluster

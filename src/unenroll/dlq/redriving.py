@@ -1,17 +1,17 @@
 """Dead letters put back on their topics, from beginning to end."""
 
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import asyncpg
 
-from unenroll.dlq.judging import Edit, Fate, Judged, Rules
+from unenroll.dlq.judging import Fate, Judged, Rules
 from unenroll.dlq.office import Desk, Office
+from unenroll.dlq.order import Order, Redriven, Tally
 from unenroll.dlq.reading import Letters, chosen, reading
-from unenroll.dlq.told import LetterTold, key_of, state_of, told
-from unenroll.dlq.wanted import Found, Wanted
+from unenroll.dlq.told import key_of, state_of, told
+from unenroll.dlq.wanted import Found
 from unenroll.errors import LaneLostError, OutageError
 from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
@@ -20,59 +20,8 @@ from unenroll.stream.cluster import Cluster, Topic
 from unenroll.stream.topics import INPUTS, existing_topics
 
 _CONNECTIONS = 3
-_MOST_TOLD = 50
 _MOST_RECORDS = 500
 _MOST_BYTES = 4 * 1024 * 1024  # what a transaction carries has to arrive within seconds
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
-    """What is to be put back. `most_redrives`: a letter that was put back so often is parked instead.
-
-    `dry_run`: only tell. `even_parked`: also what somebody parked. `by`: who wants it.
-    """
-
-    wanted: Wanted
-    by: str
-    most_redrives: int
-    even_parked: bool = False
-    dry_run: bool = False
-    edit: Edit | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Redriven:
-    """How many letters were put back, or parked because they had been put back too often, and why others were not.
-
-    Of a dry run: would be. `letters` are the first 50 that were put back or parked.
-    """
-
-    dry_run: bool
-    put_back: int
-    parked: int
-    left_alone: Mapping[str, int]
-    letters: tuple[LetterTold, ...]
-
-
-@dataclass(kw_only=True, slots=True)
-class _Tally:
-    fates: Counter[Fate] = field(default_factory=Counter)
-    letters: list[LetterTold] = field(default_factory=list)
-
-    def add(self, fate: Fate, one: LetterTold) -> None:
-        self.fates[fate] += 1
-        if fate in {Fate.PUT_BACK, Fate.TOO_OFTEN} and len(self.letters) < _MOST_TOLD:
-            self.letters.append(one)
-
-    def redriven(self, *, dry_run: bool) -> Redriven:
-        left = {fate.value: count for fate, count in self.fates.items() if fate not in {Fate.PUT_BACK, Fate.TOO_OFTEN}}
-        return Redriven(
-            dry_run=dry_run,
-            put_back=self.fates[Fate.PUT_BACK],
-            parked=self.fates[Fate.TOO_OFTEN],
-            left_alone=left,
-            letters=tuple(self.letters),
-        )
 
 
 async def redrive(settings: WorkerSettings, order: Order) -> Redriven:
@@ -127,7 +76,7 @@ class _Redriving:
     order: Order
     pool: asyncpg.Pool
     rules: Rules
-    tally: _Tally = field(default_factory=_Tally)
+    tally: Tally = field(default_factory=Tally)
 
     async def run(self, letters: Letters, office: Office | None) -> Redriven:
         async for some in letters:

@@ -8,8 +8,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from unenroll.dlq.listing import Count, Listed
+from unenroll.dlq.order import Redriven
 from unenroll.dlq.parking import Parked
-from unenroll.dlq.redriving import Redriven
 from unenroll.dlq.showing import Shown
 from unenroll.dlq.told import LetterTold
 from unenroll.moments import clock_time

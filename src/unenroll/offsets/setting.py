@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import asyncpg
 
 from unenroll.errors import LaneLostError, UnenrollError, UsageError
+from unenroll.offsets.order import OffsetsSet, Order, PlaceSet
 from unenroll.offsets.standing import Seen, look
-from unenroll.offsets.target import Chosen, Target, offsets_of
+from unenroll.offsets.target import offsets_of
 from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.lanes import LaneKey, LaneRow, take_lane
@@ -19,38 +20,6 @@ from unenroll.stream.producer import LaneProducer
 from unenroll.stream.resume import Committed
 
 _ANY_BYTES = 1_000_000  # nothing is sent
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
-    """Where offsets are to be set, by whom and why. `skip`: even where records are left out that nobody decided."""
-
-    chosen: Chosen
-    target: Target
-    by: str
-    why: str
-    skip: bool = False
-    dry_run: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlaceSet:
-    """One partition's offset, before and now. `skipped`: so many offsets behind the last decided one are left out."""
-
-    topic: str
-    partition: int
-    before: int | None
-    offset: int
-    skipped: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OffsetsSet:
-    """What was set, or of a dry run would be. `move_id` is the number of the trace that is kept, None of a dry run."""
-
-    dry_run: bool
-    move_id: int | None
-    places: tuple[PlaceSet, ...]
 
 
 async def set_offsets(settings: WorkerSettings, order: Order) -> OffsetsSet:

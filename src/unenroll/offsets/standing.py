@@ -6,58 +6,14 @@ from dataclasses import dataclass
 import asyncpg
 
 from unenroll.errors import DataLossError
+from unenroll.offsets.told import LaneStanding, PartitionStanding, Standing
 from unenroll.settings import WorkerSettings
 from unenroll.store.behind import LaneBehind, lanes_of
-from unenroll.store.moves import Move, latest_moves
+from unenroll.store.moves import latest_moves
 from unenroll.stream.cluster import Cluster, Partition, Topic
 from unenroll.stream.coordinator import Coordinator, once_there
 from unenroll.stream.resume import Committed, lost, resume
 from unenroll.stream.topics import INPUTS, existing_topics
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PartitionStanding:
-    """One partition. `sequence` is the number that is committed beside the offset, `metadata` what else may be there.
-
-    `goes_on_at` is where a lane would read on, None where `refused` says why it would not, or where nothing was ever
-    read. `remark`: what else there is to know.
-    """
-
-    topic: str
-    topic_id: str
-    partition: int
-    committed: int | None
-    sequence: int | None
-    metadata: str
-    decided: int | None
-    first: int
-    end: int
-    goes_on_at: int | None
-    refused: str | None
-    remark: str | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LaneStanding:
-    """A lane: its decisions, and the last one that is surely published. `gone`: no topic has its partition any more."""
-
-    lane: int
-    epoch: int
-    sequence: int
-    published: int
-    gone: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Standing:
-    """A group's offsets. `members` are the client ids of who is in it, `moves` what people have set, latest first."""
-
-    topic_prefix: str
-    group_id: str
-    members: tuple[str, ...]
-    partitions: tuple[PartitionStanding, ...]
-    lanes: tuple[LaneStanding, ...]
-    moves: tuple[Move, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

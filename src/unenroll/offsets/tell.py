@@ -7,8 +7,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from unenroll.moments import clock_time
-from unenroll.offsets.setting import OffsetsSet, PlaceSet
-from unenroll.offsets.standing import LaneStanding, PartitionStanding, Standing
+from unenroll.offsets.order import OffsetsSet, PlaceSet
+from unenroll.offsets.told import LaneStanding, PartitionStanding, Standing
 from unenroll.paper import plain, printed, table
 from unenroll.store.moves import Move
 
