@@ -68,6 +68,14 @@ def test_what_is_read_again_changes_nothing_and_who_wanted_it_is_kept(place: Pla
     assert place.seen() == before
 
 
+def test_an_instant_is_the_first_record_that_was_written_then_or_later(place: Place) -> None:
+    everybody_leaves(place)
+    ends = [one["end"] for one in of_requests(offsets(place, "show"))]
+    for instant, expected in (("2020-01-01T00:00:00Z", [0, 0, 0, 0]), ("2099-01-01T00:00:00+02:00", ends)):
+        done = offsets(place, "set", "--to", instant, "--topic", "requests", "--dry-run", *WHY)
+        assert [one["offset"] for one in done["places"]] == expected
+
+
 def merged(log: str) -> str:
     """How many records of a log's batches were duplicates."""
     batches = [json.loads(line) for line in log.splitlines() if '"batch"' in line]

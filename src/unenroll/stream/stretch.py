@@ -77,7 +77,7 @@ class _Reader:
             self._deadline = monotonic() + REQUEST_SECONDS
         elif monotonic() > self._deadline:
             raise TimeoutError
-        return [Written(as_record(message), _time(message)) for message in messages if self._taken(message)]
+        return [Written(as_record(message), time_of(message)) for message in messages if self._taken(message)]
 
     def _taken(self, message: Message) -> bool:
         """Whether it is a record of the stretch."""
@@ -95,6 +95,7 @@ class _Reader:
         self._consumer.close()
 
 
-def _time(message: Message) -> datetime | None:
+def time_of(message: Message) -> datetime | None:
+    """When the record says that it was written, if it says so."""
     kind, milliseconds = message.timestamp()
     return None if kind == TIMESTAMP_NOT_AVAILABLE else datetime.fromtimestamp(milliseconds / 1000, UTC)

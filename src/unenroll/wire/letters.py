@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from unenroll.wire.dead_letters import OURS, REDRIVES, content_digest, redrives
 from unenroll.wire.record import Headers, Record
 
@@ -63,15 +65,8 @@ def read_letter(told: Record) -> Letter | None:
 
 def put_back(letter: Letter) -> Record:
     """What goes back to the letter's topic: its record, put back once more."""
-    record = letter.record
-    return Record(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        key=record.key,
-        value=record.value,
-        headers=(*record.headers, (REDRIVES, b"%d" % (letter.redrives + 1))),
-    )
+    headers = (*letter.record.headers, (REDRIVES, b"%d" % (letter.redrives + 1)))
+    return replace(letter.record, headers=headers)
 
 
 def with_headers(headers: Headers, others: Iterable[tuple[str, str]]) -> Headers:
