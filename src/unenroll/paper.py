@@ -24,12 +24,26 @@ def printed(parts: Iterable[RenderableType], file: TextIO) -> str:
 def titled(title: str, heads: Iterable[str], rows: Iterable[Iterable[RenderableType]]) -> Iterator[RenderableType]:
     """A table below its title, or the word that it has no rows."""
     yield Text(f"\n{title}", "bold")
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    shown = table(heads, rows)
+    yield shown if shown.row_count else Text("  none")
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[RenderableType]]) -> Table:
+    """Rows below heads, a little indented."""
+    shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for head in ("", *heads):
-        table.add_column(head, overflow="fold")
+        shown.add_column(head, overflow="fold")
     for row in rows:
-        table.add_row("", *row)
-    yield table if table.row_count else Text("  none")
+        shown.add_row("", *row)
+    return shown
+
+
+def grid(rows: Iterable[Iterable[RenderableType]]) -> Table:
+    """Rows without heads, a little indented."""
+    shown = Table.grid(padding=(0, 2, 0, 0))
+    for row in rows:
+        shown.add_row("", *row)
+    return shown
 
 
 def plain(text: str, style: str = "") -> Text:

@@ -19,7 +19,7 @@ from unenroll.wire.names import CARRIES, Topic
 from unenroll.wire.record import Message, Record
 from unenroll.wire.refusals import DeadLetter
 
-_MARK = re.compile(r"unenroll/1 sequence=([0-9]+)")
+_MARK = re.compile(r"unenroll/1 (?:topic=\S+ )?sequence=([0-9]+)")
 
 Bytes = tuple[str, bytes | None, bytes | None, tuple[tuple[str, bytes | None], ...]]
 """All that a consumer sees of a message but where it lies: topic, key, value, headers."""

@@ -64,7 +64,11 @@ class Place:
 
     def request(self, records: Iterable[Put]) -> None:
         """Publish to topic `requests`."""
-        put(self.kafka, self.prefix + "requests", records)
+        self.put("requests", records)
+
+    def put(self, word: str, records: Iterable[Put]) -> None:
+        """Publish to a topic."""
+        put(self.kafka, self.prefix + word, records)
 
     def tell(self, lines: Iterable[str]) -> None:
         """Publish lines to the topics that they belong to, the lines of each topic in their order."""
@@ -132,19 +136,19 @@ class Place:
         ends = [TopicPartition(f"{self.prefix}requests", number, OFFSET_END) for number in range(4)]
         done(self._admin().delete_records, ends)
 
-    def make_again(self, word: str) -> None:
+    def make_again(self, word: str, *, partitions: int = 4) -> None:
         """Delete a topic with all its records, and make it anew."""
         self.delete_topic(word)
-        self.make_topic(word)
+        self.make_topic(word, partitions=partitions)
 
     def delete_topic(self, word: str) -> None:
         """With all its records."""
         done(self._admin().delete_topics, [self.prefix + word])
         wait_until(lambda: self.prefix + word not in self._admin().list_topics(timeout=5).topics, "the topic to go")
 
-    def make_topic(self, word: str) -> None:
+    def make_topic(self, word: str, *, partitions: int = 4) -> None:
         """A topic that was deleted."""
-        done(self._admin().create_topics, [NewTopic(self.prefix + word, 4, self.replication)])
+        done(self._admin().create_topics, [NewTopic(self.prefix + word, partitions, self.replication)])
 
     def _admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.kafka})

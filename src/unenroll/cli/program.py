@@ -7,8 +7,11 @@ import typer
 
 from unenroll.cli.ask import explain, status
 from unenroll.cli.backfill import apply, plan
+from unenroll.cli.dead_letters import app as dlq
 from unenroll.cli.feed import load, publish
+from unenroll.cli.offsets import app as offsets
 from unenroll.cli.operate import migrate, run, topics
+from unenroll.cli.prune import prune
 from unenroll.cli.settings_help import settings_help
 from unenroll.cli.try_out import demo, sandbox
 from unenroll.errors import UnenrollError, UsageError
@@ -27,6 +30,9 @@ for command in (demo, sandbox, migrate, topics, load, publish, plan, apply):
 app.command(epilog=settings_help())(run)
 app.command()(status)
 app.command()(explain)
+app.command()(prune)
+app.add_typer(dlq, name="dlq")
+app.add_typer(offsets, name="offsets")
 
 
 @app.callback()

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 from unenroll.settings import WorkerSettings
 from unenroll.status.group import Group, group
-from unenroll.status.oldest import oldest_records
 from unenroll.status.partitions import Offsets, PartitionTold, partition_told
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.overview import DefinitionTold, KnownLane, Overview, RefusalTold, overview
 from unenroll.stream.cluster import Cluster, Partition, Topic
+from unenroll.stream.oldest import oldest_records
 from unenroll.stream.topics import INPUTS, existing_topics
 
 

@@ -5,11 +5,10 @@ from datetime import timedelta
 from typing import TextIO
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from unenroll.moments import clock_time, duration
-from unenroll.paper import plain, printed, titled
+from unenroll.paper import grid, plain, printed, titled
 from unenroll.status.partitions import PartitionTold
 from unenroll.status.question import LaneTold, Status
 from unenroll.store.overview import DefinitionTold, RefusalTold
@@ -47,10 +46,8 @@ def _parts(status: Status) -> Iterator[RenderableType]:
 
 def _counts(title: str, counts: Mapping[str, int]) -> Iterator[RenderableType]:
     yield Text(f"\n{title}", "bold")
-    table = Table.grid(padding=(0, 2, 0, 0))
-    for what, count in counts.items():
-        table.add_row("", plain(what), str(count))
-    yield table if table.row_count else Text("  none")
+    shown = grid((plain(what), str(count)) for what, count in counts.items())
+    yield shown if shown.row_count else Text("  none")
 
 
 def _lane(lane: LaneTold) -> _Cells:

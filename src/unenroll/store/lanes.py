@@ -63,14 +63,7 @@ async def take_lane(pool: asyncpg.Pool, key: LaneKey) -> LaneRow:
         raise
     if found is None:
         raise LaneLostError(f"lane {key.partition} could not be taken")
-    return LaneRow(
-        lane_id=found["lane_id"],
-        partition=key.partition,
-        epoch=found["epoch"],
-        sequence=found["sequence"],
-        published=found["published"],
-        positions=_positions(found),
-    )
+    return lane_row(found)
 
 
 async def hold_lane(connection: Connection, lane: LaneRow) -> None:
@@ -146,6 +139,18 @@ async def has_read(pool: asyncpg.Pool, key: LaneKey, topic: str, *, topic_id: st
             QUERIES["has_read"], key.topic_prefix, key.group_id, topic, topic_id, key.partition
         )
     return found
+
+
+def lane_row(row: asyncpg.Record) -> LaneRow:
+    """The lane in a row of the table."""
+    return LaneRow(
+        lane_id=row["lane_id"],
+        partition=row["partition"],
+        epoch=row["epoch"],
+        sequence=row["sequence"],
+        published=row["published"],
+        positions=_positions(row),
+    )
 
 
 def _positions(row: asyncpg.Record) -> tuple[Position, ...]:

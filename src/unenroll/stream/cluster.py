@@ -1,12 +1,14 @@
 """Questions to the Kafka cluster: topics and their limits, ends of partitions."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -21,7 +23,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
     ResourceType,
 )
 
-from unenroll.errors import OutageError
+from unenroll.errors import OutageError, SetupError
 from unenroll.settings import KafkaSettings
 from unenroll.stream.clients import REQUEST_SECONDS, for_confluent
 from unenroll.stream.outage import translated
@@ -32,6 +34,7 @@ _LED_ANEW = {
     KafkaError.UNKNOWN_LEADER_EPOCH,
     KafkaError.NOT_LEADER_FOR_PARTITION,
 }
+_NOT_ALONE = {KafkaError.UNKNOWN_MEMBER_ID, KafkaError.NON_EMPTY_GROUP, KafkaError.REBALANCE_IN_PROGRESS}
 _MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}  # noqa: SLF001 - librdkafka's own name
 
 
@@ -109,6 +112,31 @@ class Cluster:
     async def beginnings(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """The offset of the first record that is still there."""
         return await self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+
+    async def at(self, partitions: Iterable[Partition], instant: datetime) -> dict[Partition, int]:
+        """The offset of the first record that says it was written then or later; the end where there is none."""
+        places = list(partitions)
+        spec = OffsetSpec.for_timestamp(int(instant.timestamp() * 1000))
+        found, ends = await self._offsets(places, spec), await self.ends(places)
+        return {place: ends[place] if found[place] < 0 else found[place] for place in places}
+
+    async def commit(self, group_id: str, offsets: Mapping[Partition, tuple[int, str]]) -> None:
+        """Commit offsets, with what is written beside them, for a group that has no members.
+
+        Raises SetupError if it has any: then nothing was committed.
+        """
+        wanted = [
+            TopicPartition(place.topic, place.number, offset, metadata) for place, (offset, metadata) in offsets.items()
+        ]
+        with translated("committing offsets"):
+            futures = self._admin.alter_consumer_group_offsets(
+                [ConsumerGroupTopicPartitions(group_id, wanted)], request_timeout=REQUEST_SECONDS
+            )
+            for place in (await _answer(futures[group_id])).topic_partitions:
+                if place.error is not None and place.error.code() in _NOT_ALONE:
+                    raise SetupError(f"group {group_id} has members, so its offsets cannot be set: stop them first")
+                if place.error is not None:
+                    raise KafkaException(place.error)
 
     async def _offsets(self, partitions: Iterable[Partition], which: OffsetSpec) -> dict[Partition, int]:
         wanted = {TopicPartition(partition.topic, partition.number): which for partition in partitions}

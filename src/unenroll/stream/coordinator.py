@@ -4,9 +4,10 @@ Asked through aiokafka: confluent-kafka reads metadata beyond its end, and is lo
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from time import monotonic
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -21,6 +22,10 @@ from unenroll.stream.outage import translated
 from unenroll.stream.resume import Committed
 
 _STABLE = "Stable"
+_NO_COORDINATOR_SECONDS = 5.0
+_ASK_AGAIN_SECONDS = 0.2
+
+Answer = TypeVar("Answer")
 
 
 class Coordinator:
@@ -57,19 +62,45 @@ class Coordinator:
         return {
             Partition(topic=place.topic, number=place.partition): None
             if found[place].offset < 0
-            else Committed(offset=found[place].offset, metadata=found[place].metadata or "")
+            else Committed(offset=found[place].offset, metadata=_text(found[place].metadata))
             for place in wanted
         }
 
     async def owners(self) -> Mapping[Partition, str]:
         """The client id that owns each partition; empty while the group is not stable."""
+        state, members = await self._group()
+        return dict(_owned(members)) if state == _STABLE else {}
+
+    async def members(self) -> list[str]:
+        """The client ids of all that are in the group, also while it shares its partitions out."""
+        _, members = await self._group()
+        return sorted(client_id for _, client_id, *_ in members)
+
+    async def _group(self) -> tuple[str, list[tuple[Any, ...]]]:
         with translated("asking who is in the group"):
             async with asyncio.timeout(REQUEST_SECONDS):
                 (answer,) = await self._admin.describe_consumer_groups([self._group_id])
             error, _, state, _, _, members, *_ = answer.groups[0]
             if error:
                 raise for_code(error)
-            return dict(_owned(members)) if state == _STABLE else {}
+            return state, members
+
+
+async def once_there(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """What the coordinator answers; a cluster that never had a group needs a moment. Raises what `ask` raises."""
+    deadline = monotonic() + _NO_COORDINATOR_SECONDS
+    while True:
+        try:
+            return await ask()
+        except OutageError:
+            if monotonic() > deadline:
+                raise
+        await asyncio.sleep(_ASK_AGAIN_SECONDS)
+
+
+def _text(metadata: str | None) -> str:
+    """What was written beside an offset. confluent-kafka writes a NUL behind it."""
+    return (metadata or "").removesuffix("\x00")
 
 
 def _owned(members: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Partition, str]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import asyncpg
 
-from unenroll.errors import DataLossError, SetupError
+from unenroll.errors import SetupError
 from unenroll.settings import Start
 from unenroll.store.lanes import (
     LaneKey,
@@ -20,7 +20,8 @@ from unenroll.store.lanes import (
 from unenroll.stream.cluster import Cluster, Partition, Topic
 from unenroll.stream.coordinator import Coordinator
 from unenroll.stream.producer import LaneProducer
-from unenroll.stream.resume import Committed, Resume, metadata, resume
+from unenroll.stream.resume import Committed, Resume, lost, metadata, resume
+from unenroll.stream.topics import check_same
 from unenroll.wire.pack import unpack
 from unenroll.wire.record import Message
 
@@ -47,10 +48,17 @@ class Opening:
         who held it before. Raises DataLossError, SetupError where a person has to act, and OutageError, LaneLostError
         where opening again helps.
         """
+        await check_same(self.cluster, self.topics)
         committed = await self.coordinator.committed(self._partitions())
         await check_held(self.pool, row)  # else the row may be older than what is committed
         found = {place.topic: at for place, at in committed.items()}
-        plan = resume(sequence=row.sequence, published=row.published, decided=self._decided(row), committed=found)
+        plan = resume(
+            sequence=row.sequence,
+            published=row.published,
+            decided=self._decided(row),
+            committed=found,
+            topic_ids={name: topic.topic_id for name, topic in self.topics.items()},
+        )
         lane = await self._move(row, plan)
         await self._publish(producer, lane, plan=plan, committed=found)
         return replace(lane, published=lane.sequence)
@@ -94,12 +102,10 @@ class Opening:
         place = self._place(topic)
         first = (await self.cluster.beginnings([place]))[place]
         end = (await self.cluster.ends([place]))[place]
-        if first <= offset <= end:
-            return offset
-        raise DataLossError(
-            f"{topic}, partition {self.key.partition}: the lane goes on at offset {offset}, but the topic holds only "
-            f"{first} to {end}; records are lost, and going on would skip them in silence"
-        )
+        gone = lost(topic, self.key.partition, offset=offset, first=first, end=end)
+        if gone is not None:
+            raise gone
+        return offset
 
     def _decided(self, row: LaneRow) -> dict[str, int]:
         return {
@@ -123,6 +129,9 @@ def position_in(topic: Topic, offset: int) -> Position:
 def commits(lane: LaneRow) -> dict[Partition, tuple[int, str]]:
     """What a transaction that publishes all of the lane's decisions commits: offsets, and the last number beside."""
     return {
-        Partition(topic=position.topic, number=lane.partition): (position.offset, metadata(lane.sequence))
+        Partition(topic=position.topic, number=lane.partition): (
+            position.offset,
+            metadata(lane.sequence, position.topic_id),
+        )
         for position in lane.positions
     }

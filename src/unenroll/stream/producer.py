@@ -14,7 +14,7 @@ from aiokafka.protocol.transaction import EndTxnRequest
 from aiokafka.structs import OffsetAndMetadata
 
 from unenroll.errors import OutageError
-from unenroll.settings import KafkaSettings
+from unenroll.settings import KafkaSettings, WorkerSettings
 from unenroll.stream.clients import for_aiokafka, let_go
 from unenroll.stream.cluster import Partition
 from unenroll.stream.outage import translated
@@ -55,6 +55,16 @@ class LaneProducer:
         self._commits_sent = 0
         self._watch_for_hidden_retries()
 
+    @classmethod
+    def of_lane(cls, settings: WorkerSettings, number: int, *, batch_bytes: int, group_id: str | None = None) -> Self:
+        """The producer of the lane of this partition number. `group_id`: whose offsets it commits; None: the lane's."""
+        return cls(
+            settings,
+            transactional_id=f"{settings.topic_prefix}:{settings.group_id}:{number}",
+            group_id=group_id or settings.group_id,
+            batch_bytes=batch_bytes,
+        )
+
     async def __aenter__(self) -> Self:
         """Fence the former owner; what it left open is finished or aborted. Raises OutageError or SetupError."""
         try:
@@ -79,16 +89,22 @@ class LaneProducer:
         """
         with translated("publishing a batch"):
             async with asyncio.timeout(_TRANSACTION_SECONDS):
-                await self._transact(messages, offsets)
+                await self._transact(await self._by_partition(messages), offsets)
 
-    async def _transact(self, messages: Sequence[Message], offsets: Mapping[Partition, tuple[int, str]]) -> None:
+    async def publish_there(
+        self, held: Mapping[Partition, list[Message]], offsets: Mapping[Partition, tuple[int, str]]
+    ) -> None:
+        """The same, each message in the partition where it is to lie."""
+        with translated("publishing a batch"):
+            async with asyncio.timeout(_TRANSACTION_SECONDS):
+                await self._transact(held, offsets)
+
+    async def _transact(
+        self, held: Mapping[Partition, list[Message]], offsets: Mapping[Partition, tuple[int, str]]
+    ) -> None:
         self._commits_sent = 0
         await self._producer.begin_transaction()
-        sent = [
-            future
-            for place, held in (await self._by_partition(messages)).items()
-            for future in await self._send(place, held)
-        ]
+        sent = [future for place, messages in held.items() for future in await self._send(place, messages)]
         await self._arrived(sent)  # offsets must not travel while records do, and a failed record must be seen here
         await self._producer.send_offsets_to_transaction(
             {

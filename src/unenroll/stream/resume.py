@@ -1,10 +1,13 @@
 """Where a lane goes on: what Kafka has committed held against what Postgres has decided. Pure."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from unenroll.errors import DataLossError
 
-_MARK = "unenroll/1 sequence="
+_MARK = re.compile(r"unenroll/1 (?:topic=(?P<topic_id>\S+) )?sequence=(?P<sequence>[0-9]+)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,13 +20,20 @@ class Committed:
     @property
     def sequence(self) -> int | None:
         """The lane's last published number, or None where somebody else wrote the offset."""
-        number = self.metadata.removeprefix(_MARK)
-        return int(number) if number != self.metadata and number.isdecimal() else None
+        found = _MARK.fullmatch(self.metadata)
+        return None if found is None else int(found["sequence"])
+
+    def is_of(self, topic_id: str | None) -> bool:
+        """Whether the offset may be one of this topic, and surely not of one that had its name before."""
+        found = _MARK.fullmatch(self.metadata)
+        told = found and found["topic_id"]
+        return not told or topic_id is None or told == topic_id
 
 
-def metadata(sequence: int) -> str:
-    """What is written beside an offset: the lane's last published number."""
-    return f"{_MARK}{sequence}"
+def metadata(sequence: int, topic_id: str | None = None) -> str:
+    """What is written beside an offset: the lane's last published number, and which topic it is an offset of."""
+    topic = "" if topic_id is None else f"topic={topic_id} "
+    return f"unenroll/1 {topic}sequence={sequence}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,12 +44,24 @@ class Resume:
     read_from: dict[str, int | None]  # by topic; None: the partition was never read
 
 
-def resume(*, sequence: int, published: int, decided: dict[str, int], committed: dict[str, Committed | None]) -> Resume:
-    """How to go on, by the table in docs/architecture.md. `decided` and `committed` are by topic.
+def resume(
+    *,
+    sequence: int,
+    published: int,
+    decided: Mapping[str, int],
+    committed: Mapping[str, Committed | None],
+    topic_ids: Mapping[str, str] = MappingProxyType({}),
+) -> Resume:
+    """How to go on, by the table in docs/architecture.md. `decided`, `committed` and `topic_ids` are by topic.
 
+    An offset that was committed for a topic of the same name that was deleted since says nothing of the new one.
     Raises DataLossError where Kafka is ahead of Postgres.
     """
-    read_from = {topic: _start(topic, decided.get(topic), place) for topic, place in committed.items()}
+    current = {
+        topic: place if place is None or place.is_of(topic_ids.get(topic)) else None
+        for topic, place in committed.items()
+    }
+    read_from = {topic: _start(topic, decided.get(topic), place) for topic, place in current.items()}
     told = [place.sequence for place in committed.values() if place is not None and place.sequence is not None]
     last_published = max([published, *told])
     if last_published > sequence:
@@ -62,3 +84,14 @@ def _start(topic: str, decided: int | None, committed: Committed | None) -> int 
         )
     crashed_between_the_commits = committed.sequence is not None
     return decided if crashed_between_the_commits else committed.offset
+
+
+def lost(topic: str, partition: int, *, offset: int, first: int, end: int) -> DataLossError | None:
+    """Why a lane cannot go on at the offset, if the topic does not hold it any more, or not yet."""
+    if first <= offset <= end:
+        return None
+    return DataLossError(
+        f"{topic}, partition {partition}: the lane goes on at offset {offset}, but the topic holds only "
+        f"{first} to {end}; records are lost, and going on would skip them in silence. Once somebody knows what was "
+        "lost: `unenroll offsets set`"
+    )

@@ -90,6 +90,19 @@ async def existing_topics(cluster: Cluster, names: Iterable[str]) -> dict[str, T
     return found
 
 
+async def check_same(cluster: Cluster, topics: Mapping[str, Topic]) -> None:
+    """Raise SetupError if one of the topics was deleted and made again, OutageError if one is not there."""
+    now = await cluster.topics(topics)
+    for name, topic in topics.items():
+        if name not in now:
+            raise OutageError(f"Kafka has no topic {name} any more")
+        if now[name].topic_id != topic.topic_id:
+            raise SetupError(
+                f"{name} was deleted and made again while this worker ran: start it again, "
+                "and it reads the new topic from its first record"
+            )
+
+
 async def limits(cluster: Cluster, prefix: str) -> dict[str, int]:
     """The most bytes that a batch to each of our output topics may have, by the topic's word."""
     found = await cluster.configuration(prefix + word for word in OUTPUTS)

@@ -2,22 +2,25 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer
 
 from unenroll.errors import OutageError
-from unenroll.stream.cluster import Partition
+from unenroll.stream.cluster import Cluster, Partition, Topic
 from unenroll.stream.coordinator import Coordinator
 from unenroll.stream.group import Lanes
 from unenroll.stream.outage import translated
 from unenroll.stream.patience import GROUP, Waiting
+from unenroll.stream.topics import check_same
 
 log = structlog.get_logger()
 
 _LOOK_SECONDS = 0.1
 _GROUP_SECONDS = 1.0
+_TOPICS_SECONDS = 5.0
 
 
 async def until(stop: asyncio.Event, failed: "asyncio.Future[None]", *watches: Coroutine[Any, Any, None]) -> None:
@@ -49,6 +52,14 @@ async def in_the_group(consumer: AIOKafkaConsumer, coordinator: Coordinator, wai
             failures = 0
             waiting.end(GROUP)
         await asyncio.sleep(_GROUP_SECONDS)
+
+
+async def same_topics(cluster: Cluster, topics: Mapping[str, Topic]) -> None:
+    """Never return. Raises SetupError once one of the topics was deleted and made again: no offset of ours is of it."""
+    while True:
+        await asyncio.sleep(_TOPICS_SECONDS)
+        with suppress(OutageError):  # who reads will notice
+            await check_same(cluster, topics)
 
 
 async def caught_up(lanes: Lanes, coordinator: Coordinator, goal: Mapping[Partition, int] | None) -> None:

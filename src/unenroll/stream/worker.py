@@ -22,6 +22,7 @@ from unenroll.stream.following import Following
 from unenroll.stream.group import Lanes
 from unenroll.stream.intake import Intake
 from unenroll.stream.lane import Lane
+from unenroll.stream.leftover import Leftover
 from unenroll.stream.life import LaneLife
 from unenroll.stream.membership import joined
 from unenroll.stream.opening import Opening
@@ -29,7 +30,7 @@ from unenroll.stream.patience import Waiting
 from unenroll.stream.producer import LaneProducer
 from unenroll.stream.settling_again import SettlingAgain
 from unenroll.stream.topics import INPUTS, existing_topics, limits
-from unenroll.stream.watches import caught_up, in_the_group, until
+from unenroll.stream.watches import caught_up, in_the_group, same_topics, until
 from unenroll.wire.names import CARRIES
 from unenroll.wire.names import Topic as Word
 
@@ -81,12 +82,7 @@ class _Worker:
         return asyncio.create_task(lane.run(), name=f"lane {number}")
 
     def _producer(self, number: int) -> LaneProducer:
-        return LaneProducer(
-            self.settings,
-            transactional_id=f"{self.settings.topic_prefix}:{self.settings.group_id}:{number}",
-            group_id=self.settings.group_id,
-            batch_bytes=min(self.step.limits.values()),
-        )
+        return LaneProducer.of_lane(self.settings, number, batch_bytes=min(self.step.limits.values()))
 
 
 async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up: bool = False) -> None:
@@ -95,6 +91,8 @@ async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up
     async with connected(settings.database_url.get_secret_value(), connections=_CONNECTIONS) as pool:
         await check_tables(pool)
         topics = await existing_topics(cluster, (settings.topic_prefix + word for word in Word))
+        sizes = await limits(cluster, settings.topic_prefix)
+        await Leftover(settings=settings, pool=pool, topics=topics, batch_bytes=min(sizes.values())).publish()
         async with Definitions(settings, pool, topics[settings.topic_prefix + Word.DEFINITIONS]) as definitions:
             following = Following(definitions=definitions, again=SettlingAgain(settings=settings, pool=pool))
             await following.catch_up(await cluster.ends(definitions.partitions))
@@ -105,6 +103,7 @@ async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up
                     lanes.failed,
                     in_the_group(worker.consumer, worker.coordinator, worker.waiting),
                     following.go_on(worker.waiting),
+                    same_topics(cluster, {name: topics[name] for name in _read_topics(settings)}),
                     caught_up(lanes, worker.coordinator, goal),
                 )
             if lanes.failed.done():
@@ -137,6 +136,10 @@ async def _working(
             yield worker, lanes
         finally:
             await lanes.leave()
+
+
+def _read_topics(settings: WorkerSettings) -> list[str]:
+    return [settings.topic_prefix + word for word in (*INPUTS, Word.DEFINITIONS)]
 
 
 def _input_partitions(topics: Mapping[str, Topic], settings: WorkerSettings) -> list[Partition]:

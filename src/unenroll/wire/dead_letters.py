@@ -13,7 +13,7 @@ LEAST_ROOM = 1024
 """How many bytes a dead letter must be allowed so that it always fits."""
 
 REDRIVES = "dlq_redrives"
-_OURS = frozenset(
+OURS = frozenset(
     {
         "dlq_reason",
         "dlq_detail",
@@ -26,6 +26,8 @@ _OURS = frozenset(
         "dlq_left_out",
     }
 )
+"""The headers of a dead letter that are none of its record's."""
+
 _SHORT_DETAIL = 40
 _REDRIVE_DIGITS = 9
 
@@ -34,7 +36,7 @@ def dead_letter(record: Record, refusal: DeadLetter, *, max_bytes: int) -> Messa
     """The message that keeps the record, taking at most `max_bytes` as long as those are 1024 or more.
 
     What does not fit is left out: the value first (its size and SHA-256 stand in for it), then the other headers,
-    then the key. `dlq_left_out` names what was.
+    then the key. `dlq_left_out` names what was, the headers also where nobody could read them.
     """
     for message in _ever_smaller(record, refusal):
         if batch_bytes(message) <= max_bytes:
@@ -48,7 +50,7 @@ def content_digest(record: Record) -> bytes:
     Of the MessagePack array of them, so that nothing runs into its neighbor and None is not empty. Headers that an
     earlier dead letter added do not count.
     """
-    headers = tuple(header for header in record.headers if header[0] not in _OURS)
+    headers = tuple(header for header in record.headers if header[0] not in OURS)
     content = (record.key, record.value, headers, redrives(record.headers))
     return hashlib.sha256(msgpack.packb(content, unicode_errors="surrogatepass")).digest()
 
@@ -62,11 +64,13 @@ def redrives(headers: Headers) -> int:
 
 
 def _ever_smaller(record: Record, refusal: DeadLetter) -> Iterator[Message]:
-    kept = tuple((_encodable(name), value) for name, value in record.headers if name not in _OURS)
+    kept = tuple((_encodable(name), value) for name, value in record.headers if name not in OURS)
     told = _told(record, refusal.reason, refusal.detail)
-    yield _message(record.key, record.value, (*kept, *told))
+    lost: Headers = () if record.unreadable is None else (("dlq_left_out", b"headers"),)
+    yield _message(record.key, record.value, (*kept, *told, *lost))
     stand_in = _stand_in(record.value)
-    yield _message(record.key, None, (*kept, *told, *stand_in, ("dlq_left_out", b"value")))
+    if not lost:
+        yield _message(record.key, None, (*kept, *told, *stand_in, ("dlq_left_out", b"value")))
     yield _message(record.key, None, (*told, *stand_in, ("dlq_left_out", b"value,headers")))
     short = _told(record, refusal.reason, refusal.detail[:_SHORT_DETAIL])
     yield _message(None, None, (*short, *stand_in, ("dlq_left_out", b"value,headers,key")))

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from time import monotonic
 
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from unenroll.settings import WorkerSettings
 from unenroll.stream.clients import REQUEST_SECONDS, for_confluent
 from unenroll.stream.cluster import Partition
 from unenroll.stream.outage import translated
+from unenroll.stream.stretch import time_of
 
 _POLL_SECONDS = 0.2
 _FETCH_BYTES = 65_536  # one record of each partition is wanted, not what is behind it
@@ -74,5 +75,4 @@ def _time(message: Message) -> datetime | None:
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own name
             return None
         raise KafkaException(error)
-    kind, milliseconds = message.timestamp()
-    return None if kind == TIMESTAMP_NOT_AVAILABLE else datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return time_of(message)

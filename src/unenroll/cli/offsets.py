@@ -1,0 +1,73 @@
+"""Commands for offsets: `unenroll offsets …`."""
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+
+from unenroll.cli.answers import Json, show
+from unenroll.cli.moment_option import instant
+from unenroll.cli.topic_option import topics_named
+from unenroll.cli.who import By, who
+from unenroll.errors import UsageError
+from unenroll.offsets.order import Order
+from unenroll.offsets.setting import set_offsets
+from unenroll.offsets.standing import standing
+from unenroll.offsets.target import Chosen, Edge, Target
+from unenroll.offsets.tell import set_told, standing_told
+from unenroll.offsets.told import Standing
+from unenroll.settings import WorkerSettings, read
+from unenroll.store.connect import check_tables, connected
+from unenroll.stream.cluster import Cluster
+
+app = typer.Typer(help="Look at the group's offsets, or set them.", no_args_is_help=True)
+
+
+@app.command("show")
+def show_(*, as_json: Json = False) -> None:
+    """Tell how committed offsets stand to what is decided and to what the topics hold."""
+    found = asyncio.run(_standing(read(WorkerSettings)))
+    show(found, standing_told(found, sys.stdout), as_json=as_json)
+
+
+@app.command("set")
+def set_(  # noqa: PLR0913 - each is an option
+    *,
+    to: Annotated[str, typer.Option(metavar="WHERE", help="earliest, latest, an offset, or an instant")],
+    why: Annotated[str, typer.Option(help="why, for whoever asks later")],
+    topic: Annotated[list[str] | None, typer.Option(metavar="WORD", help="only of requests, or facts")] = None,
+    partition: Annotated[list[int] | None, typer.Option(metavar="N", min=0, help="only these numbers")] = None,
+    skip: Annotated[bool, typer.Option("--skip", help="even if records are left out that nobody has decided")] = False,
+    by: By = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only tell what would be set")] = False,
+    as_json: Json = False,
+) -> None:
+    """Set the group's offsets, while none of its workers is alive. What is read again changes nothing."""
+    settings = read(WorkerSettings)
+    order = Order(
+        chosen=Chosen(topics=topics_named(topic, settings.topic_prefix), numbers=frozenset(partition or ())),
+        target=_target(to, one_place=len(topic or ()) == len(partition or ()) == 1),
+        by=who(by),
+        why=why,
+        skip=skip,
+        dry_run=dry_run,
+    )
+    done = asyncio.run(set_offsets(settings, order))
+    show(done, set_told(done, sys.stdout), as_json=as_json)
+
+
+async def _standing(settings: WorkerSettings) -> Standing:
+    async with connected(settings.database_url.get_secret_value(), connections=1) as pool:
+        await check_tables(pool)
+        return await standing(settings, pool, Cluster(settings))
+
+
+def _target(text: str, *, one_place: bool) -> Target:
+    if text in {edge.value for edge in Edge}:
+        return Edge(text)
+    if text.isdecimal():
+        if not one_place:
+            raise UsageError(f"--to {text}: an offset is one of one partition: name it by --topic and --partition")
+        return int(text)
+    return instant(text, "--to")

@@ -1,0 +1,69 @@
+"""Which dead letters are meant. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from unenroll.dlq.places import Place, origin, own_place
+from unenroll.wire.document import parse
+from unenroll.wire.letters import Letter
+from unenroll.wire.record import Record
+
+
+class Found(NamedTuple):
+    """A letter, and when it was put aside, if its record says so."""
+
+    letter: Letter
+    at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """All conditions that a letter has to meet; an empty one is met by all.
+
+    `topics` are full names, of the records' topics. `until` is behind the last moment.
+    """
+
+    prefix: str
+    places: frozenset[Place] = frozenset()
+    reasons: frozenset[str] = frozenset()
+    topics: frozenset[str] = frozenset()
+    since: datetime | None = None
+    until: datetime | None = None
+    customer_id: int | None = None
+
+    @property
+    def everything(self) -> bool:
+        """Whether there is no condition at all."""
+        return self == Wanted(prefix=self.prefix)
+
+    def takes(self, found: Found) -> bool:
+        """Whether the letter is meant."""
+        letter = found.letter
+        return (
+            (not self.places or bool(self.named(letter)))
+            and (not self.reasons or letter.reason in self.reasons)
+            and (not self.topics or letter.record.topic in self.topics)
+            and self._in_time(found.at)
+            and (self.customer_id is None or _concerns(letter.record, self.customer_id))
+        )
+
+    def named(self, letter: Letter) -> frozenset[Place]:
+        """By which places the letter is named: its own, its record's."""
+        return self.places & {own_place(letter, prefix=self.prefix), origin(letter)}
+
+    def _in_time(self, at: datetime | None) -> bool:
+        if self.since is None and self.until is None:
+            return True
+        return at is not None and (self.since is None or self.since <= at) and (self.until is None or at < self.until)
+
+
+def _concerns(record: Record, customer_id: int) -> bool:
+    """Whether the record is keyed by the customer or, wherever it can be read, says so."""
+    if record.key == b"%d" % customer_id:
+        return True
+    if record.value is None or b"customerId" not in record.value:
+        return False
+    document = parse(record.value)
+    inner = document.get("data", document) if isinstance(document, dict) else None
+    return isinstance(inner, dict) and inner.get("customerId") == customer_id

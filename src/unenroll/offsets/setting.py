@@ -1,0 +1,136 @@
+"""Offsets set by a person: nobody reads meanwhile, nothing is skipped unsaid, and who did it why is kept."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import asyncpg
+
+from unenroll.errors import LaneLostError, UnenrollError, UsageError
+from unenroll.offsets.order import OffsetsSet, Order, PlaceSet
+from unenroll.offsets.standing import Seen, look
+from unenroll.offsets.target import offsets_of
+from unenroll.settings import WorkerSettings
+from unenroll.store.connect import check_tables, connected
+from unenroll.store.lanes import LaneKey, LaneRow, take_lane
+from unenroll.store.moves import Place, ask_to_move, moving
+from unenroll.stream.cluster import Cluster, Partition, Topic
+from unenroll.stream.coordinator import Coordinator
+from unenroll.stream.producer import LaneProducer
+from unenroll.stream.resume import Committed
+
+_ANY_BYTES = 1_000_000  # nothing is sent
+
+
+async def set_offsets(settings: WorkerSettings, order: Order) -> OffsetsSet:
+    """Set them. Raises UnenrollError where a worker is alive or records would be left out unsaid, UsageError.
+
+    Raises OutageError and SetupError. Whatever breaks it off: to do it again helps.
+    """
+    cluster = Cluster(settings)
+    async with connected(settings.database_url.get_secret_value(), connections=2) as pool:
+        await check_tables(pool)
+        seen = await look(settings, pool, cluster)
+        _check_alone(seen, settings.group_id)
+        places = [place for place in seen.committed if order.chosen.takes(place)]
+        if not places:
+            raise UsageError("no partition of the input topics is meant: see `unenroll offsets show`")
+        wanted = await offsets_of(cluster, order.target, places)
+        planned = [_planned(seen, place, wanted[place]) for place in places]
+        _check_skipped(planned, order)
+        setting = _Setting(settings=settings, pool=pool, cluster=cluster, topics=seen.topics)
+        move_id = None if order.dry_run else await setting.run(planned, order)
+    return OffsetsSet(dry_run=order.dry_run, move_id=move_id, places=tuple(planned))
+
+
+def _check_alone(seen: Seen, group_id: str) -> None:
+    if seen.members:
+        raise UnenrollError(
+            f"group {group_id} has members: {', '.join(seen.members)}; stop them first. "
+            "One that was killed leaves after UNENROLL_SESSION_TIMEOUT_MS"
+        )
+
+
+def _planned(seen: Seen, place: Partition, offset: int) -> PlaceSet:
+    standing = seen.standing(place)
+    if not standing.first <= offset <= standing.end:
+        raise UsageError(
+            f"{place.topic}, partition {place.number}, holds offsets {standing.first} to {standing.end}: "
+            f"there is no {offset}"
+        )
+    reached = standing.decided if standing.decided is not None else standing.committed
+    return PlaceSet(
+        topic=place.topic,
+        partition=place.number,
+        before=standing.committed,
+        offset=offset,
+        skipped=max(0, offset - (standing.first if reached is None else reached)),
+    )
+
+
+def _check_skipped(planned: Iterable[PlaceSet], order: Order) -> None:
+    skipped = [place for place in planned if place.skipped]
+    if skipped and not (order.skip or order.dry_run):
+        told = ", ".join(f"{place.skipped} of {place.topic}, partition {place.partition}" for place in skipped[:10])
+        raise UnenrollError(f"this would leave out offsets that nobody has decided ({told}); if that is meant: --skip")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Setting:
+    settings: WorkerSettings
+    pool: asyncpg.Pool
+    cluster: Cluster
+    topics: Mapping[str, Topic]
+
+    async def run(self, planned: Sequence[PlaceSet], order: Order) -> int:
+        """The number of the trace."""
+        numbers = sorted({place.partition for place in planned})
+        before = await asyncio.gather(*map(self._fenced, numbers))
+        committed = await self._committed(planned)
+        after = [_moved(lane, self._reached(planned, lane), committed) for lane in before]
+        asked = [_place(place, committed) for place in planned]
+        group = (self.settings.topic_prefix, self.settings.group_id)
+        move_id = await ask_to_move(self.pool, asked, group=group, by=order.by, why=order.why)
+        said = f"unenroll/1 set by move={move_id}"
+        try:
+            async with moving(self.pool, move_id, before, after=after):
+                # The last step: Kafka turns it away if anybody has joined the group, and then nothing has happened.
+                offsets = {_partition(place): (place.offset, said) for place in planned}
+                await self.cluster.commit(self.settings.group_id, offsets)
+        except LaneLostError as lost:
+            raise UnenrollError(f"a worker came in between ({lost}): look with `unenroll offsets show`") from lost
+        return move_id
+
+    async def _fenced(self, number: int) -> LaneRow:
+        """The lane, whose last owner can neither decide nor publish any more. What it had under way is ended."""
+        key = LaneKey(topic_prefix=self.settings.topic_prefix, group_id=self.settings.group_id, partition=number)
+        lane = await take_lane(self.pool, key)
+        async with LaneProducer.of_lane(self.settings, number, batch_bytes=_ANY_BYTES):
+            return lane
+
+    def _reached(self, planned: Iterable[PlaceSet], lane: LaneRow) -> dict[str, int]:
+        return {
+            self.topics[place.topic].topic_id: place.offset for place in planned if place.partition == lane.partition
+        }
+
+    async def _committed(self, planned: Iterable[PlaceSet]) -> Mapping[Partition, Committed | None]:
+        async with Coordinator(self.settings) as coordinator:
+            return await coordinator.committed(_partition(place) for place in planned)
+
+
+def _moved(lane: LaneRow, reached: Mapping[str, int], committed: Mapping[Partition, Committed | None]) -> LaneRow:
+    """The lane, which has learned what it published, and decides nothing before offsets `reached`, by topic id."""
+    told = [at.sequence or 0 for place, at in committed.items() if at and place.number == lane.partition]
+    positions = tuple(
+        replace(position, offset=max(position.offset, reached.get(position.topic_id, 0))) for position in lane.positions
+    )
+    return replace(lane, published=max([lane.published, *told]), positions=positions)
+
+
+def _place(place: PlaceSet, committed: Mapping[Partition, Committed | None]) -> Place:
+    at = committed[_partition(place)]
+    return Place(topic=place.topic, partition=place.partition, before=at.offset if at else None, offset=place.offset)
+
+
+def _partition(place: PlaceSet) -> Partition:
+    return Partition(topic=place.topic, number=place.partition)

@@ -1,0 +1,1 @@
+"""What no replay needs any more, forgotten."""

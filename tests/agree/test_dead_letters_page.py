@@ -1,0 +1,17 @@
+"""The page on dead letters says what the code says."""
+
+from agree.pages import ROOT, rows, section
+from unenroll.dlq.healing import HEALS
+from unenroll.store.letters import State
+
+PAGE = ROOT / "docs" / "dead-letters.md"
+
+
+def test_the_page_has_each_reason_that_heals() -> None:
+    assert {cells[0]: cells[1] for cells in rows(section(PAGE, "What heals"))} == HEALS
+
+
+def test_the_page_has_each_state() -> None:
+    assert [cells[0] for cells in rows(section(PAGE, "What becomes of a letter"))] == [
+        state.value for state in (State.OPEN, State.REDRIVEN, State.PARKED, State.UNSETTLED)
+    ]

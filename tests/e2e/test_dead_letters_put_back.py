@@ -1,0 +1,201 @@
+"""Dead letters put back: what can heal heals, what cannot is parked in the end, and nothing goes back twice."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stage.dying import PUBLISHING, dying
+from stage.events import leaves
+from stage.files import XYZ, command
+from stage.place import Place, answers
+from stage.telling import ENROLLED, of
+from stage.telling import enrolled as told_enrolled
+from stage.topics import Put, Seen
+from stage.workers import run
+from unenroll.store.letters import State
+from unenroll.wire.lines import publish_line
+from unenroll.wire.record import Message
+
+CUSTOMERS = range(701, 741)
+STREAK = told_enrolled("01 01", target=22, name="streak", periodName="d1")
+
+
+def dlq(place: Place, *arguments: str, code: int = 0) -> Any:  # noqa: ANN401 - JSON
+    said = command("dlq", *arguments, "--json", environment=place.environment)
+    assert said.code == code, said
+    return json.loads(said.out) if said.out else said.err
+
+
+def impatient(place: Place) -> str:
+    return run("run", "--until-caught-up", environment={**place.environment, "UNENROLL_DEFINITION_WAIT_MS": "0"})
+
+
+def enrolled_too_early(place: Place) -> None:
+    """Everybody is enrolled in a streak that nobody has defined yet."""
+    place.tell(line for customer in CUSTOMERS for line in of(customer, [STREAK]))
+    impatient(place)
+
+
+def define_streak(place: Place) -> None:
+    line = {"type": "TargetGroupDefined", "source": "/c", "id": "12", "time": "2026-01-01T00:00:00Z", "data": XYZ}
+    place.tell([json.dumps(line)])
+
+
+def put_back(place: Place, word: str = "facts") -> list[Seen]:
+    """The records that were put back."""
+    return [record for record in place.seen(word) if record.header("dlq_redrives") is not None]
+
+
+async def streaks(place: Place) -> list[int]:
+    return [row["customer_id"] for row in await place.rows("select customer_id from enrollments order by 1")]
+
+
+async def test_letters_heal_once_their_definition_is_there(place: Place) -> None:
+    enrolled_too_early(place)
+    place.request([Put(key=b"7", value=b"{", headers=leaves(7).headers)])
+    impatient(place)
+    counts = {(one["reason"], one["heals"]): one["letters"] for one in dlq(place, "list")["counts"]}
+    assert counts == {("group_not_found", "once its target group is defined"): 40, ("not_json", None): 1}
+    define_streak(place)
+    assert dlq(place, "redrive", "--dry-run")["put_back"] == len(CUSTOMERS)
+    assert put_back(place) == []
+    done = dlq(place, "redrive")
+    assert (done["put_back"], done["left_alone"]) == (len(CUSTOMERS), {"never heal as they are": 1})
+    place.catch_up()
+    assert await streaks(place) == list(CUSTOMERS)
+    assert [one["reason"] for one in dlq(place, "list")["counts"]] == ["not_json"]
+    assert dlq(place, "redrive")["put_back"] == 0
+
+
+def test_a_letter_goes_back_as_its_record_came(place: Place) -> None:
+    message = publish_line(of(701, [STREAK])[0].encode())
+    assert isinstance(message, Message)
+    headers = (*message.headers, ("traceparent", b"00-1"), ("odd", None), ("odd", b"\xff"))
+    place.tell(of(700, [ENROLLED]))
+    record = Put(key=b"another key", value=message.value, headers=list(headers), partition=2)
+    place.put("facts", [record])
+    impatient(place)
+    dlq(place, "redrive")
+    (back,) = put_back(place)
+    assert (back.partition, back.key, back.value) == (2, b"another key", message.value)
+    assert back.headers == (*headers, ("dlq_redrives", b"1"))
+
+
+def test_what_does_not_heal_is_put_back_so_often_and_then_parked(place: Place) -> None:
+    enrolled_too_early(place)
+    for times in (1, 2):
+        assert dlq(place, "redrive", "--max-redrives", "2")["put_back"] == len(CUSTOMERS)
+        impatient(place)
+        letters = dlq(place, "list", "--limit", "100")["latest"]
+        assert {letter["redrives"] for letter in letters} == {times}
+    done = dlq(place, "redrive", "--max-redrives", "2", "--by", "Ada")
+    assert (done["put_back"], done["parked"]) == (0, len(CUSTOMERS))
+    assert dlq(place, "list")["letters"] == 0
+    (parked,) = dlq(place, "list", "--state", "parked", "--limit", "1")["latest"]
+    assert (parked["handled_by"], parked["why"]) == ("Ada", "it was put back 2 times or more")
+    assert dlq(place, "redrive", "--parked")["put_back"] == len(CUSTOMERS)
+    times_back = Counter(record.header("dlq_redrives") for record in put_back(place))
+    assert times_back == {"1": 40, "2": 40, "3": 40}
+
+
+@pytest.mark.parametrize("phase", PUBLISHING)
+async def test_a_redrive_that_is_killed_and_done_again_puts_each_letter_back_once(place: Place, phase: str) -> None:
+    enrolled_too_early(place)
+    define_streak(place)
+    with dying(phase, "dlq", "redrive", environment=place.environment) as killed:
+        assert killed.wait() == -9, killed.output()
+    assert dlq(place, "list", "--state", "unsettled")["letters"] == len(CUSTOMERS)
+    place.request([Put(key=b"7", value=b"{", headers=leaves(7).headers)])  # life goes on
+    place.catch_up()
+    dlq(place, "redrive")
+    back = Counter((record.key, record.header("dlq_redrives")) for record in put_back(place))
+    assert back == {(str(customer).encode(), "1"): 1 for customer in CUSTOMERS}
+    place.catch_up()
+    assert await streaks(place) == list(CUSTOMERS)
+    assert dlq(place, "list", "--state", "redriven")["letters"] == len(CUSTOMERS)
+
+
+def test_a_long_redrive_that_is_killed_amid_goes_on_where_it_was(place: Place) -> None:
+    many = range(10_000, 10_600)
+    place.tell(line for customer in many for line in of(customer, [STREAK]))
+    impatient(place)
+    with dying("sent", "dlq", "redrive", environment=place.environment, transaction=2) as killed:
+        assert killed.wait() == -9, killed.output()
+    counts = {one["state"]: one["letters"] for one in dlq(place, "list", *every_state())["counts"]}
+    assert sum(counts.values()) == 600
+    assert min(counts["redriven"], counts["unsettled"]) > 0
+    assert dlq(place, "redrive")["put_back"] == 600 - counts["redriven"]
+    back = Counter(record.key for record in put_back(place))
+    assert back == {str(customer).encode(): 1 for customer in many}
+
+
+def every_state() -> list[str]:
+    return [word for state in State for word in ("--state", state.value)]
+
+
+def test_one_letter_is_edited_and_tried_again(place: Place, tmp_path: Path) -> None:
+    place.load([json.dumps({**ENROLLED, "data": {"customerId": 7, **ENROLLED["data"]}})])
+    good = leaves(7)
+    without_time = [header for header in good.headers if header[0] != "ce_time"]
+    place.request([Put(key=b"7", value=b"{", headers=without_time, partition=1)])
+    place.catch_up()
+    (letter,) = dlq(place, "list")["latest"]
+    assert (letter["origin"], letter["reason"]) == ("requests-1@0", "not_json")
+    file = tmp_path / "value.json"
+    file.write_bytes(good.value or b"")
+    edited = ("redrive", "requests-1@0", "--value", str(file))
+    assert "dead letter again: no_time" in dlq(place, *edited, code=1)
+    assert put_back(place, "requests") == []
+    assert dlq(place, *edited, "--header", "ce_time=2026-03-15T00:00:00Z")["put_back"] == 1
+    place.catch_up()
+    assert answers(place.seen()) == {"leave-7": ["unenroll.UserUnenrolled.v1"]}
+    assert dlq(place, "list")["letters"] == 0
+    assert "not all letters" in command("dlq", "redrive", letter["letter"], environment=place.environment).err
+
+
+def test_a_letter_without_its_value_stays_where_it_is(place: Place) -> None:
+    place.limit("dead-letters", 10_000)
+    place.request([Put(key=b"7", value=b"x" * 100_000, headers=leaves(7).headers)])
+    place.catch_up()
+    done = dlq(place, "redrive", "--reason", "not_json")
+    assert (done["put_back"], done["left_alone"]) == (0, {"not whole": 1})
+
+
+def test_letters_are_shown_and_parked_by_what_they_have_in_common(place: Place) -> None:
+    enrolled_too_early(place)
+    shown = dlq(place, "show", dlq(place, "list", "--customer", "711")["latest"][0]["letter"])
+    assert json.loads(shown["text"])["customerId"] == 711
+    assert {header["name"]: header["text"] for header in shown["headers"]}["ce_id"] == "streak 01 01"
+    text = command("dlq", "show", shown["told"]["letter"], environment=place.environment).out
+    assert '"customerId": 711' in text
+    listed = command("dlq", "list", "--limit", "3", environment=place.environment).out
+    assert "heals once its target group is defined" in listed
+    assert "the latest 3 of 40" in listed
+    assert dlq(place, "list", "--topic", "requests")["letters"] == 0
+    assert dlq(place, "list", "--until", "2026-01-01T00:00:00Z")["letters"] == 0
+    assert dlq(place, "list", "--since", "2026-01-01T00:00:00Z", "--topic", "facts")["letters"] == len(CUSTOMERS)
+    assert dlq(place, "park", "--customer", "711", "--why", "a test", "--by", "Ada")["parked"] == 1
+    assert dlq(place, "redrive")["put_back"] == len(CUSTOMERS) - 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("show", "17"), "17 names no letter"),
+        (("redrive", "dead-letters-0@99999"), "there is no dead letter dead-letters-0@99999"),
+        (("redrive", "--since", "yesterday"), "--since yesterday: must be an instant"),
+        (("redrive", "--topic", "rewards"), "--topic rewards: must be one of facts, requests"),
+        (("redrive", "--value", "x"), "name it, and no other"),
+        (("redrive", "dead-letters-0@0", "--value", "no such file"), "cannot read no such file"),
+        (("redrive", "dead-letters-0@0", "--header", "x"), "must be NAME=VALUE"),
+        (("park", "--why", "tired"), "name the letters to park"),
+    ],
+)
+def test_what_is_asked_wrongly_is_said(place: Place, arguments: tuple[str, ...], says: str) -> None:
+    said = command("dlq", *arguments, environment=place.environment)
+    assert said.code in {1, 2}
+    assert says in said.err
+    assert "Traceback" not in said.err

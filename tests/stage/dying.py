@@ -1,0 +1,70 @@
+"""The command `unenroll`, killed by itself at a call: for commands that send one transaction after the other."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from stage.workers import Running
+from unenroll.cli import main
+from unenroll.stream.producer import LaneProducer
+
+Strike = Callable[[], None]
+
+
+def _before(owner: type, name: str, strike: Strike) -> None:
+    original = getattr(owner, name)
+
+    async def first(*arguments: Any) -> Any:  # noqa: ANN401 - whatever the method takes
+        strike()
+        return await original(*arguments)
+
+    setattr(owner, name, first)
+
+
+def _after(owner: type, name: str, strike: Strike) -> None:
+    original = getattr(owner, name)
+
+    async def last(*arguments: Any) -> None:  # noqa: ANN401 - whatever the method takes
+        await original(*arguments)
+        strike()
+
+    setattr(owner, name, last)
+
+
+PUBLISHING: Mapping[str, Callable[[Strike], None]] = {
+    "noted": partial(_before, LaneProducer, "publish_there"),
+    "begun": partial(_after, AIOKafkaProducer, "begin_transaction"),
+    "sent": partial(_before, AIOKafkaProducer, "send_offsets_to_transaction"),
+    "offsets sent": partial(_before, AIOKafkaProducer, "commit_transaction"),
+    "committed": partial(_after, AIOKafkaProducer, "commit_transaction"),
+}
+"""The moments of a transaction that a command publishes."""
+
+
+def _live_until(phase: str, transaction: int) -> None:
+    left = transaction
+
+    def strike() -> None:
+        """Die at once, like a machine that loses power."""
+        nonlocal left
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    PUBLISHING[phase](strike)
+    main()
+
+
+@contextmanager
+def dying(phase: str, *arguments: str, environment: Mapping[str, str], transaction: int = 1) -> Iterator[Running]:
+    """The command with these arguments, which kills itself when this transaction of it is so far."""
+    command = Running(partial(_live_until, phase, transaction), arguments, environment)
+    try:
+        yield command
+    finally:
+        command.end()
