@@ -51,9 +51,9 @@ def put_back(desk: Desk) -> list[bytes | None]:
 
 
 async def lose_the_lock(pool: asyncpg.Pool) -> None:
-    """As when the session of who holds it is ended by the server."""
+    """As when the session of who holds it is ended by the server. It is gone afterward."""
     await pool.execute(
-        "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' "
+        "select pg_terminate_backend(pid, 10000) from pg_locks where locktype = 'advisory' "
         "and database = (select oid from pg_database where datname = current_database())"
     )
 
