@@ -68,7 +68,11 @@ class Cluster:
         wanted = list(names)
         with translated("asking for topics"):
             futures = self._admin.describe_topics(TopicCollection(wanted), request_timeout=REQUEST_SECONDS)
-            answers = {name: await _answer(future, missing_is=None) for name, future in futures.items()}
+            try:
+                answers = {name: await _answer(future, missing_is=None) for name, future in futures.items()}
+            except KafkaException:  # perhaps who answered such questions is gone, and the client waits for it
+                await self._look_for_leaders()
+                raise
         return {
             name: Topic(
                 name=name,
