@@ -1,11 +1,11 @@
-"""The command `unenroll`, killed by itself when its first batch reaches a phase.
+"""The command `unenroll`, killed by itself when its first batch reaches a phase; a replay's second one.
 
 The product carries no fail points: this is the real command with one of its seams replaced.
 """
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 from unenroll.batch.step import Step
 from unenroll.cli import main
 from unenroll.stream.producer import LaneProducer
+from unenroll.wire.record import Message
 
 _records_sent = False
 
@@ -62,6 +63,18 @@ def notice_batches() -> None:
     Step.decide = noticed  # type: ignore[assignment, method-assign]
 
 
+def notice_publications() -> None:
+    """From the first publication with messages on, the phases count."""
+    publish = LaneProducer.publish
+
+    async def noticed(producer: LaneProducer, messages: Sequence[Message], *arguments: Any) -> None:  # noqa: ANN401 - the same
+        global _records_sent  # noqa: PLW0603 - the same
+        await publish(producer, messages, *arguments)
+        _records_sent = _records_sent or bool(messages)
+
+    LaneProducer.publish = noticed  # type: ignore[assignment, method-assign]
+
+
 PHASES: dict[str, Callable[[], None]] = {
     "decided": lambda: before(LaneProducer, "publish"),
     "begun": lambda: after(AIOKafkaProducer, "begin_transaction"),
@@ -74,5 +87,6 @@ PHASES: dict[str, Callable[[], None]] = {
 def live_until(phase: str) -> None:
     """Be the command until then. To be called in a process of its own."""
     notice_batches()
+    notice_publications()
     PHASES[phase]()
     main()

@@ -56,7 +56,7 @@ def test_in_a_pipe_progress_is_a_line_now_and_then(
     with progress.progress("load", None) as read:
         read(7)
     assert capsys.readouterr().err.splitlines() == [
-        "load: 500.0 kB of 2.0 MB",
-        "load: 1.5 MB of 2.0 MB",
+        "load: 500.0 kB of 2.0 MB, less than a second left",
+        "load: 1.5 MB of 2.0 MB, less than a second left",
         "load: 7 bytes",
     ]

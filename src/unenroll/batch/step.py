@@ -1,7 +1,7 @@
 """One Postgres transaction: a batch gathered, decided and saved."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -70,7 +70,7 @@ class Step:
             fates = await fold.take_in_slices(contents)
             numbering = Numbering(
                 lane=lane,
-                buried=await _buried(connection, digests(batch.readings, fates)),
+                buried=(await known_dead_letters(connection, digests(batch.readings, fates))).keys(),
                 most_bytes=self.limits[Topic.DEAD_LETTERS],
                 decided_at=decided_at,
             )
@@ -79,16 +79,6 @@ class Step:
             await save_accounts(connection, fold.changed(), now=decided_at)
             await _save(connection, moved, numbered, first_sequence=lane.sequence + 1)
         return Decisions(lane=moved, messages=tuple(numbered.messages), counts=numbered.counts)
-
-
-async def _buried(connection: Connection, contents: Iterable[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
-    by_topic: dict[str, list[bytes]] = {}
-    for topic, digest in contents:
-        by_topic.setdefault(topic, []).append(digest)
-    buried: set[tuple[str, bytes]] = set()
-    for topic, found in by_topic.items():
-        buried |= await known_dead_letters(connection, topic, found)
-    return buried
 
 
 async def _save(connection: Connection, lane: LaneRow, numbered: Numbered, *, first_sequence: int) -> None:

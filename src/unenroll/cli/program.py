@@ -8,8 +8,10 @@ import typer
 from unenroll.cli.ask import explain, status
 from unenroll.cli.feed import load, publish
 from unenroll.cli.operate import migrate, run, topics
+from unenroll.cli.replaying import replay
 from unenroll.cli.settings_help import settings_help
 from unenroll.cli.try_out import demo, sandbox
+from unenroll.cli.verifying import verify
 from unenroll.errors import UnenrollError, UsageError
 from unenroll.logs import speak
 from unenroll.settings import LogSettings, read
@@ -26,6 +28,8 @@ for command in (demo, sandbox, migrate, topics, load, publish):
 app.command(epilog=settings_help())(run)
 app.command()(status)
 app.command()(explain)
+app.command()(replay)
+app.command()(verify)
 
 
 @app.callback()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from confluent_kafka import (
@@ -108,6 +109,11 @@ class Cluster:
     async def beginnings(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """The offset of the first record that is still there."""
         return await self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+
+    async def since(self, partitions: Iterable[Partition], instant: datetime) -> dict[Partition, int]:
+        """The offset of the first record that came at this instant or later; negative where there is none."""
+        milliseconds = int(instant.timestamp() * 1000)
+        return await self._offsets(partitions, OffsetSpec.for_timestamp(milliseconds))
 
     async def _offsets(self, partitions: Iterable[Partition], which: OffsetSpec) -> dict[Partition, int]:
         wanted = {TopicPartition(partition.topic, partition.number): which for partition in partitions}
