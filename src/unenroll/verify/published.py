@@ -55,21 +55,24 @@ class _Rewards(NamedTuple):
 
     def hold(self, events: Sequence[Event]) -> None:
         """Hold what was told last of each reward against how it stands."""
-        last: dict[str, Event] = {}
-        for event in sorted(events, key=lambda event: int(event.data["revision"])):
-            last[event.data["rewardId"]] = event
-        account, settled = self.known.state
-        for reward, seen_at in zip(account.rewards, self.known.seen.rewards, strict=True):
-            now = settled.rewards[reward.reward_id]
-            told = last.pop(reward.reward_id, None)
+        last = {event.data["rewardId"]: event for event in sorted(events, key=_revision)}
+        settled = self.known.state.settled.rewards
+        for reward in self.known.state.account.rewards:
+            now, told = settled[reward.reward_id], last.pop(reward.reward_id, None)
             if told is not None:
                 self._one(reward, now, told)
             elif now.revision:
-                gone = self.kept_since is None or seen_at < self.kept_since
                 about = f"reward {reward.reward_id}"
-                self.drift.unless(gone, about, kept=f"revision {now.revision}, never published", decided="published")
+                kept = f"revision {now.revision}, never published"
+                self.drift.unless(self._gone(now), about, kept=kept, decided="published")
         for reward_id in last:
-            self.drift.unless(not reward_id, f"reward {reward_id}", kept="nothing, yet published", decided="a reward")
+            self.drift.same(f"reward {reward_id}", kept="nothing, yet published", decided="a reward")
+
+    def _gone(self, now: SettledReward) -> bool:
+        """Whether the bytes may have been pruned: it was told of when its leave came, or later."""
+        leaves = zip(self.known.state.account.leaves, self.known.seen.leaves, strict=True)
+        told_at = next((seen_at for leave, seen_at in leaves if leave.key == now.cancelled_by), None)
+        return self.kept_since is None or told_at is None or told_at < self.kept_since
 
     def _one(self, reward: Reward, now: SettledReward, told: Event) -> None:
         about = f"reward {reward.reward_id}"

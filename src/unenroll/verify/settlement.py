@@ -9,8 +9,6 @@ from unenroll.core.standings import Standing, State
 from unenroll.store.accounts import KnownAccount
 from unenroll.verify.difference import Difference, Drift, Held, leave_named
 
-_RULES_DO_NOT_SAY = (LookupError, ValueError)  # facts that no event could have told, like a cycle that is not there
-
 
 def settlement_drift(known: KnownAccount, owner: Group) -> tuple[list[Difference], bool]:
     """The differences, and whether the account is due: it waits to be settled again with cycles appended since.
@@ -20,7 +18,8 @@ def settlement_drift(known: KnownAccount, owner: Group) -> tuple[list[Difference
     target = owner.targets[known.key.target_id]
     found = _against(known, target, owner.calendar)
     if found and known.waits:
-        for length in range(len(owner.calendar.cycles) - 1, 0, -1):
+        least = max((reward.cycle for reward in known.state.account.rewards), default=1)
+        for length in range(len(owner.calendar.cycles) - 1, least - 1, -1):
             if not _against(known, target, Calendar(owner.calendar.cycles[:length])):
                 return [], True
     return found, False
@@ -28,11 +27,7 @@ def settlement_drift(known: KnownAccount, owner: Group) -> tuple[list[Difference
 
 def _against(known: KnownAccount, target: Target, calendar: Calendar) -> list[Difference]:
     drift = Drift(known.key, Held.SETTLEMENT, [])
-    try:
-        settlement = settle(known.state.account, target, calendar)
-    except _RULES_DO_NOT_SAY as error:
-        drift.unless(False, "the account", kept="facts that cannot be settled", decided=error)  # noqa: FBT003 - never is it
-        return drift.found
+    settlement = settle(known.state.account, target, calendar)
     drift.same("whether it waits for cycles", kept=known.waits, decided=waits(settlement))
     _leaves(known, settlement, drift)
     _rewards(known, settlement, drift)

@@ -7,6 +7,8 @@ from datetime import datetime
 
 import asyncpg
 
+from unenroll.core.definitions import Group
+from unenroll.store.accounts import KnownAccount
 from unenroll.store.connect import check_tables
 from unenroll.store.review import Reviewed, Scope, oldest_publication, review
 from unenroll.verify.difference import Difference, Drift, Held
@@ -80,6 +82,9 @@ class _Verifying:
         )
 
 
+_NO_RULE = (LookupError, ValueError, TypeError)  # facts that no event can have told, like a cycle that is not there
+
+
 def drift(one: Reviewed, *, kept_since: datetime | None) -> tuple[Sequence[Difference], bool]:
     """The differences of an account, and whether it is due to be settled again. Pure."""
     found = Drift(one.key, Held.ACCOUNT, [])
@@ -90,8 +95,18 @@ def drift(one: Reviewed, *, kept_since: datetime | None) -> tuple[Sequence[Diffe
     if one.owner is None or one.key.target_id not in one.owner.targets:
         found.same("its target", kept="defined by nobody", decided="defined")
         return found.found, False
-    settled, due = settlement_drift(one.account, one.owner)
-    receipts = ledger_drift(one, one.account, one.owner)
-    if one.sent is None or due:
-        return [*settled, *receipts], due
-    return [*settled, *receipts, *published_drift(one, one.account, one.owner, kept_since=kept_since)], due
+    try:
+        return _drift(one, one.account, one.owner, kept_since=kept_since)
+    except _NO_RULE as error:
+        found.same("the account", kept=f"facts that cannot be settled: {error}", decided="facts that were told")
+        return found.found, False
+
+
+def _drift(
+    one: Reviewed, known: KnownAccount, owner: Group, *, kept_since: datetime | None
+) -> tuple[Sequence[Difference], bool]:
+    settled, due = settlement_drift(known, owner)
+    found = [*settled, *ledger_drift(one, known, owner)]
+    if one.sent is not None:
+        found += published_drift(one, known, owner, kept_since=kept_since)
+    return found, due
