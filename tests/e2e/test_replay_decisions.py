@@ -158,5 +158,5 @@ def test_the_result_is_told(place: Place) -> None:
         0,
         "replay june; if it ends early, run the same command again with --replay-id june\n",
     )
-    assert "41 messages were published again by this run, each with the header ce_replayid: june." in said.out
+    assert "43 messages were published again by this run, each with the header ce_replayid: june." in said.out
     assert json.loads(replay(place, "--mode", "re-emit", "--replay-id", "june", "--json").out)["finished"] is True

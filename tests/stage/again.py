@@ -33,6 +33,7 @@ def everything(place: Place, customers: Iterable[int]) -> None:
     """Facts and requests of these customers, over the topics; a duplicate, a record that cannot be read, a conflict."""
     everybody = list(customers)
     place.tell(timed(line) for customer in everybody for line in three_rewards(customer))
+    place.catch_up()  # else a leave may be read before its facts
     first = everybody[0]
     other = leaves(first, at="2026-04-15T00:00:00Z")
     place.request([*map(leaves, everybody), leaves(first), BROKEN, other])

@@ -8,6 +8,7 @@ import typer
 from unenroll.cli.ask import explain, status
 from unenroll.cli.feed import load, publish
 from unenroll.cli.operate import migrate, run, topics
+from unenroll.cli.replaying import replay
 from unenroll.cli.settings_help import settings_help
 from unenroll.cli.try_out import demo, sandbox
 from unenroll.cli.verifying import verify
@@ -27,7 +28,7 @@ for command in (demo, sandbox, migrate, topics, load, publish):
 app.command(epilog=settings_help())(run)
 app.command()(status)
 app.command()(explain)
-
+app.command()(replay)
 app.command()(verify)
 
 

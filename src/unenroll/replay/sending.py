@@ -24,7 +24,7 @@ class Sending:
         return record.unreadable is None and batch_bytes(message) <= self.limits[message.topic]
 
     async def send(self, records: Sequence[Record]) -> Mapping[Partition, int]:
-        """Send them in order. Returns when all have arrived: before which offsets. Raises OutageError and SetupError."""
+        """Send them in order. Returns when all are there: before which offsets. Raises OutageError and SetupError."""
         await self.tell([self._message(record) for record in records])
         inputs = {self.prefix + word for word in INPUTS}
         return {place: end for place, end in self.sender.ends.items() if place.topic in inputs}
