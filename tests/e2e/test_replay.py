@@ -5,6 +5,7 @@ import gzip
 import json
 import lzma
 import re
+import secrets
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from stage.again import INPUTS, copied, everything, lines_of, replay, replayed
 from stage.events import leaves, three_rewards
 from stage.files import leave, tables, written
 from stage.place import Place, answers
-from stage.topics import Put
+from stage.topics import Put, put
 from stage.workers import running, wait_until
 
 CUSTOMERS = range(101, 111)
@@ -160,22 +161,28 @@ def test_only_what_is_chosen_is_replayed(place: Place, tmp_path: Path) -> None:
         return int(found["missing"])
 
     assert chosen("--customer", "101", "--customer", "300") == 2
+    assert chosen("--target", "21") == len(lines)
     assert chosen("--customer", "101", "--customer", "300", "--target", "22") == 1
     assert chosen("--since", times[3], "--until", times[5]) == 2
 
 
-def test_offsets_and_times_of_topics_choose(place: Place) -> None:
-    place.request([Put(**{**vars(leaves(customer)), "partition": 2}) for customer in CUSTOMERS])
-    asked = ("--from-topics", "--dry-run")
-    assert replayed(place, *asked, "--offsets", "requests/2:3-5")["read"] == 3
-    assert replayed(place, *asked, "--offsets", "requests/2:8-")["read"] == 2
+async def test_offsets_and_times_of_topics_choose(place: Place) -> None:
+    prefix = await copied(place, {})
+    put(place.kafka, f"{prefix}requests", in_one_partition())
+    asked = ("--from-topics", "--source-prefix", prefix, "--dry-run")
+    assert replayed(place, *asked, "--offsets", "requests/1:3-5")["read"] == 3
+    assert replayed(place, *asked, "--offsets", "requests/1:8-")["read"] == 2
     assert replayed(place, *asked, "--since", "2026-01-01T00:00:00Z")["missing"] == len(CUSTOMERS)
     assert replayed(place, *asked, "--since", "2100-01-01T00:00:00Z")["read"] == 0
     assert replayed(place, *asked, "--until", "2026-01-01T00:00:00Z")["unchosen"] == len(CUSTOMERS)
 
 
+def in_one_partition() -> list[Put]:
+    return [Put(**{**vars(leaves(customer)), "partition": 1}) for customer in CUSTOMERS]
+
+
 WRONG = {
-    "requests/2:3-99": (1, "requests, partition 2, holds offsets 0 to 9; there is no 3 to 99"),
+    "requests/1:3-99": (1, "requests, partition 1, holds offsets 0 to 9; there is no 3 to 99"),
     "requests/7:0-1": (1, "there is no requests, partition 7"),
     "facts/1:5-6": (1, "facts, partition 1, holds nothing; there is no 5 to 6"),
     "requests/2:5-3": (2, "ends before it begins"),
@@ -183,8 +190,18 @@ WRONG = {
 }
 
 
+def test_what_the_lanes_are_yet_to_read_is_left_to_them(place: Place) -> None:
+    place.request(map(leaves, CUSTOMERS))
+    place.catch_up()
+    place.request(map(leaves, range(201, 204)))
+    found = replayed(place, "--from-topics")
+    assert (found["read"], found["unread"], found["missing"]) == (len(CUSTOMERS), 3, 0)
+    assert "3 offsets were left to the lanes" in replay(place, "--from-topics").out
+    assert len(place.seen("requests")) == len(CUSTOMERS) + 3
+
+
 def test_ranges_that_do_not_exist_are_refused(place: Place) -> None:
-    place.request([Put(**{**vars(leaves(customer)), "partition": 2}) for customer in CUSTOMERS])
+    place.request(in_one_partition())
     for offsets, (code, words) in WRONG.items():
         said = replay(place, "--from-topics", "--offsets", offsets)
         assert (said.code, words in said.err) == (code, True), said
@@ -199,9 +216,10 @@ def test_a_topic_that_is_not_there_is_named(place: Place) -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in PACKED if kind != "ndjson"])
 def test_a_file_that_is_cut_off_is_refused_before_anything_is_sent(place: Place, tmp_path: Path, kind: str) -> None:
-    whole = PACKED[kind]("\n".join(leave(customer) for customer in range(1, 2000)).encode())
+    lines = (leave(customer, reason=secrets.token_hex(100)) for customer in range(1, 10_000))
+    whole = PACKED[kind]("\n".join(lines).encode())
     file = tmp_path / f"export.{kind}"
-    file.write_bytes(whole[: len(whole) // 2])
+    file.write_bytes(whole[:-100])
     said = replay(place, str(file))
     assert (said.code, said.out) == (2, "")
     assert f"unenroll: {file} is damaged or cut off" in said.err
@@ -226,6 +244,7 @@ def test_bad_lines_are_told_and_the_others_replayed(place: Place, tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("export.ndjson", "--offsets", "facts/0:1-"), "a replay of files takes no --offsets"),
         ((), "say what to replay: --from-topics, or files"),
         (("--from-topics", "--mode", "re-emit"), "--mode re-emit takes no --from-topics"),
         (("--mode", "compare", "--rate", "5", "--replay-id", "a"), "--mode compare takes no --rate, --replay-id"),

@@ -111,6 +111,20 @@ def test_interrupted_it_says_how_to_go_on(place: Place) -> None:
     assert_each_is_there_once_more(place, before, replay_id)
 
 
+def test_of_two_runs_at_once_the_later_one_takes_over(place: Place) -> None:
+    before = decided(place)
+    asked = ("replay", "--mode", "re-emit", "--replay-id", "june")
+    with running(*asked, "--rate", "10", environment=place.environment) as first:
+        wait_until(lambda: len(place.seen(*DECISIONS)) > len(before), "the replay to be under way", show=first.output)
+        replayed(place, *asked[1:])
+        assert first.wait() == 1
+    assert_each_is_there_once_more(place, before, "june")
+
+
+def test_where_nothing_was_ever_decided_nothing_is_published(place: Place) -> None:
+    assert sum(replayed(place, "--mode", "re-emit")["published"].values()) == 0
+
+
 def test_what_is_decided_meanwhile_is_not_published_again(place: Place) -> None:
     before = decided(place)
     asked = ("replay", "--mode", "re-emit", "--replay-id", "june", "--rate", "10")
@@ -158,5 +172,5 @@ def test_the_result_is_told(place: Place) -> None:
         0,
         "replay june; if it ends early, run the same command again with --replay-id june\n",
     )
-    assert "43 messages were published again by this run, each with the header ce_replayid: june." in said.out
+    assert "41 messages were published again by this run, each with the header ce_replayid: june." in said.out
     assert json.loads(replay(place, "--mode", "re-emit", "--replay-id", "june", "--json").out)["finished"] is True

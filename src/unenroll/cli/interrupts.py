@@ -3,29 +3,40 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable
+from typing import Protocol, TypeVar
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
+_NUMBERS = (signal.SIGINT, signal.SIGTERM)
 _STOPPING = "stopping behind what is under way; once more ends at once\n"
 
 
-def until_interrupted(work: Callable[[asyncio.Event], Awaitable[T]]) -> T:
-    """What the work returns, which is told by the event that it is to stop."""
-    return asyncio.run(_run(work))
+class Work(Protocol[T_co]):
+    """Something that takes long, and is told when it is to stop."""
+
+    def __call__(self, *, stopping: asyncio.Event) -> Awaitable[T_co]:
+        """What it comes to, also if it is stopped."""
 
 
-async def _run(work: Callable[[asyncio.Event], Awaitable[T]]) -> T:
+def until_interrupted(work: Work[T_co], *, waits_for_input: bool = False) -> T_co:
+    """What the work comes to. Work that waits for somebody to write to standard input cannot be told: it is ended."""
+    return asyncio.run(_run(work, waits_for_input=waits_for_input))
+
+
+async def _run(work: Work[T_co], *, waits_for_input: bool) -> T_co:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
         stopping.set()
         sys.stderr.write(_STOPPING)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _NUMBERS:
             loop.remove_signal_handler(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    return await work(stopping)
+    if waits_for_input:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    else:
+        for number in _NUMBERS:
+            loop.add_signal_handler(number, stop)
+    return await work(stopping=stopping)

@@ -3,9 +3,8 @@
 import re
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
 from uuid import uuid4
 
 import typer
@@ -13,8 +12,25 @@ import typer
 from unenroll.cli.answers import Json, show
 from unenroll.cli.choices import Customers, Differences, Report, Since, Targets, Until, instant
 from unenroll.cli.interrupts import until_interrupted
+from unenroll.cli.replay_options import (
+    Ahead,
+    DryRun,
+    Files,
+    FromTopics,
+    Mode,
+    Patience,
+    Rate,
+    ReplayId,
+    SourcePrefix,
+    TheMode,
+    TheOffsets,
+    TheTopics,
+    Wait,
+    check_options,
+)
 from unenroll.cli.verifying import verify_scope
-from unenroll.errors import UnenrollError, UsageError
+from unenroll.errors import OutageError, UnenrollError, UsageError
+from unenroll.ndjson.compressed import STANDARD_INPUT
 from unenroll.ndjson.files import check_files, check_whole
 from unenroll.replay.decisions import Reemitted, reemit
 from unenroll.replay.decisions import sheet as reemitted_sheet
@@ -29,58 +45,7 @@ from unenroll.report.sheet import Sheet, sheet_text
 from unenroll.settings import KafkaSettings, WorkerSettings, read
 from unenroll.store.review import Scope
 
-
-class Mode(StrEnum):
-    """What a replay does."""
-
-    SUPPRESS = "suppress"
-    RE_EMIT = "re-emit"
-    COMPARE = "compare"
-
-
 _REPLAY_ID = re.compile(r"[a-zA-Z0-9._-]{1,64}")
-
-
-Files = Annotated[list[Path] | None, typer.Argument(metavar="[FILE]", help="NDJSON files, also compressed")]
-FromTopics = Annotated[bool, typer.Option("--from-topics", help="read the input topics instead of files")]
-TheMode = Annotated[
-    Mode,
-    typer.Option(
-        help="suppress: the lanes decide what is missing; re-emit: publish again what was published; "
-        "compare: decide again and report differences, as `unenroll verify`"
-    ),
-]
-SourcePrefix = Annotated[
-    str | None, typer.Option(metavar="PREFIX", help="read topics of this prefix, a copy of ours (suppress)")
-]
-TheOffsets = Annotated[
-    list[str] | None,
-    typer.Option("--offsets", metavar="TOPIC/PARTITION:FIRST-LAST", help="only these; may be said again (suppress)"),
-]
-TheTopics = Annotated[list[Again] | None, typer.Option("--topic", help="only this topic; may be said again (re-emit)")]
-ReplayId = Annotated[
-    str | None,
-    typer.Option(metavar="ID", help="marks what is published again; given again, goes on with that replay (re-emit)"),
-]
-Rate = Annotated[float | None, typer.Option(metavar="N", min=0.01, help="send so many a second at most")]
-Ahead = Annotated[
-    int, typer.Option(metavar="N", min=1, help="records that the lanes may have in front of them (suppress)")
-]
-Patience = Annotated[
-    float, typer.Option(metavar="SECONDS", min=1, help="how long the lanes may stand still (suppress)")
-]
-Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="wait until the lanes have decided (suppress)")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="send and publish nothing, and say what would be")]
-
-
-_EVERYWHERE = {"mode", "customer", "target", "report", "as_json"}
-_TAKES = {
-    Mode.SUPPRESS: _EVERYWHERE
-    | {"files", "from_topics", "source_prefix", "offsets", "since", "until", "rate", "ahead", "patience", "wait"}
-    | {"dry_run"},
-    Mode.RE_EMIT: _EVERYWHERE | {"since", "until", "topic", "replay_id", "rate", "dry_run"},
-    Mode.COMPARE: _EVERYWHERE | {"differences", "dry_run"},
-}
 
 
 def replay(  # noqa: PLR0913 - each is an option
@@ -107,7 +72,7 @@ def replay(  # noqa: PLR0913 - each is an option
     as_json: Json = False,
 ) -> None:
     """Replay records, or decisions. Safe to end at any moment and to run again, and beside workers."""
-    _check_options(context, mode)
+    check_options(context, mode)
     selection = Selection(
         offsets=read_offsets(offsets or []),
         since=instant("--since", since),
@@ -142,7 +107,11 @@ def _suppress(order: Order, *, report: Path | None, as_json: bool) -> None:
     settings = read(WorkerSettings)
     check_whole(order.files)
     file = None if report is None else ReportFile(report)
-    found = until_interrupted(lambda stopping: replay_records(settings, order, stopping=stopping))
+    work = partial(replay_records, settings, order)
+    try:
+        found = until_interrupted(work, waits_for_input=STANDARD_INPUT in order.files)
+    except OutageError as outage:
+        raise OutageError(f"{outage}; run the same command again: what was sent is decided once") from outage
     _tell(found, suppressed_sheet(found), file=file, as_json=as_json)
     if found.stopped:
         raise UnenrollError(f"stopped; to go on, run the same command again{_with(found.go_on)}")
@@ -156,9 +125,7 @@ def _re_emit(marking: Marking, rate: float | None, *, dry_run: bool, report: Pat
     again = f"run the same command again with --replay-id {marking.replay_id}"
     if not dry_run:
         sys.stderr.write(f"replay {marking.replay_id}; if it ends early, {again}\n")
-    found = until_interrupted(
-        lambda stopping: reemit(settings, marking, pace=Pace(rate), stopping=stopping, dry_run=dry_run)
-    )
+    found = until_interrupted(partial(reemit, settings, marking, pace=Pace(rate), dry_run=dry_run))
     _tell(found, reemitted_sheet(found), file=file, as_json=as_json)
     if not found.finished:
         raise UnenrollError(f"stopped; to go on, {again}")
@@ -168,19 +135,6 @@ def _tell(found: Suppressed | Reemitted, sheet: Sheet, *, file: ReportFile | Non
     if file is not None:
         file.write(found, sheet)
     show(found, sheet_text(sheet, sys.stdout), as_json=as_json)
-
-
-def _check_options(context: typer.Context, mode: Mode) -> None:
-    given = {name for name in context.params if _said(context, name)}
-    names = {one.name: "FILE" if one.name == "files" else one.opts[0] for one in context.command.params}
-    foreign = sorted(names[name] for name in given - _TAKES[mode])
-    if foreign:
-        raise UsageError(f"--mode {mode} takes no {', '.join(foreign)}")
-
-
-def _said(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
 
 
 def _files(files: Sequence[Path], *, from_topics: bool) -> tuple[Path, ...]:

@@ -23,6 +23,7 @@ class FromFiles:
     prefix: str
     limits: dict[str, int]
     bad: BadLines
+    unread: int = 0
 
     async def chunks(self, most: int) -> AsyncIterator[Chunk]:
         """The records, at most so many at a time."""

@@ -37,11 +37,15 @@ _SILENT_POLLS = 60
 
 @dataclass(kw_only=True, slots=True)
 class FromTopics:
-    """The records of some ranges. `prefix` begins the names of the topics that are read, `settings` those of ours."""
+    """The records of some ranges. `prefix` begins the names of the topics that are read, `settings` those of ours.
+
+    `unread` counts the offsets that the ranges leave to the lanes, which are yet to read them.
+    """
 
     settings: KafkaSettings
     prefix: str
     ranges: Ranges
+    unread: int
     done: Callable[[int], None]
     _consumer: Consumer = field(init=False)
     _next: dict[Place, int] = field(init=False)
@@ -71,7 +75,7 @@ class FromTopics:
     async def chunks(self, most: int) -> AsyncIterator[Chunk]:
         """The records, at most so many at a time."""
         for topic in INPUTS:
-            left = {place for place, one in self.ranges.items() if place.topic is topic and one.length}
+            left = {place for place, one in self.ranges.items() if place.topic is topic}
             self._consumer.assign([self._at(place, self._next[place]) for place in left])
             patience = _SILENT_POLLS
             while left and patience:

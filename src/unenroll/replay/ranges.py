@@ -1,13 +1,12 @@
 """Which offsets of which partitions are read: what was asked for, held against what the topics hold."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from unenroll.errors import SetupError
 from unenroll.replay.selection import Offsets, Place, Selection
 from unenroll.stream.cluster import Cluster, Partition
 from unenroll.stream.topics import INPUTS
-from unenroll.wire.names import Topic
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,11 +16,6 @@ class Range:
     first: int
     end: int
 
-    @property
-    def length(self) -> int:
-        """How many offsets it has."""
-        return self.end - self.first
-
 
 Ranges = Mapping[Place, Range]
 
@@ -30,8 +24,8 @@ async def ranges(cluster: Cluster, prefix: str, selection: Selection) -> Ranges:
     """The ranges that hold something, as of now. Raises SetupError for what is not there, and OutageError."""
     names = {prefix + word: word for word in INPUTS}
     topics = await cluster.topics(names)
-    missing = [name for name in names if name not in topics and _asked(selection, names[name])]
-    if missing:
+    missing = [name for name in names if name not in topics]
+    if len(missing) == len(names) or any(place.topic == names[name] for place in selection.offsets for name in missing):
         raise SetupError(f"Kafka has no topic {', '.join(missing)}, so there is nothing to replay")
     places = {
         Partition(topic=name, number=number): Place(topic=names[name], partition=number)
@@ -45,11 +39,18 @@ async def ranges(cluster: Cluster, prefix: str, selection: Selection) -> Ranges:
     if selection.since is not None:
         since = await cluster.since(places, selection.since)
         held = {places[place]: _from(held[places[place]], since[place]) for place in places}
-    return {place: one for place, one in held.items() if one.length}
+    return {place: one for place, one in held.items() if one.first < one.end}
 
 
-def _asked(selection: Selection, topic: Topic) -> bool:
-    return not selection.offsets or any(place.topic is topic for place in selection.offsets)
+def read_before(found: Ranges, committed: Mapping[Place, int]) -> Ranges:
+    """What of the ranges the lanes have read: they read the rest in any case, and it is not to be sent twice."""
+    cut = {place: replace(one, end=min(one.end, committed.get(place, 0))) for place, one in found.items()}
+    return {place: one for place, one in cut.items() if one.first < one.end}
+
+
+def length(found: Ranges) -> int:
+    """How many offsets the ranges have together."""
+    return sum(one.end - one.first for one in found.values())
 
 
 def _cut(place: Place, asked: Offsets, held: Range | None) -> Range:
@@ -57,12 +58,10 @@ def _cut(place: Place, asked: Offsets, held: Range | None) -> Range:
     if held is None:
         raise SetupError(f"there is no {name}")
     end = held.end if asked.last is None else asked.last + 1
-    if asked.first < held.first or end > held.end or asked.first > held.end:
-        there = f"holds offsets {held.first} to {held.end - 1}" if held.length else "holds nothing"
-        raise SetupError(
-            f"{name}, {there}; there is no {asked.first} to {end - 1 if asked.last is not None else 'its end'}"
-        )
-    return Range(first=asked.first, end=end)
+    if held.first <= asked.first <= end <= held.end:
+        return Range(first=asked.first, end=end)
+    holds = f"holds offsets {held.first} to {held.end - 1}" if held.first < held.end else "holds nothing"
+    raise SetupError(f"{name}, {holds}; there is no {asked.first} to {asked.last or 'its end'}")
 
 
 def _from(held: Range, since: int) -> Range:

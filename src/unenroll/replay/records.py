@@ -16,15 +16,15 @@ from unenroll.replay.from_files import FromFiles
 from unenroll.replay.from_topics import FromTopics
 from unenroll.replay.lead import Lead
 from unenroll.replay.pace import Pace
-from unenroll.replay.ranges import ranges
-from unenroll.replay.selection import Selection
+from unenroll.replay.ranges import Ranges, length, ranges, read_before
+from unenroll.replay.selection import Place, Selection
 from unenroll.replay.sending import Sending
 from unenroll.replay.source import Source
 from unenroll.replay.suppress import Suppressing
 from unenroll.replay.suppressed import Suppressed, suppressed
 from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
-from unenroll.stream.cluster import Cluster
+from unenroll.stream.cluster import Cluster, Partition
 from unenroll.stream.coordinator import Coordinator
 
 
@@ -79,7 +79,17 @@ async def _source(
         with progress("replay", total_bytes(order.files)) as done:
             yield FromFiles(lines=lines(order.files, done), prefix=settings.topic_prefix, limits=limits, bad=bad)
         return
-    found = await ranges(Cluster(settings), order.prefix, order.selection)
-    with progress("replay", sum(one.length for one in found.values()), counted("records")) as done:
-        async with FromTopics(settings=settings, prefix=order.prefix, ranges=found, done=done) as source:
+    asked = await ranges(Cluster(settings), order.prefix, order.selection)
+    found = asked if order.prefix != settings.topic_prefix else read_before(asked, await _committed(settings, asked))
+    unread = length(asked) - length(found)
+    with progress("replay", length(found), counted("records")) as done:
+        async with FromTopics(settings=settings, prefix=order.prefix, ranges=found, unread=unread, done=done) as source:
             yield source
+
+
+async def _committed(settings: WorkerSettings, asked: Ranges) -> dict[Place, int]:
+    """How far the group has read the topics."""
+    places = {Partition(topic=settings.topic_prefix + one.topic, number=one.partition): one for one in asked}
+    async with Coordinator(settings) as coordinator:
+        committed = await coordinator.committed(places)
+    return {places[place]: found.offset for place, found in committed.items() if found is not None}

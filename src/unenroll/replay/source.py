@@ -35,6 +35,10 @@ class Chunk:
 class Source(Protocol):
     """All the records there are."""
 
+    @property
+    def unread(self) -> int:
+        """How many offsets are left out, because the lanes are yet to read them."""
+
     def chunks(self, most: int) -> AsyncIterator[Chunk]:
         """The records, at most so many at a time."""
 

@@ -12,14 +12,16 @@ from unenroll.report.sheet import Sheet, counts
 class Suppressed:
     """How many records were read, and what became of them.
 
-    `missing` were sent, or would be without `dry_run`; `became` and `dead_lettered` say what the lanes made of those,
-    `undecided` were not waited for. `unsendable` cannot be sent as they are: the topic takes less, or their headers
-    cannot be read. `go_on`: the arguments that read on where it was `stopped`.
+    `unread` are offsets that were left out, because the lanes are yet to read them. `missing` were sent, or would be
+    without `dry_run`; `became` and `dead_lettered` say what the lanes made of those, `undecided` were not waited for.
+    `unsendable` cannot be sent as they are: the topic takes less, or their headers cannot be read. `go_on`: the
+    arguments that read on where it was `stopped`.
     """
 
     dry_run: bool
     stopped: bool
     read: int
+    unread: int
     unchosen: int
     decided_before: int
     dead_lettered_before: int
@@ -41,6 +43,7 @@ def suppressed(done: Suppressing, source: Source, *, bad: int) -> Suppressed:
         dry_run=done.dry_run,
         stopped=done.stopping.is_set(),
         read=found["read"],
+        unread=source.unread,
         unchosen=found["unchosen"],
         decided_before=found["decided"],
         dead_lettered_before=found["buried"],
@@ -85,6 +88,8 @@ def _sentences(result: Suppressed) -> list[str]:
     said = [f"{result.read:,} records were held against the ledger."]
     if result.undecided:
         said.append(f"{result.undecided:,} of those that were sent are not known to be decided yet.")
+    if result.unread:
+        said.append(f"{result.unread:,} offsets were left to the lanes, which are yet to read them.")
     if result.stopped:
         said.append("It was stopped before its end.")
     return said

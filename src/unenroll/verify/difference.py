@@ -7,7 +7,7 @@ from unenroll.core.events import EventId
 from unenroll.store.accounts import AccountKey
 
 
-class Held(StrEnum):
+class Against(StrEnum):
     """What was held against what."""
 
     ACCOUNT = "account"
@@ -22,7 +22,7 @@ class Difference:
 
     customer_id: int
     target_id: int
-    held: Held
+    against: Against
     about: str
     kept: str
     decided: str
@@ -33,7 +33,7 @@ class Drift:
     """The differences of one account, as they are found."""
 
     key: AccountKey
-    held: Held
+    against: Against
     found: list[Difference]
 
     def unless(self, alike: bool, about: str, *, kept: object, decided: object) -> None:  # noqa: FBT001 - reads as a sentence
@@ -43,7 +43,7 @@ class Drift:
                 Difference(
                     customer_id=self.key.customer_id,
                     target_id=self.key.target_id,
-                    held=self.held,
+                    against=self.against,
                     about=about,
                     kept=_words(kept),
                     decided=_words(decided),

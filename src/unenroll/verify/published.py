@@ -14,7 +14,7 @@ from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import Rule
 from unenroll.store.accounts import KnownAccount
 from unenroll.store.review import Receipt, Reviewed
-from unenroll.verify.difference import Difference, Drift, Held, leave_named
+from unenroll.verify.difference import Against, Difference, Drift, leave_named
 from unenroll.wire.identity import unenrollment_id
 from unenroll.wire.names import event_name
 from unenroll.wire.publish import Context, encode
@@ -37,7 +37,7 @@ def published_drift(
     one: Reviewed, known: KnownAccount, owner: Group, *, kept_since: datetime | None
 ) -> list[Difference]:
     """The differences. What was told before `kept_since`, the oldest bytes that are kept, is not missed."""
-    drift = Drift(one.key, Held.PUBLISHED, [])
+    drift = Drift(one.key, Against.PUBLISHED, [])
     events = [event for event in map(_event, one.sent or ()) if event.data["targetId"] == one.key.target_id]
     ids = [event.id for event in events]
     drift.unless(len(set(ids)) == len(ids), "the account", kept="an event published twice", decided="each once")

@@ -8,7 +8,7 @@ from unenroll.core.facts import Account, Enrollment, Leave, Reward
 from unenroll.core.outcomes import Outcome
 from unenroll.store.accounts import KnownAccount
 from unenroll.store.review import Receipt, Reviewed
-from unenroll.verify.difference import Difference, Drift, Held, leave_named
+from unenroll.verify.difference import Against, Difference, Drift, leave_named
 from unenroll.wire.content import CONTENT_VERSION, content_hash
 from unenroll.wire.identity import unenrollment_id
 
@@ -20,7 +20,7 @@ Told = UnenrollRequested | CustomerEnrolled
 
 def ledger_drift(one: Reviewed, known: KnownAccount, owner: Group) -> list[Difference]:
     """The differences. Where rows of the account were pruned, nothing is said of the facts that they told."""
-    drift = Drift(one.key, Held.LEDGER, [])
+    drift = Drift(one.key, Against.LEDGER, [])
     numbers = sorted(receipt.decision for receipt in one.receipts if receipt.decision is not None)
     top = known.decisions
     whole = numbers == list(range(1, top + 1))

@@ -7,7 +7,7 @@ from unenroll.core.events import EventId
 from unenroll.core.settle import Settlement, settle, waits
 from unenroll.core.standings import Standing, State
 from unenroll.store.accounts import KnownAccount
-from unenroll.verify.difference import Difference, Drift, Held, leave_named
+from unenroll.verify.difference import Against, Difference, Drift, leave_named
 
 
 def settlement_drift(known: KnownAccount, owner: Group) -> tuple[list[Difference], bool]:
@@ -26,7 +26,7 @@ def settlement_drift(known: KnownAccount, owner: Group) -> tuple[list[Difference
 
 
 def _against(known: KnownAccount, target: Target, calendar: Calendar) -> list[Difference]:
-    drift = Drift(known.key, Held.SETTLEMENT, [])
+    drift = Drift(known.key, Against.SETTLEMENT, [])
     settlement = settle(known.state.account, target, calendar)
     drift.same("whether it waits for cycles", kept=known.waits, decided=waits(settlement))
     _leaves(known, settlement, drift)

@@ -12,12 +12,6 @@ def sheet(verified: Verified) -> Sheet:
     return Sheet(title="Decisions verified", sentences=tuple(_sentences(verified)), tables=_tables(verified))
 
 
-def line(difference: Difference) -> str:
-    """One difference."""
-    customer, target, held, about, kept, decided = _row(difference)
-    return f"customer {customer} in target {target}, {about}: {held}: is kept: {kept}; should be: {decided}"
-
-
 def _sentences(verified: Verified) -> list[str]:
     against = "their facts, the ledger and what was published" if verified.published else "their facts and the ledger"
     said = [f"{verified.accounts:,} accounts were held against {against}."]
@@ -31,9 +25,9 @@ def _sentences(verified: Verified) -> list[str]:
 
 
 def _tables(verified: Verified) -> tuple[Table, ...]:
-    found = counts("Differences", ((held.value, count) for held, count in verified.differences.items()))
+    found = counts("Differences", ((what.value, count) for what, count in verified.differences.items()))
     return found, Table(title="What differs", heads=_HEADS, rows=tuple(map(_row, verified.told)))
 
 
 def _row(one: Difference) -> Cells:
-    return str(one.customer_id), str(one.target_id), one.held.value, one.about, one.kept, one.decided
+    return str(one.customer_id), str(one.target_id), one.against.value, one.about, one.kept, one.decided

@@ -11,7 +11,7 @@ from unenroll.core.definitions import Group
 from unenroll.store.accounts import KnownAccount
 from unenroll.store.connect import check_tables
 from unenroll.store.review import Reviewed, Scope, oldest_publication, review
-from unenroll.verify.difference import Difference, Drift, Held
+from unenroll.verify.difference import Against, Difference, Drift
 from unenroll.verify.published import published_drift
 from unenroll.verify.receipts import ledger_drift
 from unenroll.verify.settlement import settlement_drift
@@ -32,7 +32,7 @@ class Verified:
     accounts: int
     due: int
     drifted: int
-    differences: Mapping[Held, int]
+    differences: Mapping[Against, int]
     published: bool
     told: tuple[Difference, ...]
 
@@ -56,7 +56,7 @@ class _Verifying:
     kept_since: datetime | None
     note: Note
     counts: Counter[str] = field(default_factory=Counter)
-    kinds: Counter[Held] = field(default_factory=Counter)
+    kinds: Counter[Against] = field(default_factory=Counter)
     told: list[Difference] = field(default_factory=list)
 
     def take(self, one: Reviewed) -> None:
@@ -66,7 +66,7 @@ class _Verifying:
         found, due = drift(one, kept_since=self.kept_since)
         self.counts.update(accounts=1, due=due, drifted=bool(found))
         for difference in found:
-            self.kinds[difference.held] += 1
+            self.kinds[difference.against] += 1
             self.note(difference)
         self.told += found[: MOST_TOLD - len(self.told)]
 
@@ -76,7 +76,7 @@ class _Verifying:
             accounts=self.counts["accounts"],
             due=self.counts["due"],
             drifted=self.counts["drifted"],
-            differences={kind: self.kinds[kind] for kind in Held if self.kinds[kind]},
+            differences={kind: self.kinds[kind] for kind in Against if self.kinds[kind]},
             published=scope.published,
             told=tuple(self.told),
         )
@@ -87,7 +87,7 @@ _NO_RULE = (LookupError, ValueError, TypeError)  # facts that no event can have 
 
 def drift(one: Reviewed, *, kept_since: datetime | None) -> tuple[Sequence[Difference], bool]:
     """The differences of an account, and whether it is due to be settled again. Pure."""
-    found = Drift(one.key, Held.ACCOUNT, [])
+    found = Drift(one.key, Against.ACCOUNT, [])
     if one.account is None:
         kept = "nothing" if one.unreadable is None else f"not readable: {one.unreadable}"
         found.same("the account", kept=kept, decided=f"{len(one.receipts)} events, decided")
