@@ -40,7 +40,7 @@ ReplayId = Annotated[
     str | None,
     typer.Option(metavar="ID", help="marks what is published again; given again, goes on with that replay (re-emit)"),
 ]
-Rate = Annotated[float | None, typer.Option(metavar="N", min=0.01, help="send so many a second at most")]
+Rate = Annotated[float | None, typer.Option(metavar="N", min=0.01, help="take so many a second at most")]
 Ahead = Annotated[
     int, typer.Option(metavar="N", min=1, help="records that the lanes may have in front of them (suppress)")
 ]

@@ -51,6 +51,7 @@ class Suppressing:
 
     async def _take(self, entries: Sequence[Entry]) -> None:
         chosen = [held(one.reading.record, one.reading.content) for one in entries if self._chosen(one)]
+        await self.pace.wait(len(chosen), self.stopping)
         found = await fates(self.pool, chosen, self.lead.under_way if self.lead else {})
         missing = list(_once(one for one, fate in zip(chosen, found, strict=True) if fate is Fate.MISSING))
         sendable = [one for one in missing if self.sending.fits(one.record)]
@@ -67,7 +68,6 @@ class Suppressing:
             await self._send(sendable)
 
     async def _send(self, records: Sequence[Held]) -> None:
-        await self.pace.wait(len(records), self.stopping)
         ends = await self.sending.send([one.record for one in records])
         if self.lead is not None:
             self.lead.add(records, ends)
