@@ -11,12 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cramjam
+import pexpect
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from stage.again import INPUTS, copied, everything, lines_of, replay, replayed
 from stage.events import leaves, three_rewards
 from stage.files import leave, tables, written
 from stage.place import Place, answers
+from stage.terminal import typed
 from stage.topics import Put, put
 from stage.workers import running, wait_until
 
@@ -53,6 +56,26 @@ async def test_a_copy_of_the_topic_changes_nothing_either(place: Place) -> None:
     found = replayed(place, "--from-topics", "--source-prefix", prefix)
     assert (found["read"], found["decided_before"], found["dead_lettered_before"]) == (RECORDS, RECORDS - 2, 2)
     assert await everything_there_is(place) == before
+
+
+async def test_a_copy_of_one_topic_alone_will_do(place: Place) -> None:
+    place.request(map(leaves, CUSTOMERS))
+    place.catch_up()
+    prefix = await copied(place, {"requests": place.seen("requests")})
+    admin = AdminClient({"bootstrap.servers": place.kafka})
+    admin.delete_topics([f"{prefix}facts"])[f"{prefix}facts"].result()
+    wait_until(lambda: f"{prefix}facts" not in admin.list_topics(timeout=5).topics, "the topic to go")
+    assert replayed(place, "--from-topics", "--source-prefix", prefix)["decided_before"] == len(CUSTOMERS)
+
+
+def test_an_interrupt_ends_a_replay_that_waits_for_somebody_to_type(place: Place) -> None:
+    terminal = typed("replay", "-", environment=place.environment)
+    terminal.sendline(leave(1))
+    terminal.expect(rb"[1-9][0-9]*/\? bytes")
+    terminal.sendintr()
+    terminal.expect_exact(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 130
 
 
 @pytest.mark.parametrize("kind", PACKED)

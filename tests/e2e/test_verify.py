@@ -16,6 +16,7 @@ from stage.files import Said, appended, command, tables
 from stage.place import Place, group_of, made
 from unenroll.core.definitions import Accepted
 from unenroll.sandbox.servers import Servers
+from unenroll.store import review
 from unenroll.store.connect import connected
 from unenroll.store.definitions import define
 
@@ -125,6 +126,18 @@ UNSEEN: Mapping[str, str] = {
     "how often leaves were told of": edited("[1,1,", "[1,2,"),
     "a first answer": "update ledger set outcome = 'NOTHING_LEFT' where customer_id = 301",
 }
+
+
+@pytest.mark.parametrize("customers", [(), (101, 102, 103, 104, 201, 999)])
+async def test_accounts_are_read_in_pages_and_each_once(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, customers: tuple[int, ...]
+) -> None:
+    monkeypatch.setattr(review, "CUSTOMERS_AT_ONCE", 3)
+    async with connected(database_url) as pool:
+        pages = [page async for page in review.review(pool, review.Scope(customers=customers))]
+    keys = [one.key for page in pages for one in page]
+    assert (len(keys), sorted(set(keys))) == (5 if customers else ACCOUNTS, keys)
+    assert max(map(len, pages)) == 3
 
 
 @pytest.mark.parametrize("drift", UNSEEN)

@@ -19,7 +19,7 @@ from unenroll.wire.account import UNREADABLE, load_account
 from unenroll.wire.fields import LARGEST_INT64, SMALLEST_INT64
 from unenroll.wire.record import Message
 
-_CUSTOMERS_AT_ONCE = 500
+CUSTOMERS_AT_ONCE = 500
 
 
 class Receipt(NamedTuple):
@@ -86,13 +86,13 @@ async def review(pool: asyncpg.Pool, scope: Scope) -> AsyncIterator[list[Reviewe
 async def _pages(pool: asyncpg.Pool, scope: Scope) -> AsyncIterator[list[int]]:
     if scope.customers:
         wanted = sorted(scope.customers)
-        for begin in range(0, len(wanted), _CUSTOMERS_AT_ONCE):
-            yield wanted[begin : begin + _CUSTOMERS_AT_ONCE]
+        for begin in range(0, len(wanted), CUSTOMERS_AT_ONCE):
+            yield wanted[begin : begin + CUSTOMERS_AT_ONCE]
         return
     first = SMALLEST_INT64
     while True:
         with translated():
-            rows = await pool.fetch(QUERIES["next_customers"], first, _CUSTOMERS_AT_ONCE)
+            rows = await pool.fetch(QUERIES["next_customers"], first, CUSTOMERS_AT_ONCE)
         if not rows:
             return
         last: int = rows[-1]["customer_id"]
