@@ -118,6 +118,13 @@ async def test_what_is_missing_is_decided_and_told_of(place: Place, tmp_path: Pa
     assert await everything_there_is(place) == before
 
 
+def test_it_goes_no_further_ahead_of_the_lanes_than_it_may(place: Place, tmp_path: Path) -> None:
+    file = written(tmp_path, [leave(customer) for customer in CUSTOMERS])
+    said = replay(place, str(file.path), "--ahead", "2", "--patience", "1")
+    assert "the lanes have not moved for 1 s with 2 records under way" in said.err
+    assert len(place.seen("requests")) == 2
+
+
 def test_without_a_worker_it_gives_up_and_the_next_one_decides_what_was_sent(place: Place, tmp_path: Path) -> None:
     file = written(tmp_path, [leave(customer) for customer in CUSTOMERS])
     said = replay(place, str(file.path), "--patience", "1")

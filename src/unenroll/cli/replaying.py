@@ -32,11 +32,12 @@ from unenroll.cli.verifying import verify_scope
 from unenroll.errors import OutageError, UnenrollError, UsageError
 from unenroll.ndjson.compressed import STANDARD_INPUT
 from unenroll.ndjson.files import check_files, check_whole
-from unenroll.replay.decisions import Reemitted, reemit
-from unenroll.replay.decisions import sheet as reemitted_sheet
+from unenroll.replay.decisions import reemit
 from unenroll.replay.marked import Again, Marking
 from unenroll.replay.pace import Pace
 from unenroll.replay.records import Order, replay_records
+from unenroll.replay.reemitted import Reemitted
+from unenroll.replay.reemitted import sheet as reemitted_sheet
 from unenroll.replay.selection import Selection, read_offsets
 from unenroll.replay.suppressed import Suppressed
 from unenroll.replay.suppressed import sheet as suppressed_sheet

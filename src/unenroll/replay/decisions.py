@@ -1,40 +1,24 @@
 """A replay of decisions from beginning to end: noted, published again, told of."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import asyncpg
 from pydantic_core import to_json
 
 from unenroll.errors import SetupError, UsageError
-from unenroll.moments import clock_time
 from unenroll.ndjson.progress import counted, progress
 from unenroll.replay.emit import Emitting
-from unenroll.replay.marked import REPLAY_ID, Again, Marking
+from unenroll.replay.marked import Marking
 from unenroll.replay.pace import Pace
-from unenroll.report.sheet import Sheet, counts
+from unenroll.replay.reemitted import Reemitted, reemitted
 from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.replays import Lane, Replay, begin_replay, finish_replay, published_lanes
 from unenroll.stream.cluster import Cluster, Partition, Topic
 from unenroll.stream.coordinator import Coordinator
 from unenroll.stream.topics import INPUTS, limits
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reemitted:
-    """How many messages were published again on each topic, by this run, or would be without `dry_run`.
-
-    `finished`: nothing of the replay is left, since the `finished_before` if it is not None.
-    """
-
-    replay_id: str
-    dry_run: bool
-    finished: bool
-    finished_before: datetime | None
-    published: Mapping[str, int]
 
 
 async def reemit(
@@ -49,7 +33,7 @@ async def reemit(
         await check_tables(pool)
         replay, places = await _begun(pool, cluster, settings, marking=marking, dry_run=dry_run)
         if replay.finished_at is not None:
-            return _result(replay, {}, dry_run=dry_run, finished=True)
+            return reemitted(replay, {}, dry_run=dry_run, finished=True)
         with progress("replay", sum(lane.published for lane in replay.lanes), counted("decisions")) as done:
             emitting = Emitting(
                 pool=pool,
@@ -66,7 +50,7 @@ async def reemit(
             await emitting.run()
         if not stopping.is_set() and not dry_run:
             await finish_replay(pool, replay.replay_id)
-        return _result(replay, emitting.counts, dry_run=dry_run, finished=not stopping.is_set())
+        return reemitted(replay, emitting.counts, dry_run=dry_run, finished=not stopping.is_set())
 
 
 async def _begun(
@@ -125,33 +109,3 @@ def _words(marking: Marking) -> str:
             "targets": sorted(chosen.targets),
         }
     ).decode()
-
-
-def _result(replay: Replay, published: Mapping[str, int], *, dry_run: bool, finished: bool) -> Reemitted:
-    return Reemitted(
-        replay_id=replay.replay_id,
-        dry_run=dry_run,
-        finished=finished,
-        finished_before=replay.finished_at,
-        published={topic.value: published.get(topic, 0) for topic in Again},
-    )
-
-
-def sheet(result: Reemitted) -> Sheet:
-    """The report."""
-    return Sheet(
-        title=f"Replay {result.replay_id}" + (" (dry run)" if result.dry_run else ""),
-        sentences=tuple(_sentences(result)),
-        tables=(counts("Messages, by topic", result.published.items()),),
-    )
-
-
-def _sentences(result: Reemitted) -> Iterator[str]:
-    if result.finished_before is not None:
-        yield f"It was finished on {clock_time(result.finished_before)}: nothing was published again."
-        return
-    total = sum(result.published.values())
-    done = "would be published again" if result.dry_run else "were published again by this run"
-    yield f"{total:,} messages {done}, each with the header {REPLAY_ID}: {result.replay_id}."
-    if not result.finished:
-        yield "It was stopped before its end."

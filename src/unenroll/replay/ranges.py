@@ -61,7 +61,8 @@ def _cut(place: Place, asked: Offsets, held: Range | None) -> Range:
     if held.first <= asked.first <= end <= held.end:
         return Range(first=asked.first, end=end)
     holds = f"holds offsets {held.first} to {held.end - 1}" if held.first < held.end else "holds nothing"
-    raise SetupError(f"{name}, {holds}; there is no {asked.first} to {asked.last or 'its end'}")
+    last = "its end" if asked.last is None else asked.last
+    raise SetupError(f"{name}, {holds}; there is no {asked.first} to {last}")
 
 
 def _from(held: Range, since: int) -> Range:

@@ -24,9 +24,9 @@ _AT_ONCE = 500
 class Suppressing:
     """A replay that publishes nothing for what was decided before.
 
-    `sending` None: a dry run. `lead` None: what the lanes decide is not waited for. `counts` has how many records were
-    `read`, not `chosen`, `decided` or `buried` before, `missing`, `unsendable` as they are, and how many `definitions`
-    are newer than those in force.
+    `lead` None: what the lanes decide is not waited for. `counts` has how many records were `read`, `unchosen`,
+    `decided` or `buried` before, `missing`, `unsendable` as they are, and how many `definitions` are newer than those
+    in force.
     """
 
     pool: asyncpg.Pool
@@ -41,7 +41,8 @@ class Suppressing:
 
     async def run(self, source: Source) -> None:
         """Replay what the source has, until stopping. Raises OutageError, SetupError, and UnenrollError as `Lead`."""
-        async for chunk in source.chunks(self.pace.at_once(_AT_ONCE)):
+        most = _AT_ONCE if self.lead is None else min(_AT_ONCE, self.lead.most)
+        async for chunk in source.chunks(self.pace.at_once(most)):
             await self._define(chunk.definitions)
             await self._take(chunk.entries)
             if self.stopping.is_set():
@@ -68,10 +69,11 @@ class Suppressing:
             await self._send(sendable)
 
     async def _send(self, records: Sequence[Held]) -> None:
+        if self.lead is not None:
+            await self.lead.shrink(self.lead.most - len(records), self.stopping)
         ends = await self.sending.send([one.record for one in records])
         if self.lead is not None:
             self.lead.add(records, ends)
-            await self.lead.shrink(self.lead.most, self.stopping)
 
     def _chosen(self, entry: Entry) -> bool:
         content = entry.reading.content
