@@ -46,12 +46,12 @@ class Latencies:
 
 @dataclass(kw_only=True, slots=True)
 class Reader:
-    """When the answer to each customer's request was there."""
+    """When the answer to each customer's request was there. Those of others, who are not `wanted`, may come as well."""
 
     settings: KafkaSettings
     partitions: int
     seen: dict[bytes, float] = field(default_factory=dict)
-    wanted: int | None = None
+    wanted: frozenset[bytes] | None = None
 
     def open(self) -> Consumer:
         """A reader of what is committed, at the ends of the topics."""
@@ -73,10 +73,15 @@ class Reader:
         consumer.assign(places)
         return consumer
 
+    @property
+    def complete(self) -> bool:
+        """Whether all answers that are wanted are there."""
+        return self.wanted is not None and self.wanted <= self.seen.keys()
+
     def read(self, consumer: Consumer) -> None:
         """Read until as many answers are there as are wanted, or none comes for long."""
         deadline = monotonic() + _PATIENCE_SECONDS
-        while (self.wanted is None or len(self.seen) < self.wanted) and monotonic() < deadline:
+        while not self.complete and monotonic() < deadline:
             message = consumer.poll(_POLL_SECONDS)
             key = None if message is None or message.error() else message.key()
             if key is not None:
@@ -115,10 +120,10 @@ def measure(crowd: Crowd, phases: Sequence[tuple[float, float]], *, partitions: 
         held = list(islice(requests, int(rate * seconds)))
         times = publish(settings, held, rate=rate)
         sent.append([(message.key or b"", at) for (_, message), at in zip(held, times, strict=True)])
-    reader.wanted = sum(map(len, sent))
+    reader.wanted = frozenset(key for phase in sent for key, _ in phase)
     thread.join()
-    if len(reader.seen) < reader.wanted:
-        raise SystemExit(f"{reader.wanted} requests, but only {len(reader.seen)} answers")
+    if not reader.complete:
+        raise SystemExit(f"{len(reader.wanted - reader.seen.keys())} of {len(reader.wanted)} requests have no answer")
     return [{"rate": rate, **_told(phase, reader.seen)} for (rate, _), phase in zip(phases, sent, strict=True)]
 
 

@@ -9,6 +9,8 @@ from jsonschema import Draft202012Validator
 from msgspec.structs import replace
 
 from agree.schema_files import BY_NAME, SCHEMAS
+from unenroll.replay.marked import Again, Marking
+from unenroll.replay.selection import Selection
 from unenroll.wire.dead_letters import dead_letter
 from unenroll.wire.names import CARRIES, TOPIC_OF, Topic, full_type
 from unenroll.wire.publish import encode
@@ -102,6 +104,14 @@ def test_the_headers_that_are_read_are_told(name: str) -> None:
 @pytest.mark.parametrize("name", CHANGES)
 def test_the_headers_that_are_published_are_told(name: str) -> None:
     as_told(name, encode(CHANGES[name], CONTEXT).headers)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_the_headers_of_what_is_published_again_are_told(name: str) -> None:
+    marking = Marking(replay_id="june-2026", selection=Selection(), topics=frozenset(Again))
+    (again,) = marking.chosen([encode(CHANGES[name], CONTEXT)], CONTEXT.decided_at)
+    assert again.headers[-1] == ("ce_replayid", b"june-2026")
+    as_told(name, again.headers)
 
 
 def test_the_headers_of_dead_letters_are_told() -> None:

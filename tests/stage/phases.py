@@ -4,7 +4,7 @@ The product carries no fail points. A strike falls once in a process, on the fir
 """
 
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
@@ -19,6 +19,7 @@ from unenroll.batch.readings import Batch
 from unenroll.batch.step import Step
 from unenroll.store.lanes import LaneRow, Publication
 from unenroll.stream.producer import LaneProducer
+from unenroll.wire.record import Message
 
 Strike = Callable[[], Awaitable[None]]
 When = Callable[..., bool]
@@ -131,10 +132,15 @@ def strike_at(phase: str, strike: Strike) -> None:
 
     PHASES[phase](once)
     replace(step, "move_lane", first=_note_outputs, last=None, when=_publishes)
+    replace(LaneProducer, "publish", first=None, last=_note_outputs, when=_sends)  # of who only publishes: the second
 
 
 def _publishes(_: Connection, __: LaneRow, publication: Publication | None) -> bool:
     return publication is not None
+
+
+def _sends(_: LaneProducer, messages: Sequence[Message], *__: object) -> bool:
+    return bool(messages)
 
 
 async def _note_outputs() -> None:

@@ -1,8 +1,5 @@
 """A load that a person looks at, and one that nobody looks at."""
 
-import os
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import pexpect
@@ -10,16 +7,8 @@ import pytest
 
 from stage.events import definition, three_rewards
 from stage.files import written
+from stage.terminal import typed
 from unenroll.ndjson import progress
-
-SECONDS = 60
-
-
-def typed(*arguments: str, environment: Mapping[str, str]) -> pexpect.spawn:
-    """The real command on a terminal."""
-    return pexpect.spawn(
-        sys.executable, ["-m", "unenroll", *arguments], env={**os.environ, **environment}, timeout=SECONDS
-    )
 
 
 def test_a_bar_is_shown_and_taken_away_before_the_result(database_url: str, tmp_path: Path) -> None:
@@ -56,7 +45,7 @@ def test_in_a_pipe_progress_is_a_line_now_and_then(
     with progress.progress("load", None) as read:
         read(7)
     assert capsys.readouterr().err.splitlines() == [
-        "load: 500.0 kB of 2.0 MB",
-        "load: 1.5 MB of 2.0 MB",
+        "load: 500.0 kB of 2.0 MB, less than a second left",
+        "load: 1.5 MB of 2.0 MB, less than a second left",
         "load: 7 bytes",
     ]

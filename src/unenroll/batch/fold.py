@@ -77,7 +77,7 @@ class Fold:
 
     def _event(self, received: Received) -> Fate:
         key = identity(received)
-        content = _content_of(received)
+        content = content_of(received)
         known = self._known.get(key)
         if known is not None:
             return id_conflict(received.event.key) if known.contradicts(content) else Seen.DUPLICATE
@@ -143,7 +143,7 @@ class Fold:
         return None
 
 
-def _content_of(received: Received) -> Content:
+def content_of(received: Received) -> Content:
     """What the ledger compares when the same event comes again."""
     return Content(content_version(received.event), received.content_hash, received.time)
 

@@ -1,7 +1,7 @@
 """One Postgres transaction: a batch gathered, decided and saved."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -74,7 +74,7 @@ class Step:
             fates = await in_turns(fold.take, contents, at_once=_EVENTS_IN_A_TURN)
             numbering = Numbering(
                 lane=lane,
-                buried=await _buried(connection, digests(batch.readings, fates)),
+                buried=(await known_dead_letters(connection, digests(batch.readings, fates))).keys(),
                 most_bytes=self.limits[Topic.DEAD_LETTERS],
                 decided_at=decided_at,
             )
@@ -86,16 +86,6 @@ class Step:
 
     def _turn(self, batch: Batch) -> AbstractAsyncContextManager[None]:
         return self._turns if len(batch.readings) > _SMALL else nullcontext()
-
-
-async def _buried(connection: Connection, contents: Iterable[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
-    by_topic: dict[str, list[bytes]] = {}
-    for topic, digest in contents:
-        by_topic.setdefault(topic, []).append(digest)
-    buried: set[tuple[str, bytes]] = set()
-    for topic, found in by_topic.items():
-        buried |= await known_dead_letters(connection, topic, found)
-    return buried
 
 
 async def _save(connection: Connection, lane: LaneRow, numbered: Numbered, *, first_sequence: int) -> None:

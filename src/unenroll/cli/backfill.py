@@ -14,7 +14,7 @@ from unenroll.apply.verdicts import Result
 from unenroll.cli.answers import Json, show
 from unenroll.cli.feed import Files, fail_if, taken_in
 from unenroll.errors import UnenrollError, UsageError
-from unenroll.ndjson.lines import STANDARD_INPUT
+from unenroll.ndjson.compressed import STANDARD_INPUT
 from unenroll.plan.file import draft, read_plan
 from unenroll.plan.limits import read_limits
 from unenroll.plan.planning import make

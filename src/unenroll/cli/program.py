@@ -12,8 +12,10 @@ from unenroll.cli.feed import load, publish
 from unenroll.cli.offsets import app as offsets
 from unenroll.cli.operate import migrate, run, topics
 from unenroll.cli.prune import prune
+from unenroll.cli.replaying import replay
 from unenroll.cli.settings_help import settings_help
 from unenroll.cli.try_out import demo, sandbox
+from unenroll.cli.verifying import verify
 from unenroll.errors import UnenrollError, UsageError
 from unenroll.logs import speak
 from unenroll.settings import LogSettings, read
@@ -33,6 +35,8 @@ app.command()(explain)
 app.command()(prune)
 app.add_typer(dlq, name="dlq")
 app.add_typer(offsets, name="offsets")
+app.command()(replay)
+app.command()(verify)
 
 
 @app.callback()

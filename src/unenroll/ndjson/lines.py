@@ -1,18 +1,15 @@
 """Files as lines, one after the other. A line that is too long comes in parts, so that memory stays bounded."""
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from unenroll.errors import UnenrollError
+from unenroll.ndjson.compressed import opened
 from unenroll.wire.refusals import DeadLetter
 
 LONGEST = 1024 * 1024
 TOO_LONG = DeadLetter(reason="line_too_long", detail=f"is longer than {LONGEST} bytes")
-STANDARD_INPUT = Path("-")
 
 
 class Part(Enum):
@@ -35,21 +32,14 @@ class Line(NamedTuple):
 def lines(files: Iterable[Path], read: Callable[[int], None]) -> Iterator[Line]:
     """The lines of the files, blank ones left out. Raises UnenrollError if a file fails.
 
-    `read` is told the number of bytes of each once it is done with.
+    `read` is told how many bytes of a file are done with.
     """
     for file in files:
-        try:
-            with _opened(file) as stream:
-                for line in _lines(str(file), stream):
-                    if line.part is not Part.WHOLE or line.content.strip():
-                        yield line
-                    read(len(line.content))
-        except OSError as error:
-            raise UnenrollError(f"cannot read {file}: {error.strerror}") from error
-
-
-def _opened(file: Path) -> AbstractContextManager[BinaryIO]:
-    return nullcontext(sys.stdin.buffer) if file == STANDARD_INPUT else file.open("rb")
+        with opened(file) as (stream, advanced):
+            for line in _lines(str(file), stream):
+                if line.part is not Part.WHOLE or line.content.strip():
+                    yield line
+                read(advanced(len(line.content)))
 
 
 def _lines(name: str, stream: BinaryIO) -> Iterator[Line]:

@@ -46,7 +46,7 @@ def publish(lines: Iterable[Line], settings: KafkaSettings, *, limits: Mapping[s
     sender = Sender(settings, batch_bytes=min(limits.values()))
     try:
         for line in lines:
-            message = _message(line, limits)
+            message = understood(line, limits)
             if isinstance(message, DeadLetter):
                 bad.add(line, message)
             else:
@@ -63,7 +63,8 @@ def publish(lines: Iterable[Line], settings: KafkaSettings, *, limits: Mapping[s
     )
 
 
-def _message(line: Line, limits: Mapping[str, int]) -> Message | DeadLetter:
+def understood(line: Line, limits: Mapping[str, int]) -> Message | DeadLetter:
+    """The message that the line stands for, or why it cannot be published."""
     if line.part is not Part.WHOLE:
         return TOO_LONG
     message = publish_line(line.content)

@@ -1,9 +1,11 @@
 """Messages sent to Kafka in their order, each known to have arrived, or else an error."""
 
 from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Message as Delivered
 
 from unenroll.settings import KafkaSettings
 from unenroll.stream.clients import for_confluent
+from unenroll.stream.cluster import Partition
 from unenroll.stream.outage import translated
 from unenroll.wire.record import Message
 
@@ -21,6 +23,8 @@ class Sender:
     def __init__(self, settings: KafkaSettings, *, batch_bytes: int) -> None:
         self._prefix = settings.topic_prefix
         self._failed: KafkaError | None = None
+        self.ends: dict[Partition, int] = {}
+        """Where the last message of ours arrived that we know of: the offset behind it."""
         self._producer = Producer(
             {
                 **for_confluent(settings),
@@ -68,5 +72,8 @@ class Sender:
             self._producer.purge()
             raise KafkaException(self._failed)
 
-    def _delivered(self, error: KafkaError | None, _: object) -> None:
+    def _delivered(self, error: KafkaError | None, message: Delivered) -> None:
         self._failed = self._failed or error
+        if error is None:
+            place = Partition(topic=message.topic() or "", number=message.partition() or 0)
+            self.ends[place] = max(self.ends.get(place, 0), (message.offset() or 0) + 1)

@@ -1,12 +1,15 @@
 """What could not be read or placed: each content once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from unenroll.store.connect import Connection
 from unenroll.store.ledger import Place
 from unenroll.store.queries import QUERIES
+
+Buried = tuple[str, bytes]
+"""What a dead letter is known by: the topic, and the SHA-256 of key, value and headers."""
 
 
 class DeadRow(NamedTuple):
@@ -27,12 +30,16 @@ _COLUMNS = (
 )
 
 
-async def known_dead_letters(connection: Connection, topic: str, digests: Sequence[bytes]) -> set[tuple[str, bytes]]:
-    """Which of these contents of the topic were dead-lettered before, as (topic, digest)."""
-    if not digests:
-        return set()
-    rows = await connection.fetch(QUERIES["known_dead_letters"], topic, digests)
-    return {(topic, row["digest"]) for row in rows}
+async def known_dead_letters(connection: Connection, contents: Iterable[Buried]) -> dict[Buried, str]:
+    """Which of these contents were dead-lettered before, and for what reason."""
+    by_topic: dict[str, list[bytes]] = {}
+    for topic, digest in contents:
+        by_topic.setdefault(topic, []).append(digest)
+    return {
+        (topic, row["digest"]): row["reason"]
+        for topic, digests in by_topic.items()
+        for row in await connection.fetch(QUERIES["known_dead_letters"], topic, digests)
+    }
 
 
 async def save_dead_letters(connection: Connection, rows: Sequence[DeadRow]) -> None:

@@ -1,6 +1,6 @@
 """When a customer's facts were first read, and what was published of them: looked up, not needed to decide."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
 from enum import StrEnum
 from itertools import chain
@@ -52,13 +52,14 @@ def facts_seen(known: KnownAccount) -> Mapping[FactId, datetime]:
     return dict(zip(chain(enrollments, leaves, rewards, issuances), chain(*seen), strict=True))
 
 
-async def sent(connection: Connection, customer_id: int) -> AsyncIterator[Sent]:
-    """What the lanes have decided to publish of the customer, dead letters aside, in the order of the decisions.
+async def sent(connection: Connection, customer_ids: Collection[int]) -> AsyncIterator[Sent]:
+    """What the lanes have decided to publish of the customers, dead letters aside, in the order of the decisions.
 
-    Only the batches that decided an event of the customer are looked into, a few at a time.
+    Only the batches that decided an event of theirs are looked into, a few at a time.
     """
-    key = b"%d" % customer_id
-    async for row in connection.cursor(QUERIES["customer_publications"], customer_id, prefetch=_BATCHES_AT_ONCE):
+    keys = {b"%d" % customer_id for customer_id in customer_ids}
+    query = QUERIES["customer_publications"]
+    async for row in connection.cursor(query, list(customer_ids), prefetch=_BATCHES_AT_ONCE):
         for message in unpack(row["outputs"]):
-            if message.key == key and message.topic in DECISIONS:
+            if message.key in keys and message.topic in DECISIONS:
                 yield Sent(row["decided_at"], message)

@@ -71,6 +71,13 @@ class LedgerRow(NamedTuple):
         return Content(self.content_version, self.content_hash, self.event_time)
 
 
+class Became(NamedTuple):
+    """What the ledger has of an event: its content, and the outcome of a request, or the type of a fact."""
+
+    content: Content
+    what: str
+
+
 NOWHERE = (None,) * len(Place._fields)
 
 
@@ -85,6 +92,18 @@ async def known_events(connection: Connection, keys: Iterable[EventKey]) -> dict
             row["content_version"], row["content_hash"], row["event_time"]
         )
         for row in rows
+    }
+
+
+async def outcomes_of(connection: Connection, keys: Iterable[EventKey]) -> dict[EventKey, Became]:
+    """What became of these events, those that were decided."""
+    wanted = sorted(set(keys))
+    rows = await connection.fetch(
+        QUERIES["outcomes_of"], [key.customer_id for key in wanted], [key.event_key for key in wanted]
+    )
+    return {
+        EventKey(customer_id, str(event_key)): Became(Content(version, digest, time), became)
+        for customer_id, event_key, version, digest, time, became in rows
     }
 
 

@@ -40,17 +40,17 @@ async def look(pool: asyncpg.Pool, customer_id: int) -> Customer:
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             accounts = await read_accounts(connection, customer_id)
-            owners = await _owners(connection, [key.target_id for key in accounts])
+            owners = await owners_of(connection, [key.target_id for key in accounts])
             known = (
                 Known(account=account, group=owners[key.target_id], seen=facts_seen(account))
                 for key, account in accounts.items()
             )
             return Customer(
-                accounts=tuple(known), sent=tuple([message async for message in sent(connection, customer_id)])
+                accounts=tuple(known), sent=tuple([message async for message in sent(connection, [customer_id])])
             )
 
 
-async def _owners(connection: Connection, target_ids: Collection[int]) -> Mapping[int, Group]:
+async def owners_of(connection: Connection, target_ids: Collection[int]) -> Mapping[int, Group]:
     """The group that owns each of the targets."""
     owners = await connection.fetch(QUERIES["target_owners"], target_ids)
     definitions = await connection.fetch(QUERIES["group_definitions"], [row["group_id"] for row in owners])

@@ -113,8 +113,13 @@ select customer_id, event_key, content_version, content_hash, event_time
 from ledger
 where (customer_id, event_key) in (select * from unnest($1::bigint[], $2::uuid[]));
 
+-- outcomes_of: what the ledger says became of these events
+select customer_id, event_key, content_version, content_hash, event_time, coalesce(outcome::text, event_type) as became
+from ledger
+where (customer_id, event_key) in (select * from unnest($1::bigint[], $2::uuid[]));
+
 -- known_dead_letters: which of these contents were dead-lettered before
-select digest from dead_letters where topic = $1 and digest = any($2::bytea[]);
+select digest, reason from dead_letters where topic = $1 and digest = any($2::bytea[]);
 
 -- move_accounts: accounts that were locked, and what they are now
 update accounts as account
@@ -126,7 +131,7 @@ where account.customer_id = moved.customer_id and account.target_id = moved.targ
 -- customer_accounts: the accounts of a customer, not locked
 select customer_id, target_id, decisions, waits, facts from accounts where customer_id = $1 order by target_id;
 
--- customer_publications: what the batches published that decided a customer's events, in the order of the decisions
+-- customer_publications: what the batches published that decided these customers' events, in the order of decisions
 with concerned as (
     select distinct held.lane_id, held.last_sequence
     from ledger
@@ -137,7 +142,7 @@ with concerned as (
         order by last_sequence
         limit 1
     ) as held
-    where ledger.customer_id = $1 and held.first_sequence <= ledger.sequence
+    where ledger.customer_id = any($1::bigint[]) and held.first_sequence <= ledger.sequence
 )
 select decided_at, outputs
 from concerned join publications using (lane_id, last_sequence)
@@ -345,3 +350,53 @@ with gone as (
     returning 1
 )
 select count(*) from gone;
+
+-- next_customers: customers from this one on of whom something was decided, or is known
+select customer_id
+from (
+    (select distinct customer_id from accounts where customer_id >= $1 order by customer_id limit $2)
+    union
+    (select distinct customer_id from ledger where customer_id >= $1 order by customer_id limit $2)
+) as either
+order by customer_id
+limit $2;
+
+-- accounts_about: about how many accounts there are
+select greatest(reltuples, 0)::bigint from pg_class where oid = 'accounts'::regclass;
+
+-- accounts_of: the accounts of some customers, not locked
+select customer_id, target_id, decisions, waits, facts
+from accounts
+where customer_id = any($1::bigint[])
+order by customer_id, target_id;
+
+-- receipts_of: what the ledger has of some customers
+select customer_id, target_id, event_key, event_type, content_version, content_hash, outcome::text, decision
+from ledger
+where customer_id = any($1::bigint[]);
+
+-- oldest_publication: when the oldest of the bytes that are kept were decided
+select min(decided_at) from publications;
+
+-- published_lanes: the lanes of a group, and how far each is known to have published
+select partition, lane_id, published from lanes where topic_prefix = $1 and group_id = $2 order by partition;
+
+-- begin_replay: note what a replay is asked for, unless it was begun before
+insert into replays (replay_id, topic_prefix, group_id, selection, partitions, lane_ids, until)
+values ($1, $2, $3, $4, $5, $6, $7)
+on conflict do nothing;
+
+-- replay: what a replay was asked for, and whether it is done
+select topic_prefix, group_id, selection, partitions, lane_ids, until, finished_at
+from replays
+where replay_id = $1;
+
+-- finish_replay: all of a replay is published
+update replays set finished_at = now() where replay_id = $1 and finished_at is null;
+
+-- publications_between: what a lane decided after one number and up to another, some of it, in its order
+select last_sequence, outputs, decided_at
+from publications
+where lane_id = $1 and last_sequence > $2 and last_sequence <= $3
+order by last_sequence
+limit $4;

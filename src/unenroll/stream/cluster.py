@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from confluent_kafka import (
+    OFFSET_INVALID,
     ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
@@ -159,7 +160,7 @@ class Cluster:
                 if error.args[0].code() in _LED_ANEW:
                     await self._look_for_leaders()
                 raise
-            if min(found.values()) < 0:  # no error of the client's: who led a partition is gone
+            if OFFSET_INVALID in found.values():  # no error of the client's: who led a partition is gone
                 await self._look_for_leaders()
                 raise OutageError("Kafka does not say where partitions begin and end: one of them has no leader")
             return found

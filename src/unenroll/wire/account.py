@@ -18,6 +18,9 @@ from unenroll.core.standings import Action, Rule, State
 
 _VERSION = 1
 
+UNREADABLE = (ValueError, LookupError, msgspec.MsgspecError)
+"""What `load_account` raises for a text that `dump_account` never wrote."""
+
 
 class Seen(NamedTuple):
     """When each fact of an account was first read, in the order of the account's facts."""

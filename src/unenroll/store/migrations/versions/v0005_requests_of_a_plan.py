@@ -3,7 +3,7 @@
 from unenroll.store.migrations.plain import run_sql_beside
 
 revision = "0005"
-down_revision: str | None = "0003"
+down_revision: str | None = "0004"
 
 
 def upgrade() -> None:

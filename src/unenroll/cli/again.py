@@ -1,0 +1,1 @@
+"""Commands that go over what was told and decided before."""

@@ -1,0 +1,42 @@
+"""Ctrl-C, once: finish what is under way. Twice: end at once."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable
+from typing import Protocol, TypeVar
+
+T_co = TypeVar("T_co", covariant=True)
+
+_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_STOPPING = "stopping behind what is under way; once more ends at once\n"
+
+
+class Work(Protocol[T_co]):
+    """Something that takes long, and is told when it is to stop."""
+
+    def __call__(self, *, stopping: asyncio.Event) -> Awaitable[T_co]:
+        """What it comes to, also if it is stopped."""
+
+
+def until_interrupted(work: Work[T_co], *, waits_for_input: bool = False) -> T_co:
+    """What the work comes to. Work that waits for somebody to write to standard input cannot be told: it is ended."""
+    return asyncio.run(_run(work, waits_for_input=waits_for_input))
+
+
+async def _run(work: Work[T_co], *, waits_for_input: bool) -> T_co:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        stopping.set()
+        sys.stderr.write(_STOPPING)
+        for number in _NUMBERS:
+            loop.remove_signal_handler(number)
+
+    if waits_for_input:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    else:
+        for number in _NUMBERS:
+            loop.add_signal_handler(number, stop)
+    return await work(stopping=stopping)

@@ -1,0 +1,305 @@
+"""Topics and files replayed, with the real command: what was decided stays as it is, what is missing is decided."""
+
+import bz2
+import gzip
+import json
+import lzma
+import re
+import secrets
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import cramjam
+import pexpect
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from stage.again import INPUTS, copied, everything, lines_of, replay, replayed
+from stage.events import leaves, three_rewards
+from stage.files import leave, tables, written
+from stage.place import Place, answers
+from stage.terminal import typed
+from stage.topics import Put, put
+from stage.workers import running, wait_until
+
+CUSTOMERS = range(101, 111)
+RECORDS = 5 * len(CUSTOMERS) + 3
+PACKED: dict[str, Callable[[bytes], bytes]] = {
+    "ndjson": bytes,
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": lambda content: bytes(cramjam.zstd.compress(content)),
+}
+
+
+async def everything_there_is(place: Place) -> object:
+    return await tables(place.database_url), place.seen(), place.seen(*INPUTS)
+
+
+async def test_a_whole_topic_replayed_into_a_worker_that_decided_it_all_changes_nothing(place: Place) -> None:
+    everything(place, CUSTOMERS)
+    place.catch_up()
+    before = await everything_there_is(place)
+    found = replayed(place, "--from-topics")
+    assert (found["read"], found["missing"], found["became"]) == (RECORDS, 0, {})
+    assert (found["decided_before"], found["dead_lettered_before"]) == (RECORDS - 2, 2)
+    assert await everything_there_is(place) == before
+
+
+async def test_a_copy_of_the_topic_changes_nothing_either(place: Place) -> None:
+    everything(place, CUSTOMERS)
+    place.catch_up()
+    prefix = await copied(place, {word: place.seen(word) for word in INPUTS})
+    before = await everything_there_is(place)
+    found = replayed(place, "--from-topics", "--source-prefix", prefix)
+    assert (found["read"], found["decided_before"], found["dead_lettered_before"]) == (RECORDS, RECORDS - 2, 2)
+    assert await everything_there_is(place) == before
+
+
+async def test_a_copy_of_one_topic_alone_will_do(place: Place) -> None:
+    place.request(map(leaves, CUSTOMERS))
+    place.catch_up()
+    prefix = await copied(place, {"requests": place.seen("requests")})
+    admin = AdminClient({"bootstrap.servers": place.kafka})
+    admin.delete_topics([f"{prefix}facts"])[f"{prefix}facts"].result()
+    wait_until(lambda: f"{prefix}facts" not in admin.list_topics(timeout=5).topics, "the topic to go")
+    assert replayed(place, "--from-topics", "--source-prefix", prefix)["decided_before"] == len(CUSTOMERS)
+
+
+def test_an_interrupt_ends_a_replay_that_waits_for_somebody_to_type(place: Place) -> None:
+    terminal = typed("replay", "-", environment=place.environment)
+    terminal.sendline(leave(1))
+    terminal.expect(rb"[1-9][0-9]*/\? bytes")
+    terminal.sendintr()
+    terminal.expect_exact(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 130
+
+
+@pytest.mark.parametrize("kind", PACKED)
+async def test_a_file_of_what_was_decided_changes_nothing(place: Place, tmp_path: Path, kind: str) -> None:
+    place.tell(leave(customer) for customer in CUSTOMERS)
+    place.catch_up()
+    before = await everything_there_is(place)
+    file = tmp_path / "export"  # what it holds tells how it is compressed, whatever its name is
+    file.write_bytes(PACKED[kind]("\n".join(lines_of(place.seen("requests"))).encode()))
+    found = replayed(place, str(file))
+    assert (found["read"], found["decided_before"], found["missing"]) == (len(CUSTOMERS), len(CUSTOMERS), 0)
+    assert await everything_there_is(place) == before
+
+
+async def test_what_is_missing_is_decided_and_told_of(place: Place, tmp_path: Path) -> None:
+    everything(place, CUSTOMERS)
+    place.load(line for customer in (201, 202) for line in three_rewards(customer))
+    place.catch_up()
+    records = {word: place.seen(word) for word in INPUTS}
+    prefix = await copied(place, records)
+    more = [leaves(201), leaves(202), leaves(203), Put(key=b"8", value=b"[")]
+    copy = Place(kafka=place.kafka, database_url=place.database_url, prefix=prefix, folder=tmp_path)
+    copy.request(more)
+    page = tmp_path / "report.html"
+    with running("run", environment=place.environment) as worker:
+        found = replayed(place, "--from-topics", "--source-prefix", prefix, "--report", str(page))
+        worker.tell(signal.SIGTERM)
+        assert worker.wait() == 0
+    assert (found["missing"], found["undecided"]) == (4, 0)
+    assert found["became"] == {"NOT_ENROLLED": 1, "UNENROLLED": 2}
+    assert found["dead_lettered"] == {"not_json": 1}
+    told = answers(place.seen())
+    assert told["leave-201"] == told["leave-202"] == ["unenroll.UserUnenrolled.v1"]
+    original = {(put.key, put.value, tuple(put.headers)) for put in more}
+    assert {(one.key, one.value, one.headers) for one in place.seen("requests")} >= original
+    assert len(place.seen("requests")) == len(records["requests"]) + len(more)
+    assert "<td>UNENROLLED</td><td>2</td>" in page.read_text()
+    before = await everything_there_is(place)
+    assert replayed(place, "--from-topics", "--source-prefix", prefix)["missing"] == 0
+    assert await everything_there_is(place) == before
+
+
+def test_it_goes_no_further_ahead_of_the_lanes_than_it_may(place: Place, tmp_path: Path) -> None:
+    file = written(tmp_path, [leave(customer) for customer in CUSTOMERS])
+    said = replay(place, str(file.path), "--ahead", "2", "--patience", "1")
+    assert "the lanes have not moved for 1 s with 2 records under way" in said.err
+    assert len(place.seen("requests")) == 2
+
+
+def test_without_a_worker_it_gives_up_and_the_next_one_decides_what_was_sent(place: Place, tmp_path: Path) -> None:
+    file = written(tmp_path, [leave(customer) for customer in CUSTOMERS])
+    said = replay(place, str(file.path), "--patience", "1")
+    assert said.code == 1
+    assert "the lanes have not moved for 1 s with 10 records under way" in said.err
+    place.catch_up()
+    assert replayed(place, str(file.path))["decided_before"] == len(CUSTOMERS)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_ended_in_the_middle_and_run_again_each_is_decided_once(
+    place: Place, tmp_path: Path, number: signal.Signals
+) -> None:
+    file = written(tmp_path, [leave(customer) for customer in CUSTOMERS])
+    arguments = ("replay", str(file.path), "--rate", "5")
+    with (
+        running("run", environment=place.environment) as worker,
+        running(*arguments, environment=place.environment) as first,
+    ):
+        wait_until(lambda: len(place.seen("requests")) >= 2, "the replay to be under way", show=first.output)
+        first.tell(number)
+        assert first.wait() in {-signal.SIGKILL, 1}
+        assert len(place.seen("requests")) < len(CUSTOMERS)
+        if number is signal.SIGINT:
+            assert "unenroll: stopped; to go on, run the same command again\n" in first.output()
+        found = replayed(place, str(file.path))
+        worker.tell(signal.SIGTERM)
+        assert worker.wait() == 0
+    assert found["decided_before"] + found["missing"] == len(CUSTOMERS)
+    assert {name: len(told) for name, told in answers(place.seen()).items()} == dict.fromkeys(
+        (f"leave-{customer}" for customer in CUSTOMERS), 1
+    )
+
+
+async def test_a_replay_of_topics_says_from_where_to_go_on(place: Place) -> None:
+    place.request(map(leaves, CUSTOMERS))
+    prefix = await copied(place, {"requests": place.seen("requests")})
+    asked = ("replay", "--from-topics", "--source-prefix", prefix, "--no-wait", "--rate", "5")
+    with running(*asked, environment=place.environment) as first:
+        wait_until(lambda: len(place.seen("requests")) > len(CUSTOMERS), "the replay to be under way")
+        first.tell(signal.SIGINT)
+        assert first.wait() == 1
+        (told,) = re.findall(r"to go on, run the same command again with (.*)$", first.output(), re.MULTILINE)
+    sent = len(place.seen("requests")) - len(CUSTOMERS)
+    found = replayed(place, *asked[1:], *told.split())
+    assert (found["read"], found["undecided"]) == (len(CUSTOMERS) - sent, len(CUSTOMERS) - sent)
+
+
+def test_a_dry_run_sends_nothing_and_says_what_it_would(place: Place, tmp_path: Path) -> None:
+    file = written(tmp_path, [leave(customer) for customer in CUSTOMERS])
+    found = replayed(place, str(file.path), "--dry-run")
+    assert (found["dry_run"], found["missing"], found["undecided"]) == (True, len(CUSTOMERS), 0)
+    assert place.seen("requests") == []
+
+
+def test_only_what_is_chosen_is_replayed(place: Place, tmp_path: Path) -> None:
+    times = [f"2026-03-{day}T00:00:00Z" for day in range(10, 20)]
+    lines = [leave(customer, at=at) for customer, at in zip(CUSTOMERS, times, strict=True)]
+    file = written(tmp_path, [*lines, leave(300, targetId=22)])
+
+    def chosen(*arguments: str) -> int:
+        found = replayed(place, str(file.path), "--dry-run", *arguments)
+        assert found["missing"] + found["unchosen"] == len(lines) + 1
+        return int(found["missing"])
+
+    assert chosen("--customer", "101", "--customer", "300") == 2
+    assert chosen("--target", "21") == len(lines)
+    assert chosen("--customer", "101", "--customer", "300", "--target", "22") == 1
+    assert chosen("--since", times[3], "--until", times[5]) == 2
+
+
+async def test_offsets_and_times_of_topics_choose(place: Place) -> None:
+    prefix = await copied(place, {})
+    put(place.kafka, f"{prefix}requests", in_one_partition())
+    asked = ("--from-topics", "--source-prefix", prefix, "--dry-run")
+    assert replayed(place, *asked, "--offsets", "requests/1:3-5")["read"] == 3
+    assert replayed(place, *asked, "--offsets", "requests/1:8-")["read"] == 2
+    assert replayed(place, *asked, "--since", "2026-01-01T00:00:00Z")["missing"] == len(CUSTOMERS)
+    assert replayed(place, *asked, "--since", "2100-01-01T00:00:00Z")["read"] == 0
+    assert replayed(place, *asked, "--until", "2026-01-01T00:00:00Z")["unchosen"] == len(CUSTOMERS)
+
+
+def in_one_partition() -> list[Put]:
+    return [Put(**{**vars(leaves(customer)), "partition": 1}) for customer in CUSTOMERS]
+
+
+WRONG = {
+    "requests/1:3-99": (1, "requests, partition 1, holds offsets 0 to 9; there is no 3 to 99"),
+    "requests/7:0-1": (1, "there is no requests, partition 7"),
+    "facts/1:5-6": (1, "facts, partition 1, holds nothing; there is no 5 to 6"),
+    "requests/2:5-3": (2, "ends before it begins"),
+    "rewards/2:5-3": (2, "must be like requests/0:100-199"),
+}
+
+
+def test_what_the_lanes_are_yet_to_read_is_left_to_them(place: Place) -> None:
+    place.request(map(leaves, CUSTOMERS))
+    place.catch_up()
+    place.request(map(leaves, range(201, 204)))
+    found = replayed(place, "--from-topics")
+    assert (found["read"], found["unread"], found["missing"]) == (len(CUSTOMERS), 3, 0)
+    assert "3 offsets were left to the lanes" in replay(place, "--from-topics").out
+    assert len(place.seen("requests")) == len(CUSTOMERS) + 3
+
+
+def test_ranges_that_do_not_exist_are_refused(place: Place) -> None:
+    place.request(in_one_partition())
+    for offsets, (code, words) in WRONG.items():
+        said = replay(place, "--from-topics", "--offsets", offsets)
+        assert (said.code, words in said.err) == (code, True), said
+    assert len(place.seen("requests")) == len(CUSTOMERS)
+
+
+def test_a_topic_that_is_not_there_is_named(place: Place) -> None:
+    said = replay(place, "--from-topics", "--source-prefix", "nowhere.")
+    assert (said.code, said.out) == (1, "")
+    assert "Kafka has no topic nowhere.facts, nowhere.requests" in said.err
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PACKED if kind != "ndjson"])
+def test_a_file_that_is_cut_off_is_refused_before_anything_is_sent(place: Place, tmp_path: Path, kind: str) -> None:
+    lines = (leave(customer, reason=secrets.token_hex(100)) for customer in range(1, 10_000))
+    whole = PACKED[kind]("\n".join(lines).encode())
+    file = tmp_path / f"export.{kind}"
+    file.write_bytes(whole[:-100])
+    said = replay(place, str(file))
+    assert (said.code, said.out) == (2, "")
+    assert f"unenroll: {file} is damaged or cut off" in said.err
+    assert place.seen("requests") == []
+
+
+def test_a_file_of_another_kind_is_refused(place: Place, tmp_path: Path) -> None:
+    file = tmp_path / "picture.png"
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    said = replay(place, str(file))
+    assert (said.code, said.err) == (2, f"unenroll: {file} does not begin with a line of JSON\n")
+
+
+def test_bad_lines_are_told_and_the_others_replayed(place: Place, tmp_path: Path) -> None:
+    file = written(tmp_path, [leave(1), '{"type": "UnenrollRequested"}', leave(2)[:-9]])
+    said = replay(place, str(file.path), "--no-wait")
+    assert said.code == 1
+    assert "unenroll: bad lines: 2, not to be sent: 0; the others were replayed" in said.err
+    assert len(place.seen("requests")) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("export.ndjson", "--offsets", "facts/0:1-"), "a replay of files takes no --offsets"),
+        ((), "say what to replay: --from-topics, or files"),
+        (("--from-topics", "--mode", "re-emit"), "--mode re-emit takes no --from-topics"),
+        (("--mode", "compare", "--rate", "5", "--replay-id", "a"), "--mode compare takes no --rate, --replay-id"),
+        (("--from-topics", "--replay-id", "a"), "--mode suppress takes no --replay-id"),
+        (("--from-topics", "--since", "2026-03-15T00:00:00"), "must carry an offset"),
+        (("--mode", "re-emit", "--replay-id", "a b"), "--replay-id a b: must be 1 to 64 letters"),
+        (("--from-topics", "--report", "report.pdf"), "a file whose name ends with .txt, .json, .html"),
+    ],
+)
+def test_what_does_not_go_together_is_wrong_usage(place: Place, arguments: tuple[str, ...], words: str) -> None:
+    said = replay(place, *arguments)
+    assert (said.code, said.out) == (2, "")
+    assert words in said.err
+
+
+def test_a_definition_that_is_newer_is_sent_before_what_needs_it(place: Place, tmp_path: Path) -> None:
+    group = {"targetGroupId": 31, "name": "New", "version": 1, "active": True, "timeZone": "UTC"}
+    cycle = {"periodName": "c1", "start": "2026-01-01T00:00:00Z", "end": "2027-01-01T00:00:00Z"}
+    target = {"targetId": 41, "name": "N", "kind": "MILESTONE", "enrollment": "AUTOMATIC"}
+    line = {"type": "TargetGroupDefined", "source": "/s", "id": "g", "time": "2026-01-01T00:00:00Z"}
+    defined = json.dumps({**line, "data": {**group, "cycles": [cycle], "targets": [target]}})
+    file = written(tmp_path, [defined, leave(1, targetGroupId=31, targetId=41)])
+    with running("run", environment=place.environment) as worker:
+        found = replayed(place, str(file.path))
+        worker.tell(signal.SIGTERM)
+        assert worker.wait() == 0
+    assert (found["definitions"], found["became"]) == (1, {"UNENROLLED": 1})
+    assert replayed(place, str(file.path))["definitions"] == 0

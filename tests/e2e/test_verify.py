@@ -1,0 +1,199 @@
+"""Decisions verified, with the real command: silence where all is well, and each drift that is planted is found."""
+
+import json
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from stage.again import everything
+from stage.databases import cloned
+from stage.events import enrolled, leaves, three_rewards
+from stage.files import Said, appended, command, tables
+from stage.place import Place, group_of, made
+from unenroll.core.definitions import Accepted
+from unenroll.sandbox.servers import Servers
+from unenroll.store import review
+from unenroll.store.connect import connected
+from unenroll.store.definitions import define
+
+ACCOUNTS = 10
+ACCOUNT, SETTLEMENT, LEDGER, PUBLISHED = "account", "settlement", "ledger", "published"
+
+
+@pytest.fixture(scope="module")
+async def decided(servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    """Customers that left, one of them late, one who came back; one who is in; one left too late, one never was in."""
+    async with cloned(servers, template) as url:
+        prefix = f"t{secrets.token_hex(4)}."
+        folder = tmp_path_factory.mktemp("decided")
+        place = await made(Place(kafka=servers.kafka, database_url=url, prefix=prefix, folder=folder))
+        everything(place, range(101, 106))
+        place.load([*three_rewards(201), *three_rewards(202), enrolled(203), *three_rewards(204)])
+        place.request([leaves(201), leaves(202), leaves(204, at="2026-06-10T00:00:00Z"), leaves(301)])
+        place.catch_up()
+        again = enrolled(202, "2026-03-15T00:01:00Z", event_id="again", periodName="c3")
+        place.tell([json.dumps({"time": "2026-03-20T00:00:00Z", **json.loads(again)})])
+        place.request([leaves(201, at="2026-02-05T00:00:00Z", event_id="late-201"), leaves(202, event_id="twice-202")])
+        place.catch_up()
+        yield place
+
+
+@pytest.fixture
+async def database_url(servers: Servers, decided: Place) -> AsyncIterator[str]:
+    """A copy of what was decided, for a test to spoil."""
+    async with cloned(servers, decided.database_url.rpartition("/")[2]) as url:
+        yield url
+
+
+def ask(database_url: str, *arguments: str) -> Said:
+    return command("verify", *arguments, environment={"UNENROLL_DATABASE_URL": database_url})
+
+
+def found(database_url: str, *arguments: str, code: int = 0) -> dict[str, Any]:
+    said = ask(database_url, "--json", *arguments)
+    assert said.code == code, said
+    told: dict[str, Any] = json.loads(said.out)
+    return told
+
+
+async def plant(database_url: str, statement: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(statement)
+    await connection.close()
+
+
+@pytest.mark.parametrize("options", [(), ("--published",)])
+async def test_what_was_decided_is_as_it_follows_from_the_facts(database_url: str, options: tuple[str, ...]) -> None:
+    before = await tables(database_url)
+    told = found(database_url, *options)
+    assert (told["accounts"], told["drifted"], told["due"], told["told"]) == (ACCOUNTS, 0, 0, [])
+    assert await tables(database_url) == before
+    text = ask(database_url, *options).out
+    assert f"{ACCOUNTS} accounts were held against their facts" in text
+    assert "All is as it follows from the facts." in text
+
+
+def edited(old: str, new: str) -> str:
+    """A statement that spoils the account of customer 101."""
+    return f"update accounts set facts = replace(facts, '{old}', '{new}') where customer_id = 101"  # noqa: S608 - ours
+
+
+CANCELLED = '"CANCELLED","PERIOD_END_LOST","VOID"'
+DRIFTS: Mapping[str, tuple[str, set[str]]] = {
+    "the outcome of a leave": (edited('["UNENROLLED",3]', '["ALREADY_UNENROLLED",null]'), {SETTLEMENT}),
+    "the cycles that fell": (edited('["UNENROLLED",3]', '["UNENROLLED",4]'), {SETTLEMENT}),
+    "the standing of a reward": (edited(CANCELLED, '"KEPT","ENROLLED",null'), {SETTLEMENT}),
+    "the state of a reward alone": (edited(CANCELLED, '"KEPT","PERIOD_END_LOST","VOID"'), {SETTLEMENT}),
+    "what is to be done about it": (edited(CANCELLED, '"CANCELLED","PERIOD_END_LOST","REVERSE"'), {SETTLEMENT}),
+    "how often it was told of": (edited(f"{CANCELLED},1", f"{CANCELLED},0"), {SETTLEMENT}),
+    "the time of a leave": (edited("2026-03-15T00:00:00Z", "2026-03-16T00:00:00Z"), {LEDGER}),
+    "the time of an enrollment": (edited("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"), {LEDGER}),
+    "the value of a reward": (edited("250.50", "250.51"), {LEDGER}),
+    "a cycle that is not there": (edited('"R3-101",3', '"R3-101",99'), {ACCOUNT}),
+    "whether it waits": ("update accounts set waits = true where customer_id = 101", {SETTLEMENT}),
+    "a text that is none": ("update accounts set facts = '[1' where customer_id = 101", {ACCOUNT}),
+    "an account that is gone": ("delete from accounts where customer_id = 101", {ACCOUNT}),
+    "the number of decisions": ("update accounts set decisions = 9 where customer_id = 101", {LEDGER}),
+    "a decision that is gone": ("delete from ledger where customer_id = 101 and decision = 2", {LEDGER}),
+    "a first answer": (
+        "update ledger set outcome = 'GROUP_NOT_FOUND' where customer_id = 101 and outcome = 'UNENROLLED'",
+        {LEDGER},
+    ),
+}
+
+
+@pytest.mark.parametrize("drift", DRIFTS)
+async def test_a_drift_that_is_planted_is_found(database_url: str, drift: str) -> None:
+    statement, held = DRIFTS[drift]
+    await plant(database_url, statement)
+    told = found(database_url, code=1)
+    assert set(told["differences"]) == held
+    assert (told["drifted"], {one["customer_id"] for one in told["told"]}) == (1, {101})
+
+
+async def test_a_target_that_nobody_defines_is_a_drift_of_all_its_accounts(database_url: str) -> None:
+    await plant(database_url, "delete from targets")
+    told = found(database_url, code=1)
+    assert (told["drifted"], told["differences"]) == (ACCOUNTS, {ACCOUNT: ACCOUNTS})
+
+
+UNSEEN: Mapping[str, str] = {
+    "how often a reward was told of": edited(f"{CANCELLED},1", f"{CANCELLED},3"),
+    "how often leaves were told of": edited("[1,1,", "[1,2,"),
+    "a first answer": "update ledger set outcome = 'NOTHING_LEFT' where customer_id = 301",
+}
+
+
+@pytest.mark.parametrize("customers", [(), (101, 102, 103, 104, 201, 999)])
+async def test_accounts_are_read_in_pages_and_each_once(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, customers: tuple[int, ...]
+) -> None:
+    monkeypatch.setattr(review, "CUSTOMERS_AT_ONCE", 3)
+    async with connected(database_url) as pool:
+        pages = [page async for page in review.review(pool, review.Scope(customers=customers))]
+    keys = [one.key for page in pages for one in page]
+    assert (len(keys), sorted(set(keys))) == (5 if customers else ACCOUNTS, keys)
+    assert max(map(len, pages)) == 3
+
+
+@pytest.mark.parametrize("drift", UNSEEN)
+async def test_what_was_published_tells_more_than_the_facts(database_url: str, drift: str) -> None:
+    await plant(database_url, UNSEEN[drift])
+    assert found(database_url)["drifted"] == 0
+    told = found(database_url, "--published", code=1)
+    assert (told["drifted"], set(told["differences"])) == (1, {PUBLISHED})
+
+
+async def test_bytes_that_were_never_kept_are_missed_and_pruned_ones_are_not(database_url: str) -> None:
+    await plant(database_url, "update publications set outputs = (select outputs from publications limit 1)")
+    assert found(database_url, "--published", code=1)["differences"].keys() == {PUBLISHED}
+    await plant(database_url, "delete from publications")
+    assert found(database_url, "--published")["drifted"] == 0
+
+
+async def test_where_the_ledger_was_pruned_the_rest_is_verified(database_url: str) -> None:
+    await plant(database_url, "delete from ledger where decision <= 3")
+    assert found(database_url, "--published")["drifted"] == 0
+
+
+async def test_only_what_is_chosen_is_verified(database_url: str) -> None:
+    await plant(database_url, DRIFTS["the number of decisions"][0])
+    assert found(database_url, "--customer", "102", "--customer", "103")["accounts"] == 2
+    assert found(database_url, "--target", "22")["accounts"] == 0
+    assert found(database_url, "--customer", "101", "--target", "21", code=1)["drifted"] == 1
+
+
+async def test_an_account_that_waits_for_appended_cycles_is_due_and_not_drifted(database_url: str) -> None:
+    async with connected(database_url) as pool:
+        assert isinstance(await define(pool, group_of(appended(2)), settle_again=True), Accepted)
+    told = found(database_url, "--published")
+    assert (told["accounts"], told["due"], told["drifted"]) == (ACCOUNTS, 1, 0)
+    await plant(database_url, "update accounts set facts = replace(facts, 'NOTHING_LEFT', 'UNENROLLED')")
+    assert found(database_url, code=1)["differences"].keys() == {SETTLEMENT}
+
+
+async def test_every_difference_is_written_and_the_report_is_a_page(database_url: str, tmp_path: Path) -> None:
+    await plant(database_url, edited("R3-101", "<b>R3</b>"))
+    file, page = tmp_path / "differences.ndjson", tmp_path / "report.html"
+    said = ask(database_url, "--differences", str(file), "--report", str(page))
+    assert (said.code, said.err) == (1, "unenroll: 1 accounts are not as it follows from their facts\n")
+    (difference,) = [json.loads(line) for line in file.read_text().splitlines()]
+    assert difference["about"] == "reward <b>R3</b>"
+    assert "reward &lt;b&gt;R3&lt;/b&gt;" in page.read_text()
+    assert "<b>" not in page.read_text()
+    assert "reward <b>R3</b>" in said.out
+
+
+def test_compare_is_the_same(database_url: str, decided: Place) -> None:
+    said = command(
+        "replay",
+        "--mode",
+        "compare",
+        "--json",
+        environment={**decided.environment, "UNENROLL_DATABASE_URL": database_url},
+    )
+    assert (said.code, json.loads(said.out)) == (0, found(database_url))

@@ -1,0 +1,16 @@
+"""The real command on a terminal."""
+
+import os
+import sys
+from collections.abc import Mapping
+
+import pexpect
+
+_SECONDS = 60
+
+
+def typed(*arguments: str, environment: Mapping[str, str]) -> pexpect.spawn:
+    """The command, started and at hand."""
+    return pexpect.spawn(
+        sys.executable, ["-m", "unenroll", *arguments], env={**os.environ, **environment}, timeout=_SECONDS
+    )
