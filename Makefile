@@ -10,7 +10,7 @@ COMPILE := .cache/lock/bin/uv pip compile pyproject.toml --quiet --universal --p
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench bench-scale bench-load bench-replay profile campaign campaign-convergence explore format lock clean
+.PHONY: help setup demo test check bench bench-scale bench-load bench-replay profile faults campaign campaign-convergence explore format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,9 @@ bench-load: $(STAMP)  ## measure lines per second and memory of a load
 
 bench-replay: $(STAMP)  ## measure replays, and what live requests notice of them
 	@$(BIN)/python -m benchmarks.replay $(ARGS)
+
+faults: $(STAMP)  ## let every single fault befall workers at every phase of a batch
+	$(BIN)/python -m pytest tests/faults -m "thorough or not thorough"
 
 MINUTES ?= 10
 campaign: $(STAMP)  ## try faults by chance for MINUTES; SEED=n begins with the round of that seed
