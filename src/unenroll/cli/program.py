@@ -32,11 +32,11 @@ for command in (demo, sandbox, migrate, topics, load, publish, plan, apply):
 app.command(epilog=settings_help())(run)
 app.command()(status)
 app.command()(explain)
+app.command()(replay)
+app.command()(verify)
 app.command()(prune)
 app.add_typer(dlq, name="dlq")
 app.add_typer(offsets, name="offsets")
-app.command()(replay)
-app.command()(verify)
 
 
 @app.callback()
