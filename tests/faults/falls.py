@@ -15,8 +15,6 @@ from havoc.mortal import Mortal, Mortals
 from stage.phases import PHASES, STRUCK
 from stage.workers import Running, struck
 
-_QUICK = frozenset({"deciding", "sent", "commit sent"})
-
 Verdicts = Mapping[str, "asyncio.Future[Mapping[str, list[str]]]"]
 """What is wrong in the end, by phase; an exception if the worker did not go on as it must. All are there."""
 
@@ -44,10 +42,6 @@ FALLS: dict[str, Callable[[Mortals], Fall]] = {
     "broker restarted": lambda pair: _of(pair.kafka, SIGTERM),
     "Postgres shut down at once": lambda pair: _of(pair.postgres, SIGQUIT),
 }
-
-
-HELD_UP = [phase if phase in _QUICK else pytest.param(phase, marks=pytest.mark.thorough) for phase in PHASES]
-"""The phases to be parametrized with: a few of them always, all of them by `make faults`."""
 
 
 def chosen(session: pytest.Session, fall: str = "") -> list[str]:

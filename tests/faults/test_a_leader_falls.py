@@ -9,10 +9,12 @@ from signal import SIGKILL
 
 import pytest
 
-from faults.falls import HELD_UP, Fall, Verdicts, chosen, outlived
+from faults.falls import Fall, Verdicts, chosen, outlived
+from faults.quick import tried
 from faults.scene import Scene, place_of, scene
 from stage.brokers import Brokers, three_brokers
 from stage.databases import cloned
+from stage.phases import PHASES
 from unenroll.sandbox.servers import Servers
 from unenroll.stream.topics import INPUTS
 
@@ -47,6 +49,6 @@ async def verdicts(
         return await outlived(scenes, Fall(falls=partial(brokers.by_number[leader].fall, SIGKILL)))
 
 
-@pytest.mark.parametrize("phase", HELD_UP)
+@pytest.mark.parametrize("phase", tried(PHASES))
 async def test_a_leader_that_is_killed_leaves_nothing_wrong(verdicts: Verdicts, phase: str) -> None:
     assert await verdicts[phase] == {}

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from faults.falls import FALLS, HELD_UP, Verdicts, chosen, outlived
+from faults.falls import FALLS, Verdicts, chosen, outlived
+from faults.quick import tried
 from faults.rights import RIGHTS, can_deny, lacks
 from faults.scene import place_of, scene
 from havoc.mortal import Mortals, mortal
 from stage.databases import cloned, migrated
+from stage.phases import PHASES
 from unenroll.sandbox.embedded import embedded
 from unenroll.sandbox.place import cache_folder
 from unenroll.sandbox.servers import Servers
@@ -58,7 +60,7 @@ async def verdicts(
         return await outlived(scenes, FALLS[request.param](pair))
 
 
-@pytest.mark.parametrize("phase", HELD_UP)
+@pytest.mark.parametrize("phase", tried(PHASES))
 async def test_a_server_that_falls_leaves_nothing_wrong(verdicts: Verdicts, phase: str) -> None:
     assert await verdicts[phase] == {}
 

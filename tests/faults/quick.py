@@ -1,0 +1,24 @@
+"""What every test run tries, and what only `make faults` has time for."""
+
+from collections.abc import Iterable
+
+import pytest
+from _pytest.mark import ParameterSet
+
+from stage.phases import PHASES
+
+_SOME = frozenset({"deciding", "sent", "commit sent"})
+_IN_FULL = frozenset({"killed", "frozen"})
+
+
+def tried(names: Iterable[str]) -> list[str | ParameterSet]:
+    """To be parametrized with: cases by name, which end with their phase if they have one, or phases themselves.
+
+    A worker that dies or stands still is always tried at every phase, all else at some.
+    """
+    return [name if _always(name) else pytest.param(name, marks=pytest.mark.thorough) for name in names]
+
+
+def _always(name: str) -> bool:
+    fault, _, phase = name.rpartition(", ")
+    return phase not in PHASES or phase in _SOME or fault in _IN_FULL
