@@ -82,7 +82,7 @@ def test_a_broker_that_is_not_there_is_said_soon(place: Place) -> None:
         commands = [("topics",), ("run",), ("status",), ("publish", str(event))]
         lines = at_once.map(lambda command: said(*command, environment=away, code=1), commands)
         assert all(line.startswith("unenroll: Kafka does not answer") for line in lines)
-        assert monotonic() - began < 20
+        assert monotonic() - began < 40
 
 
 @pytest.mark.parametrize("command", ["migrate", "run"])
@@ -114,7 +114,7 @@ async def test_missing_rights(place: Place) -> None:
         line = said("run", environment=replace(place, database_url=reader).environment, code=1)
     finally:
         await place.execute("drop owned by reader; drop role reader")
-    assert "permission denied for table settlements_due" in line
+    assert "permission denied for table lanes" in line
 
 
 def test_a_start_that_may_not_be_chosen(place: Place) -> None:

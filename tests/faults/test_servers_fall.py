@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from faults.falls import FALLS, Verdicts, chosen, outlived
-from faults.quick import tried
 from faults.rights import RIGHTS, can_deny, lacks
 from faults.scene import place_of, scene
 from havoc.mortal import Mortals, mortal
@@ -60,7 +59,8 @@ async def verdicts(
         return await outlived(scenes, FALLS[request.param](pair))
 
 
-@pytest.mark.parametrize("phase", tried(PHASES))
+@pytest.mark.thorough
+@pytest.mark.parametrize("phase", PHASES)
 async def test_a_server_that_falls_leaves_nothing_wrong(verdicts: Verdicts, phase: str) -> None:
     assert await verdicts[phase] == {}
 

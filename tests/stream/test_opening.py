@@ -14,7 +14,7 @@ from unenroll.errors import LaneLostError
 from unenroll.sandbox.servers import Servers
 from unenroll.settings import Start, WorkerSettings
 from unenroll.store.connect import connected, transaction
-from unenroll.store.lanes import LaneKey, LaneRow, Publication, move_lane, take_lane
+from unenroll.store.lanes import LaneKey, LaneRow, Publication, has_read, move_lane, take_lane
 from unenroll.stream.cluster import Cluster
 from unenroll.stream.coordinator import Coordinator
 from unenroll.stream.opening import Opening, commits, position_in
@@ -106,6 +106,17 @@ async def test_a_lane_that_is_opened_again_publishes_nothing(stage: Stage, pool:
     for _ in range(2):
         await stage.opened()
     assert stage.visible() == [b"a", b"b", b"c", b"d", b"e"]
+
+
+async def test_a_partition_was_added_however_many_lanes_know_of_it_by_now(stage: Stage, pool: asyncpg.Pool) -> None:
+    await stage.opened()
+    (topic,) = stage.opening.topics.values()
+    grown = replace(stage.opening, topics={topic.name: replace(topic, partitions=2)})
+    row = await grown.take()
+    async with stage.producer() as ours:
+        await grown.open(row, ours)
+    added = replace(stage.opening.key, partition=1)
+    assert await has_read(pool, added, topic.name, topic_id=topic.topic_id)
 
 
 async def test_what_the_former_owner_commits_before_it_is_fenced_is_not_published_again(

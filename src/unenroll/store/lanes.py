@@ -26,7 +26,7 @@ class LaneKey:
 class Position:
     """The next offset to decide in the lane's partition of a topic. A topic made again has another id.
 
-    `partitions` is how many the topic had when the lane was opened.
+    `partitions` is how many the topic had when the lane first read it.
     """
 
     topic: str

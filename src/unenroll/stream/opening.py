@@ -68,11 +68,20 @@ class Opening:
             topic: await self._first(topic) if offset is None else await self._checked(topic, offset)
             for topic, offset in plan.read_from.items()
         }
-        positions = tuple(position_in(self.topics[topic], starts[topic]) for topic in sorted(starts))
+        positions = tuple(self._position(row, topic, starts[topic]) for topic in sorted(starts))
         lane = replace(row, positions=positions)
         if positions != row.positions:
             await reposition(self.pool, lane)
         return lane
+
+    def _position(self, row: LaneRow, topic: str, offset: int) -> Position:
+        """The place, with how many partitions the topic had when the lane first read it.
+
+        That number tells a lane of a later partition that it was added, however many lanes know of it by now.
+        """
+        now = position_in(self.topics[topic], offset)
+        first = [known.partitions for known in row.positions if known.topic_id == now.topic_id]
+        return replace(now, partitions=min([now.partitions, *first]))
 
     async def _publish(
         self, producer: LaneProducer, lane: LaneRow, *, plan: Resume, committed: Mapping[str, Committed | None]
