@@ -1,1 +1,0 @@
-"""Commands that go over what was told and decided before."""
