@@ -1,14 +1,11 @@
 """Options that choose what a command goes over, and where it tells of it."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from unenroll.errors import UsageError
 from unenroll.wire.fields import LARGEST_INT64, SMALLEST_INT64
-from unenroll.wire.instants import parse_instant
 
 _EVERY_ID = {"metavar": "ID", "min": SMALLEST_INT64, "max": LARGEST_INT64}
 
@@ -24,16 +21,3 @@ Report = Annotated[
 Differences = Annotated[
     Path | None, typer.Option(metavar="FILE", help="write every difference to this file, a line of JSON each")
 ]
-
-
-def instant(option: str, text: str | None) -> datetime | None:
-    """The instant in the text of an option. Raises UsageError."""
-    if text is None:
-        return None
-    try:
-        found = parse_instant(text)
-    except ValueError as error:
-        raise UsageError(f"{option} {text}: {error}") from None
-    if found.tzinfo is None:
-        raise UsageError(f"{option} {text}: must carry an offset, like 2026-03-15T09:30:00Z")
-    return found

@@ -10,8 +10,9 @@ from uuid import uuid4
 import typer
 
 from unenroll.cli.answers import Json, show
-from unenroll.cli.choices import Customers, Differences, Report, Since, Targets, Until, instant
+from unenroll.cli.choices import Customers, Differences, Report, Since, Targets, Until
 from unenroll.cli.interrupts import until_interrupted
+from unenroll.cli.moment_option import instant_if_any
 from unenroll.cli.replay_options import (
     Ahead,
     DryRun,
@@ -76,8 +77,8 @@ def replay(  # noqa: PLR0913 - each is an option
     check_options(context, mode)
     selection = Selection(
         offsets=read_offsets(offsets or []),
-        since=instant("--since", since),
-        until=instant("--until", until),
+        since=instant_if_any(since, "--since"),
+        until=instant_if_any(until, "--until"),
         customers=frozenset(customer or ()),
         targets=frozenset(target or ()),
     )
