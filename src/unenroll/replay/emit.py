@@ -57,12 +57,7 @@ class Emitting:
                     await self._lane(lane, settings, coordinator)
 
     async def _lane(self, lane: Lane, settings: WorkerSettings, coordinator: Coordinator) -> None:
-        producer = LaneProducer(
-            settings,
-            transactional_id=f"{settings.topic_prefix}:{settings.group_id}:{lane.partition}",
-            group_id=settings.group_id,
-            batch_bytes=min(self.limits.values()),
-        )
+        producer = LaneProducer.of_lane(settings, lane.partition, batch_bytes=min(self.limits.values()))
         place = self.places[lane.partition]
         async with producer:  # what a run that died has left open is ended by that, so the offsets are the last word
             committed = (await coordinator.committed([place]))[place]
