@@ -91,13 +91,13 @@ async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up
     async with connected(settings.database_url.get_secret_value(), connections=_CONNECTIONS) as pool:
         await check_tables(pool)
         topics = await existing_topics(cluster, (settings.topic_prefix + word for word in Word))
-        sizes = await limits(cluster, settings.topic_prefix)
-        await Leftover(settings=settings, pool=pool, topics=topics, batch_bytes=min(sizes.values())).publish()
+        step = Step(pool=pool, cache=DefinitionCache(), limits=await limits(cluster, settings.topic_prefix))
+        await Leftover(settings=settings, pool=pool, topics=topics, batch_bytes=min(step.limits.values())).publish()
         async with Definitions(settings, pool, topics[settings.topic_prefix + Word.DEFINITIONS]) as definitions:
             following = Following(definitions=definitions, again=SettlingAgain(settings=settings, pool=pool))
             await following.catch_up(await cluster.ends(definitions.partitions))
             goal = await cluster.ends(_input_partitions(topics, settings)) if until_caught_up else None
-            async with _working(settings, pool, cluster=cluster, topics=topics) as (worker, lanes):
+            async with _working(settings, step, cluster=cluster, topics=topics) as (worker, lanes):
                 await until(
                     stop,
                     lanes.failed,
@@ -112,20 +112,19 @@ async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up
 
 @asynccontextmanager
 async def _working(
-    settings: WorkerSettings, pool: asyncpg.Pool, *, cluster: Cluster, topics: Mapping[str, Topic]
+    settings: WorkerSettings, step: Step, *, cluster: Cluster, topics: Mapping[str, Topic]
 ) -> AsyncIterator[tuple[_Worker, Lanes]]:
     """A worker that takes whatever lanes the group gives it; at the end they are closed and given back."""
     client_id = f"unenroll-{uuid4()}"
-    cache = DefinitionCache()
     async with Coordinator(settings) as coordinator, joined(settings, client_id) as consumer:
         worker = _Worker(
             settings=settings,
-            pool=pool,
+            pool=step.pool,
             cluster=cluster,
             coordinator=coordinator,
             topics=topics,
-            arrival=Arrival(pool, cache, seconds=settings.definition_wait_ms / 1000),
-            step=Step(pool=pool, cache=cache, limits=await limits(cluster, settings.topic_prefix)),
+            arrival=Arrival(step.pool, step.cache, seconds=settings.definition_wait_ms / 1000),
+            step=step,
             consumer=consumer,
             waiting=Waiting(),
             client_id=client_id,
