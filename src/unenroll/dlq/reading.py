@@ -7,7 +7,7 @@ from unenroll.dlq.places import Place, place_text
 from unenroll.dlq.wanted import Found, Wanted
 from unenroll.errors import UnenrollError
 from unenroll.settings import KafkaSettings
-from unenroll.stream.cluster import Cluster, Partition
+from unenroll.stream.cluster import Cluster, partitions_of
 from unenroll.stream.stretch import Stretch, Written, stretch
 from unenroll.stream.topics import existing_topics
 from unenroll.wire.letters import read_letter
@@ -34,8 +34,7 @@ class Reading:
 async def reading(settings: KafkaSettings, cluster: Cluster) -> Reading:
     """The topic from its beginning to its end as of now. Raises OutageError and SetupError."""
     name = settings.topic_prefix + Word.DEAD_LETTERS
-    topic = (await existing_topics(cluster, [name]))[name]
-    places = [Partition(topic=name, number=number) for number in range(topic.partitions)]
+    places = partitions_of((await existing_topics(cluster, [name])).values())
     first, end = await cluster.beginnings(places), await cluster.ends(places)
     return Reading(settings=settings, stretch={place: (first[place], end[place]) for place in places})
 

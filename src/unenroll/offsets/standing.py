@@ -10,7 +10,7 @@ from unenroll.offsets.told import LaneStanding, PartitionStanding, Standing
 from unenroll.settings import WorkerSettings
 from unenroll.store.behind import LaneBehind, lanes_of
 from unenroll.store.moves import latest_moves
-from unenroll.stream.cluster import Cluster, Partition, Topic
+from unenroll.stream.cluster import Cluster, Partition, Topic, partitions_of
 from unenroll.stream.coordinator import Coordinator, once_there
 from unenroll.stream.resume import Committed, lost, resume
 from unenroll.stream.topics import INPUTS, existing_topics
@@ -91,7 +91,7 @@ class Seen:
 async def look(settings: WorkerSettings, pool: asyncpg.Pool, cluster: Cluster) -> Seen:
     """How things are. Changes nothing. Raises OutageError and SetupError."""
     topics = await existing_topics(cluster, (settings.topic_prefix + word for word in INPUTS))
-    places = [Partition(topic=name, number=number) for name in topics for number in range(topics[name].partitions)]
+    places = partitions_of(topics.values())
     members, committed = await _said(settings, places)
     lanes = await lanes_of(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
     return Seen(

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from unenroll.moments import clock_time, duration
 from unenroll.settings import WorkerSettings
-from unenroll.stream.cluster import Cluster, Partition, Topic
+from unenroll.stream.cluster import Cluster, Topic, partitions_of
 from unenroll.stream.oldest import oldest_records
 from unenroll.stream.topics import INPUTS
 from unenroll.wire.names import Topic as Word
@@ -48,7 +48,7 @@ def _of_retention(topic: str, milliseconds: int, now: datetime) -> Floor:
 
 
 async def _oldest_letter(settings: WorkerSettings, cluster: Cluster, topic: Topic) -> datetime | None:
-    places = [Partition(topic=topic.name, number=number) for number in range(topic.partitions)]
+    places = partitions_of([topic])
     first, end = await cluster.beginnings(places), await cluster.ends(places)
     times = await oldest_records(settings, {place: first[place] for place in places if first[place] < end[place]})
     return min(times.values(), default=None)

@@ -13,7 +13,7 @@ from unenroll.prune.floor import below, floors
 from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.pruning import TABLES, Cut, Held, Table, extent, lanes_of_prefix, prune_blocks
-from unenroll.stream.cluster import Cluster, Partition, Topic
+from unenroll.stream.cluster import Cluster, Topic, partitions_of
 from unenroll.stream.topics import INPUTS, existing_topics
 from unenroll.wire.names import Topic as Word
 
@@ -66,7 +66,7 @@ async def prune(settings: WorkerSettings, order: Order, progress: Progress) -> P
 
 async def _held(settings: WorkerSettings, cluster: Cluster, topics: Mapping[str, Topic]) -> list[Held]:
     names = [settings.topic_prefix + word for word in INPUTS]
-    places = [Partition(topic=name, number=number) for name in names for number in range(topics[name].partitions)]
+    places = partitions_of(topics[name] for name in names)
     return [
         Held(topic_id=topics[place.topic].topic_id, partition=place.number, first=first)
         for place, first in (await cluster.beginnings(places)).items()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from unenroll.errors import SetupError
 from unenroll.replay.selection import Offsets, Place, Selection
-from unenroll.stream.cluster import Cluster, Partition
+from unenroll.stream.cluster import Cluster, partitions_of
 from unenroll.stream.topics import INPUTS
 
 
@@ -27,11 +27,8 @@ async def ranges(cluster: Cluster, prefix: str, selection: Selection) -> Ranges:
     missing = [name for name in names if name not in topics]
     if len(missing) == len(names) or any(place.topic == names[name] for place in selection.offsets for name in missing):
         raise SetupError(f"Kafka has no topic {', '.join(missing)}, so there is nothing to replay")
-    places = {
-        Partition(topic=name, number=number): Place(topic=names[name], partition=number)
-        for name, topic in sorted(topics.items())
-        for number in range(topic.partitions)
-    }
+    partitions = partitions_of(topic for _, topic in sorted(topics.items()))
+    places = {one: Place(topic=names[one.topic], partition=one.number) for one in partitions}
     firsts, ends = await cluster.beginnings(places), await cluster.ends(places)
     held = {places[place]: Range(first=firsts[place], end=ends[place]) for place in places}
     if selection.offsets:

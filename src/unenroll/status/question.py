@@ -9,7 +9,7 @@ from unenroll.status.group import Group, group
 from unenroll.status.partitions import Offsets, PartitionTold, partition_told
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.overview import DefinitionTold, KnownLane, Overview, RefusalTold, overview
-from unenroll.stream.cluster import Cluster, Partition, Topic
+from unenroll.stream.cluster import Cluster, Partition, Topic, partitions_of
 from unenroll.stream.oldest import oldest_records
 from unenroll.stream.topics import INPUTS, existing_topics
 
@@ -57,7 +57,7 @@ async def status(settings: WorkerSettings) -> Status:
     async with connected(settings.database_url.get_secret_value(), connections=1) as pool:
         await check_tables(pool)
         topics = await existing_topics(cluster, (settings.topic_prefix + word for word in INPUTS))
-        places = [Partition(topic=name, number=number) for name in topics for number in range(topics[name].partitions)]
+        places = partitions_of(topics.values())
         # What moves last is asked first, so that no offset is ahead of what it follows.
         said = await group(settings, places)
         tables = await overview(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)

@@ -57,6 +57,11 @@ class Partition:
     number: int
 
 
+def partitions_of(topics: Iterable[Topic]) -> list[Partition]:
+    """All partitions of the topics, topic after topic."""
+    return [Partition(topic=topic.name, number=number) for topic in topics for number in range(topic.partitions)]
+
+
 class Cluster:
     """The cluster that the settings name. Every question raises OutageError or SetupError."""
 

@@ -8,7 +8,7 @@ from time import monotonic
 from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined] # exported, but not said to be
 
 from unenroll.errors import OutageError, SetupError
-from unenroll.stream.cluster import Cluster, Partition, Topic
+from unenroll.stream.cluster import Cluster, Topic, partitions_of
 from unenroll.wire.names import Topic as Word
 
 INPUTS = (Word.FACTS, Word.REQUESTS)
@@ -75,9 +75,7 @@ async def _ask(cluster: Cluster, names: list[str]) -> None:
     if len(made) < len(names):
         raise OutageError("Kafka does not show the topics that it has made")
     await cluster.configuration(names)
-    await cluster.ends(
-        Partition(topic=name, number=number) for name in names for number in range(made[name].partitions)
-    )
+    await cluster.ends(partitions_of(made.values()))
 
 
 async def existing_topics(cluster: Cluster, names: Iterable[str]) -> dict[str, Topic]:

@@ -15,7 +15,7 @@ from unenroll.store.connect import check_tables, connected
 from unenroll.store.definitions import DefinitionCache
 from unenroll.store.lanes import LaneKey
 from unenroll.stream.arrival import Arrival
-from unenroll.stream.cluster import Cluster, Partition, Topic
+from unenroll.stream.cluster import Cluster, Partition, Topic, partitions_of
 from unenroll.stream.coordinator import Coordinator
 from unenroll.stream.definitions import Definitions
 from unenroll.stream.following import Following
@@ -96,7 +96,7 @@ async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up
         async with Definitions(settings, pool, topics[settings.topic_prefix + Word.DEFINITIONS]) as definitions:
             following = Following(definitions=definitions, again=SettlingAgain(settings=settings, pool=pool))
             await following.catch_up(await cluster.ends(definitions.partitions))
-            goal = await cluster.ends(_input_partitions(topics, settings)) if until_caught_up else None
+            goal = await cluster.ends(_inputs_of(topics, settings)) if until_caught_up else None
             async with _working(settings, step, cluster=cluster, topics=topics) as (worker, lanes):
                 await until(
                     stop,
@@ -141,6 +141,5 @@ def _read_topics(settings: WorkerSettings) -> list[str]:
     return [settings.topic_prefix + word for word in (*INPUTS, Word.DEFINITIONS)]
 
 
-def _input_partitions(topics: Mapping[str, Topic], settings: WorkerSettings) -> list[Partition]:
-    names = [settings.topic_prefix + word for word in INPUTS]
-    return [Partition(topic=name, number=number) for name in names for number in range(topics[name].partitions)]
+def _inputs_of(topics: Mapping[str, Topic], settings: WorkerSettings) -> list[Partition]:
+    return partitions_of(topics[settings.topic_prefix + word] for word in INPUTS)
