@@ -17,7 +17,7 @@ from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.letters import LetterKey, handled, park
 from unenroll.stream.cluster import Cluster, Topic
-from unenroll.stream.topics import INPUTS, existing_topics
+from unenroll.stream.topics import INPUTS, batch_limits, existing_topics
 
 _CONNECTIONS = 3
 _MOST_RECORDS = 500
@@ -61,9 +61,8 @@ async def _office(desk: Desk, order: Order) -> AsyncIterator[Office | None]:
 
 
 async def _rules(order: Order, cluster: Cluster, inputs: Mapping[str, Topic]) -> Rules:
-    found = await cluster.configuration(inputs)
     return Rules(
-        limits={name: int(found[name]["max.message.bytes"]) for name in inputs},
+        limits=await batch_limits(cluster, inputs),
         most_redrives=order.most_redrives,
         even_unhealing=bool(order.wanted.places or order.wanted.reasons),
         even_parked=order.even_parked,

@@ -10,7 +10,7 @@ from unenroll.ndjson.lines import TOO_LONG, Line, Part
 from unenroll.publish.sender import Sender
 from unenroll.settings import KafkaSettings
 from unenroll.stream.cluster import Cluster
-from unenroll.stream.topics import existing_topics
+from unenroll.stream.topics import batch_limits, existing_topics
 from unenroll.wire.lines import publish_line
 from unenroll.wire.names import Topic
 from unenroll.wire.record import Message, batch_bytes
@@ -36,8 +36,8 @@ async def most_bytes(settings: KafkaSettings) -> dict[str, int]:
     cluster = Cluster(settings)
     names = {settings.topic_prefix + word: word.value for word in TOPICS}
     await existing_topics(cluster, names)
-    found = await cluster.configuration(names)
-    return {word: int(found[name]["max.message.bytes"]) for name, word in names.items()}
+    found = await batch_limits(cluster, names)
+    return {word: found[name] for name, word in names.items()}
 
 
 def publish(lines: Iterable[Line], settings: KafkaSettings, *, limits: Mapping[str, int], bad: BadLines) -> Published:

@@ -103,8 +103,14 @@ async def check_same(cluster: Cluster, topics: Mapping[str, Topic]) -> None:
 
 async def limits(cluster: Cluster, prefix: str) -> dict[str, int]:
     """The most bytes that a batch to each of our output topics may have, by the topic's word."""
-    found = await cluster.configuration(prefix + word for word in OUTPUTS)
-    return {word.value: int(found[prefix + word]["max.message.bytes"]) for word in OUTPUTS}
+    found = await batch_limits(cluster, (prefix + word for word in OUTPUTS))
+    return {word.value: found[prefix + word] for word in OUTPUTS}
+
+
+async def batch_limits(cluster: Cluster, names: Iterable[str]) -> dict[str, int]:
+    """The most bytes that a batch to each of these topics may have, by its full name."""
+    found = await cluster.configuration(names)
+    return {name: int(settings["max.message.bytes"]) for name, settings in found.items()}
 
 
 def _differences(topic: Topic, found: Mapping[str, str], word: Word, *, partitions: int) -> Iterable[str]:
