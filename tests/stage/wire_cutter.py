@@ -38,27 +38,39 @@ class Cutter:
     _to: tuple[str, int]
     lost: int = 0
     _commit: asyncio.Event = field(default_factory=asyncio.Event)
+    _ways: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def commit_passes(self, *, seconds: float) -> None:
         """Return when the next COMMIT is under way, or after so many seconds."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._commit.wait(), seconds)
 
-    async def carry(self, client: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
+    def carry(self, client: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
         """One connection, until either side ends it or it is cut."""
-        try:
-            server, ask = await asyncio.open_connection(*self._to)
-        except OSError:  # Postgres is away
-            answer.close()
-            return
-        cut = asyncio.Event()
-        back = asyncio.create_task(_carry_back(server, answer, cut))
-        with suppress(OSError):
-            await self._carry_on(client, ask, cut)
-        ask.close()
-        if cut.is_set() and self.moment is not Moment.AFTER:
-            answer.close()
-        await back
+        way = asyncio.create_task(self._carry(client, answer))
+        self._ways.add(way)
+        way.add_done_callback(self._ways.discard)
+
+    async def close(self) -> None:
+        """End what is still carried."""
+        for way in self._ways:
+            way.cancel()
+        await asyncio.gather(*self._ways, return_exceptions=True)
+
+    async def _carry(self, client: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
+        async with _closing(answer):
+            try:
+                server, ask = await asyncio.open_connection(*self._to)
+            except OSError:  # Postgres is away
+                return
+            cut = asyncio.Event()
+            async with _closing(ask), asyncio.TaskGroup() as both:
+                both.create_task(_carry_back(server, answer, cut))
+                with suppress(OSError):
+                    await self._carry_on(client, ask, cut)
+                ask.close()
+                if cut.is_set() and self.moment is not Moment.AFTER:
+                    answer.close()
 
     async def _carry_on(self, client: asyncio.StreamReader, ask: asyncio.StreamWriter, cut: asyncio.Event) -> None:
         armed = False
@@ -86,6 +98,16 @@ class Cutter:
         return False
 
 
+@asynccontextmanager
+async def _closing(end: asyncio.StreamWriter) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        end.close()
+        with suppress(OSError):
+            await end.wait_closed()
+
+
 async def _carry_back(server: asyncio.StreamReader, answer: asyncio.StreamWriter, cut: asyncio.Event) -> None:
     with suppress(OSError):
         while (piece := await server.read(_PIECE)) and not cut.is_set():
@@ -106,4 +128,7 @@ async def cutting(
     port = server.sockets[0].getsockname()[1]
     cutter.database_url = parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}").geturl()
     async with server:
-        yield cutter
+        try:
+            yield cutter
+        finally:
+            await cutter.close()
