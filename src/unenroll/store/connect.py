@@ -69,6 +69,17 @@ async def transaction(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
                 await pool.release(connection)
 
 
+@asynccontextmanager
+async def one_moment(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
+    """A connection on which all is read as of one moment, and nothing written. Raises OutageError and SetupError."""
+    with translated():
+        async with (
+            pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield connection
+
+
 async def _left_as_it_was(connection: Connection) -> None:
     """Nothing to reset: what we do to a session ends with its transaction. To ask for it would cost a round trip."""
 

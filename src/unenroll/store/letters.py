@@ -1,7 +1,7 @@
 """What was done about dead letters: put back on their topic, or parked."""
 
-from collections.abc import AsyncIterator, Collection, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Collection, Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import asyncpg
 
-from unenroll.errors import LaneLostError, UnenrollError
+from unenroll.errors import LaneLostError
 from unenroll.store.connect import transaction
+from unenroll.store.only_one import only_one
 from unenroll.store.outage import translated
 from unenroll.store.queries import QUERIES
 
@@ -51,22 +52,10 @@ class RedriveRow:
     published: int
 
 
-@asynccontextmanager
-async def alone(pool: asyncpg.Pool, topic_prefix: str) -> AsyncIterator[None]:
+def alone(pool: asyncpg.Pool, topic_prefix: str) -> AbstractAsyncContextManager[None]:
     """Nobody else puts letters of the prefix back meanwhile. Raises UnenrollError if somebody does, OutageError."""
-    with translated():
-        connection = await pool.acquire()
-        free = await connection.fetchval(QUERIES["one_redrive_at_a_time"], topic_prefix)
-    try:
-        if not free:
-            raise UnenrollError(
-                f"another redrive of topics {topic_prefix}* is at work: wait for its end, then try again"
-            )
-        yield
-    finally:
-        with suppress(asyncpg.InterfaceError):  # it was ended by the server
-            connection.terminate()  # which lets go of the lock
-        await pool.release(connection)
+    busy = f"another redrive of topics {topic_prefix}* is at work: wait for its end, then try again"
+    return only_one(pool, f"redrive {topic_prefix}", otherwise=busy)
 
 
 async def take_redrive(pool: asyncpg.Pool, topic_prefix: str) -> RedriveRow:

@@ -8,9 +8,8 @@ import asyncpg
 
 from unenroll.core.definitions import Group
 from unenroll.store.accounts import KnownAccount, read_accounts
-from unenroll.store.connect import Connection
+from unenroll.store.connect import Connection, one_moment
 from unenroll.store.history import FactId, Sent, facts_seen, sent
-from unenroll.store.outage import translated
 from unenroll.store.queries import QUERIES
 from unenroll.wire.stored import load_group
 
@@ -34,20 +33,16 @@ class Customer:
 
 async def look(pool: asyncpg.Pool, customer_id: int) -> Customer:
     """What is known of the customer. Locks and changes nothing. Raises OutageError."""
-    with translated():
-        async with (
-            pool.acquire() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            accounts = await read_accounts(connection, customer_id)
-            owners = await owners_of(connection, [key.target_id for key in accounts])
-            known = (
-                Known(account=account, group=owners[key.target_id], seen=facts_seen(account))
-                for key, account in accounts.items()
-            )
-            return Customer(
-                accounts=tuple(known), sent=tuple([message async for message in sent(connection, [customer_id])])
-            )
+    async with one_moment(pool) as connection:
+        accounts = await read_accounts(connection, customer_id)
+        owners = await owners_of(connection, [key.target_id for key in accounts])
+        known = (
+            Known(account=account, group=owners[key.target_id], seen=facts_seen(account))
+            for key, account in accounts.items()
+        )
+        return Customer(
+            accounts=tuple(known), sent=tuple([message async for message in sent(connection, [customer_id])])
+        )
 
 
 async def owners_of(connection: Connection, target_ids: Collection[int]) -> Mapping[int, Group]:

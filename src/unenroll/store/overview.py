@@ -7,8 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from unenroll.store.connect import Connection
-from unenroll.store.outage import translated
+from unenroll.store.connect import Connection, one_moment
 from unenroll.store.queries import QUERIES
 
 _LATEST = 20
@@ -83,23 +82,19 @@ class Overview:
 
 async def overview(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> Overview:
     """What the tables hold. Locks and changes nothing. Raises OutageError and SetupError."""
-    with translated():
-        async with (
-            pool.acquire() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            await connection.execute(QUERIES["counting_takes_time"])
-            events = await _rows(connection, "event_counts")
-            (due,) = await _rows(connection, "settlements_due_count")
-            return Overview(
-                lanes=tuple(_lane(row) for row in await _rows(connection, "group_lanes", topic_prefix, group_id)),
-                requests={row["outcome"]: row["count"] for row in events if row["outcome"] is not None},
-                facts={row["event_type"]: row["count"] for row in events if row["outcome"] is None},
-                dead_letters=dict(await _rows(connection, "dead_letter_counts")),
-                settlements_due=due["count"],
-                definitions=tuple(DefinitionTold(**row) for row in await _rows(connection, "definitions_told")),
-                refusals=tuple(RefusalTold(**row) for row in await _rows(connection, "latest_refusals", _LATEST)),
-            )
+    async with one_moment(pool) as connection:
+        await connection.execute(QUERIES["counting_takes_time"])
+        events = await _rows(connection, "event_counts")
+        (due,) = await _rows(connection, "settlements_due_count")
+        return Overview(
+            lanes=tuple(_lane(row) for row in await _rows(connection, "group_lanes", topic_prefix, group_id)),
+            requests={row["outcome"]: row["count"] for row in events if row["outcome"] is not None},
+            facts={row["event_type"]: row["count"] for row in events if row["outcome"] is None},
+            dead_letters=dict(await _rows(connection, "dead_letter_counts")),
+            settlements_due=due["count"],
+            definitions=tuple(DefinitionTold(**row) for row in await _rows(connection, "definitions_told")),
+            refusals=tuple(RefusalTold(**row) for row in await _rows(connection, "latest_refusals", _LATEST)),
+        )
 
 
 async def _rows(connection: Connection, query: str, *arguments: object) -> Sequence[Any]:

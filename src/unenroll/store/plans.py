@@ -1,17 +1,17 @@
 """What plans ask of the database, and its word on what became of them. Nothing is locked against the lanes."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
 
 import asyncpg
 
 from unenroll.core.outcomes import Outcome
-from unenroll.errors import UnenrollError
 from unenroll.store.accounts import AccountKey, KnownAccount, see_accounts
-from unenroll.store.connect import Connection
+from unenroll.store.connect import one_moment
 from unenroll.store.history import DECISIONS
 from unenroll.store.ledger import Content, EventKey, known_events
+from unenroll.store.only_one import only_one
 from unenroll.store.outage import translated
 from unenroll.store.queries import QUERIES
 from unenroll.wire.pack import unpack
@@ -45,9 +45,8 @@ async def database_identity(pool: asyncpg.Pool) -> str:
 
 async def see(pool: asyncpg.Pool, *, accounts: Collection[AccountKey], events: Sequence[EventKey]) -> SeenNow:
     """Those of the accounts and events that are known now. Raises OutageError and SetupError."""
-    with translated():
-        async with pool.acquire() as connection, _one_moment(connection):
-            return SeenNow(await see_accounts(connection, accounts), await known_events(connection, events))
+    async with one_moment(pool) as connection:
+        return SeenNow(await see_accounts(connection, accounts), await known_events(connection, events))
 
 
 async def group_versions(pool: asyncpg.Pool, group_ids: Collection[int]) -> Mapping[int, int]:
@@ -64,22 +63,10 @@ async def nobody_reads(pool: asyncpg.Pool, topic_id: str) -> bool:
     return found
 
 
-@asynccontextmanager
-async def applied_alone(pool: asyncpg.Pool, plan: str) -> AsyncIterator[None]:
-    """While the block runs, nobody else applies the plan with this hash. Raises UnenrollError if somebody does.
-
-    The lock is the connection's: it goes with a process that dies.
-    """
-    with translated():
-        connection = await pool.acquire()
-    try:
-        with translated():
-            alone = await connection.fetchval(QUERIES["apply_alone"], plan)
-        if not alone:
-            raise UnenrollError("the plan is being applied by somebody else now; wait until that is done")
-        yield
-    finally:
-        connection.terminate()
+def applied_alone(pool: asyncpg.Pool, plan: str) -> AbstractAsyncContextManager[None]:
+    """While the block runs, nobody else applies the plan with this hash. Raises UnenrollError if somebody does."""
+    busy = "the plan is being applied by somebody else now; wait until that is done"
+    return only_one(pool, f"plan {plan}", otherwise=busy)
 
 
 async def decided_requests(pool: asyncpg.Pool, keys: Sequence[EventKey]) -> dict[EventKey, DecidedRequest]:
@@ -100,14 +87,9 @@ async def published_with(pool: asyncpg.Pool, decided: Collection[DecidedRequest]
     """What the batches publish in which these were decided, as far as it is still kept. Raises OutageError."""
     places = [decided_request[-2:] for decided_request in decided]
     lanes, sequences = [lane for lane, _ in places], [sequence for _, sequence in places]
-    with translated():
-        async with pool.acquire() as connection, _one_moment(connection):
-            query = QUERIES["publications_of"]
-            async for row in connection.cursor(query, lanes, sequences, prefetch=_BATCHES_AT_ONCE):
-                for message in unpack(row["outputs"]):
-                    if message.topic in DECISIONS:
-                        yield message
-
-
-def _one_moment(connection: Connection) -> asyncpg.transaction.Transaction:
-    return connection.transaction(isolation="repeatable_read", readonly=True)
+    async with one_moment(pool) as connection:
+        query = QUERIES["publications_of"]
+        async for row in connection.cursor(query, lanes, sequences, prefetch=_BATCHES_AT_ONCE):
+            for message in unpack(row["outputs"]):
+                if message.topic in DECISIONS:
+                    yield message

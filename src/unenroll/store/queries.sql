@@ -196,8 +196,8 @@ where datname = current_database();
 -- nobody_reads: whether there are lanes, and none of them has ever read a topic with this id
 select exists (select from lanes where topic_ids <> '{}') and not exists (select from lanes where $1 = any(topic_ids));
 
--- apply_alone: whether nobody else applies a plan, and from now on only this session does
-select pg_try_advisory_lock(hashtextextended('unenroll plan ' || $1, 0));
+-- only_one: whether nobody else does this, and from now on until its end only this session does
+select pg_try_advisory_lock(hashtextextended('unenroll ' || $1, 0));
 
 -- decided_requests: what lanes have decided of these requests
 select customer_id, event_key, outcome::text, decision, lane_id, sequence
@@ -215,9 +215,6 @@ cross join lateral (
     limit 1
 ) as held
 where held.first_sequence <= wanted.sequence;
-
--- one_redrive_at_a_time: whether nobody else puts letters of a prefix back; held until the session ends
-select pg_try_advisory_lock(hashtextextended('unenroll redrive ' || $1, 0));
 
 -- take_redrive: raise the epoch, so that who put letters back before can note nothing more
 insert into redrives as known (topic_prefix, epoch) values ($1, 1)

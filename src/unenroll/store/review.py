@@ -10,7 +10,7 @@ import asyncpg
 
 from unenroll.core.definitions import Group
 from unenroll.store.accounts import AccountKey, KnownAccount
-from unenroll.store.connect import Connection
+from unenroll.store.connect import Connection, one_moment
 from unenroll.store.history import sent
 from unenroll.store.look import owners_of
 from unenroll.store.outage import translated
@@ -103,15 +103,11 @@ async def _pages(pool: asyncpg.Pool, scope: Scope) -> AsyncIterator[list[int]]:
 
 
 async def _page(pool: asyncpg.Pool, customers: Sequence[int], scope: Scope) -> list[Reviewed]:
-    with translated():
-        async with (
-            pool.acquire() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            found = await _kept(connection, customers)
-            chosen = [one for key, one in sorted(found.items()) if not scope.targets or key.target_id in scope.targets]
-            owners = await owners_of(connection, sorted({one.key.target_id for one in chosen}))
-            published = await _published(connection, customers) if scope.published else {}
+    async with one_moment(pool) as connection:
+        found = await _kept(connection, customers)
+        chosen = [one for key, one in sorted(found.items()) if not scope.targets or key.target_id in scope.targets]
+        owners = await owners_of(connection, sorted({one.key.target_id for one in chosen}))
+        published = await _published(connection, customers) if scope.published else {}
     for one in chosen:
         one.owner = owners.get(one.key.target_id)
         one.sent = published.get(b"%d" % one.key.customer_id, ()) if scope.published else None
