@@ -79,7 +79,9 @@ def _tell(variant: Variant, finding: Finding) -> None:
 
 def _tell_latencies(found: dict[int, Phase]) -> None:
     for rate, phase in found.items():
-        print(f"  at {rate}/s: p50 {phase['p50']} ms, p99 {phase['p99']} ms, most {phase['most']} ms", flush=True)
+        told = f"p50 {phase['p50']} ms, p99 {phase['p99']} ms, most {phase['most']} ms"
+        disk = f"the disk alone p99 {phase['disk_p99']} ms, most {phase['disk_most']} ms"
+        print(f"  at {rate}/s: {told}; {disk}", flush=True)
 
 
 def _parsed() -> argparse.Namespace:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks.arguments import crowd_text
+from benchmarks.disk import watched_disk
 from benchmarks.fleet import Site, fleet, site
 from benchmarks.ground import Ground
 from benchmarks.processes import Running, python, running
@@ -18,14 +19,15 @@ Phase = dict[str, Any]
 
 
 async def latencies(ground: Ground, *, seconds: int, rates: Sequence[int] = RATES) -> dict[int, Phase]:
-    """What the answers took at each of the rates, one after the other."""
+    """What the answers took at each of the rates, one after the other, and what the disk took meanwhile."""
     found = {}
     for rate in rates:
         crowd = replace(ground.crowd, requests=rate * seconds)
         async with site(ground, workers(1), crowd) as where:
             async with fleet(where):
-                with client(where, [(rate, seconds)]) as told:
+                with watched_disk() as disk, client(where, [(rate, seconds)]) as told:
                     (found[rate],) = json.loads(told.line())
+            found[rate] |= {"disk_p99": disk.share(of=0.99), "disk_most": disk.share(of=1)}
             await where.check()
     return found
 

@@ -44,8 +44,8 @@ def results(findings: Findings, latencies: Latencies, crowd: Crowd) -> Results:
         _put(found, f"{key}_one_process", [cost(finding) for finding in findings["worker_1"]])
     _put(found, "rss_mb", [max(pair) for pair in zip(*(_megabytes(findings[name]) for name in _OURS), strict=True)])
     for rate in latencies[0]:
-        for share in ("p50", "p99"):
-            _put(found, f"{share}_ms_{rate}", [one[rate][share] for one in latencies])
+        for figure in ("p50", "p99", "disk_p99", "disk_most"):
+            _put(found, f"{figure}_ms_{rate}", [one[rate][figure] for one in latencies])
     for name, held in findings.items():
         _put(found, f"rate_{name}", [finding.rate for finding in held])
     return found
