@@ -1,4 +1,4 @@
-"""Lanes are opened when the group gives them, closed before it takes them, and nothing is read in between."""
+"""Lanes are opened when the group gives them, closed before it takes them; the group's own consumer reads nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -51,7 +51,7 @@ def lanes_of(started: Started) -> Lanes:
     return Lanes(started.consumer, started.start, waiting=Waiting())
 
 
-async def test_a_lane_is_a_number_of_all_topics_and_reads_nothing_before_it_is_open(started: Started) -> None:
+async def test_a_lane_is_a_number_of_all_topics_and_the_consumer_reads_nothing_itself(started: Started) -> None:
     lanes = lanes_of(started)
     assert not lanes.open
     await lanes.on_partitions_assigned(ASSIGNED)

@@ -16,9 +16,9 @@ from unenroll.dlq.judging import as_message
 from unenroll.settings import WorkerSettings
 from unenroll.store.letters import LetterKey, RedriveRow, alone, note_redrive, settle_redrives, take_redrive
 from unenroll.stream.cluster import Partition, Topic
-from unenroll.stream.coordinator import Coordinator, once_there
+from unenroll.stream.coordinator import committed_by
 from unenroll.stream.producer import LaneProducer
-from unenroll.stream.resume import metadata
+from unenroll.stream.resume import last_published, metadata
 from unenroll.wire.names import Topic as Word
 from unenroll.wire.record import Message, Record
 
@@ -101,14 +101,7 @@ class Office:
 
 
 async def _last_transaction(group: WorkerSettings) -> int:
-    place = _note(group.topic_prefix)
-
-    async def ask() -> int:
-        async with Coordinator(group) as coordinator:
-            committed = (await coordinator.committed([place]))[place]
-            return committed.sequence or 0 if committed else 0
-
-    return await once_there(ask)
+    return last_published(0, (await committed_by(group, [_note(group.topic_prefix)])).values())
 
 
 def _note(topic_prefix: str) -> Partition:

@@ -15,9 +15,9 @@ from unenroll.store.connect import check_tables, connected
 from unenroll.store.lanes import LaneKey, LaneRow, take_lane
 from unenroll.store.moves import Place, ask_to_move, moving
 from unenroll.stream.cluster import Cluster, Partition, Topic
-from unenroll.stream.coordinator import Coordinator
+from unenroll.stream.coordinator import committed_by
 from unenroll.stream.producer import LaneProducer
-from unenroll.stream.resume import Committed
+from unenroll.stream.resume import Committed, last_published
 
 _ANY_BYTES = 1_000_000  # nothing is sent
 
@@ -114,17 +114,16 @@ class _Setting:
         }
 
     async def _committed(self, planned: Iterable[PlaceSet]) -> Mapping[Partition, Committed | None]:
-        async with Coordinator(self.settings) as coordinator:
-            return await coordinator.committed(_partition(place) for place in planned)
+        return await committed_by(self.settings, [_partition(place) for place in planned])
 
 
 def _moved(lane: LaneRow, reached: Mapping[str, int], committed: Mapping[Partition, Committed | None]) -> LaneRow:
     """The lane, which has learned what it published, and decides nothing before offsets `reached`, by topic id."""
-    told = [at.sequence or 0 for place, at in committed.items() if at and place.number == lane.partition]
+    told = [at for place, at in committed.items() if place.number == lane.partition]
     positions = tuple(
         replace(position, offset=max(position.offset, reached.get(position.topic_id, 0))) for position in lane.positions
     )
-    return replace(lane, published=max([lane.published, *told]), positions=positions)
+    return replace(lane, published=last_published(lane.published, told), positions=positions)
 
 
 def _place(place: PlaceSet, committed: Mapping[Partition, Committed | None]) -> Place:

@@ -11,8 +11,8 @@ from unenroll.settings import WorkerSettings
 from unenroll.store.behind import LaneBehind, lanes_of
 from unenroll.store.moves import latest_moves
 from unenroll.stream.cluster import Cluster, Partition, Topic, partitions_of
-from unenroll.stream.coordinator import Coordinator, once_there
-from unenroll.stream.resume import Committed, lost, resume
+from unenroll.stream.coordinator import Coordinator, asked
+from unenroll.stream.resume import Committed, last_published, lost, resume
 from unenroll.stream.topics import INPUTS, existing_topics
 
 
@@ -121,20 +121,19 @@ async def standing(settings: WorkerSettings, pool: asyncpg.Pool, cluster: Cluste
 async def _said(
     settings: WorkerSettings, places: Collection[Partition]
 ) -> tuple[list[str], Mapping[Partition, Committed | None]]:
-    async def ask() -> tuple[list[str], Mapping[Partition, Committed | None]]:
-        async with Coordinator(settings) as coordinator:
-            return await coordinator.members(), await coordinator.committed(places)
+    async def question(coordinator: Coordinator) -> tuple[list[str], Mapping[Partition, Committed | None]]:
+        return await coordinator.members(), await coordinator.committed(places)
 
-    return await once_there(ask)
+    return await asked(settings, question)
 
 
 def _lanes(seen: Seen) -> Iterable[LaneStanding]:
     for number, lane in seen.lanes.items():
-        told = [at.sequence or 0 for place, at in seen.committed.items() if at and place.number == number]
+        told = [at for place, at in seen.committed.items() if place.number == number]
         yield LaneStanding(
             lane=number,
             epoch=lane.row.epoch,
             sequence=lane.row.sequence,
-            published=max([lane.row.published, *told]),
+            published=last_published(lane.row.published, told),
             gone=seen.gone(number),
         )

@@ -17,7 +17,8 @@ from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.replays import Lane, Replay, begin_replay, finish_replay, published_lanes
 from unenroll.stream.cluster import Cluster, Partition, Topic
-from unenroll.stream.coordinator import Coordinator
+from unenroll.stream.coordinator import committed_by
+from unenroll.stream.resume import last_published
 from unenroll.stream.topics import INPUTS, limits
 
 
@@ -82,12 +83,10 @@ async def _published(
         for lane in lanes
         if lane.partition < topic.partitions
     }
-    async with Coordinator(settings) as coordinator:
-        committed = await coordinator.committed(places)
+    committed = await committed_by(settings, places)
     for lane in lanes:
-        told = (found for place, found in committed.items() if places[place] == lane.partition)
-        sequences = (found.sequence or 0 for found in told if found is not None)
-        yield lane._replace(published=max([lane.published, *sequences]))
+        told = [found for place, found in committed.items() if places[place] == lane.partition]
+        yield lane._replace(published=last_published(lane.published, told))
 
 
 def _place(lane: Lane, topics: Iterable[Topic]) -> Partition:

@@ -1,6 +1,6 @@
 """Records from NDJSON files, as `publish` takes them."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
@@ -25,7 +25,7 @@ class FromFiles:
     bad: BadLines
     unread: int = 0
 
-    async def chunks(self, most: int) -> AsyncIterator[Chunk]:
+    async def chunks(self, most: int) -> AsyncGenerator[Chunk, None]:
         """The records, at most so many at a time."""
         lines = iter(self.lines)
         while held := list(islice(lines, most)):

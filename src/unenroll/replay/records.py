@@ -25,7 +25,7 @@ from unenroll.replay.suppressed import Suppressed, suppressed
 from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
 from unenroll.stream.cluster import Cluster, Partition
-from unenroll.stream.coordinator import Coordinator
+from unenroll.stream.coordinator import Coordinator, committed_by
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,13 +83,11 @@ async def _source(
     found = asked if order.prefix != settings.topic_prefix else read_before(asked, await _committed(settings, asked))
     unread = length(asked) - length(found)
     with progress("replay", length(found), counted("records")) as done:
-        async with FromTopics(settings=settings, prefix=order.prefix, ranges=found, unread=unread, done=done) as source:
-            yield source
+        yield FromTopics(settings=settings, prefix=order.prefix, ranges=found, unread=unread, done=done)
 
 
 async def _committed(settings: WorkerSettings, asked: Ranges) -> dict[Place, int]:
     """How far the group has read the topics."""
     places = {Partition(topic=settings.topic_prefix + one.topic, number=one.partition): one for one in asked}
-    async with Coordinator(settings) as coordinator:
-        committed = await coordinator.committed(places)
+    committed = await committed_by(settings, places)
     return {places[place]: found.offset for place, found in committed.items() if found is not None}

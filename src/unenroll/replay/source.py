@@ -1,6 +1,6 @@
 """Where records to be replayed come from, whatever that is."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -39,7 +39,7 @@ class Source(Protocol):
     def unread(self) -> int:
         """How many offsets are left out, because the lanes are yet to read them."""
 
-    def chunks(self, most: int) -> AsyncIterator[Chunk]:
+    def chunks(self, most: int) -> AsyncGenerator[Chunk, None]:
         """The records, at most so many at a time."""
 
     def go_on(self) -> str:

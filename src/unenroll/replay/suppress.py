@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -42,11 +43,12 @@ class Suppressing:
     async def run(self, source: Source) -> None:
         """Replay what the source has, until stopping. Raises OutageError, SetupError, and UnenrollError as `Lead`."""
         most = _AT_ONCE if self.lead is None else min(_AT_ONCE, self.lead.most)
-        async for chunk in source.chunks(self.pace.at_once(most)):
-            await self._define(chunk.definitions)
-            await self._take(chunk.entries)
-            if self.stopping.is_set():
-                break
+        async with aclosing(source.chunks(self.pace.at_once(most))) as chunks:
+            async for chunk in chunks:
+                await self._define(chunk.definitions)
+                await self._take(chunk.entries)
+                if self.stopping.is_set():
+                    break
         if self.lead is not None:
             await self.lead.shrink(0, self.stopping)
 

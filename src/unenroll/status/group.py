@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from unenroll.settings import WorkerSettings
 from unenroll.stream.cluster import Partition
-from unenroll.stream.coordinator import Coordinator, once_there
+from unenroll.stream.coordinator import Coordinator, asked
 from unenroll.stream.resume import Committed
 
 
@@ -20,8 +20,7 @@ class Group:
 async def group(settings: WorkerSettings, places: Collection[Partition]) -> Group:
     """What the coordinator says. Raises OutageError and SetupError."""
 
-    async def ask() -> Group:
-        async with Coordinator(settings) as coordinator:
-            return Group(committed=await coordinator.committed(places), owners=await coordinator.owners())
+    async def question(coordinator: Coordinator) -> Group:
+        return Group(committed=await coordinator.committed(places), owners=await coordinator.owners())
 
-    return await once_there(ask)
+    return await asked(settings, question)

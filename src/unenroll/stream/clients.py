@@ -46,6 +46,21 @@ def for_confluent(settings: KafkaSettings) -> dict[str, Any]:
     return configuration
 
 
+def for_reading(settings: KafkaSettings, group_id: str) -> dict[str, Any]:
+    """The configuration of a consumer that reads what is visible from where it is told, and commits nothing.
+
+    The client asks for the name of a group, which it does not join.
+    """
+    return {
+        **for_confluent(settings),
+        "group.id": group_id,
+        "enable.auto.commit": False,
+        "isolation.level": "read_committed",
+        "auto.offset.reset": "error",
+        "enable.partition.eof": True,
+    }
+
+
 async def let_go(stop: Coroutine[Any, Any, None], *, seconds: float) -> None:
     """Let a client of aiokafka stop, whatever state it is in. While the broker is away it never would."""
     stopping = asyncio.ensure_future(stop)

@@ -4,7 +4,7 @@ Asked through aiokafka: confluent-kafka reads metadata beyond its end, and is lo
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -86,16 +86,24 @@ class Coordinator:
             return state, members
 
 
-async def once_there(ask: Callable[[], Awaitable[Answer]]) -> Answer:
-    """What the coordinator answers; a cluster that never had a group needs a moment. Raises what `ask` raises."""
+async def asked(settings: WorkerSettings, question: Callable[[Coordinator], Awaitable[Answer]]) -> Answer:
+    """What the coordinator answers; a cluster that never had a group needs a moment. Raises as the question does."""
     deadline = monotonic() + _NO_COORDINATOR_SECONDS
     while True:
         try:
-            return await ask()
+            async with Coordinator(settings) as coordinator:
+                return await question(coordinator)
         except OutageError:
             if monotonic() > deadline:
                 raise
         await asyncio.sleep(_ASK_AGAIN_SECONDS)
+
+
+async def committed_by(
+    settings: WorkerSettings, partitions: Collection[Partition]
+) -> Mapping[Partition, Committed | None]:
+    """What the group has committed of each partition. Raises OutageError and SetupError."""
+    return await asked(settings, lambda coordinator: coordinator.committed(partitions))
 
 
 def _text(metadata: str | None) -> str:

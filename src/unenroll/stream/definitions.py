@@ -16,7 +16,7 @@ from unenroll.errors import RefusedError
 from unenroll.settings import KafkaSettings
 from unenroll.store.definitions import define
 from unenroll.store.refusals import RefusedRecord, save_refusal
-from unenroll.stream.clients import for_confluent
+from unenroll.stream.clients import for_reading
 from unenroll.stream.cluster import Partition, Topic
 from unenroll.stream.outage import translated
 from unenroll.stream.unreadable import as_record
@@ -26,7 +26,7 @@ from unenroll.wire.refusals import DeadLetter
 
 log = structlog.get_logger()
 
-_NO_GROUP = "unenroll-definitions"  # the client asks for a name; nothing is ever committed under it
+_NO_GROUP = "unenroll-definitions"
 _POLL_SECONDS = 0.2
 _MOST_AT_ONCE = 100
 _REFUSED = "definition_refused"
@@ -49,16 +49,7 @@ class Definitions:
         self._topic = topic
         self._next = dict.fromkeys(range(topic.partitions), 0)  # what is kept already, not what was read
         self._in_use = Lock()
-        self._consumer = Consumer(
-            {
-                **for_confluent(settings),
-                "group.id": _NO_GROUP,
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                "enable.partition.eof": True,
-            }
-        )
+        self._consumer = Consumer({**for_reading(settings, _NO_GROUP), "auto.offset.reset": "earliest"})
 
     async def __aenter__(self) -> Self:
         """Begin with the first record."""

@@ -36,7 +36,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carri
         return self._lives is not None and all(life.opened.is_set() for life in self._lives)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Open a lane for each partition number. Nothing may be read before its lane is open."""
+        """Open a lane for each partition number. This consumer fetches nothing: each lane has a reader of its own."""
         try:
             self._consumer.pause(*assigned)
             if not self._leaving:

@@ -5,7 +5,7 @@ the lane's own, at a partition that is.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import asyncpg
@@ -16,9 +16,9 @@ from unenroll.settings import WorkerSettings
 from unenroll.store.behind import lanes_of
 from unenroll.store.lanes import LaneKey, LaneRow, note_published, publications_above, take_lane
 from unenroll.stream.cluster import Partition, Topic
-from unenroll.stream.coordinator import Coordinator, once_there
+from unenroll.stream.coordinator import committed_by
 from unenroll.stream.producer import LaneProducer
-from unenroll.stream.resume import metadata
+from unenroll.stream.resume import last_published, metadata
 from unenroll.stream.topics import INPUTS
 from unenroll.wire.names import Topic as Word
 from unenroll.wire.pack import unpack
@@ -68,24 +68,14 @@ class Leftover:
         note = Partition(topic=prefix + Word.DEAD_LETTERS, number=0)
         lane = LaneProducer.of_lane(self.settings, number, batch_bytes=self.batch_bytes, group_id=own.group_id)
         async with lane as producer:  # from here on, no former owner can commit anything more
-            known = [
-                *await _noted(own, [note]),
-                *await _noted(self.settings, [Partition(topic=prefix + word, number=number) for word in INPUTS]),
-            ]
-            messages = await self._messages(row, max([row.published, *known]))
+            told = {
+                **await committed_by(own, [note]),
+                **await committed_by(self.settings, [Partition(topic=prefix + word, number=number) for word in INPUTS]),
+            }
+            messages = await self._messages(row, last_published(row.published, told.values()))
             await producer.publish(messages, {note: (0, metadata(row.sequence))})
         await note_published(self.pool, replace(row, published=row.sequence))
         log.warning("published what a lane without a partition had left", lane=number, published=len(messages))
 
     async def _messages(self, row: LaneRow, published: int) -> list[Message]:
         return [message for packed in await publications_above(self.pool, row, published) for message in unpack(packed)]
-
-
-async def _noted(settings: WorkerSettings, places: Iterable[Partition]) -> list[int]:
-    """The numbers of decisions that are committed in these places."""
-
-    async def ask() -> list[int]:
-        async with Coordinator(settings) as coordinator:
-            return [at.sequence or 0 for at in (await coordinator.committed(places)).values() if at]
-
-    return await once_there(ask)

@@ -8,7 +8,7 @@ from time import monotonic
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from unenroll.settings import WorkerSettings
-from unenroll.stream.clients import REQUEST_SECONDS, for_confluent
+from unenroll.stream.clients import REQUEST_SECONDS, for_reading
 from unenroll.stream.cluster import Partition
 from unenroll.stream.outage import translated
 from unenroll.stream.stretch import time_of
@@ -29,18 +29,8 @@ async def oldest_records(settings: WorkerSettings, starts: Mapping[Partition, in
 
 
 def _read(settings: WorkerSettings, starts: Mapping[Partition, int]) -> dict[Partition, datetime]:
-    consumer = Consumer(
-        {
-            **for_confluent(settings),
-            "group.id": settings.group_id,  # the client wants one, and its rights are there
-            "isolation.level": "read_committed",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "error",
-            "queued.min.messages": 1,
-            "max.partition.fetch.bytes": _FETCH_BYTES,
-        }
-    )
+    reading = for_reading(settings, settings.group_id)  # for which its rights are there
+    consumer = Consumer({**reading, "queued.min.messages": 1, "max.partition.fetch.bytes": _FETCH_BYTES})
     try:
         consumer.assign([TopicPartition(place.topic, place.number, offset) for place, offset in starts.items()])
         return _first_of_each(consumer, set(starts))

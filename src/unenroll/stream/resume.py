@@ -1,7 +1,7 @@
 """Where a lane goes on: what Kafka has committed held against what Postgres has decided. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -36,6 +36,11 @@ def metadata(sequence: int, topic_id: str | None = None) -> str:
     return f"unenroll/1 {topic}sequence={sequence}"
 
 
+def last_published(noted: int, committed: Iterable[Committed | None]) -> int:
+    """The lane's last published number: as its row has it, or Kafka beside the offsets, whichever knows more."""
+    return max([noted, *(place.sequence or 0 for place in committed if place is not None)])
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resume:
     """What opening a lane has to do: publish what was decided above a number, and read from these offsets."""
@@ -62,14 +67,13 @@ def resume(
         for topic, place in committed.items()
     }
     read_from = {topic: _start(topic, decided.get(topic), place) for topic, place in current.items()}
-    told = [place.sequence for place in committed.values() if place is not None and place.sequence is not None]
-    last_published = max([published, *told])
-    if last_published > sequence:
+    publish_above = last_published(published, committed.values())
+    if publish_above > sequence:
         raise DataLossError(
-            f"Kafka has published decision {last_published} of the lane, but Postgres knows only {sequence}: "
+            f"Kafka has published decision {publish_above} of the lane, but Postgres knows only {sequence}: "
             "the database is older than the topics (a restored backup?), and deciding again could contradict them"
         )
-    return Resume(publish_above=last_published, read_from=read_from)
+    return Resume(publish_above=publish_above, read_from=read_from)
 
 
 def _start(topic: str, decided: int | None, committed: Committed | None) -> int | None:

@@ -1,23 +1,31 @@
-"""A stretch of a topic, read from offset to offset by no group: for questions, and for what is put back."""
+"""A stretch of a topic, read from offset to offset by no group: for questions, and for what is put back or replayed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from time import monotonic
 from typing import NamedTuple
 
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    OFFSET_INVALID,
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from unenroll.settings import KafkaSettings
-from unenroll.stream.clients import REQUEST_SECONDS, for_confluent
+from unenroll.stream.clients import REQUEST_SECONDS, for_reading
 from unenroll.stream.cluster import Partition
 from unenroll.stream.outage import translated
 from unenroll.stream.unreadable import as_record
 from unenroll.wire.record import Record
 
-_NO_GROUP = "unenroll-stretch"  # the client asks for a name; nothing is ever committed under it
+_NO_GROUP = "unenroll-stretch"
 _POLL_SECONDS = 0.2
+_SILENT_POLLS = int(REQUEST_SECONDS / _POLL_SECONDS)
 _MOST_AT_ONCE = 500
 
 Stretch = Mapping[Partition, tuple[int, int]]
@@ -33,66 +41,68 @@ class Written(NamedTuple):
 
 async def stretch(settings: KafkaSettings, wanted: Stretch) -> AsyncIterator[list[Written]]:
     """All visible records, some at a time, each partition in its order. Raises OutageError and SetupError."""
-    async with _reading(settings, wanted) as reader:
+    async with reading(settings, wanted) as reader:
         while reader.left:
-            with translated("reading a topic"):
-                found = await asyncio.to_thread(reader.read)
-            if found:
+            if found := await reader.read(_MOST_AT_ONCE):
                 yield found
 
 
 @asynccontextmanager
-async def _reading(settings: KafkaSettings, wanted: Stretch) -> AsyncIterator["_Reader"]:
+async def reading(settings: KafkaSettings, wanted: Stretch) -> AsyncIterator["StretchReader"]:
+    """A reader at the beginning of the stretch. Raises OutageError and SetupError."""
     with translated("reading a topic"):
-        reader = _Reader(settings, wanted)
+        reader = StretchReader(settings, wanted)
     try:
         yield reader
     finally:
         await asyncio.to_thread(reader.close)
 
 
-class _Reader:
-    """`left` has the partitions that were not read to their ends yet."""
+class StretchReader:
+    """`next` has the offset at which each partition goes on, `left` the partitions that are not read to their ends."""
 
     def __init__(self, settings: KafkaSettings, wanted: Stretch) -> None:
-        self._wanted = wanted
+        self._ends = {place: end for place, (_, end) in wanted.items()}
+        self.next = {place: first for place, (first, _) in wanted.items()}
         self.left = {place for place, (first, end) in wanted.items() if first < end}
-        self._deadline = monotonic() + REQUEST_SECONDS
-        self._consumer = Consumer(
-            {
-                **for_confluent(settings),
-                "group.id": _NO_GROUP,
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "error",
-                "enable.partition.eof": True,
-            }
-        )
-        self._consumer.assign([TopicPartition(one.topic, one.number, wanted[one][0]) for one in self.left])
+        self._patience = _SILENT_POLLS
+        self._consumer = Consumer(for_reading(settings, _NO_GROUP))
+        self._consumer.assign([_at(place, self.next[place]) for place in self.left])
 
-    def read(self) -> list[Written]:
-        """What comes within a moment, perhaps nothing. Raises TimeoutError where nothing comes for long."""
-        messages = self._consumer.consume(_MOST_AT_ONCE, _POLL_SECONDS)
-        if messages:
-            self._deadline = monotonic() + REQUEST_SECONDS
-        elif monotonic() > self._deadline:
+    async def read(self, most: int) -> list[Written]:
+        """What comes within a moment, perhaps nothing. Raises OutageError where nothing comes for long."""
+        with translated("reading a topic"):
+            return await asyncio.to_thread(self._read, most)
+
+    def _read(self, most: int) -> list[Written]:
+        messages = self._consumer.consume(most, _POLL_SECONDS)
+        self._patience = _SILENT_POLLS if messages else self._patience - 1
+        if not self._patience:
             raise TimeoutError
-        return [Written(as_record(message), time_of(message)) for message in messages if self._taken(message)]
+        found = [Written(as_record(message), time_of(message)) for message in messages if self._taken(message)]
+        over = {place for place in self.left if self.next[place] >= self._ends[place]}
+        self._consumer.pause([_at(place, OFFSET_INVALID) for place in over])
+        self.left -= over
+        return found
 
     def _taken(self, message: Message) -> bool:
         """Whether it is a record of the stretch."""
         place = Partition(topic=message.topic() or "", number=message.partition() or 0)
-        offset, (_, end) = message.offset() or 0, self._wanted[place]
-        error = message.error()
+        offset, end, error = message.offset() or 0, self._ends[place], message.error()
         if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own name
             raise KafkaException(error)
-        if offset >= (end if error is not None else end - 1):
-            self.left.discard(place)
-        return error is None and offset < end
+        within = error is None and offset < end
+        reached = offset + 1 if within else min(offset, end)
+        self.next[place] = max(self.next[place], reached)
+        return within
 
     def close(self) -> None:
         """Stop reading."""
         self._consumer.close()
+
+
+def _at(place: Partition, offset: int) -> TopicPartition:
+    return TopicPartition(place.topic, place.number, offset)
 
 
 def time_of(message: Message) -> datetime | None:

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from unenroll.errors import OutageError
 from unenroll.settings import KafkaSettings
-from unenroll.stream.clients import REQUEST_SECONDS, for_confluent
+from unenroll.stream.clients import REQUEST_SECONDS, for_reading
 from unenroll.stream.outage import translated
 from unenroll.wire.record import Headers, Record
 
@@ -18,25 +18,17 @@ from unenroll.wire.record import Headers, Record
 # somebody else does not trip over it. This way to call always looks.
 _headers_of = methodcaller("headers")
 
-_NO_GROUP = "unenroll-unreadable"  # the client asks for a name; nothing is ever committed under it
+_NO_GROUP = "unenroll-unreadable"
 
 
 async def read_without_headers(settings: KafkaSettings, *, topic: str, partition: int, offset: int) -> Record:
     """The first record at or behind the offset, marked as unreadable. Raises OutageError and SetupError."""
     with translated("reading a record again"):
-        return await asyncio.to_thread(_read, for_confluent(settings), TopicPartition(topic, partition, offset))
+        return await asyncio.to_thread(_read, settings, TopicPartition(topic, partition, offset))
 
 
-def _read(configuration: dict[str, object], place: TopicPartition) -> Record:
-    consumer = Consumer(
-        {
-            **configuration,
-            "group.id": _NO_GROUP,
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "auto.offset.reset": "error",
-        }
-    )
+def _read(settings: KafkaSettings, place: TopicPartition) -> Record:
+    consumer = Consumer(for_reading(settings, _NO_GROUP))
     try:
         consumer.assign([place])
         message = consumer.poll(REQUEST_SECONDS)
