@@ -8,10 +8,12 @@ import argparse
 import asyncio
 import json
 from dataclasses import dataclass
+from statistics import median
 from time import monotonic
 
 from benchmarks.backlog import Backlog
 from benchmarks.crowd import Crowd
+from benchmarks.disk import watched_disk
 from benchmarks.fleet import Site, fleet, site
 from benchmarks.ground import Ground, ground
 from benchmarks.latency import client
@@ -79,14 +81,14 @@ def _copy(where: Site, sizes: Sizes) -> str:
 
 
 async def _live(where: Site, case: Case, sizes: Sizes, *, prefix: str) -> None:
-    with client(where, [(sizes.rate, sizes.seconds)]) as told:
+    with watched_disk() as disk, client(where, [(sizes.rate, sizes.seconds)]) as told:
         answered = asyncio.create_task(asyncio.to_thread(told.line))
         while case.replay_beside and not answered.done():
             await _replay(where, prefix, "a replay, live requests beside it")
         (found,) = json.loads(await answered)
-    print(
-        f"  live at {sizes.rate}/s: p50 {found['p50']} ms, p99 {found['p99']} ms, most {found['most']} ms", flush=True
-    )
+    seconds = [second["p99"] for second in found["seconds"][1:]]
+    figures = f"p50 {found['p50']} ms, p99 {found['p99']} ms, p99 of the median second {median(seconds):.0f} ms"
+    print(f"  live at {sizes.rate}/s: {figures}; the disk alone p99 {disk.share(of=0.99)} ms", flush=True)
 
 
 async def _replay(where: Site, prefix: str, what: str) -> None:

@@ -53,7 +53,7 @@ def _result(
     planned: Planned, decided: DecidedRequest | None, published: list[Foretold]
 ) -> tuple[Result, tuple[str, ...]]:
     if decided is None:
-        return Result.UNDECIDED, ("No lane has decided it yet.",)
+        return Result.UNDECIDED, ("No lane has decided it yet, unless it was dead-lettered: see `unenroll dlq list`.",)
     if decided.outcome is Outcome.PLAN_STALE:
         return Result.STALE, (OUTCOMES[Outcome.PLAN_STALE],)
     why = tuple(_differences(planned, decided, published))

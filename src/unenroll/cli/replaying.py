@@ -65,7 +65,7 @@ def replay(  # noqa: PLR0913 - each is an option
     topic: TheTopics = None,
     replay_id: ReplayId = None,
     rate: Rate = None,
-    ahead: Ahead = 1000,
+    ahead: Ahead = 200,
     patience: Patience = 60.0,
     wait: Wait = True,
     dry_run: DryRun = False,
