@@ -153,7 +153,7 @@ def finally_done(front: Front, customer: int) -> bool:
     """Whether the call is answered in time, asked again with one key: those who are back need a moment."""
 
     def done() -> bool:
-        return front.post(LEAVE, leaves(customer), who="clerk", key=f"k-{customer}").told["data"] == customer
+        return bool(front.post(LEAVE, leaves(customer), who="clerk", key=f"k-{customer}").told["data"] == customer)
 
     wait_until(done, "an answer", show=front.command.output)
     return True

@@ -18,9 +18,12 @@ from unenroll.wire.instants import instant_text
 from unenroll.wire.refusals import DeadLetter, of_model
 
 _BAD_REQUEST, _UNSUPPORTED_MEDIA = 400, 415
+KEY = "^[!-~]{1,255}$"
+"""What an Idempotency-Key looks like, its quotes included."""
+
 _WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
-_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
-_QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"', re.ASCII)
+_KEY = re.compile(KEY, re.ASCII)
+_QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])+)"', re.ASCII)
 
 
 def _whole(value: object) -> object:
@@ -111,13 +114,12 @@ def idempotency_key(values: list[str]) -> str | None:
     if not values:
         return None
     text = values[0].strip()
-    quoted = _QUOTED.fullmatch(text)
-    key = text if quoted is None else re.sub(r'\\(["\\])', r"\1", quoted[1])
-    if len(values) > 1 or _KEY.fullmatch(key) is None:
+    if len(values) > 1 or _KEY.fullmatch(text) is None:
         raise RefusedCallError(
             _BAD_REQUEST, "Idempotency-Key: must be one text of 1 to 255 printable characters, without spaces"
         )
-    return key
+    quoted = _QUOTED.fullmatch(text)
+    return text if quoted is None else re.sub(r'\\(["\\])', r"\1", quoted[1])
 
 
 def _is_json(content_type: str | None) -> bool:

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from structlog import get_logger
 
 from unenroll.front.answers import Answer, Envelope
-from unenroll.front.bodies import EnrollRecord, PathId, UnenrollRecord, idempotency_key, read_body
+from unenroll.front.bodies import KEY, EnrollRecord, PathId, UnenrollRecord, idempotency_key, read_body
 from unenroll.front.documented import ENROLL, OUTCOME, UNENROLL, Documented
 from unenroll.front.door import Asked, Door
 from unenroll.front.guards.caller import Caller, Scope
@@ -35,8 +35,7 @@ _Key = Annotated[
     Header(
         alias="Idempotency-Key",
         description="the same key and body get the same answer, and are done once; another body is refused",
-        min_length=1,
-        max_length=255,
+        pattern=KEY,
         examples=["8e03978e-40d5-43dd-bc93-6894a57f9324"],
     ),
 ]
