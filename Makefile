@@ -10,7 +10,7 @@ COMPILE := .cache/lock/bin/uv pip compile pyproject.toml --quiet --universal --p
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench bench-scale bench-load bench-replay profile faults campaign campaign-convergence explore format lock clean
+.PHONY: help setup demo test check bench bench-scale bench-load bench-replay bench-front profile faults campaign campaign-convergence campaign-api explore format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ bench-load: $(STAMP)  ## measure lines per second and memory of a load
 bench-replay: $(STAMP)  ## measure replays, and what live requests notice of them
 	@$(BIN)/python -m benchmarks.replay $(ARGS)
 
+bench-front: $(STAMP)  ## measure calls at the front door, 50 a second
+	@$(BIN)/python -m benchmarks.front $(ARGS)
+
 faults: $(STAMP)  ## let every single fault befall workers at every phase of a batch
 	$(BIN)/python -m pytest tests/faults -m "thorough or not thorough"
 
@@ -68,6 +71,9 @@ campaign: $(STAMP)  ## try faults by chance for MINUTES; SEED=n begins with the 
 
 campaign-convergence: $(STAMP)  ## try crowds in many orders of arrival for MINUTES
 	PYTHONPATH=tests $(BIN)/python tests/campaigns/convergence.py --minutes $(MINUTES)
+
+campaign-api: $(STAMP)  ## hold the front door against its own OpenAPI document
+	PYTHONPATH=tests $(BIN)/python tests/campaigns/front_door.py $(ARGS)
 
 RECORDS ?= aba
 SIZES ?= 1,2

@@ -16,8 +16,8 @@ PARTITIONS = 4
 WARM_UP = 200
 SOURCE = "/bench"
 
-_BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
-_CYCLE = timedelta(days=30)
+BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
+CYCLE = timedelta(days=30)
 _REJECTED_ONE_IN = 50
 _LAST_CYCLES = 5
 
@@ -53,7 +53,7 @@ class Crowd:
     def facts(self, customer: int) -> Iterator[dict[str, object]]:
         """The customer's enrollment and rewards, as lines to load. They differ from others' in the customer alone."""
         account = {"customerId": customer, "targetGroupId": GROUP_ID, "targetId": TARGET_ID}
-        yield {"type": "CustomerEnrolled", "id": "enrolled", "data": {**account, "enrolledAt": _text(_BEGINNING)}}
+        yield {"type": "CustomerEnrolled", "id": "enrolled", "data": {**account, "enrolledAt": _text(BEGINNING)}}
         for number in range(1, self.rewards + 1):
             data = {**account, "rewardId": f"reward-{number}", **self._reward(number)}
             yield {"type": "RewardEarned", "id": f"earned-{number}", "data": data}
@@ -83,7 +83,7 @@ class Crowd:
         cycle = self.cycles - index % _LAST_CYCLES
         at = _start(cycle) + timedelta(days=14)
         if index % _REJECTED_ONE_IN == 0:
-            at = _BEGINNING - timedelta(days=14)  # before the enrollment
+            at = BEGINNING - timedelta(days=14)  # before the enrollment
         data = {"customerId": customer, "targetGroupId": GROUP_ID, "targetId": TARGET_ID, "reason": "bench"}
         return Message(
             topic=Topic.REQUESTS.value,
@@ -94,7 +94,7 @@ class Crowd:
 
 
 def _start(number: int) -> datetime:
-    return _BEGINNING + (number - 1) * _CYCLE
+    return BEGINNING + (number - 1) * CYCLE
 
 
 def _text(instant: datetime) -> str:

@@ -83,6 +83,27 @@ class WorkerSettings(DatabaseSettings, KafkaSettings):
     ] = Start.EARLIEST
 
 
+class FrontSettings(WorkerSettings):
+    """All that the front door needs: where the worker's topics and tables are, and how it is called."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+
+    api_address: Annotated[
+        str, Field(description="where the front door listens, as host:port", pattern=r"^\S+:\d{1,5}$")
+    ] = "127.0.0.1:8081"
+    api_wait_ms: Annotated[
+        int, Field(description="how long a call waits for its decision before it is answered 202", ge=0, le=60_000)
+    ] = 5000
+    api_clients_file: Annotated[Path | None, Field(description="file with the callers and their hashed secrets")] = None
+    api_jwks: Annotated[str | None, Field(description="keys that tokens are signed with: a file, or an https URL")] = (
+        None
+    )
+    api_jwt_audience: Annotated[str | None, Field(description="the audience that a token must name")] = None
+    api_jwt_issuer: Annotated[str | None, Field(description="the issuer that a token must name")] = None
+    api_rate: Annotated[float, Field(description="calls a second of one caller, on average", gt=0)] = 100.0
+    api_rate_burst: Annotated[int, Field(description="calls of one caller at once", ge=1)] = 200
+
+
 class LogSettings(BaseSettings):
     """How the program speaks."""
 

@@ -5,13 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic_settings import BaseSettings
 
 from agree.pages import PAGES, README, rows, section, variables
 from unenroll.cli.settings_help import defaults
 from unenroll.sandbox import place
-from unenroll.settings import PREFIX, LogSettings, WorkerSettings
+from unenroll.settings import PREFIX, FrontSettings, LogSettings, WorkerSettings
 
-KINDS = (WorkerSettings, LogSettings)
+KINDS = (FrontSettings, LogSettings)
 DEFAULTS = {name: default for kind in KINDS for name, default in defaults(kind).items()}
 MEANINGS = {
     PREFIX + name.upper(): str(field.description) for kind in KINDS for name, field in kind.model_fields.items()
@@ -20,7 +21,7 @@ NOT_YET = {"UNENROLL_HTTP_ADDRESS"}
 
 
 def test_the_defaults_told_are_those_that_apply() -> None:
-    made = WorkerSettings(kafka_bootstrap_servers="kafka:9092", database_url="postgresql://host/name")
+    made = FrontSettings(kafka_bootstrap_servers="kafka:9092", database_url="postgresql://host/name")
     told = {name.removeprefix(PREFIX).lower(): default for name, default in DEFAULTS.items()}
     assert told.pop("kafka_bootstrap_servers") == told.pop("database_url") == "required"
     assert told.pop("log_format") == "unset"
@@ -37,13 +38,14 @@ def test_the_table_of_the_readme_says_what_the_code_says_of_each_setting() -> No
     assert {name for name, meaning in said.items() if not meaning.startswith(MEANINGS[name])} == set()
 
 
-def test_run_help_lists_each_setting_with_its_default_and_meaning() -> None:
+@pytest.mark.parametrize(("command", "kind"), [("run", WorkerSettings), ("api", FrontSettings)])
+def test_help_lists_each_setting_with_its_default_and_meaning(command: str, kind: type[BaseSettings]) -> None:
     shown = subprocess.run(
-        [sys.executable, "-m", "unenroll", "run", "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "unenroll", command, "--help"], capture_output=True, text=True, check=True
     )
     help_text = " ".join(shown.stdout.split())
-    missing = [name for name in DEFAULTS if f"{name} ({DEFAULTS[name]}): {MEANINGS[name]}" not in help_text]
-    assert missing == []
+    names = [*defaults(kind), *defaults(LogSettings)]
+    assert [name for name in names if f"{name} ({DEFAULTS[name]}): {MEANINGS[name]}" not in help_text] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -14,7 +14,7 @@ from stage.workers import doomed, run, running, wait_until
 CUSTOMERS = range(951, 971)
 EVERYBODY = {f"leave-{customer}": ["unenroll.UserUnenrolled.v1"] for customer in CUSTOMERS}
 ABROAD = range(981, 984)
-ALL = {"ledger", "dead_letters", "publications", "handled_letters"}
+ALL = {"ledger", "front_door_requests", "dead_letters", "publications", "handled_letters"}
 
 
 def prune(place: Place, *arguments: str, code: int = 0) -> Any:  # noqa: ANN401 - JSON

@@ -5,6 +5,7 @@ from typing import NoReturn
 
 import typer
 
+from unenroll.cli.api import api
 from unenroll.cli.ask import explain, status
 from unenroll.cli.backfill import apply, plan
 from unenroll.cli.dead_letters import app as dlq
@@ -18,7 +19,7 @@ from unenroll.cli.try_out import demo, sandbox
 from unenroll.cli.verifying import verify
 from unenroll.errors import UnenrollError, UsageError
 from unenroll.logs import speak
-from unenroll.settings import LogSettings, read
+from unenroll.settings import FrontSettings, LogSettings, WorkerSettings, read
 
 app = typer.Typer(
     name="unenroll",
@@ -29,7 +30,8 @@ app = typer.Typer(
 )
 for command in (demo, sandbox, migrate, topics, load, publish, plan, apply):
     app.command()(command)
-app.command(epilog=settings_help())(run)
+app.command(epilog=settings_help(WorkerSettings))(run)
+app.command(epilog=settings_help(FrontSettings))(api)
 app.command()(status)
 app.command()(explain)
 app.command()(replay)

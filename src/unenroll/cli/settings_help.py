@@ -1,4 +1,4 @@
-"""The settings of the worker in words, for `unenroll run --help`."""
+"""The settings in words, for `unenroll run --help` and `unenroll api --help`."""
 
 from collections.abc import Iterator
 from enum import Enum
@@ -7,13 +7,13 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 from rich.markup import escape
 
-from unenroll.settings import PREFIX, LogSettings, WorkerSettings
+from unenroll.settings import PREFIX, LogSettings
 
 
-def settings_help() -> str:
-    """The epilog of `run`: a paragraph for each setting with its default and its meaning."""
+def settings_help(kind: type[BaseSettings]) -> str:
+    """The epilog of a command with such settings: a paragraph for each with its default and its meaning."""
     lead = "Settings are environment variables, or lines of a file .env in the folder where the command runs:"
-    return "\n\n".join([lead, *(escape(line) for kind in (WorkerSettings, LogSettings) for line in _lines(kind))])
+    return "\n\n".join([lead, *(escape(line) for each in (kind, LogSettings) for line in _lines(each))])
 
 
 def defaults(kind: type[BaseSettings]) -> dict[str, str]:

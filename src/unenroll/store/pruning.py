@@ -50,6 +50,7 @@ def _decided(cut: Cut) -> tuple[object, ...]:
 
 TABLES = (
     Table("ledger", _decided),
+    Table("front_door_requests", _decided),
     Table("dead_letters", _decided),
     Table("publications", lambda cut: (cut.lanes,)),
     Table("handled_letters", lambda cut: (cut.topic_prefix,)),

@@ -1,0 +1,113 @@
+"""How long a call at the front door takes, end to end: `make bench-front`.
+
+Calls come at a constant rate, whatever happens, over open connections; one worker decides. Prints p50, p99 and the
+most in milliseconds, from when a call's turn came to the last byte of its answer.
+"""
+
+import argparse
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from socket import socket
+from time import monotonic, sleep
+
+from benchmarks.crowd import BEGINNING, CYCLE, GROUP_ID, TARGET_ID, Crowd
+from benchmarks.fleet import Site, fleet, site
+from benchmarks.ground import ground
+from benchmarks.latency_client import Latencies
+from benchmarks.processes import python, running
+from benchmarks.variants import workers
+from unenroll.sandbox.ports import LOOPBACK, free_ports
+from unenroll.sandbox.servers import provided
+
+_PATH = f"/targetGroups/{GROUP_ID}/targets/{TARGET_ID}/unEnroll"
+_HEAD = f"POST {_PATH} HTTP/1.1\r\nHost: front\r\nContent-Type: application/json\r\nContent-Length: "
+_CONNECTIONS = 64
+_WARM_UP = 50
+_LOOK_SECONDS = 0.05
+_PATIENCE_SECONDS = 30.0
+
+
+class Caller:
+    """A connection that stays open, one call at a time."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def call(self, customer: int) -> dict[str, object]:
+        """The answer to a wish to leave. Raises SystemExit for anything but a success."""
+        body = json.dumps([{"customerId": customer}])
+        self._writer.write(f"{_HEAD}{len(body)}\r\n\r\n{body}".encode())
+        head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        length = int(head.partition("content-length:")[2].partition("\r\n")[0])
+        answer: dict[str, object] = json.loads(await self._reader.readexactly(length))
+        if not head.startswith("http/1.1 200") or answer["data"] != customer:
+            raise SystemExit(f"customer {customer} was answered {head.splitlines()[0]} {answer}")
+        return answer
+
+
+async def measure(address: str, customers: list[int], *, rate: float) -> Latencies:
+    """What the calls took, behind some to warm up."""
+    host, _, port = address.rpartition(":")
+    free: asyncio.Queue[Caller] = asyncio.Queue()
+    for _ in range(_CONNECTIONS):
+        free.put_nowait(Caller(*await asyncio.open_connection(host, int(port))))
+
+    async def one(customer: int, at: float) -> float:
+        await asyncio.sleep(at - monotonic())
+        caller = await free.get()
+        await caller.call(customer)
+        took = monotonic() - at
+        free.put_nowait(caller)
+        return took
+
+    began = monotonic() + 0.1
+    took = await asyncio.gather(*(one(customer, began + nth / rate) for nth, customer in enumerate(customers)))
+    return Latencies.of(took[_WARM_UP:])
+
+
+@contextmanager
+def open_front(where: Site) -> Iterator[str]:
+    """The address of a front door beside the worker."""
+    (port,) = free_ports(1)
+    address = f"{LOOPBACK}:{port}"
+    with running({**where.environment, "UNENROLL_API_ADDRESS": address}, [python("benchmarks.open_front")]) as (one,):
+        deadline = monotonic() + _PATIENCE_SECONDS
+        while not _answers(port):
+            one.check()
+            if monotonic() > deadline:
+                raise SystemExit("the front door does not open:\n" + one.last_words())
+            sleep(_LOOK_SECONDS)
+        yield address
+
+
+def _answers(port: int) -> bool:
+    with socket() as line:
+        return line.connect_ex((LOOPBACK, port)) == 0
+
+
+async def main(*, rate: int, seconds: int) -> None:
+    """One worker, one front door."""
+    count = rate * seconds + _WARM_UP
+    crowd = Crowd(requests=count, accounts=count, cycles=(datetime.now(UTC) - BEGINNING) // CYCLE + 3)
+    async with (
+        provided({}, say=print) as servers,
+        ground(servers, crowd, peer_requests=0) as place,
+        site(place, workers(1), crowd) as where,
+        fleet(where),
+    ):
+        with open_front(where) as address:
+            found = await measure(address, [crowd.leaving(index) for index in range(count)], rate=rate)
+    print(json.dumps({"calls_a_second": rate, **asdict(found)}))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rate", type=int, default=50, help="calls a second")
+    parser.add_argument("--seconds", type=int, default=60)
+    chosen = parser.parse_args()
+    asyncio.run(main(rate=chosen.rate, seconds=chosen.seconds))

@@ -1,0 +1,27 @@
+"""The command that answers calls over HTTP."""
+
+import asyncio
+import gc
+import signal
+
+from unenroll.errors import SetupError
+from unenroll.settings import FrontSettings, read
+
+
+def api() -> None:
+    """Answer the un-enroll call over HTTP. SIGTERM and SIGINT stop it; calls in flight are answered first."""
+    asyncio.run(_run(read(FrontSettings)))
+
+
+async def _run(settings: FrontSettings) -> None:
+    try:
+        from unenroll.front.guarding import guards_of  # noqa: PLC0415 - an extra, which the worker does not carry
+        from unenroll.front.serving import serve  # noqa: PLC0415 - the same
+    except ModuleNotFoundError as missing:
+        raise SetupError(f"the front door needs the package {missing.name}: pip install 'unenroll[api]'") from missing
+    guards = guards_of(settings)
+    gc.freeze()  # what was imported is never garbage
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    await serve(settings, guards, stop=stop)

@@ -1,0 +1,100 @@
+"""The front door as an ASGI application."""
+
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from structlog import get_logger
+
+from unenroll.errors import OutageError, UnenrollError
+from unenroll.front.answers import Envelope, refused
+from unenroll.front.calls import calls, over_http
+from unenroll.front.door import Door
+from unenroll.front.guarding import Guards
+from unenroll.front.guards.caller import Scope
+from unenroll.front.refusing import RefusedCallError
+
+_BAD_REQUEST, _FAILED, _UNAVAILABLE = 400, 500, 503
+_UNSAID = "HTTPValidationError"
+_TRY_AGAIN = {"Retry-After": "1"}
+
+log = get_logger()
+
+
+class FrontDoor(FastAPI):
+    """The application. Its document tells of no answer that it never gives, and its examples are whole."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, once FastAPI's own 422 is out of it, and back in it what is null in the examples."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            for methods in document["paths"].values():
+                for operation in methods.values():
+                    _mend(operation["responses"])
+            for name in (_UNSAID, "ValidationError"):
+                document["components"]["schemas"].pop(name, None)
+        return self.openapi_schema or {}
+
+
+def application(door: Door, guards: Guards) -> FastAPI:
+    """The application of this door, guarded."""
+    app = FrontDoor(
+        title="Unenroll",
+        summary="The un-enroll call, as its callers know it.",
+        version=version("unenroll"),
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.include_router(calls(door, guards.needs(Scope.WRITE)))
+    app.add_exception_handler(RefusedCallError, _refused)
+    app.add_exception_handler(RequestValidationError, _not_understood)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(UnenrollError, _trouble)
+    app.add_exception_handler(Exception, _unforeseen)
+    guards.guard(app)
+    return app
+
+
+def _mend(responses: dict[str, Any]) -> None:
+    if _UNSAID in str(responses.get("422")):
+        del responses["422"]
+    for response in responses.values():
+        content = response["content"]["application/json"]
+        for holder, name in ((content, "example"), *((one, "value") for one in content.get("examples", {}).values())):
+            if name in holder:
+                holder[name] = dict.fromkeys(Envelope.model_fields) | holder[name]
+
+
+async def _refused(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RefusedCallError)  # noqa: S101 - for the type checker
+    return over_http(refused(error.message, code=error.code, status=error.status, headers=error.headers))
+
+
+async def _not_understood(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - the same
+    first = error.errors()[0]
+    where = ".".join(str(step) for step in first["loc"])
+    return over_http(refused(f"{where}: {first['msg']}", code=None, status=_BAD_REQUEST))
+
+
+async def _http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - the same
+    return over_http(refused(str(error.detail), code=None, status=error.status_code, headers=error.headers))
+
+
+async def _trouble(_: Request, error: Exception) -> JSONResponse:
+    """A server is away, or lacks something."""
+    log.error("a call failed", why=str(error))
+    if isinstance(error, OutageError):
+        words = "a server is away: try again, best with the same Idempotency-Key"
+        return over_http(refused(words, code=None, status=_UNAVAILABLE, headers=_TRY_AGAIN))
+    return over_http(refused("it failed; the log says why", code=None, status=_FAILED))
+
+
+async def _unforeseen(_: Request, error: Exception) -> JSONResponse:
+    log.error("a call failed", exc_info=error)
+    return over_http(refused("it failed; the log says why", code=None, status=_FAILED))

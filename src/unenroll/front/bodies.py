@@ -1,0 +1,128 @@
+"""What a call carries: a list of one record, and headers."""
+
+import hashlib
+import json
+import re
+from datetime import datetime
+from typing import Annotated, TypeVar
+
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from unenroll.core.outcomes import Outcome
+from unenroll.core.sentences import OUTCOMES
+from unenroll.front.refusing import RefusedCallError
+from unenroll.wire.document import parse
+from unenroll.wire.fields import LARGEST_INT64, SMALLEST_INT64, Fields, Instant, Int64, Name, Number, Remark
+from unenroll.wire.instants import instant_text
+from unenroll.wire.refusals import DeadLetter, of_model
+
+_BAD_REQUEST, _UNSUPPORTED_MEDIA = 400, 415
+KEY = "^[!-~]{1,255}$"
+"""What an Idempotency-Key looks like, its quotes included."""
+
+_WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+_KEY = re.compile(KEY, re.ASCII)
+_QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])+)"', re.ASCII)
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, str) and _WHOLE.fullmatch(value) is None:
+        raise PydanticCustomError("int_type", "must be an integer of 64 bits")
+    return value
+
+
+PathId = Annotated[int, BeforeValidator(_whole), Field(ge=SMALLEST_INT64, le=LARGEST_INT64)]
+"""An id in a path: digits, and nothing else that Python would take for a number."""
+
+_Balance = Annotated[Number, WithJsonSchema({"type": "number"})]
+
+
+class UnenrollRecord(Fields):
+    """Who is to leave."""
+
+    customer_id: Annotated[Int64, Field(description="the customer", examples=[423789336])]
+    effective_at: Annotated[
+        Instant | None, Field(description="when the leave takes effect: now, unless the caller may say otherwise")
+    ] = None
+    reason: Annotated[Remark | None, Field(description="passed on to the answer's event")] = None
+    requested_by: Annotated[Remark | None, Field(description="passed on to the answer's event")] = None
+
+    def data(self, *, now: datetime) -> dict[str, object]:
+        """The fields of the event's `data` that the record tells."""
+        del now  # an event without `effectiveAt` takes effect at its time
+        effective = None if self.effective_at is None else instant_text(self.effective_at)
+        return {"effectiveAt": effective, "reason": self.reason, "requestedBy": self.requested_by}
+
+
+class EnrollRecord(Fields):
+    """Who is to take part, and how."""
+
+    customer_id: Annotated[Int64, Field(description="the customer", examples=[423789336])]
+    period_name: Annotated[
+        Name | None, Field(description="the cycle to start from; unless given, the one that holds the moment")
+    ] = None
+    initial_balance: Annotated[
+        _Balance | None, Field(description="a number starts a milestone over; else it carries on")
+    ] = None
+    reset_streak_status: Annotated[bool | None, Field(description="true starts a streak over; else it carries on")] = (
+        None
+    )
+    effective_at: Annotated[
+        Instant | None, Field(description="when the customer enrolled: now, unless the caller may say otherwise")
+    ] = None
+
+    def data(self, *, now: datetime) -> dict[str, object]:
+        """The fields of the event's `data` that the record tells. Raises RefusedCallError for what is no customer."""
+        if self.customer_id < 1:  # of a fact with such a customer the worker would say no more than that
+            outcome = Outcome.INVALID_CUSTOMER
+            raise RefusedCallError(200, OUTCOMES[outcome], code=outcome.code)
+        return {
+            "enrolledAt": instant_text(self.effective_at or now),
+            "periodName": self.period_name,
+            "initialBalance": self.initial_balance,
+            "resetStreakStatus": self.reset_streak_status,
+        }
+
+
+Model = TypeVar("Model", bound=Fields)
+Record = UnenrollRecord | EnrollRecord
+
+
+def read_body(model: type[Model], body: bytes, *, content_type: str | None) -> tuple[Model, object]:
+    """The only record of a body, and the body as it was parsed. Raises RefusedCallError for any other body."""
+    if not _is_json(content_type):
+        raise RefusedCallError(_UNSUPPORTED_MEDIA, "content-type: must be application/json")
+    document = parse(body)
+    if isinstance(document, DeadLetter):
+        raise RefusedCallError(_BAD_REQUEST, f"body: {document.detail.removeprefix('value: ')}")
+    if not isinstance(document, list) or len(document) != 1:
+        raise RefusedCallError(_BAD_REQUEST, "body: must be a list of one record; many belong on the topic")
+    try:
+        return model.model_validate(document[0]), document
+    except ValidationError as error:
+        raise RefusedCallError(_BAD_REQUEST, of_model(error, "[0].").detail) from None
+
+
+def fingerprint(*what: object) -> bytes:
+    """SHA-256 of JSON values: the same for the same call, however its body is spaced and its fields are ordered."""
+    return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).digest()
+
+
+def idempotency_key(values: list[str]) -> str | None:
+    """The key in these headers, with or without quotes. Raises RefusedCallError for more than one, or an odd one."""
+    if not values:
+        return None
+    text = values[0].strip()
+    if len(values) > 1 or _KEY.fullmatch(text) is None:
+        raise RefusedCallError(
+            _BAD_REQUEST, "Idempotency-Key: must be one text of 1 to 255 printable characters, without spaces"
+        )
+    quoted = _QUOTED.fullmatch(text)
+    return text if quoted is None else re.sub(r'\\(["\\])', r"\1", quoted[1])
+
+
+def _is_json(content_type: str | None) -> bool:
+    """Whether it says JSON, or nothing. A page of another site could send anything else in its visitor's name."""
+    media = (content_type or "application/json").partition(";")[0].strip().lower()
+    return media == "application/json" or (media.startswith("application/") and media.endswith("+json"))

@@ -1,0 +1,139 @@
+"""The calls that ask for something, and the one that tells what became of them."""
+
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Path, Request
+from fastapi.responses import JSONResponse
+from structlog import get_logger
+
+from unenroll.front.answers import Answer, Envelope
+from unenroll.front.bodies import KEY, EnrollRecord, PathId, UnenrollRecord, idempotency_key, read_body
+from unenroll.front.documented import ENROLL, OUTCOME, UNENROLL, Documented
+from unenroll.front.door import Asked, Door
+from unenroll.front.guards.caller import Caller, Scope
+from unenroll.front.refusing import RefusedCallError
+from unenroll.store.front_door import kept_request
+from unenroll.wire.envelope import LONGEST_TRACEPARENT, TRACEPARENT
+
+_FORBIDDEN, _NOT_FOUND = 403, 404
+_TARGET = "/targetGroups/{targetGroupId}/targets/{targetId}"
+_PREFIXES = {"": "", "/v3": "-v3"}
+_MAY_NOT = f"effectiveAt: only a caller with the right {Scope.BACKDATE} may say when"
+
+log = get_logger()
+
+Writer = Callable[..., Awaitable[Caller]]
+"""A dependency: the caller, who may ask for leaves and enrollments."""
+
+_Group = Annotated[PathId, Path(alias="targetGroupId", description="The ID of the target group associated.")]
+_Target = Annotated[PathId, Path(alias="targetId", description="The ID of the target associated.")]
+_Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="the same key and body get the same answer, and are done once; another body is refused",
+        pattern=KEY,
+        examples=["8e03978e-40d5-43dd-bc93-6894a57f9324"],
+    ),
+]
+
+
+def calls(door: Door, writer: Writer) -> APIRouter:
+    """The routes of a door."""
+    router = APIRouter()
+    may_write = Depends(writer)
+
+    async def unenroll(
+        request: Request, group: _Group, target: _Target, *, key: _Key = None, caller: Caller = may_write
+    ) -> JSONResponse:
+        del key  # only told of here: a header may be there twice
+        return await _asked(door, request, UnenrollRecord, caller=caller, place=(group, target))
+
+    async def enroll(
+        request: Request, group: _Group, target: _Target, *, key: _Key = None, caller: Caller = may_write
+    ) -> JSONResponse:
+        del key  # the same
+        return await _asked(door, request, EnrollRecord, caller=caller, place=(group, target))
+
+    async def outcome(
+        request_id: Annotated[UUID, Path(alias="requestId")], *, caller: Caller = may_write
+    ) -> JSONResponse:
+        request = await kept_request(door.pool, str(request_id))
+        if request is None or request.caller != caller.name:
+            raise RefusedCallError(_NOT_FOUND, "there is no such request of this caller")
+        return over_http(await door.outcome(request), request_id=request.request_id)
+
+    for prefix, suffix in _PREFIXES.items():
+        _route(router, f"{prefix}{_TARGET}/unEnroll", unenroll, told=UNENROLL, suffix=suffix)
+        _route(router, f"{prefix}{_TARGET}/enroll", enroll, told=ENROLL, suffix=suffix)
+    _route(router, "/requests/{requestId}", outcome, told=OUTCOME)
+    return router
+
+
+def over_http(answer: Answer, *, request_id: str | None = None) -> JSONResponse:
+    """The answer as it is sent."""
+    named = {} if request_id is None else {"Request-Id": request_id}
+    return JSONResponse(answer.envelope.model_dump(), answer.status, headers={**answer.headers, **named})
+
+
+async def _asked(
+    door: Door,
+    request: Request,
+    model: type[UnenrollRecord] | type[EnrollRecord],
+    *,
+    caller: Caller,
+    place: tuple[int, int],
+) -> JSONResponse:
+    began = monotonic()
+    record, document = read_body(model, await request.body(), content_type=request.headers.get("content-type"))
+    if record.effective_at is not None and Scope.BACKDATE not in caller.scopes:
+        raise RefusedCallError(_FORBIDDEN, _MAY_NOT)
+    asked = Asked(
+        caller=caller.name,
+        group_id=place[0],
+        target_id=place[1],
+        record=record,
+        document=document,
+        key=idempotency_key(request.headers.getlist("idempotency-key")),
+        traceparent=_traceparent(request),
+    )
+    kept, answer = await door.answer(asked)
+    milliseconds = round((monotonic() - began) * 1000, 1)
+    log.info(
+        "call",
+        request_id=kept.request_id,
+        asked=kept.event_type,
+        caller=kept.caller,
+        status=answer.status,
+        milliseconds=milliseconds,
+    )
+    return over_http(answer, request_id=kept.request_id)
+
+
+def _traceparent(request: Request) -> str | None:
+    value = request.headers.get(TRACEPARENT)
+    return value if value is not None and value.isascii() and len(value) <= LONGEST_TRACEPARENT else None
+
+
+def _route(
+    router: APIRouter,
+    path: str,
+    endpoint: Callable[..., Awaitable[JSONResponse]],
+    *,
+    told: Documented,
+    suffix: str = "",
+) -> None:
+    router.add_api_route(
+        path,
+        endpoint,
+        methods=[told.method],
+        operation_id=told.name + suffix,
+        summary=told.summary,
+        description=told.description,
+        response_model=Envelope,
+        responses=told.responses,
+        openapi_extra=told.extra,
+    )

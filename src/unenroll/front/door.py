@@ -1,0 +1,125 @@
+"""A call from its arrival to its answer: kept, published, waited for."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import monotonic
+
+import asyncpg
+
+from unenroll.core.spells import walk
+from unenroll.front.answers import Answer, not_yet, to_dead_letter, to_enroll, to_leave
+from unenroll.front.bodies import Record, UnenrollRecord, fingerprint
+from unenroll.front.kept import data_text, event_id, message_of, new_request_id, sought
+from unenroll.front.publishing import Publisher
+from unenroll.front.refusing import RefusedCallError
+from unenroll.front.waiting import Waiting
+from unenroll.store.accounts import AccountKey, see_accounts
+from unenroll.store.connect import one_moment
+from unenroll.store.definitions import DefinitionCache
+from unenroll.store.front_door import Fate, KeptRequest, Sought, fates_of, keep_answer, keep_request
+from unenroll.wire.identity import unenrollment_id
+from unenroll.wire.record import Message
+from unenroll.wire.refusals import DeadLetter
+
+_BAD_REQUEST, _UNPROCESSABLE = 400, 422
+_OTHER_CALL = "Idempotency-Key: was used for another call before; a new call needs a new key"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """A call as it arrived. `document` is its whole body as parsed, `key` its Idempotency-Key."""
+
+    caller: str
+    group_id: int
+    target_id: int
+    record: Record
+    document: object
+    key: str | None
+    traceparent: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Door:
+    """What all calls share. `wait_seconds`: for how long one waits for its decision."""
+
+    pool: asyncpg.Pool
+    publisher: Publisher
+    waiting: Waiting
+    topic_prefix: str
+    wait_seconds: float
+    definitions: DefinitionCache = field(default_factory=DefinitionCache)
+
+    async def answer(self, asked: Asked) -> tuple[KeptRequest, Answer]:
+        """The call, and what it is answered. Raises RefusedCallError, OutageError and SetupError."""
+        deadline = monotonic() + self.wait_seconds
+        request = _kept(asked)
+        message = _worded(request)
+        before = await keep_request(self.pool, request)
+        if before is not None:
+            if before.fingerprint != request.fingerprint:
+                raise RefusedCallError(_UNPROCESSABLE, _OTHER_CALL)
+            request, message = before, _worded(before)
+        wanted = sought(request, message, topic_prefix=self.topic_prefix)
+        fate = None if before is None else await self._known(wanted)
+        if fate is None:
+            await self.publisher.publish(message)
+            fate = await self.waiting.fate(wanted, seconds=max(0.0, deadline - monotonic()))
+        return request, await self._answer(request, fate)
+
+    async def outcome(self, request: KeptRequest) -> Answer:
+        """What the call is answered by now. Raises OutageError and SetupError."""
+        wanted = sought(request, _worded(request), topic_prefix=self.topic_prefix)
+        return await self._answer(request, await self._known(wanted))
+
+    async def _known(self, wanted: Sought) -> Fate | None:
+        return (await fates_of(self.pool, [wanted])).get(wanted)
+
+    async def _answer(self, request: KeptRequest, fate: Fate | None) -> Answer:
+        if fate is None:
+            return not_yet(request.request_id)
+        if fate.dead is not None:
+            return to_dead_letter(fate.dead)
+        if fate.outcome is not None:
+            return to_leave(request.customer_id, fate.outcome)
+        return await self._enrolled(request)
+
+    async def _enrolled(self, request: KeptRequest) -> Answer:
+        """What the enrollment did: the ledger does not say it, the account that it became a fact of does."""
+        key = AccountKey(request.customer_id, request.target_id)
+        async with one_moment(self.pool) as connection:
+            account = (await see_accounts(connection, [key]))[key].state.account
+        # Read behind the account: it was never settled with newer ones than these.
+        await self.definitions.look(self.pool, group_ids=[], target_ids=[request.target_id])
+        known = self.definitions.known
+        owner = known.groups[known.owners[request.target_id]]
+        stays = walk(account, owner.targets[request.target_id], owner.calendar)
+        outcome = stays.enrollments[event_id(request.caller, request.request_id)].outcome
+        return to_enroll(request.customer_id, await keep_answer(self.pool, request.request_id, outcome))
+
+
+def _kept(asked: Asked) -> KeptRequest:
+    now = datetime.now(UTC)
+    record = asked.record
+    account = {"customerId": record.customer_id, "targetGroupId": asked.group_id, "targetId": asked.target_id}
+    event_type = "UnenrollRequested" if isinstance(record, UnenrollRecord) else "CustomerEnrolled"
+    request_id = new_request_id(asked.caller, asked.key)
+    return KeptRequest(
+        request_id=request_id,
+        caller=asked.caller,
+        event_type=event_type,
+        fingerprint=fingerprint(event_type, asked.group_id, asked.target_id, asked.document),
+        customer_id=record.customer_id,
+        target_id=asked.target_id,
+        event_key=unenrollment_id(event_id(asked.caller, request_id)),
+        event_time=now,
+        traceparent=asked.traceparent,
+        data=data_text({**account, **record.data(now=now)}),
+    )
+
+
+def _worded(request: KeptRequest) -> Message:
+    """The event. Raises RefusedCallError if the worker would not take it."""
+    message = message_of(request)
+    if isinstance(message, DeadLetter):
+        raise RefusedCallError(_BAD_REQUEST, message.detail)
+    return message

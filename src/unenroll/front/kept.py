@@ -1,0 +1,52 @@
+"""A call as it is kept, and the event that is made of it: the same one, however often."""
+
+from urllib.parse import quote
+from uuid import uuid4
+
+import msgspec.json
+
+from unenroll.core.events import EventId
+from unenroll.store.front_door import KeptRequest, Sought
+from unenroll.wire.dead_letters import content_digest
+from unenroll.wire.envelope import TRACEPARENT
+from unenroll.wire.identity import named_uuid
+from unenroll.wire.instants import instant_text
+from unenroll.wire.lines import publish_line
+from unenroll.wire.record import Message, Record
+from unenroll.wire.refusals import DeadLetter
+
+_SOURCE = "/front-door"
+_JSON = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def new_request_id(caller: str, key: str | None) -> str:
+    """The id of a call: the same for the same key of a caller, and one of its own without a key."""
+    return str(uuid4()) if key is None else named_uuid(_SOURCE, caller, key)
+
+
+def data_text(data: dict[str, object]) -> str:
+    """The `data` of an event as JSON, without what is not told. Numbers keep every digit."""
+    return _JSON({name: value for name, value in data.items() if value is not None}).decode()
+
+
+def event_id(caller: str, request_id: str) -> EventId:
+    """Who the event of a call is."""
+    return EventId(request_id, f"{_SOURCE}/{quote(caller, safe='')}")
+
+
+def message_of(request: KeptRequest) -> Message | DeadLetter:
+    """The event as it is published, or why the worker would not take it."""
+    key = event_id(request.caller, request.request_id)
+    told = {"type": request.event_type, "source": key.source, "id": key.id, "time": instant_text(request.event_time)}
+    message = publish_line(_JSON(told).removesuffix(b"}") + b',"data":' + request.data.encode() + b"}")
+    if isinstance(message, DeadLetter) or request.traceparent is None:
+        return message
+    traced = (*message.headers, (TRACEPARENT, request.traceparent.encode()))
+    return msgspec.structs.replace(message, headers=traced)
+
+
+def sought(request: KeptRequest, message: Message, *, topic_prefix: str) -> Sought:
+    """By what the event is found again, be it decided or a dead letter."""
+    topic = topic_prefix + message.topic
+    record = Record(topic=topic, partition=0, offset=0, key=message.key, value=message.value, headers=message.headers)
+    return Sought(request.customer_id, request.event_key, topic, content_digest(record))

@@ -1,0 +1,105 @@
+"""The front door open, until it is to close: no call is taken any more then, and those in flight are finished."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from math import ceil
+from typing import Any
+
+import uvicorn
+from structlog import get_logger
+
+from unenroll.errors import SetupError
+from unenroll.front.app import application
+from unenroll.front.door import Door
+from unenroll.front.guarding import Guards
+from unenroll.front.publishing import DELIVERY_SECONDS, publisher
+from unenroll.front.waiting import Waiting
+from unenroll.settings import FrontSettings
+from unenroll.store.connect import check_tables, connected
+from unenroll.stream.cluster import Cluster
+from unenroll.stream.topics import INPUTS, existing_topics
+
+_CONNECTIONS = 8
+_BACKLOG = 2048
+_GRACE_SECONDS = 5
+
+log = get_logger()
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Whoever runs the server hears the signals."""
+        yield
+
+
+async def serve(settings: FrontSettings, guards: Guards, *, stop: asyncio.Event) -> None:
+    """Answer calls until `stop` is set. Raises SetupError, UsageError and OutageError where it cannot begin."""
+    await existing_topics(Cluster(settings), [settings.topic_prefix + word for word in INPUTS])
+    async with _door(settings) as door:
+        with _listening(settings.api_address) as listener:
+            await _until(stop, _server(door, guards), listener)
+
+
+@asynccontextmanager
+async def _door(settings: FrontSettings) -> AsyncIterator[Door]:
+    async with (
+        connected(settings.database_url.get_secret_value(), connections=_CONNECTIONS) as pool,
+        publisher(settings) as publishing,
+    ):
+        await check_tables(pool)
+        waiting = Waiting(pool)
+        try:
+            yield Door(
+                pool=pool,
+                publisher=publishing,
+                waiting=waiting,
+                topic_prefix=settings.topic_prefix,
+                wait_seconds=settings.api_wait_ms / 1000,
+            )
+        finally:
+            await waiting.end()
+
+
+@contextmanager
+def _listening(address: str) -> Iterator[socket.socket]:
+    host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, int(port)), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        raise SetupError(f"cannot listen at {address}: {error}") from error
+    with listener:
+        yield listener
+
+
+def _server(door: Door, guards: Guards) -> uvicorn.Server:
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what fails is in our own log
+    finish_seconds = ceil(door.wait_seconds + DELIVERY_SECONDS) + _GRACE_SECONDS
+    options: dict[str, Any] = {
+        "log_config": None,
+        "access_log": False,
+        "lifespan": "off",
+        "timeout_graceful_shutdown": finish_seconds,
+    }
+    return _Server(uvicorn.Config(application(door, guards), **options, **guards.server_options()))
+
+
+async def _until(stop: asyncio.Event, server: uvicorn.Server, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    log.info("front door open", address=f"{host}:{port}")
+
+    async def close() -> None:
+        await stop.wait()
+        log.info("front door closing")
+        server.should_exit = True
+
+    closing = asyncio.create_task(close(), name="close the front door")
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        closing.cancel()

@@ -1,0 +1,100 @@
+"""What the front door keeps of a call before it publishes, and what it learns of it afterwards."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+import asyncpg
+
+from unenroll.core.outcomes import EnrollmentOutcome, Outcome
+from unenroll.store.outage import translated
+from unenroll.store.queries import QUERIES
+from unenroll.wire.refusals import DeadLetter
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeptRequest:
+    """A call as it came: all that its event is made of. `event_type` is the event's name, `data` its JSON text.
+
+    `event_key` is the UUIDv5 by which the ledger knows the event.
+    """
+
+    request_id: str
+    caller: str
+    event_type: str
+    fingerprint: bytes
+    customer_id: int
+    target_id: int
+    event_key: str
+    event_time: datetime
+    traceparent: str | None
+    data: str
+
+
+class Sought(NamedTuple):
+    """By what the ledger knows an event, and by what it would be known as a dead letter."""
+
+    customer_id: int
+    event_key: str
+    topic: str
+    digest: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fate:
+    """What became of an event that is done: it was decided, or it is a dead letter. `outcome` None: it is a fact."""
+
+    outcome: Outcome | None = None
+    dead: DeadLetter | None = None
+
+
+async def keep_request(pool: asyncpg.Pool, request: KeptRequest) -> KeptRequest | None:
+    """Keep the request. Returns the one that was kept under its id before, if any. Raises OutageError and SetupError.
+
+    Two statements: what somebody else keeps meanwhile is invisible to the one that waited for it.
+    """
+    with translated():
+        kept = await pool.fetchval(
+            QUERIES["keep_request"],
+            request.request_id,
+            request.caller,
+            request.event_type,
+            request.fingerprint,
+            request.customer_id,
+            request.target_id,
+            request.event_key,
+            request.event_time,
+            request.traceparent,
+            request.data,
+        )
+    return None if kept else await kept_request(pool, request.request_id)
+
+
+async def kept_request(pool: asyncpg.Pool, request_id: str) -> KeptRequest | None:
+    """The request with this id, a UUID. Raises OutageError and SetupError."""
+    with translated():
+        row = await pool.fetchrow(QUERIES["kept_request"], request_id)
+    if row is None:
+        return None
+    return KeptRequest(**{**row, "request_id": str(row["request_id"]), "event_key": str(row["event_key"])})
+
+
+async def keep_answer(pool: asyncpg.Pool, request_id: str, outcome: EnrollmentOutcome) -> EnrollmentOutcome:
+    """Keep what an enrollment is answered. Returns what it was answered first. Raises OutageError and SetupError."""
+    with translated():
+        return EnrollmentOutcome(await pool.fetchval(QUERIES["keep_answer"], request_id, outcome.value) or outcome)
+
+
+async def fates_of(pool: asyncpg.Pool, sought: Sequence[Sought]) -> dict[Sought, Fate]:
+    """What became of those of the events that are done, asked in one statement. Raises OutageError and SetupError."""
+    columns = zip(*sought, strict=True)
+    with translated():
+        rows = await pool.fetch(QUERIES["fates_of"], *(list(column) for column in columns))
+    return {sought[row["place"] - 1]: _fate(row) for row in rows}
+
+
+def _fate(row: asyncpg.Record) -> Fate:
+    if row["reason"] is not None:
+        return Fate(dead=DeadLetter(reason=row["reason"], detail=row["detail"]))
+    return Fate(outcome=None if row["outcome"] is None else Outcome(row["outcome"]))

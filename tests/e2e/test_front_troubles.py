@@ -1,0 +1,159 @@
+"""A front door that waits in vain, is killed, is asked to close or has lost a server: nothing is lost or done twice."""
+
+import http.client
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from stage.events import three_rewards
+from stage.fronts import LEAVE, Front, decided, opened
+from stage.place import Place, answers, made
+from stage.workers import run, wait_until
+from unenroll.sandbox.embedded import Pair, embedded
+from unenroll.sandbox.place import cache_folder
+from unenroll.sandbox.server import launched
+from unenroll.store.migrate import migrate
+
+IN_VAIN = {"UNENROLL_API_WAIT_MS": "200"}
+MARCH = "2026-03-15T00:00:00Z"
+
+
+def leaves(customer: int) -> dict[str, object]:
+    """A record that takes effect in the middle of milestone ABC, by whoever may say so."""
+    return {"customerId": customer, "effectiveAt": MARCH}
+
+
+async def test_who_waits_in_vain_is_told_where_to_ask_and_the_outcome_is_there(place: Place) -> None:
+    place.load(three_rewards(1))
+    with opened(place, **IN_VAIN) as front:
+        first = front.post(LEAVE, leaves(1), who="clerk", key="k")
+        assert (first.status, first.told["data"], first.told["errors"]) == (202, None, None)
+        assert first.headers["retry-after"] == "1"
+        where = first.headers["location"]
+        assert where == f"/requests/{first.headers['request-id']}"
+        asked = front.get(where, who="clerk")
+        assert (asked.status, asked.told, asked.headers["location"]) == (202, first.told, where)
+        place.catch_up()
+        outcome = front.get(where, who="clerk")
+        assert (outcome.status, outcome.told) == (200, {"data": 1, "errors": None, "warnings": None})
+        assert front.post(LEAVE, leaves(1), who="clerk", key="k").told == outcome.told
+    assert len(answers(place.seen())) == 1
+
+
+@pytest.mark.parametrize("when", ["kept", "published"])
+async def test_a_front_door_that_is_killed_loses_nothing_and_does_nothing_twice(place: Place, when: str) -> None:
+    place.load(three_rewards(1))
+    with opened(place, dies=when) as front:
+        with pytest.raises((ConnectionError, http.client.HTTPException)):
+            front.post(LEAVE, leaves(1), who="clerk", key="k")
+        assert front.command.wait() == -signal.SIGKILL
+    (kept,) = await place.rows("select request_id, event_time from front_door_requests")
+    with decided(place), opened(place) as front:
+        for _ in range(2):
+            reply = front.post(LEAVE, leaves(1), who="clerk", key="k")
+            assert (reply.status, reply.told["data"]) == (200, 1)
+            assert reply.headers["request-id"] == str(kept["request_id"])
+    told = await place.rows("select event_time from ledger where event_type = 'UnenrollRequested'")
+    assert told == [{"event_time": kept["event_time"]}]
+    assert list(answers(place.seen()).values()) == [["unenroll.UserUnenrolled.v1"]]
+    assert await place.rows("select from dead_letters") == []
+
+
+def test_a_front_door_that_is_asked_to_close_finishes_its_answers_and_takes_no_more(place: Place) -> None:
+    place.load(three_rewards(1))
+    with opened(place, UNENROLL_API_WAIT_MS="20000") as front, ThreadPoolExecutor() as callers:
+        waiting = callers.submit(front.post, LEAVE, leaves(1), who="clerk")
+        wait_until(lambda: bool(place.seen("requests")), "the request", show=front.command.output)
+        front.command.tell(signal.SIGTERM)
+        front.command.wait_to_say('"front door closing"')
+        wait_until(lambda: refuses(front.host, front.port), "the front door to take no more")
+        assert not waiting.done()
+        place.catch_up()
+        assert waiting.result().told["data"] == 1
+        assert front.command.wait() == 0
+
+
+def refuses(host: str, port: int) -> bool:
+    """Whether nobody listens there."""
+    with socket.socket() as line:
+        return line.connect_ex((host, port)) != 0
+
+
+def test_many_at_once_with_one_key_are_done_once(place: Place) -> None:
+    place.load(three_rewards(1))
+    with decided(place), opened(place) as front, ThreadPoolExecutor(8) as callers:
+        asked = [callers.submit(front.post, LEAVE, leaves(1), who="clerk", key="k") for _ in range(8)]
+        assert [one.result().told["data"] for one in asked] == [1] * 8
+    assert list(answers(place.seen()).values()) == [["unenroll.UserUnenrolled.v1"]]
+
+
+def test_an_event_that_the_database_refuses_is_no_success(place: Place) -> None:
+    """A dead letter of no code that callers know."""
+    place.load(three_rewards(1))
+    place.limit("unenrollments", 100)
+    with decided(place), opened(place) as front:
+        reply = front.post(LEAVE, leaves(1), who="clerk")
+        assert (reply.status, reply.code) == (500, 500)
+        assert front.get(f"/requests/{reply.headers['request-id']}", who="clerk").told == reply.told
+
+
+def test_nobody_is_let_in_where_nobody_could_be_known(place: Place) -> None:
+    said = run("api", environment=place.environment, code=2)
+    assert "unenroll: nobody could call: set UNENROLL_API_CLIENTS_FILE, UNENROLL_API_JWKS, or both" in said
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that whoever Postgres runs as may enter."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+async def pair(open_folder: Path) -> AsyncIterator[Pair]:
+    """Servers of the test's own, which it may stop and start again."""
+    async with embedded(cache=cache_folder({}), say=lambda _: None, data=open_folder) as servers:
+        yield servers
+
+
+@pytest.fixture
+async def own_place(pair: Pair, tmp_path: Path) -> Place:
+    database_url = pair.postgres.program.address
+    await migrate(database_url)
+    return await made(Place(kafka=pair.kafka.program.address, database_url=database_url, prefix="u.", folder=tmp_path))
+
+
+async def test_servers_that_are_away_are_told_of_and_a_retry_goes_on(pair: Pair, own_place: Place) -> None:
+    own_place.load(line for customer in (1, 2) for line in three_rewards(customer))
+    with decided(own_place), opened(own_place) as front:
+        await pair.kafka.end()
+        began = time.monotonic()
+        away = front.post(LEAVE, leaves(1), who="clerk", key="k-1")
+        assert (away.status, away.code, away.headers["retry-after"]) == (503, 503, "1")
+        assert time.monotonic() - began < 10
+        back = await launched(pair.kafka.program)
+        assert finally_done(front, 1)
+        await pair.postgres.end()
+        assert front.post(LEAVE, leaves(2), who="clerk", key="k-2").code == 503
+        again = await launched(pair.postgres.program)
+        assert finally_done(front, 2)
+        assert {len(kinds) for kinds in answers(own_place.seen()).values()} == {1}
+    await back.end()
+    await again.end()
+
+
+def finally_done(front: Front, customer: int) -> bool:
+    """Whether the call is answered in time, asked again with one key: those who are back need a moment."""
+
+    def done() -> bool:
+        return bool(front.post(LEAVE, leaves(customer), who="clerk", key=f"k-{customer}").told["data"] == customer)
+
+    wait_until(done, "an answer", show=front.command.output)
+    return True

@@ -1,0 +1,177 @@
+"""The front door as a process of its own, and callers of it."""
+
+import http.client
+import json
+import os
+import signal
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI
+from fastapi.security import HTTPBasic, HTTPBasicCredentials
+
+from stage.place import Place
+from stage.workers import Running, running
+from unenroll.cli import main
+from unenroll.front import guarding
+from unenroll.front.guards.caller import Caller, Scope
+from unenroll.front.publishing import Publisher
+from unenroll.front.refusing import RefusedCallError
+from unenroll.settings import FrontSettings
+from unenroll.wire.record import Message
+
+LEAVE = "/targetGroups/11/targets/21/unEnroll"
+ENROLL = "/targetGroups/11/targets/21/enroll"
+CALLERS = {
+    "crm": frozenset({Scope.WRITE, Scope.READ}),
+    "other": frozenset({Scope.WRITE}),
+    "clerk": frozenset(Scope),
+    "reader": frozenset({Scope.READ}),
+}
+_DEADLINE_SECONDS = 30.0
+_BASIC = HTTPBasic(auto_error=False)
+
+
+class Trusting:
+    """Guards that take everybody's word for who they are, as long as they are one of the callers."""
+
+    def needs(self, scope: Scope) -> Callable[..., Awaitable[Caller]]:
+        async def caller(known: Annotated[HTTPBasicCredentials | None, Depends(_BASIC)]) -> Caller:
+            name = "" if known is None else known.username
+            if name not in CALLERS:
+                raise RefusedCallError(401, "who are you?", headers={"WWW-Authenticate": "Basic"})
+            if scope not in CALLERS[name]:
+                raise RefusedCallError(403, "you may not")
+            return Caller(name=name, scopes=CALLERS[name])
+
+        return caller
+
+    def guard(self, app: FastAPI) -> None:
+        """Nothing is held back."""
+        del app
+
+    def server_options(self) -> dict[str, Any]:
+        return {}
+
+
+def _trusting() -> None:
+    def trusting(settings: FrontSettings) -> guarding.Guards:
+        del settings
+        return Trusting()
+
+    guarding.guards_of = trusting
+    main()
+
+
+def _dying(when: str) -> None:
+    publish = Publisher.publish
+
+    async def last(self: Publisher, message: Message) -> None:
+        if when == "published":
+            await publish(self, message)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Publisher.publish = last  # type: ignore[method-assign]
+    _trusting()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What a caller gets."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def told(self) -> Any:  # noqa: ANN401 - JSON
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> int:
+        """That of the only error."""
+        assert self.told["data"] is None
+        assert self.told["warnings"] is None
+        (error,) = self.told["errors"]
+        assert error["message"]
+        return int(error["code"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Front:
+    """A front door that is open."""
+
+    command: Running
+    host: str
+    port: int
+
+    def call(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Reply:
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=_DEADLINE_SECONDS)
+        try:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body, named)
+            reply = connection.getresponse()
+            return Reply(status=reply.status, headers=dict(reply.getheaders()), body=reply.read())
+        finally:
+            connection.close()
+
+    def post(self, path: str, *records: object, key: str | None = None, who: str = "crm", **headers: str) -> Reply:
+        """Ask for something, with a body of these records."""
+        named = headers | ({} if key is None else {"Idempotency_Key": key})
+        body = json.dumps(records).encode()
+        return self.call("POST", path, body, Authorization=basic(who), Content_Type="application/json", **named)
+
+    def leave(self, customer: object, *, path: str = LEAVE, key: str | None = None, **more: object) -> Reply:
+        """Ask that the customer leaves."""
+        return self.post(path, {"customerId": customer, **more}, key=key)
+
+    def enroll(self, customer: object, *, path: str = ENROLL, key: str | None = None, **more: object) -> Reply:
+        """Ask that the customer takes part."""
+        return self.post(path, {"customerId": customer, **more}, key=key)
+
+    def get(self, path: str, *, who: str = "crm") -> Reply:
+        return self.call("GET", path, Authorization=basic(who))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """How a front door is opened: `dies` names the moment at which it kills itself, if any."""
+
+    place: Place
+    dies: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def open(self) -> Iterator[Front]:
+        environment = {**self.place.environment, "UNENROLL_API_ADDRESS": "127.0.0.1:0", **self.settings}
+        command = Running(_trusting if self.dies is None else partial(_dying, self.dies), ("api",), environment)
+        try:
+            command.wait_to_say('"front door open"')
+            lines = (line for line in command.output().splitlines() if "front door open" in line)
+            host, _, port = json.loads(next(lines))["address"].rpartition(":")
+            yield Front(command=command, host=host, port=int(port))
+        finally:
+            command.end()
+
+
+def opened(place: Place, *, dies: str | None = None, **settings: str) -> Any:  # noqa: ANN401 - a context manager
+    """A front door of the place, until the end of the block."""
+    return Opened(place=place, dies=dies, settings=settings).open()
+
+
+@contextmanager
+def decided(place: Place) -> Iterator[None]:
+    """Whatever is asked for is decided by the real worker, while the block runs."""
+    quick = {"UNENROLL_DEFINITION_WAIT_MS": "0", "UNENROLL_BATCH_RECORDS": "100"}
+    with running("run", environment=place.environment | quick) as worker:
+        worker.wait_to_say('"lane open"', times=4)
+        yield
+
+
+def basic(who: str) -> str:
+    """What the caller sends to be known by."""
+    return "Basic " + b64encode(f"{who}:secret".encode()).decode()
