@@ -13,7 +13,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from pydantic import BaseModel
 
 from unenroll.front.guards.caller import Caller, Scope
-from unenroll.front.guards.hardening import guard, server_options
+from unenroll.front.guards.hardening import deepen, guard, server_options
 from unenroll.front.guards.limits import Limits
 from unenroll.front.guards.needs import needs
 from unenroll.logs import speak
@@ -98,7 +98,12 @@ async def main() -> None:
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
     config = uvicorn.Config(app, log_config=None, access_log=False, **server_options(limits))
-    await uvicorn.Server(config).serve(sockets=[listener])
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:  # noqa: ASYNC110 - uvicorn tells in no other way
+        await asyncio.sleep(0.01)
+    deepen(listener)
+    await serving
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """All guards together: around the app, and in the server."""
 
 import resource
+import socket
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
@@ -20,7 +21,8 @@ from unenroll.front.guards.ways import GuardSettings, authentication
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _OTHER_FILES = 200  # what else needs a number: log, Kafka, Postgres, the file of secrets
 _KEEP_ALIVE_SECONDS = 5
-_BACKLOG = 512  # as many are accepted in one go: calls in flight wait that long
+_ACCEPTED_AT_ONCE = 128  # before anybody who is there is heard again
+_QUEUE = 4096
 _USUAL = Limits()
 
 
@@ -48,6 +50,11 @@ def server_options(limits: Limits = _USUAL) -> dict[str, Any]:
         "ws": "none",
         "h11_max_incomplete_event_size": LARGEST_HEAD,
         "timeout_keep_alive": _KEEP_ALIVE_SECONDS,
-        "backlog": _BACKLOG,
+        "backlog": _ACCEPTED_AT_ONCE,
         "server_header": False,
     }
+
+
+def deepen(listener: socket.socket) -> None:
+    """Lets more wait to be accepted than are accepted at once, which asyncio takes for the same. Once it listens."""
+    listener.listen(_QUEUE)
