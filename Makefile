@@ -10,7 +10,7 @@ COMPILE := .cache/lock/bin/uv pip compile pyproject.toml --quiet --universal --p
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench bench-scale bench-load bench-replay bench-front profile faults campaign campaign-convergence campaign-api explore format lock clean
+.PHONY: help setup demo test test-abuse check bench bench-scale bench-load bench-replay bench-front profile faults campaign campaign-convergence campaign-api explore format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +64,9 @@ bench-front: $(STAMP)  ## measure calls at the front door, 50 a second
 
 faults: $(STAMP)  ## let every single fault befall workers at every phase of a batch
 	$(BIN)/python -m pytest tests/faults -m "thorough or not thorough"
+
+test-abuse: $(STAMP)  ## abuse the guards of the front door, also with 10,000 connections at once
+	$(BIN)/python -m pytest tests/front/guards -m "thorough or not thorough"
 
 MINUTES ?= 10
 campaign: $(STAMP)  ## try faults by chance for MINUTES; SEED=n begins with the round of that seed

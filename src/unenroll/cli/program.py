@@ -6,6 +6,7 @@ from typing import NoReturn
 import typer
 
 from unenroll.cli.api import api
+from unenroll.cli.api_secret import api_secret
 from unenroll.cli.ask import explain, status
 from unenroll.cli.backfill import apply, plan
 from unenroll.cli.dead_letters import app as dlq
@@ -37,6 +38,7 @@ app.command()(explain)
 app.command()(replay)
 app.command()(verify)
 app.command()(prune)
+app.command()(api_secret)
 app.add_typer(dlq, name="dlq")
 app.add_typer(offsets, name="offsets")
 

@@ -1,0 +1,77 @@
+"""The outermost layer: every answer gets its security headers, every refusal and every failure its envelope."""
+
+from http import HTTPStatus
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from unenroll.front.guards.refusals import Refused, envelope
+
+log = structlog.get_logger()
+
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+# A page may say what it needs; what says nothing gets nothing.
+_UNLESS_SAID = (
+    (b"content-security-policy", b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
+_OVER_TLS = (b"strict-transport-security", b"max-age=31536000")
+
+
+class Boundary:
+    """An app whose refusals and failures are answers like all others."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers the call. What is no call is for the app alone; of web sockets there are none."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        answer = _Answer(send, over_tls=scope.get("scheme") == "https")
+        try:
+            await self._app(scope, receive, answer.send)
+        except Refused as refused:
+            await answer.refuse(refused)
+        except Exception:
+            log.exception("a call failed")
+            await answer.refuse(Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong here"))
+
+
+class _Answer:
+    """One answer on its way."""
+
+    def __init__(self, send: Send, *, over_tls: bool) -> None:
+        self._send = send
+        self._over_tls = over_tls
+        self._begun = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._begun = True
+            message = {**message, "headers": self._headers(list(message.get("headers", ())))}
+        await self._send(message)
+
+    async def refuse(self, refused: Refused) -> None:
+        if self._begun:
+            raise refused  # too late to say so: the server closes the connection
+        body = envelope(refused.status, refused.message)
+        headers = {"content-type": "application/json", "content-length": str(len(body)), **refused.headers}
+        raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        await self.send({"type": "http.response.start", "status": int(refused.status), "headers": raw})
+        await self.send({"type": "http.response.body", "body": body})
+
+    def _headers(self, said: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        names = {name.lower() for name, _ in said}
+        added = [*_ALWAYS, *([_OVER_TLS] if self._over_tls else [])]
+        kept = [(name, value) for name, value in said if name.lower() not in dict(added)]
+        return [*kept, *added, *(one for one in _UNLESS_SAID if one[0] not in names)]

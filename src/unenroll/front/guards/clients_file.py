@@ -1,0 +1,57 @@
+"""The file of secrets as it is now: read again whenever it was changed."""
+
+import os
+from pathlib import Path
+
+import structlog
+
+from unenroll.errors import SetupError
+from unenroll.front.guards.secrets_file import Clients, read_clients
+
+log = structlog.get_logger()
+
+_State = tuple[int, int, int, int, int]
+
+
+class ClientsFile:
+    """The clients that the file names. Raises SetupError at once if it cannot be used."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._failure: str | None = None
+        self._clients, state = read_clients(path)
+        self._state: _State | None = _signature(state)
+
+    def now(self) -> Clients:
+        """The clients as of now: the same object until others are in the file.
+
+        Raises SetupError while the file cannot be used: what it said before may have been taken back.
+        """
+        if self._state is None or self._state != self._seen():
+            self._read()
+        return self._clients
+
+    def _read(self) -> None:
+        try:
+            clients, state = read_clients(self._path)
+        except SetupError as error:
+            self._state = None
+            if str(error) != self._failure:
+                self._failure = str(error)
+                log.error("nobody comes in by a secret", why=str(error))  # noqa: TRY400 - a line for a person is all
+            raise
+        self._failure = None
+        self._state = _signature(state)
+        if clients != self._clients:
+            self._clients = clients
+            log.info("the file of secrets was read again", names=len(clients.by_name))
+
+    def _seen(self) -> _State | None:
+        try:
+            return _signature(self._path.stat())
+        except OSError:
+            return None
+
+
+def _signature(state: os.stat_result) -> _State:
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns

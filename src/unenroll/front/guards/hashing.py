@@ -1,0 +1,60 @@
+"""Names, secrets and their hashes: argon2id, strong enough and not too dear."""
+
+import re
+import unicodedata
+
+from argon2 import PasswordHasher, Type, extract_parameters
+from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION, verify_secret
+
+SHORTEST = 12
+LONGEST = 256
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LEAST_KIB = 19 * 1024
+_MOST_KIB = 256 * 1024
+_MOST_WORK_KIB = 1024 * 1024  # memory times passes: about a second
+_MOST_LANES = 8
+
+
+def is_name(text: str) -> bool:
+    """Whether it may be a caller's name."""
+    return _NAME.fullmatch(text) is not None
+
+
+def is_secret(text: str) -> bool:
+    """Whether it may become a caller's secret."""
+    return SHORTEST <= len(text) <= LONGEST and text.isprintable()
+
+
+def hash_of(secret: str) -> str:
+    """The hash of a secret, with a salt of its own."""
+    return PasswordHasher().hash(_bytes(secret))
+
+
+def matches(hashed: str, secret: str) -> bool:
+    """Whether the secret has this hash. Takes long, by design, and lets other threads run meanwhile."""
+    try:
+        return verify_secret(hashed.encode(), _bytes(secret), Type.ID)
+    except VerificationError:
+        return False
+
+
+def flaw_of_hash(hashed: str) -> str | None:
+    """What is wrong with a hash, None if nothing is. Says nothing of its content."""
+    try:
+        found = extract_parameters(hashed)
+    except InvalidHashError:
+        return "the hash is none of argon2: unenroll api-secret NAME makes one"
+    if found.type is not Type.ID or found.version != ARGON2_VERSION:
+        return "the hash is not of argon2id, version 19"
+    if found.memory_cost < _LEAST_KIB or found.time_cost * found.memory_cost < 2 * _LEAST_KIB:
+        return "the hash is too weak: 19 MiB and 2 passes are the least"
+    if found.memory_cost > _MOST_KIB or found.time_cost * found.memory_cost > _MOST_WORK_KIB:
+        return "the hash is too dear: 256 MiB, and 1 GiB in all passes, are the most"
+    if found.parallelism > _MOST_LANES:
+        return f"the hash has more than {_MOST_LANES} lanes"
+    return None
+
+
+def _bytes(secret: str) -> bytes:
+    return unicodedata.normalize("NFC", secret).encode()

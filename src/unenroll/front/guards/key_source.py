@@ -1,0 +1,88 @@
+"""Where the keys of tokens come from: a file, or a URL that is asked with little patience."""
+
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPException, HTTPSConnection
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from unenroll.errors import UsageError
+
+_LARGEST = 1 << 20
+_PIECE = 1 << 16
+_PATIENCE_SECONDS = 5.0
+_DAY_SECONDS = 86_400.0
+
+
+class SourceAwayError(Exception):
+    """The keys cannot be had now. The text says why, and holds nothing secret."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """How to read the keys (blocks; raises SourceAwayError), and how often: all in seconds.
+
+    After `fresh` they are read anew, at most every `apart`; `kept` long they are good without being read again.
+    """
+
+    read: Callable[[], bytes]
+    fresh: float
+    apart: float
+    kept: float
+    local: bool = False
+
+
+def source_of(place: str, *, tls: ssl.SSLContext | None = None) -> Source:
+    """The source that a setting names. `tls`: whom to trust, unset: whom this machine trusts. Raises UsageError."""
+    parts = urlsplit(place)
+    if "://" not in place:
+        return Source(read=lambda: _from_file(Path(place)), fresh=2.0, apart=1.0, kept=60.0, local=True)
+    if parts.scheme != "https":
+        raise UsageError("UNENROLL_API_JWKS: keys are fetched by https:// only, or read from a file")
+    if not parts.hostname or parts.username or parts.password:
+        raise UsageError("UNENROLL_API_JWKS: the URL names a host, and neither user nor password")
+    context = tls or ssl.create_default_context()
+    return Source(read=lambda: _from_url(parts, context), fresh=300.0, apart=30.0, kept=_DAY_SECONDS)
+
+
+def _from_file(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return _bounded(file.read(_LARGEST + 1))
+    except OSError as error:
+        raise SourceAwayError(f"{path}: {error.strerror}") from None
+
+
+def _from_url(url: SplitResult, tls: ssl.SSLContext) -> bytes:
+    """The document. A redirect is none: it could lead anywhere, also out of TLS."""
+    connection = HTTPSConnection(str(url.hostname), url.port, timeout=_PATIENCE_SECONDS, context=tls)
+    target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    try:
+        return _asked(connection, target)
+    except (OSError, HTTPException) as error:
+        raise SourceAwayError(f"{url.hostname}: {type(error).__name__}: {error}") from None
+    finally:
+        connection.close()
+
+
+def _asked(connection: HTTPSConnection, target: str) -> bytes:
+    until = time.monotonic() + 2 * _PATIENCE_SECONDS
+    connection.request("GET", target, headers={"Accept": "application/jwk-set+json, application/json"})
+    answer = connection.getresponse()
+    if answer.status != HTTPStatus.OK:
+        raise SourceAwayError(f"{connection.host} answers {answer.status}")
+    document = b""
+    while piece := answer.read1(_PIECE):
+        document = _bounded(document + piece)
+        if time.monotonic() > until:
+            raise SourceAwayError(f"{connection.host} is too slow")
+    return document
+
+
+def _bounded(document: bytes) -> bytes:
+    if len(document) > _LARGEST:
+        raise SourceAwayError("the document is larger than 1 MiB")
+    return document

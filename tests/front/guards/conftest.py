@@ -1,0 +1,31 @@
+"""One guarded server for all tests that do not wear it out."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from front.guards.keys import AUDIENCE, ISSUER, USUAL
+from front.guards.secret_files import line, write
+from front.guards.server import Server, served
+
+
+@pytest.fixture(scope="session")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Settings with both ways in: `crm` may read and write, `reader` may read."""
+    folder: Path = tmp_path_factory.mktemp("guards")
+    (folder / "keys.json").write_bytes(USUAL)
+    clients = write(folder / "clients", line("crm"), line("reader", scopes="unenroll:read"))
+    return {
+        "api_clients_file": str(clients),
+        "api_jwks": str(folder / "keys.json"),
+        "api_jwt_audience": AUDIENCE,
+        "api_jwt_issuer": ISSUER,
+    }
+
+
+@pytest.fixture(scope="session")
+async def server(told: dict[str, str]) -> AsyncIterator[Server]:
+    """The small app behind our guards."""
+    async with served(told, head_seconds=1.0, body_seconds=1.0, unread_seconds=1.0) as one:
+        yield one

@@ -1,0 +1,331 @@
+"""A real server, abused."""
+
+import asyncio
+import json
+from itertools import count
+
+import pytest
+
+from front.guards.keys import claims, token
+from front.guards.secret_files import RIGHT, basic
+from front.guards.server import Answer, Server, answer, call, is_closed, served
+from waiting import until
+
+CRM = f"Authorization: Basic {basic('crm')}"
+READER = f"Authorization: Basic {basic('reader')}"
+BEARER = f"Authorization: Bearer {token(claims(scope='unenroll:read'))}"
+RECORD = b'[{"customerId": 423789336}]'
+LEAVE = "/targetGroups/11/targets/21/unEnroll"
+JSON = "Content-Type: application/json"
+NOWHERE = (f"127.0.{number // 200 + 1}.{number % 200 + 1}" for number in count())
+
+
+def refused(given: Answer, status: int) -> bool:
+    """Whether it is this refusal, and all that goes with one."""
+    assert given.status == status, given
+    assert given.headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'none'" in given.headers["content-security-policy"]
+    assert given.headers["cache-control"] == "no-store"
+    assert "server" not in given.headers
+    return given.is_envelope
+
+
+async def test_the_right_callers_are_served(server: Server) -> None:
+    assert (await server.get("/customers/7", CRM)).said == {"customer": 7, "caller": "crm"}
+    assert (await server.get("/customers/7", BEARER)).said == {"customer": 7, "caller": "client:crm"}
+    left = await server.ask(call("POST", LEAVE, CRM, JSON, body=RECORD))
+    assert (left.status, left.said["data"], left.said["place"]) == (200, 423789336, [11, 21])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (),
+        ("Authorization: ",),
+        ("Authorization: Basic",),
+        ("Authorization: Basic ====",),
+        (f"Authorization: Basic {basic('crm', RIGHT[:-1])}",),
+        (f"Authorization: Basic {basic('nobody')}",),
+        (f"Authorization: Basic {basic('crm')}A",),
+        (f"Authorization: Bearer {basic('crm')}",),
+        (f"Authorization: Bearer {token(claims(exp=1))}",),
+        (f"Authorization: Bearer {token(claims(aud='https://other.example'))}",),
+        (f"Authorization: Bearer {token(claims())[:-6]}AAAAAA",),
+        ("Authorization: Bearer",),
+        ("Authorization: Negotiate abc",),
+        (f"Proxy-Authorization: Basic {basic('crm')}",),
+        (f"X-Authorization: Basic {basic('crm')}",),
+        (f"Cookie: Authorization=Basic {basic('crm')}",),
+    ],
+)
+@pytest.mark.parametrize("path", ["/customers/7", "/forgotten", "/openapi.json", "/docs", "/no/such/path", "/"])
+async def test_nobody_else_gets_anywhere(headers: tuple[str, ...], path: str, server: Server) -> None:
+    given = await server.get(path, *headers, source=next(NOWHERE))
+    assert refused(given, 401)
+    assert "realm=" in given.headers["www-authenticate"]
+
+
+async def test_what_came_twice_is_not_guessed_at(server: Server) -> None:
+    assert refused(await server.get("/customers/7", CRM, READER), 400)
+    assert refused(await server.get("/customers/7", READER, "authorization: Basic x"), 400)
+
+
+async def test_a_scope_that_is_missing_is_named(server: Server) -> None:
+    for who in (READER, BEARER):
+        given = await server.ask(call("POST", LEAVE, who, JSON, body=RECORD))
+        assert refused(given, 403)
+        assert 'scope="unenroll:write"' in given.headers["www-authenticate"]
+    assert refused(await server.get("/customers/7", f"Authorization: Bearer {token(claims(scope=''))}"), 403)
+
+
+async def test_an_open_path_needs_no_caller_and_only_as_it_is_spelled(server: Server) -> None:
+    assert (await server.get("/healthz")).said == "well"
+    for path in ("/healthz/", "/HEALTHZ", "/healthz/x"):
+        assert (await server.get(path)).status in {400, 401}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/customers%2F7",
+        "/customers/%2e%2e/forgotten",
+        "/customers/../forgotten",
+        "/customers/./7",
+        "//customers/7",
+        "/customers//7",
+        "/customers/7/",
+        "/customers/7%00",
+        "/customers/7%2500",
+        "/customers/%37",
+        "/customers/7;jsessionid=1",
+        "/customers/7\\..\\8",
+        "/customers/%5c7",
+        "/customers/%c0%ae%c0%ae/7",
+        "/customers/%ff",
+        "/customers/7@evil.example",
+        "/healthz/..%2fcustomers/7",
+        "http://evil.example/customers/7",
+        "customers/7",
+        "*",
+        "evil.example:80",
+    ],
+)
+async def test_a_path_that_two_could_read_differently_is_refused(path: str, server: Server) -> None:
+    assert refused(await server.get(path, CRM), 400)
+
+
+@pytest.mark.parametrize("raw", [b"/customers/\x00", b"/customers/\xff", b"/customers/ 7", b"/customers/\x1b[2J"])
+async def test_a_path_that_is_no_http_is_refused(raw: bytes, server: Server) -> None:
+    given = await server.ask(b"GET " + raw + b" HTTP/1.1\r\nHost: front.example\r\n" + CRM.encode() + b"\r\n\r\n")
+    assert (given.status, given.is_envelope) == (400, True)
+
+
+async def test_what_is_too_long_is_refused(server: Server) -> None:
+    assert refused(await server.get("/customers/" + "7" * 2000, CRM), 414)
+    assert refused(await server.get("/customers/7?" + "q" * 3000, CRM), 414)
+    assert refused(await server.get("/customers/7", CRM, "X-Long: " + "x" * 16384), 431)
+    assert refused(await server.get("/customers/7", CRM, *(f"X-{n}: 1" for n in range(80))), 431)
+    endless = await server.ask(b"GET /customers/7 HTTP/1.1\r\nHost: f\r\nX: " + b"x" * 1_000_000)
+    assert (endless.status, endless.is_envelope) == (400, True)
+
+
+async def test_a_body_that_is_too_large_is_refused_whether_it_says_so_or_not(server: Server) -> None:
+    assert (await server.ask(call("POST", "/size", CRM, body=b"x" * 65536))).said == 65536
+    assert refused(await server.ask(call("POST", "/size", CRM, body=b"x" * 65537)), 413)
+    assert refused(await server.ask(call("POST", "/size", CRM, "Content-Length: 99999999999")), 413)
+    chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
+    head = call("POST", "/size", CRM, "Transfer-Encoding: chunked")
+    assert (await server.ask(head + chunk + b"0\r\n\r\n")).said == 65536
+    assert refused(await server.ask(head + chunk + b"1\r\nx\r\n"), 413)
+    assert refused(await server.ask(head + chunk * 64), 413)
+
+
+async def test_who_is_unknown_is_not_even_listened_to(server: Server) -> None:
+    announced = call("POST", "/size", "Content-Length: 60000", "Expect: 100-continue")
+    assert refused(await server.ask(announced), 401)
+
+
+async def test_a_body_with_two_lengths_is_refused(server: Server) -> None:
+    head = call("POST", "/size", CRM, "Content-Length: 5", "Transfer-Encoding: chunked")
+    given = await server.ask(head + b"0\r\n\r\n")
+    assert refused(given, 400)
+    assert given.headers["connection"] == "close"
+    for lengths in (("Content-Length: 5", "Content-Length: 6"), ("Content-Length: -1",), ("Content-Length: 1_0",)):
+        assert (await server.ask(call("POST", "/size", CRM, *lengths) + b"xxxxx")).status == 400
+
+
+async def test_a_slow_body_ends_in_time(server: Server) -> None:
+    async with asyncio.timeout(5):
+        reader, writer = await server.connect()
+        writer.write(call("POST", "/size", CRM, "Content-Length: 1000"))
+        dripping = asyncio.create_task(drip(writer, b"x"))
+        assert refused(await answer(reader), 408)
+        assert await is_closed(reader)
+        dripping.cancel()
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize("begin", [b"", b"GET /customers/7 HTTP/1.1\r\nHost: f\r\n"])
+async def test_a_slow_head_ends_in_time(begin: bytes, server: Server) -> None:
+    async with asyncio.timeout(5):
+        reader, writer = await server.connect()
+        writer.write(begin)
+        dripping = asyncio.create_task(drip(writer, b"X-Slow: 1\r\n" if begin else b""))
+        assert await is_closed(reader)
+        dripping.cancel()
+        writer.transport.abort()
+
+
+async def test_a_slow_head_behind_an_answer_ends_in_time_too(server: Server) -> None:
+    async with asyncio.timeout(5):
+        reader, writer = await server.connect()
+        writer.write(call("GET", "/customers/7", CRM) + b"GET /customers/8 HTTP/1.1\r\n")
+        assert (await answer(reader)).status == 200
+        dripping = asyncio.create_task(drip(writer, b"X-Slow: 1\r\n"))
+        assert await is_closed(reader)
+        dripping.cancel()
+        writer.transport.abort()
+
+
+async def test_who_never_reads_an_answer_loses_the_connection(server: Server) -> None:
+    before = server.files
+    reader, writer = await server.connect()
+    writer.write(call("GET", "/large", CRM))
+    await reader.readexactly(1)
+    writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport of a socket has it
+    assert server.files > before
+
+    async def gone() -> bool:
+        return server.files <= before
+
+    await until(gone, seconds=10)
+    writer.transport.abort()
+
+
+async def test_several_calls_at_once_on_one_connection_are_answered_in_order(server: Server) -> None:
+    async with asyncio.timeout(5):
+        reader, writer = await server.connect()
+        writer.write(b"".join(call("GET", f"/customers/{number}", CRM) for number in range(20)))
+        assert [(await answer(reader)).said["customer"] for _ in range(20)] == list(range(20))
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    "junk", [b"\x16\x03\x01\x02\x00\x01", b"SSH-2.0-x\r\n\r\n", b"GET / HTTP/x\r\n\r\n", b"\x00\r\n\r\n"]
+)
+async def test_what_is_no_http_is_refused(junk: bytes, server: Server) -> None:
+    assert (await server.ask(junk + b"\r\n\r\n")).status == 400
+
+
+async def test_a_page_from_elsewhere_changes_nothing(server: Server) -> None:
+    for site in ("cross-site", "same-site"):
+        given = await server.ask(call("POST", LEAVE, CRM, JSON, f"Sec-Fetch-Site: {site}", body=RECORD))
+        assert refused(given, 403)
+    given = await server.ask(call("POST", LEAVE, CRM, JSON, "Sec-Fetch-Site: same-origin", body=RECORD))
+    assert given.status == 200
+
+
+async def test_a_failure_tells_nothing_and_is_in_the_log(server: Server) -> None:
+    given = await server.get("/broken", CRM)
+    assert refused(given, 500)
+    assert b"reason" not in given.body
+
+    async def told() -> bool:
+        return b"the reason is only for the log" in server.log
+
+    await until(told, seconds=5)
+
+
+async def test_a_page_keeps_what_it_says_of_itself(server: Server) -> None:
+    headers = (await server.get("/page", CRM)).headers
+    assert headers["content-security-policy"] == "style-src 'self'"
+    assert headers["cache-control"] == "max-age=60"
+    assert headers["x-frame-options"] == "DENY"
+
+
+async def test_the_document_says_how_to_authenticate(server: Server) -> None:
+    document = (await server.get("/openapi.json", CRM)).said
+    schemes = {one["scheme"] for one in document["components"]["securitySchemes"].values()}
+    assert schemes == {"basic", "bearer"}
+    assert document["paths"][LEAVE.replace("11", "{group_id}").replace("21", "{target_id}")]["post"]["security"]
+
+
+async def test_web_sockets_are_not_to_be_had(server: Server) -> None:
+    upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAA")
+    assert refused(await server.get("/customers/7", *upgrade, source=next(NOWHERE)), 401)
+
+
+async def test_no_secret_is_in_the_log(server: Server) -> None:
+    wrong = "a wrong secret that is long"
+    bad = token(claims(exp=1))
+    await server.get("/customers/7", f"Authorization: Basic {basic('crm', wrong)}", source=next(NOWHERE))
+    await server.get("/customers/7", f"Authorization: Bearer {bad}", source=next(NOWHERE))
+    await server.get("/broken", CRM)
+
+    async def told() -> bool:
+        return b"credentials were refused" in server.log
+
+    await until(told, seconds=5)
+    log = server.log.decode()
+    secrets = [RIGHT, wrong, bad, bad.split(".")[2], basic("crm"), basic("crm", wrong), "$argon2"]
+    assert [one for one in secrets if one in log] == []
+
+
+async def test_a_caller_has_a_rate(told: dict[str, str]) -> None:
+    async with served({**told, "api_rate": 0.5, "api_rate_burst": 3}) as one:
+        given = [await one.get("/customers/7", CRM) for _ in range(4)]
+        assert [each.status for each in given[:3]] == [200, 200, 200]
+        assert refused(given[3], 429)
+        assert given[3].headers["retry-after"] == "2"
+        assert (await one.get("/customers/7", READER)).status == 200
+
+
+async def test_calls_in_flight_are_bounded_and_a_probe_is_answered_all_the_same(told: dict[str, str]) -> None:
+    async with served(told, in_flight=2) as one:
+        assert (await one.get("/customers/7", CRM)).status == 200
+        held = [asyncio.create_task(one.ask(call("POST", "/hold", CRM, body=b""))) for _ in range(2)]
+
+        async def full() -> bool:
+            return (await one.get("/customers/7", CRM)).status == 503
+
+        await until(full, seconds=10)
+        given = await one.get("/customers/7", READER)
+        assert refused(given, 503)
+        assert given.headers["retry-after"] == "1"
+        assert (await one.get("/healthz?release=true")).status == 200
+        assert [each.said for each in await asyncio.gather(*held)] == ["held", "held"]
+        assert (await one.get("/customers/7", CRM)).status == 200
+
+
+async def test_who_only_holds_the_line_makes_room_for_who_speaks(told: dict[str, str]) -> None:
+    async with served(told, connections=10) as one:
+        assert (await one.get("/customers/7", CRM)).status == 200
+        held = asyncio.create_task(one.ask(call("POST", "/hold", CRM, body=b"")))
+        silent = [await one.connect() for _ in range(50)]
+        for _ in range(20):
+            assert (await one.get("/customers/7", CRM)).status == 200
+        assert one.files < 40
+        for reader, _ in silent[:40]:
+            assert await is_closed(reader)
+        await one.get("/healthz?release=true")
+        assert (await held).said == "held"
+        for _, writer in silent:
+            writer.transport.abort()
+
+
+async def test_a_server_without_a_way_in_does_not_start() -> None:
+    with pytest.raises(AssertionError, match="nobody could be let in"):
+        async with served({}):
+            pytest.fail("it started")
+
+
+async def drip(writer: asyncio.StreamWriter, piece: bytes) -> None:
+    """Sends a little, again and again: what a slow caller does, not a way to wait for something."""
+    while True:
+        writer.write(piece)
+        await asyncio.sleep(0.1)
+
+
+def test_the_envelope_is_what_callers_know() -> None:
+    known = {"data": None, "errors": [{"code": 401, "message": "m"}], "warnings": None}
+    assert Answer(status=401, headers={}, body=json.dumps(known).encode()).is_envelope
