@@ -45,7 +45,7 @@ def examples() -> Iterator[Any]:
                     yield pytest.param(field.annotation, example, id=f"{model.__name__}.{name}")
 
 
-@pytest.mark.parametrize(("kind", "example"), examples())
+@pytest.mark.parametrize(("kind", "example"), list(examples()))
 def test_an_example_is_of_the_type_that_it_is_an_example_of(kind: Any, example: Any) -> None:  # noqa: ANN401
     TypeAdapter(kind).validate_python(example)
 

@@ -102,7 +102,7 @@ async def looked_at(visit: Visit, name: str) -> None:
     assert await violations(visit) == []
 
 
-@pytest.mark.parametrize(("width", "scheme"), product(WIDTHS, ("light", "dark")))
+@pytest.mark.parametrize(("width", "scheme"), list(product(WIDTHS, ("light", "dark"))))
 @pytest.mark.parametrize("name", EXAMPLES)
 async def test_an_example_is_whole_and_for_everybody(visitor: Visitor, name: str, width: str, scheme: Scheme) -> None:
     async with visitor.visit(path(name), width=WIDTHS[width], scheme=scheme) as visit:

@@ -7,6 +7,7 @@ import pytest
 from stage.accounts import day, days, earned, enrolled, left, told
 from unenroll.core.calendar import Calendar
 from unenroll.core.events import Allocation
+from unenroll.core.facts import Enrollment, Leave
 from unenroll.explain.cycles import Fate
 from unenroll.front.labels import Room
 from unenroll.front.scale import MOST_CYCLES, lanes
@@ -53,7 +54,7 @@ def test_where_all_lanes_are_full_marks_share_the_last() -> None:
 
 
 def test_the_dates_of_leaves_do_not_cover_one_another_or_leave_the_drawing() -> None:
-    facts = [enrolled(1), left(1.5), enrolled(3), left(3.5), enrolled(9), left(9.9)]
+    facts: list[Enrollment | Leave] = [enrolled(1), left(1.5), enrolled(3), left(3.5), enrolled(9), left(9.9)]
     cuts = timeline(told(TEN, facts), TEN).cuts
     assert [cut.anchor for cut in cuts] == ["start", "middle", "end"]
     assert cuts[0].y == cuts[2].y < cuts[1].y

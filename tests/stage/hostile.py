@@ -17,7 +17,7 @@ WORDS = {
     "source": "/crm/<iframe src=//x>",
     "unit": "</style><link rel=stylesheet href=//x>",
 }
-_TARGET = {"targetGroupId": 11, "targetId": 21}
+_TARGET: dict[str, Any] = {"targetGroupId": 11, "targetId": 21}
 
 
 def definition(words: dict[str, str]) -> str:

@@ -136,8 +136,8 @@ class PublishedShown(Shown):
     revision: Revision | None
 
 
-class AccountShown(Shown):
-    """A customer in a target: the cycles, the spells, and the standing of each reward."""
+class _CustomerInTarget(Shown):
+    """Who takes part in what."""
 
     customer_id: Annotated[Id, Field(examples=[423789336])]
     target_group_id: Annotated[Id, Field(validation_alias="group_id", examples=[11])]
@@ -149,16 +149,21 @@ class AccountShown(Shown):
     due: Annotated[bool, Field(description="cycles were appended since: the account is to be settled again")]
     cycles: Annotated[list[CyclesShown], Field(description="all cycles of the group, in order")]
     spells: Annotated[list[SpellShown], Field(validation_alias="stays", description="in order of time")]
+
+
+class AccountShown(_CustomerInTarget):
+    """A customer in a target: the cycles, the spells, and the standing of each reward."""
+
     standings: Annotated[
         list[StandingShown], Field(validation_alias="rewards", description="by cycle, then by when they were achieved")
     ]
 
 
-class AccountExplained(AccountShown):
+class AccountExplained(_CustomerInTarget):
     """The same, with the sentences why, the facts, and what was published."""
 
     standings: Annotated[
-        list[StandingExplained],  # type: ignore[assignment] - it says more of each
+        list[StandingExplained],
         Field(validation_alias="rewards", description="by cycle, then by when they were achieved"),
     ]
     facts: Annotated[list[FactShown], Field(description="in order of time")]
