@@ -17,6 +17,13 @@ class Question:
     target_id: int | None = None
     reward_id: str | None = None
 
+    @property
+    def nothing(self) -> str:
+        """What is said where nothing is known."""
+        reward = "" if self.reward_id is None else f"reward {legible(self.reward_id)} of "
+        target = "" if self.target_id is None else f" in target {self.target_id}"
+        return f"nothing is known of {reward}customer {self.customer_id}{target}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
@@ -33,7 +40,7 @@ async def answer(question: Question, database_url: str) -> Answer:
         customer = await look(pool, question.customer_id)
     concerned = [one for one in customer.accounts if _concerns(question, one)]
     if not concerned:
-        raise UnenrollError(f"nothing is known of {_asked(question)}")
+        raise UnenrollError(question.nothing)
     stories = (story(one, customer.sent, reward_id=question.reward_id) for one in concerned)
     return Answer(customer_id=question.customer_id, accounts=tuple(stories))
 
@@ -44,9 +51,3 @@ def _concerns(question: Question, known: Known) -> bool:
         return False
     reward_id = question.reward_id
     return reward_id is None or reward_id in account.issued or account.reward(reward_id) is not None
-
-
-def _asked(question: Question) -> str:
-    reward = "" if question.reward_id is None else f"reward {legible(question.reward_id)} of "
-    target = "" if question.target_id is None else f" in target {question.target_id}"
-    return f"{reward}customer {question.customer_id}{target}"

@@ -8,11 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from unenroll.core.definitions import EnrollmentMode
+from unenroll.explain import words
 from unenroll.explain.rows import Row, cycles_row, fact_row, published_row, reward_row, stay_row
 from unenroll.explain.story import Story
 from unenroll.paper import plain, printed
-
-_DUE = "Cycles were appended since: the account is to be settled again, and some of this will change."
 
 
 def told(stories: Iterable[Story], file: TextIO) -> str:
@@ -22,15 +21,11 @@ def told(stories: Iterable[Story], file: TextIO) -> str:
 
 def _parts(story: Story) -> Iterator[RenderableType]:
     yield Text()
-    yield plain(
-        f"Customer {story.customer_id} in target {story.target_id} {story.target_name} ({story.kind}), "
-        f"of target group {story.group_id} {story.group_name}",
-        "bold",
-    )
+    yield plain(words.whose(story), "bold")
     if story.enrollment is EnrollmentMode.AUTOMATIC:
-        yield Text("Everybody takes part from the first cycle on.")
+        yield Text(words.EVERYBODY)
     if story.due:
-        yield Text(_DUE, "yellow")
+        yield Text(words.DUE, "yellow")
     yield from _section("Cycles", map(cycles_row, story.cycles))
     yield from _section("Stays", map(stay_row, story.stays))
     yield from _section("Facts in order of time", map(fact_row, story.facts))
