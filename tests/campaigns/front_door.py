@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from providers import provided
 from stage.databases import cloned, migrated
-from stage.fronts import basic, decided, opened
+from stage.fronts import authorization, decided, opened
 from stage.place import Place, made
 
 _SETTINGS = """\
@@ -48,7 +48,7 @@ async def conforms(*arguments: str) -> int:
 
 def _tried(place: Place, arguments: tuple[str, ...]) -> int:
     settings = place.folder / "schemathesis.toml"
-    settings.write_text(_SETTINGS.format(authorization=basic("clerk")), encoding="utf-8")
+    settings.write_text(_SETTINGS.format(authorization=authorization("clerk")), encoding="utf-8")
     with decided(place), opened(place) as front:
         document = f"http://{front.host}:{front.port}/openapi.json"
         program = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(settings)]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from stage.events import enrolled
-from stage.fronts import ENROLL, LEAVE, Front, basic, decided, opened
+from stage.fronts import ENROLL, LEAVE, Front, authorization, decided, opened
 from stage.place import Place, group_of
 from unenroll.store.connect import connected
 from unenroll.store.definitions import define
@@ -74,7 +74,7 @@ def of(group: int, target: int, what: str = "unEnroll") -> str:
 def test_the_documented_call_gets_the_documented_answer(front: Front) -> None:
     body = b'[\n    {\n        "customerId": 423789336\n    }\n]\n'
     head = (
-        f"POST {of(111, 121)} HTTP/1.1\r\nHost: eucrm.cc.capillarytech.com\r\nAuthorization: {basic('crm')}\r\n"
+        f"POST {of(111, 121)} HTTP/1.1\r\nHost: eucrm.cc.capillarytech.com\r\nAuthorization: {authorization('crm')}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     with socket.create_connection((front.host, front.port), timeout=20) as line:
@@ -193,7 +193,7 @@ async def test_a_body_that_is_not_understood_is_refused_and_nothing_is_kept(
     where: Place, front: Front, body: bytes, why: str
 ) -> None:
     before = await where.rows("select count(*) from front_door_requests")
-    reply = front.call("POST", LEAVE, body, Authorization=basic("clerk"), Content_Type="application/json")
+    reply = front.call("POST", LEAVE, body, Authorization=authorization("clerk"), Content_Type="application/json")
     assert (reply.status, reply.code) == (400, 400)
     assert reply.told["errors"][0]["message"].startswith(why)
     assert await where.rows("select count(*) from front_door_requests") == before
@@ -208,7 +208,9 @@ def test_a_path_that_names_no_number_is_refused(front: Front, path: str) -> None
 
 
 def test_anything_but_json_is_refused(front: Front) -> None:
-    reply = front.call("POST", LEAVE, b'[{"customerId": 1}]', Authorization=basic("crm"), Content_Type="text/plain")
+    reply = front.call(
+        "POST", LEAVE, b'[{"customerId": 1}]', Authorization=authorization("crm"), Content_Type="text/plain"
+    )
     assert (reply.status, reply.code) == (415, 415)
 
 
@@ -240,7 +242,7 @@ async def test_the_same_key_gets_the_same_answer_and_is_done_once(where: Place, 
         "POST",
         f"/v3{of(111, 121)}",
         b'[ {"customerId":14.0} ]',
-        Authorization=basic("crm"),
+        Authorization=authorization("crm"),
         Content_Type="application/json",
         Idempotency_Key="k-14",
     )

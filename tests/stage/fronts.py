@@ -4,24 +4,18 @@ import http.client
 import json
 import os
 import signal
-from base64 import b64encode
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, Any
-
-from fastapi import Depends, FastAPI
-from fastapi.security import HTTPBasic, HTTPBasicCredentials
+from typing import Any
 
 from stage.place import Place
+from stage.secret_files import basic, line, write
 from stage.workers import Running, running
 from unenroll.cli import main
-from unenroll.front import guarding
-from unenroll.front.guards.caller import Caller, Scope
+from unenroll.front.guards.caller import Scope
 from unenroll.front.publishing import Publisher
-from unenroll.front.refusing import RefusedCallError
-from unenroll.settings import FrontSettings
 from unenroll.wire.record import Message
 
 LEAVE = "/targetGroups/11/targets/21/unEnroll"
@@ -33,38 +27,6 @@ CALLERS = {
     "reader": frozenset({Scope.READ}),
 }
 _DEADLINE_SECONDS = 30.0
-_BASIC = HTTPBasic(auto_error=False)
-
-
-class Trusting:
-    """Guards that take everybody's word for who they are, as long as they are one of the callers."""
-
-    def needs(self, scope: Scope) -> Callable[..., Awaitable[Caller]]:
-        async def caller(known: Annotated[HTTPBasicCredentials | None, Depends(_BASIC)]) -> Caller:
-            name = "" if known is None else known.username
-            if name not in CALLERS:
-                raise RefusedCallError(401, "who are you?", headers={"WWW-Authenticate": "Basic"})
-            if scope not in CALLERS[name]:
-                raise RefusedCallError(403, "you may not")
-            return Caller(name=name, scopes=CALLERS[name])
-
-        return caller
-
-    def guard(self, app: FastAPI) -> None:
-        """Nothing is held back."""
-        del app
-
-    def server_options(self) -> dict[str, Any]:
-        return {}
-
-
-def _trusting() -> None:
-    def trusting(settings: FrontSettings) -> guarding.Guards:
-        del settings
-        return Trusting()
-
-    guarding.guards_of = trusting
-    main()
 
 
 def _dying(when: str) -> None:
@@ -76,7 +38,7 @@ def _dying(when: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     Publisher.publish = last  # type: ignore[method-assign]
-    _trusting()
+    main()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +85,7 @@ class Front:
         """Ask for something, with a body of these records."""
         named = headers | ({} if key is None else {"Idempotency_Key": key})
         body = json.dumps(records).encode()
-        return self.call("POST", path, body, Authorization=basic(who), Content_Type="application/json", **named)
+        return self.call("POST", path, body, Authorization=authorization(who), Content_Type="application/json", **named)
 
     def leave(self, customer: object, *, path: str = LEAVE, key: str | None = None, **more: object) -> Reply:
         """Ask that the customer leaves."""
@@ -134,7 +96,7 @@ class Front:
         return self.post(path, {"customerId": customer, **more}, key=key)
 
     def get(self, path: str, *, who: str = "crm") -> Reply:
-        return self.call("GET", path, Authorization=basic(who))
+        return self.call("GET", path, Authorization=authorization(who))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,10 +107,23 @@ class Opened:
     dies: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def _own(self) -> dict[str, str]:
+        """Anywhere, for these callers, and for more of their calls than a person makes."""
+        clients = write(
+            self.place.folder / "clients", *(line(name, scopes=",".join(may)) for name, may in CALLERS.items())
+        )
+        return {
+            "UNENROLL_API_ADDRESS": "127.0.0.1:0",
+            "UNENROLL_API_CLIENTS_FILE": str(clients),
+            "UNENROLL_API_RATE": "10000",
+            "UNENROLL_API_RATE_BURST": "10000",
+        }
+
     @contextmanager
     def open(self) -> Iterator[Front]:
-        environment = {**self.place.environment, "UNENROLL_API_ADDRESS": "127.0.0.1:0", **self.settings}
-        command = Running(_trusting if self.dies is None else partial(_dying, self.dies), ("api",), environment)
+        environment = {**self.place.environment, **self._own, **self.settings}
+        command = Running(main if self.dies is None else partial(_dying, self.dies), ("api",), environment)
         try:
             command.wait_to_say('"front door open"')
             lines = (line for line in command.output().splitlines() if "front door open" in line)
@@ -172,6 +147,6 @@ def decided(place: Place) -> Iterator[None]:
         yield
 
 
-def basic(who: str) -> str:
-    """What the caller sends to be known by."""
-    return "Basic " + b64encode(f"{who}:secret".encode()).decode()
+def authorization(who: str) -> str:
+    """The header that the caller sends to be known by."""
+    return f"Basic {basic(who)}"

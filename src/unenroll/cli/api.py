@@ -15,13 +15,11 @@ def api() -> None:
 
 async def _run(settings: FrontSettings) -> None:
     try:
-        from unenroll.front.guarding import guards_of  # noqa: PLC0415 - an extra, which the worker does not carry
-        from unenroll.front.serving import serve  # noqa: PLC0415 - the same
+        from unenroll.front.serving import serve  # noqa: PLC0415 - an extra, which the worker does not carry
     except ModuleNotFoundError as missing:
         raise SetupError(f"the front door needs the package {missing.name}: pip install 'unenroll[api]'") from missing
-    guards = guards_of(settings)
     gc.freeze()  # what was imported is never garbage
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    await serve(settings, guards, stop=stop)
+    await serve(settings, stop=stop)

@@ -13,9 +13,12 @@ from unenroll.errors import OutageError, UnenrollError
 from unenroll.front.answers import Envelope, refused
 from unenroll.front.calls import calls, over_http
 from unenroll.front.door import Door
-from unenroll.front.guarding import Guards
 from unenroll.front.guards.caller import Scope
+from unenroll.front.guards.hardening import guard
+from unenroll.front.guards.needs import needs
+from unenroll.front.reading import routes
 from unenroll.front.refusing import RefusedCallError
+from unenroll.settings import FrontSettings
 
 _BAD_REQUEST, _FAILED, _UNAVAILABLE = 400, 500, 503
 _UNSAID = "HTTPValidationError"
@@ -39,8 +42,8 @@ class FrontDoor(FastAPI):
         return self.openapi_schema or {}
 
 
-def application(door: Door, guards: Guards) -> FastAPI:
-    """The application of this door, guarded."""
+def application(door: Door, settings: FrontSettings) -> FastAPI:
+    """The application of this door, guarded as the settings say. Raises UsageError and SetupError if they cannot be."""
     app = FrontDoor(
         title="Unenroll",
         summary="The un-enroll call, as its callers know it.",
@@ -49,13 +52,14 @@ def application(door: Door, guards: Guards) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.include_router(calls(door, guards.needs(Scope.WRITE)))
+    app.include_router(calls(door, needs(Scope.WRITE)))
+    app.include_router(routes(pool=lambda: door.pool, reader=needs(Scope.READ)))
     app.add_exception_handler(RefusedCallError, _refused)
     app.add_exception_handler(RequestValidationError, _not_understood)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(UnenrollError, _trouble)
     app.add_exception_handler(Exception, _unforeseen)
-    guards.guard(app)
+    guard(app, settings)
     return app
 
 

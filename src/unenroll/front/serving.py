@@ -14,7 +14,7 @@ from structlog import get_logger
 from unenroll.errors import SetupError
 from unenroll.front.app import application
 from unenroll.front.door import Door
-from unenroll.front.guarding import Guards
+from unenroll.front.guards.hardening import server_options
 from unenroll.front.publishing import DELIVERY_SECONDS, publisher
 from unenroll.front.waiting import Waiting
 from unenroll.settings import FrontSettings
@@ -36,12 +36,12 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(settings: FrontSettings, guards: Guards, *, stop: asyncio.Event) -> None:
+async def serve(settings: FrontSettings, *, stop: asyncio.Event) -> None:
     """Answer calls until `stop` is set. Raises SetupError, UsageError and OutageError where it cannot begin."""
     await existing_topics(Cluster(settings), [settings.topic_prefix + word for word in INPUTS])
     async with _door(settings) as door:
         with _listening(settings.api_address) as listener:
-            await _until(stop, _server(door, guards), listener)
+            await _until(stop, _server(door, settings), listener)
 
 
 @asynccontextmanager
@@ -77,7 +77,7 @@ def _listening(address: str) -> Iterator[socket.socket]:
         yield listener
 
 
-def _server(door: Door, guards: Guards) -> uvicorn.Server:
+def _server(door: Door, settings: FrontSettings) -> uvicorn.Server:
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what fails is in our own log
     finish_seconds = ceil(door.wait_seconds + DELIVERY_SECONDS) + _GRACE_SECONDS
     options: dict[str, Any] = {
@@ -86,7 +86,7 @@ def _server(door: Door, guards: Guards) -> uvicorn.Server:
         "lifespan": "off",
         "timeout_graceful_shutdown": finish_seconds,
     }
-    return _Server(uvicorn.Config(application(door, guards), **options, **guards.server_options()))
+    return _Server(uvicorn.Config(application(door, settings), **options, **server_options()))
 
 
 async def _until(stop: asyncio.Event, server: uvicorn.Server, listener: socket.socket) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from front.guards.keys import AUDIENCE, ISSUER, USUAL
-from front.guards.secret_files import line, write
 from front.guards.server import Server, served
+from stage.secret_files import line, write
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ import asyncio
 import sys
 from itertools import count
 
-from front.guards.secret_files import basic
 from front.guards.server import call
+from stage.secret_files import basic
 
 BACK_SECONDS = 5.0
 AT_ONCE = 250

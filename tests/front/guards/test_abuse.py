@@ -7,8 +7,8 @@ from itertools import count
 import pytest
 
 from front.guards.keys import claims, token
-from front.guards.secret_files import RIGHT, basic
 from front.guards.server import Answer, Server, answer, call, is_closed, served
+from stage.secret_files import RIGHT, basic
 from waiting import until
 
 CRM = f"Authorization: Basic {basic('crm')}"

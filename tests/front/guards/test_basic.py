@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from front.guards.secret_files import RIGHT, basic, line, write
+from stage.secret_files import RIGHT, basic, line, write
 from unenroll.errors import SetupError
 from unenroll.front.guards.authentication import Authentication
 from unenroll.front.guards.basic import Basic

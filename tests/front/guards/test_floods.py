@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from front.guards.secret_files import basic
 from front.guards.server import Server, served
+from stage.secret_files import basic
 
 pytestmark = pytest.mark.thorough
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher, Type
 
-from front.guards.secret_files import RIGHT, hashed, line, write
+from stage.secret_files import RIGHT, hashed, line, write
 from unenroll.errors import SetupError
 from unenroll.front.guards.caller import Scope
 from unenroll.front.guards.clients_file import ClientsFile

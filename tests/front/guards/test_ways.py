@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from front.guards.keys import USUAL
-from front.guards.secret_files import basic, line, write
+from stage.secret_files import basic, line, write
 from unenroll.errors import SetupError, UsageError
 from unenroll.front.guards.ways import authentication
 
