@@ -7,7 +7,7 @@ from datetime import datetime
 import asyncpg
 
 from unenroll.core.definitions import Group
-from unenroll.store.accounts import KnownAccount, read_accounts
+from unenroll.store.accounts import AccountKey, KnownAccount, read_accounts, see_accounts
 from unenroll.store.connect import Connection, one_moment
 from unenroll.store.history import FactId, Sent, facts_seen, sent
 from unenroll.store.queries import QUERIES
@@ -34,15 +34,22 @@ class Customer:
 async def look(pool: asyncpg.Pool, customer_id: int) -> Customer:
     """What is known of the customer. Locks and changes nothing. Raises OutageError."""
     async with one_moment(pool) as connection:
-        accounts = await read_accounts(connection, customer_id)
-        owners = await owners_of(connection, [key.target_id for key in accounts])
-        known = (
-            Known(account=account, group=owners[key.target_id], seen=facts_seen(account))
-            for key, account in accounts.items()
-        )
-        return Customer(
-            accounts=tuple(known), sent=tuple([message async for message in sent(connection, [customer_id])])
-        )
+        accounts = await _known(connection, await read_accounts(connection, customer_id))
+        return Customer(accounts=accounts, sent=tuple([message async for message in sent(connection, [customer_id])]))
+
+
+async def look_at(pool: asyncpg.Pool, key: AccountKey) -> Known | None:
+    """What is known of one account, or None. Locks and changes nothing. Raises OutageError."""
+    async with one_moment(pool) as connection:
+        return next(iter(await _known(connection, await see_accounts(connection, [key]))), None)
+
+
+async def _known(connection: Connection, accounts: Mapping[AccountKey, KnownAccount]) -> tuple[Known, ...]:
+    owners = await owners_of(connection, [key.target_id for key in accounts])
+    return tuple(
+        Known(account=account, group=owners[key.target_id], seen=facts_seen(account))
+        for key, account in accounts.items()
+    )
 
 
 async def owners_of(connection: Connection, target_ids: Collection[int]) -> Mapping[int, Group]:

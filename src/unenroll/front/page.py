@@ -1,0 +1,87 @@
+"""What is known of an account as a page for a person, which loads nothing and runs nothing."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import sha256
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from unenroll.core.calendar import Calendar
+from unenroll.explain import words
+from unenroll.explain.cycles import Fate
+from unenroll.explain.story import Story
+from unenroll.front import timeline
+from unenroll.legible import legible
+from unenroll.moments import clock_time, moment
+from unenroll.wire.instants import instant_text
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """A page, and the headers that say what a browser may do with it."""
+
+    html: str
+    headers: Mapping[str, str]
+
+
+def explained(story: Story, calendar: Calendar) -> Page:
+    """The story with its timeline."""
+    told = {cycles.fate for cycles in story.cycles}
+    fates = [fate for fate in Fate if fate in told]
+    return _page("explained.html", story=story, drawing=timeline.timeline(story, calendar), fates=fates)
+
+
+def nothing(sentence: str) -> Page:
+    """That nothing is known, in this sentence."""
+    return _page("nothing.html", sentence=sentence)
+
+
+def _page(template: str, **content: object) -> Page:
+    return Page(html=_pages().get_template(template).render(**content), headers=_headers())
+
+
+@cache
+def _headers() -> Mapping[str, str]:
+    """Only the page's own style is allowed, by its hash: also no text that found a way around the escaping."""
+    style = sha256(_pages().get_template("page.css").render().encode()).digest()
+    policy = (
+        "default-src 'none'",
+        f"style-src 'sha256-{b64encode(style).decode()}'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+    return {
+        "Content-Security-Policy": "; ".join(policy),
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+@cache
+def _pages() -> Environment:
+    """The templates: what they are given is escaped, whatever it is, and what is missing is an error."""
+    pages = Environment(
+        loader=PackageLoader("unenroll.front", "pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_plain,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.globals.update(words=words, sizes=timeline)
+    pages.filters.update(moment=moment, clock_time=clock_time, instant=instant_text, day=_day)
+    return pages
+
+
+def _plain(value: object) -> object:
+    """Text from elsewhere: nothing in it turns the direction of what follows, or hides."""
+    return legible(value) if type(value) is str else value
+
+
+def _day(instant: datetime) -> str:
+    return f"{instant.astimezone(UTC):%d %b %Y}"

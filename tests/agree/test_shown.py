@@ -1,0 +1,74 @@
+"""What the front door shows is all that a story tells, and its examples are answers that it could give."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from pydantic import BaseModel, TypeAdapter
+
+from unenroll.explain.cycles import CyclesTold
+from unenroll.explain.facts import FactTold
+from unenroll.explain.published import PublishedTold
+from unenroll.explain.rewards import RewardTold
+from unenroll.explain.stays import LeaveTold, StayTold
+from unenroll.explain.story import Story
+from unenroll.front import shown
+from unenroll.front.reading import routes
+
+ACCOUNT = "/customers/{customerId}/targets/{targetId}"
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (shown.LeaveShown, LeaveTold),
+        (shown.CyclesShown, CyclesTold),
+        (shown.SpellShown, StayTold),
+        (shown.StandingExplained, RewardTold),
+        (shown.FactShown, FactTold),
+        (shown.PublishedShown, PublishedTold),
+        (shown.AccountExplained, Story),
+    ],
+)
+def test_all_that_is_told_is_shown(model: type[BaseModel], told: Any) -> None:  # noqa: ANN401 - a class of records
+    read = [field.validation_alias or name for name, field in model.model_fields.items()]
+    assert sorted(map(str, read)) == sorted(field.name for field in fields(told))
+
+
+def examples() -> Iterator[Any]:
+    for model in vars(shown).values():
+        if isinstance(model, type) and issubclass(model, shown.Shown):
+            for name, field in model.model_fields.items():
+                for example in field.examples or ():
+                    yield pytest.param(field.annotation, example, id=f"{model.__name__}.{name}")
+
+
+@pytest.mark.parametrize(("kind", "example"), list(examples()))
+def test_an_example_is_of_the_type_that_it_is_an_example_of(kind: Any, example: Any) -> None:  # noqa: ANN401
+    TypeAdapter(kind).validate_python(example)
+
+
+def document() -> dict[str, Any]:
+    app = FastAPI()
+    app.include_router(routes(pool=lambda: None, reader=lambda: None))
+    return app.openapi()
+
+
+def test_the_document_has_both_paths_with_their_answers() -> None:
+    paths = document()["paths"]
+    assert {where: list(paths[where]["get"]["responses"]) for where in paths} == {
+        ACCOUNT: ["200", "404", "422"],
+        f"{ACCOUNT}/explain": ["200", "404", "422"],
+    }
+    assert set(paths[f"{ACCOUNT}/explain"]["get"]["responses"]["200"]["content"]) == {"application/json", "text/html"}
+    names = [one["name"] for one in paths[ACCOUNT]["get"]["parameters"]]
+    assert names == ["customerId", "targetId"]
+
+
+def test_the_document_spells_fields_as_the_events_do() -> None:
+    schemas = document()["components"]["schemas"]
+    named = {name for schema in schemas.values() for name in schema.get("properties", {})}
+    assert {"customerId", "rewardId", "periodName", "initialBalance", "spells", "standings"} <= named
+    assert [name for name in named if "_" in name] == []

@@ -1,0 +1,29 @@
+"""The read side of the front door by itself, for callers whom nobody asks who they are."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import httpx
+from fastapi import FastAPI
+
+from unenroll.front.reading import routes
+from unenroll.store.connect import connected
+
+PAGE = {"Accept": "text/html"}
+
+
+def door(pool: asyncpg.Pool) -> FastAPI:
+    """An app that has the read side only."""
+    app = FastAPI()
+    app.include_router(routes(pool=lambda: pool, reader=lambda: None))
+    return app
+
+
+@asynccontextmanager
+async def reader(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Who reads what is in this database."""
+    async with connected(database_url) as pool:
+        transport = httpx.ASGITransport(door(pool))
+        async with httpx.AsyncClient(transport=transport, base_url="http://front.door") as client:
+            yield client

@@ -1,0 +1,27 @@
+"""The worked examples of rules.md section 6 in a database, as they stand after the last leave."""
+
+from stage.deciding import decide
+from unenroll.demo.campaigns import Campaign
+from unenroll.demo.examples import CHAPTERS
+from unenroll.demo.lines import facts, requests
+from unenroll.demo.told import Example
+from unenroll.load.loading import load
+from unenroll.ndjson.bad_lines import bad_lines
+
+EXAMPLES: dict[str, tuple[Campaign, Example]] = {
+    example.name: (chapter.campaign, example) for chapter in CHAPTERS for example in chapter.examples
+}
+
+
+async def played(database_url: str) -> None:
+    """Load what is told of the examples' customers, and decide their leaves."""
+    with bad_lines(()) as bad:
+        await load(facts(CHAPTERS), database_url, bad=bad)
+    assert not bad.count
+    await decide(database_url, *(line.content.decode() for line in requests(CHAPTERS)))
+
+
+def path(name: str) -> str:
+    """Where the account of the example is read."""
+    campaign, example = EXAMPLES[name]
+    return f"/customers/{example.customer_id}/targets/{campaign.target['targetId']}"
