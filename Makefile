@@ -5,12 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCHED := $(VENV)/.installed-bench
+BROWSED := $(VENV)/.installed-browser
 UV := uv==0.13.9
 COMPILE := .cache/lock/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench bench-scale bench-load bench-replay profile faults campaign campaign-convergence explore format lock clean
+.PHONY: help setup demo test test-browser check bench bench-scale bench-load bench-replay profile faults campaign campaign-convergence explore format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,6 +63,19 @@ bench-replay: $(STAMP)  ## measure replays, and what live requests notice of the
 faults: $(STAMP)  ## let every single fault befall workers at every phase of a batch
 	$(BIN)/python -m pytest tests/faults -m "thorough or not thorough"
 
+$(BROWSED): $(STAMP) requirements/browser.lock
+	@echo "installing what drives a browser into $(VENV)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements/browser.lock
+	@touch $(BROWSED)
+
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome || echo /usr/bin/chromium)
+$(CHROMIUM):
+	@echo "installing Debian's chromium; set CHROMIUM=/path/to/chromium to use another"
+	apt-get update --quiet && apt-get install --yes --quiet --no-install-recommends chromium fonts-liberation
+
+test-browser: $(BROWSED) $(CHROMIUM)  ## look at the pages in headless Chromium, with axe-core; pictures go to .cache/pages
+	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest -m browser tests/browser
+
 MINUTES ?= 10
 campaign: $(STAMP)  ## try faults by chance for MINUTES; SEED=n begins with the round of that seed
 	PYTHONPATH=tests $(BIN)/python tests/campaigns/faults.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
@@ -82,9 +96,10 @@ format: $(STAMP)  ## let the formatter and the linter mend what they can
 
 lock:  ## make the locks again from pyproject.toml
 	@$(PYTHON) -m venv .cache/lock && .cache/lock/bin/python -m pip install --quiet $(UV)
-	$(COMPILE) --extra sandbox --group test --group check --group build --output-file requirements/all.lock
+	$(COMPILE) --extra api --extra sandbox --group test --group check --group build --output-file requirements/all.lock
 	$(COMPILE) --constraint requirements/all.lock --output-file requirements/run.lock
 	$(COMPILE) --group bench --constraint requirements/all.lock --output-file requirements/bench.lock
+	$(COMPILE) --group browser --constraint requirements/all.lock --output-file requirements/browser.lock
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
