@@ -27,7 +27,8 @@ QUIET = (
     *("--disable-background-networking", "--disable-component-update"),
 )
 Scheme = Literal["light", "dark"]
-WIDTHS = {"narrow": 320, "phone": 390, "desk": 1200}
+NARROWEST = 320
+WIDTHS = {"phone": 390, "desk": 1200}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +111,12 @@ async def test_an_example_is_whole_and_for_everybody(visitor: Visitor, name: str
         await looked_at(visit, f"{name.replace(' ', '-')}-{width}-{scheme}")
 
 
+@pytest.mark.parametrize("name", ["A7", "S3"])
+async def test_nothing_hangs_over_on_the_narrowest_screen(visitor: Visitor, name: str) -> None:
+    async with visitor.visit(path(name), width=NARROWEST) as visit:
+        await looked_at(visit, f"{name}-narrowest")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_a_page_that_knows_nothing_is_whole_too(visitor: Visitor, scheme: Scheme) -> None:
     async with visitor.visit("/customers/7/targets/21", scheme=scheme) as visit:
@@ -126,6 +133,13 @@ async def test_a_mark_leads_to_its_reward_by_mouse_and_by_key(visitor: Visitor) 
         await visit.page.keyboard.press("Tab")
         await visit.page.keyboard.press("Enter")
         assert visit.page.url.rpartition("#")[2].startswith("reward-")
+
+
+async def test_what_stands_and_what_fell_have_their_own_colors(visitor: Visitor) -> None:
+    async with visitor.visit(path("A3")) as visit:
+        for state, color in (("kept", "rgb(26, 107, 52)"), ("cancelled", "rgb(179, 38, 30)")):
+            word = visit.page.locator(f".rewards > .{state} .state").first
+            assert await word.evaluate("word => getComputedStyle(word).color") == color
 
 
 async def test_the_drawing_has_the_leave_where_it_was_and_the_marks_on_their_sides(visitor: Visitor) -> None:

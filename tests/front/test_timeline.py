@@ -92,6 +92,15 @@ def test_each_cycle_has_its_name_where_there_is_room(count: int, written: set[tu
     assert {(label.text, label.room) for label in drawing.labels} == written
 
 
+def test_a_stay_has_its_name_where_there_is_room() -> None:
+    drawing = timeline(told(TEN, [enrolled(1), left(2), enrolled(2.1), left(2.2), enrolled(5)]), TEN)
+    assert [(bar.name, bar.room) for bar in drawing.bars] == [
+        ("stay 1", Room.WIDE),
+        ("stay 2", None),
+        ("stay 3", Room.ALL),
+    ]
+
+
 def test_of_a_long_calendar_the_part_is_drawn_where_something_happened() -> None:
     long = days(1000)
     drawing = timeline(told(long, [enrolled(500), left(510.5)]), long)

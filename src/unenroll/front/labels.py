@@ -23,7 +23,7 @@ class Room(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Label:
-    """A text in the middle of the band that begins at `x`."""
+    """A text on the band that begins at `x`."""
 
     x: float
     width: float
@@ -42,6 +42,13 @@ def cycle_labels(cycles: Iterable[Cycle], lots: Iterable[CyclesTold], scale: Sca
         return _labels(single, Room.WIDE) + _labels(narrow, Room.NARROW)
     wide = [one for one in joint if one not in narrow and _fits(one[0], one[2], on=_WIDE)]
     return _labels(narrow, Room.ALL) + _labels(wide, Room.WIDE)
+
+
+def room(text: str, width: float) -> Room | None:
+    """Where there is room for the text on a band that is so wide, or None."""
+    if _fits(text, width, on=_NARROW):
+        return Room.ALL
+    return Room.WIDE if _fits(text, width, on=_WIDE) else None
 
 
 def _fits(text: str, width: float, *, on: int) -> bool:

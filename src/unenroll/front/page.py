@@ -69,6 +69,7 @@ def _pages() -> Environment:
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_plain,
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -13,7 +13,7 @@ from unenroll.explain.cycles import Fate
 from unenroll.explain.rewards import RewardTold
 from unenroll.explain.stays import StayTold
 from unenroll.explain.story import Story
-from unenroll.front.labels import Label, cycle_labels
+from unenroll.front.labels import Label, Room, cycle_labels, room
 from unenroll.front.scale import Scale, drawn, lanes
 
 ROW = 28
@@ -48,11 +48,12 @@ class Cut:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bar:
-    """A stay, from `x` on."""
+    """A stay, from `x` on. `room`: where its name fits."""
 
     x: float
     width: float
-    number: int
+    name: str
+    room: Room | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,7 +180,8 @@ def _bars(stays: Iterable[StayTold], cycles: Sequence[Cycle], scale: Scale) -> I
     for stay in stays:
         opened = cycles[0].start if stay.opened_at is None else stay.opened_at
         x, width = scale.stretch(opened, cycles[-1].end if stay.leave is None else stay.leave.at)
-        yield Bar(x=x, width=width, number=stay.number)
+        name = f"stay {stay.number}"
+        yield Bar(x=x, width=width, name=name, room=room(name, width))
 
 
 def _lanes(rewards: Iterable[tuple[int, RewardTold]], scale: Scale) -> list[int]:
