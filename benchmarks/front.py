@@ -7,11 +7,15 @@ most in milliseconds, from when a call's turn came to the last byte of its answe
 import argparse
 import asyncio
 import json
+import secrets
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from socket import socket
+from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 
 from benchmarks.crowd import BEGINNING, CYCLE, GROUP_ID, TARGET_ID, Crowd
@@ -20,11 +24,18 @@ from benchmarks.ground import ground
 from benchmarks.latency_client import Latencies
 from benchmarks.processes import python, running
 from benchmarks.variants import workers
+from unenroll.front.guards.caller import Scope
+from unenroll.front.guards.hashing import hash_of
 from unenroll.sandbox.ports import LOOPBACK, free_ports
 from unenroll.sandbox.servers import provided
 
 _PATH = f"/targetGroups/{GROUP_ID}/targets/{TARGET_ID}/unEnroll"
-_HEAD = f"POST {_PATH} HTTP/1.1\r\nHost: front\r\nContent-Type: application/json\r\nContent-Length: "
+_NAME, _SECRET = "bench", secrets.token_hex(16)
+_KNOWN_BY = b64encode(f"{_NAME}:{_SECRET}".encode()).decode()
+_HEAD = (
+    f"POST {_PATH} HTTP/1.1\r\nHost: front\r\nAuthorization: Basic {_KNOWN_BY}\r\n"
+    "Content-Type: application/json\r\nContent-Length: "
+)
 _CONNECTIONS = 64
 _WARM_UP = 50
 _LOOK_SECONDS = 0.05
@@ -75,14 +86,19 @@ def open_front(where: Site) -> Iterator[str]:
     """The address of a front door beside the worker."""
     (port,) = free_ports(1)
     address = f"{LOOPBACK}:{port}"
-    with running({**where.environment, "UNENROLL_API_ADDRESS": address}, [python("benchmarks.open_front")]) as (one,):
-        deadline = monotonic() + _PATIENCE_SECONDS
-        while not _answers(port):
-            one.check()
-            if monotonic() > deadline:
-                raise SystemExit("the front door does not open:\n" + one.last_words())
-            sleep(_LOOK_SECONDS)
-        yield address
+    with TemporaryDirectory() as folder:
+        clients = Path(folder) / "clients"
+        clients.touch(mode=0o600)
+        clients.write_text(f"{_NAME} {Scope.WRITE} {hash_of(_SECRET)}\n", encoding="utf-8")
+        own = {"UNENROLL_API_ADDRESS": address, "UNENROLL_API_CLIENTS_FILE": str(clients)}
+        with running({**where.environment, **own}, [python("unenroll", "api")]) as (one,):
+            deadline = monotonic() + _PATIENCE_SECONDS
+            while not _answers(port):
+                one.check()
+                if monotonic() > deadline:
+                    raise SystemExit("the front door does not open:\n" + one.last_words())
+                sleep(_LOOK_SECONDS)
+            yield address
 
 
 def _answers(port: int) -> bool:

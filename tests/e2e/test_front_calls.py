@@ -217,7 +217,7 @@ def test_anything_but_json_is_refused(front: Front) -> None:
 def test_other_methods_and_paths_have_the_envelope_too(front: Front) -> None:
     assert front.get(LEAVE).code == 405
     assert front.get("/").code == 404
-    assert front.post(f"{LEAVE}/", {"customerId": 1}).code == 404
+    assert front.post(f"{LEAVE}/", {"customerId": 1}).code == 400
 
 
 def test_nobody_gets_an_answer_without_being_known_and_allowed(front: Front) -> None:
