@@ -50,14 +50,14 @@ class Caller:
         self._writer = writer
 
     async def call(self, customer: int) -> dict[str, object]:
-        """The answer to a wish to leave. Raises SystemExit for anything but a success."""
+        """The answer to a wish to leave. Raises ValueError for anything but a success."""
         body = json.dumps([{"customerId": customer}])
         self._writer.write(f"{_HEAD}{len(body)}\r\n\r\n{body}".encode())
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         length = int(head.partition("content-length:")[2].partition("\r\n")[0])
         answer: dict[str, object] = json.loads(await self._reader.readexactly(length))
         if not head.startswith("http/1.1 200") or answer["data"] != customer:
-            raise SystemExit(f"customer {customer} was answered {head.splitlines()[0]} {answer}")
+            raise ValueError(f"customer {customer} was answered {head.splitlines()[0]} {answer}")
         return answer
 
 
