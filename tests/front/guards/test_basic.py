@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from front.guards.clock import Clock
 from front.guards.secret_files import RIGHT, basic, line, write
 from unenroll.errors import SetupError
 from unenroll.front.guards.authentication import Authentication
@@ -18,14 +19,6 @@ from unenroll.front.guards.refusals import Refused, Unauthorized
 
 CRM = Caller(name="crm", scopes=frozenset({Scope.WRITE, Scope.READ}))
 NEW = "velvet lamp post of 1993"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
