@@ -10,6 +10,7 @@ from typing import Annotated
 
 import uvicorn
 from fastapi import Depends, FastAPI, Request, Response
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from unenroll.front.guards.caller import Caller, Scope
@@ -81,6 +82,10 @@ def application() -> FastAPI:  # noqa: C901 - a list of small paths
     @app.get("/large")
     async def large() -> Response:
         return Response(b"x" * (32 << 20))
+
+    @app.get("/stream")
+    async def stream() -> StreamingResponse:
+        return StreamingResponse(b"x" * 65536 for _ in range(512))
 
     return app
 

@@ -187,10 +187,11 @@ async def test_a_slow_head_behind_an_answer_ends_in_time_too(server: Server) -> 
         writer.transport.abort()
 
 
-async def test_who_never_reads_an_answer_loses_the_connection(server: Server) -> None:
+@pytest.mark.parametrize("path", ["/large", "/stream"])
+async def test_who_never_reads_an_answer_loses_the_connection(path: str, server: Server) -> None:
     before = server.files
     reader, writer = await server.connect()
-    writer.write(call("GET", "/large", CRM))
+    writer.write(call("GET", path, CRM))
     await reader.readexactly(1)
     writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport of a socket has it
     assert server.files > before

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from front.guards.clock import Clock
 from stage.secret_files import RIGHT, basic, line, write
 from unenroll.errors import SetupError
 from unenroll.front.guards.authentication import Authentication
@@ -18,14 +19,6 @@ from unenroll.front.guards.refusals import Refused, Unauthorized
 
 CRM = Caller(name="crm", scopes=frozenset({Scope.WRITE, Scope.READ}))
 NEW = "velvet lamp post of 1993"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -217,6 +210,11 @@ async def test_right_secrets_cost_nothing_of_what_failures_may(door: Authenticat
     for _ in range(30):
         assert await door.caller("Basic " + basic("crm"), address="192.0.2.1") == CRM
         clock.now += 60.5
+
+
+async def test_a_caller_may_begin_with_many_calls_at_once(door: Authentication) -> None:
+    calls = [door.caller("Basic " + basic("crm"), address="192.0.2.1") for _ in range(64)]
+    assert await asyncio.gather(*calls) == [CRM] * 64
 
 
 def test_a_file_that_is_unusable_at_the_start_is_told_at_once(tmp_path: Path) -> None:

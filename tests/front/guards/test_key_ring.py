@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from front.guards.clock import Clock
 from front.guards.issuer import Issuer, issuer
 from front.guards.keys import EC_KEY, ED_KEY, RSA_KEY, jwk, jwks
 from unenroll.errors import UsageError
@@ -18,14 +19,6 @@ BOTH = jwks(jwk(RSA_KEY, "old"), jwk(EC_KEY, "new"))
 NEW = jwks(jwk(EC_KEY, "new"))
 MINUTE = 60
 HOUR = 60 * MINUTE
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -60,13 +60,16 @@ class Authentication:
 
     async def _checked(self, basic: Basic, credentials: str, address: str) -> Caller | None:
         # Paid before it is known whether it is a failure: many at once must not slip through before the first ends.
-        self._pay(address)
+        # The same once more is no other guess: a caller may well begin with many calls at once.
+        pays = not basic.checks(credentials)
+        if pays:
+            self._pay(address)
         failed = False
         try:
             found = await basic.caller(credentials)
             failed = found is None
         finally:
-            if not failed:
+            if pays and not failed:
                 self._failures.give_back(_place(address), self._clock())
         return found
 

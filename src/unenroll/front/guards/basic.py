@@ -51,6 +51,10 @@ class Basic:
         self._remember(key, caller)
         return caller
 
+    def checks(self, credentials: str) -> bool:
+        """Whether these credentials are being checked right now."""
+        return self._key(credentials) in self._under_way
+
     async def caller(self, credentials: str) -> Caller | None:
         """Who has these credentials, None if nobody. Raises SetupError, and Refused if too many ask at once."""
         clients = self._follow_file()

@@ -90,7 +90,10 @@ class Connection(H11Protocol):
     def _wait(self) -> None:
         self._work()
         self.room.waiting[self] = None
-        self._head_timer = self.loop.call_later(self.room.limits.head_seconds, self.transport.abort)
+        # An answer that is written may not be read yet: who is slow to read it is not late with the next call.
+        limits = self.room.limits
+        seconds = limits.unread_seconds if self.transport.get_write_buffer_size() else limits.head_seconds
+        self._head_timer = self.loop.call_later(seconds, self.transport.abort)
 
     def _work(self) -> None:
         self.room.waiting.pop(self, None)

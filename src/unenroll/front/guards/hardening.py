@@ -21,7 +21,7 @@ from unenroll.front.guards.ways import GuardSettings, authentication
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _OTHER_FILES = 200  # what else needs a number: log, Kafka, Postgres, the file of secrets
 _KEEP_ALIVE_SECONDS = 5
-_ACCEPTED_AT_ONCE = 128  # before anybody who is there is heard again
+_ACCEPTED_AT_ONCE = 128  # before anybody is heard again: few enough that nobody has to go before saying a word
 _QUEUE = 4096
 _USUAL = Limits()
 
@@ -45,12 +45,13 @@ def guard(
 def server_options(limits: Limits = _USUAL) -> dict[str, Any]:
     """What uvicorn's Config has to be given beside the app and the address."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    places = max(4, min(limits.connections, files - _OTHER_FILES))
     return {
-        "http": connections(replace(limits, connections=max(1, min(limits.connections, files - _OTHER_FILES)))),
+        "http": connections(replace(limits, connections=places)),
         "ws": "none",
         "h11_max_incomplete_event_size": LARGEST_HEAD,
         "timeout_keep_alive": _KEEP_ALIVE_SECONDS,
-        "backlog": _ACCEPTED_AT_ONCE,
+        "backlog": min(_ACCEPTED_AT_ONCE, places // 4),
         "server_header": False,
     }
 
