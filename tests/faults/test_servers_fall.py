@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -41,14 +42,22 @@ async def own_template(named: Servers) -> AsyncIterator[str]:
         yield name
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outlived:
+    """The verdicts on all phases, and the phases of whose transactions Kafka says that it skipped the markers."""
+
+    verdicts: Verdicts
+    skipped: frozenset[str]
+
+
 @pytest.fixture(scope="module", params=FALLS)
-async def verdicts(
+async def fallen(
     pair: Mortals,
     named: Servers,
     own_template: str,
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
-) -> Verdicts:
+) -> Outlived:
     """One fall for the workers of all phases."""
     async with AsyncExitStack() as stack:
         phases = chosen(request.session, request.param)
@@ -56,13 +65,17 @@ async def verdicts(
         scenes = {
             phase: await scene(place_of(named, url, tmp_path_factory.mktemp("fall"))) for phase, url in urls.items()
         }
-        return await outlived(scenes, FALLS[request.param](pair))
+        verdicts = await outlived(scenes, FALLS[request.param](pair))
+        skipped = {phase for phase, one in scenes.items() if pair.kafka.skipped_markers(one.place.prefix)}
+        return Outlived(verdicts=verdicts, skipped=frozenset(skipped))
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("phase", PHASES)
-async def test_a_server_that_falls_leaves_nothing_wrong(verdicts: Verdicts, phase: str) -> None:
-    assert await verdicts[phase] == {}
+async def test_a_server_that_falls_leaves_nothing_wrong(fallen: Outlived, phase: str) -> None:
+    if phase in fallen.skipped:
+        pytest.xfail("Kafka ended a transaction without its markers: docs/guarantees.md, what is not promised")
+    assert await fallen.verdicts[phase] == {}
 
 
 @pytest.fixture(scope="module")

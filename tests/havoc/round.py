@@ -57,8 +57,12 @@ class Outcome:
     history: History
 
 
+class MarkersSkippedError(Exception):
+    """Kafka ended a transaction of the round without its markers, so there is nothing to judge."""
+
+
 async def play(plan: Plan, servers: Mortals, *, template: str, folder: Path) -> Outcome:
-    """Play a round on servers that answer; they answer again when it ends."""
+    """Play a round on servers that answer; they answer again when it ends. Raises MarkersSkippedError."""
     began = time.time()
     pair = Servers(kafka=servers.kafka.address, database_url=servers.postgres.address)
     async with cloned(pair, template) as url:
@@ -69,6 +73,8 @@ async def play(plan: Plan, servers: Mortals, *, template: str, folder: Path) -> 
             async with _scene(place, servers, plan) as scene:
                 wrong = await _storm(scene, plan, traffic, listener=listener)
             wrong += await asyncio.to_thread(_drained, place)
+        if servers.kafka.skipped_markers(place.prefix):
+            raise MarkersSkippedError
         history = await collected(place, sent=traffic.stream.sent, samples=sampler.samples)
         wrong += await _judged(place, history, traffic)
         await asyncio.to_thread(_forgotten, place)
