@@ -17,15 +17,7 @@ DEFAULTS = {name: default for kind in KINDS for name, default in defaults(kind).
 MEANINGS = {
     PREFIX + name.upper(): str(field.description) for kind in KINDS for name, field in kind.model_fields.items()
 }
-NOT_YET = {
-    "UNENROLL_HTTP_ADDRESS",
-    "UNENROLL_API_CLIENTS_FILE",
-    "UNENROLL_API_JWKS",
-    "UNENROLL_API_JWT_AUDIENCE",
-    "UNENROLL_API_JWT_ISSUER",
-    "UNENROLL_API_RATE",
-    "UNENROLL_API_RATE_BURST",
-}
+NOT_YET = {"UNENROLL_HTTP_ADDRESS"}
 
 
 def test_the_defaults_told_are_those_that_apply() -> None:

@@ -1,7 +1,11 @@
-"""Topics and tables of a test's own, with milestone ABC in them, or of a module's, with streak XYZ in them as well."""
+"""Topics and tables of a test's own, with milestone ABC in them, or of a module's, with streak XYZ in them as well.
 
-from collections.abc import AsyncIterator
+And servers of a test's own.
+"""
+
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -9,7 +13,10 @@ from stage.databases import cloned
 from stage.events import ABC
 from stage.files import XYZ
 from stage.place import Place, group_of, made
+from unenroll.sandbox.embedded import Pair, embedded
+from unenroll.sandbox.place import cache_folder
 from unenroll.sandbox.servers import Servers
+from unenroll.store.migrate import migrate
 
 
 @pytest.fixture
@@ -27,3 +34,26 @@ async def shared_place(
     async with cloned(servers, template) as url:
         place = Place(kafka=servers.kafka, database_url=url, prefix=f"{folder.name}.{url[-8:]}.", folder=folder)
         yield await made(place, group_of(ABC), group_of(XYZ))
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that whoever Postgres runs as may enter."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+async def pair(open_folder: Path) -> AsyncIterator[Pair]:
+    """Servers of the test's own, which it may stop and start again."""
+    async with embedded(cache=cache_folder({}), say=lambda _: None, data=open_folder) as servers:
+        yield servers
+
+
+@pytest.fixture
+async def own_place(pair: Pair, tmp_path: Path) -> Place:
+    database_url = pair.postgres.program.address
+    await migrate(database_url)
+    kafka = pair.kafka.program.address
+    return await made(Place(kafka=kafka, database_url=database_url, prefix="unenroll.", folder=tmp_path))

@@ -4,21 +4,16 @@ import http.client
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
 from stage.events import three_rewards
 from stage.fronts import LEAVE, Front, decided, opened
-from stage.place import Place, answers, made
+from stage.place import Place, answers
 from stage.workers import run, wait_until
-from unenroll.sandbox.embedded import Pair, embedded
-from unenroll.sandbox.place import cache_folder
+from unenroll.sandbox.embedded import Pair
 from unenroll.sandbox.server import launched
-from unenroll.store.migrate import migrate
 
 IN_VAIN = {"UNENROLL_API_WAIT_MS": "200"}
 MARCH = "2026-03-15T00:00:00Z"
@@ -106,28 +101,6 @@ def test_an_event_that_the_database_refuses_is_no_success(place: Place) -> None:
 def test_nobody_is_let_in_where_nobody_could_be_known(place: Place) -> None:
     said = run("api", environment=place.environment, code=2)
     assert "unenroll: nobody could be let in: set UNENROLL_API_CLIENTS_FILE or UNENROLL_API_JWKS" in said
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that whoever Postgres runs as may enter."""
-    with TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
-
-
-@pytest.fixture
-async def pair(open_folder: Path) -> AsyncIterator[Pair]:
-    """Servers of the test's own, which it may stop and start again."""
-    async with embedded(cache=cache_folder({}), say=lambda _: None, data=open_folder) as servers:
-        yield servers
-
-
-@pytest.fixture
-async def own_place(pair: Pair, tmp_path: Path) -> Place:
-    database_url = pair.postgres.program.address
-    await migrate(database_url)
-    return await made(Place(kafka=pair.kafka.program.address, database_url=database_url, prefix="u.", folder=tmp_path))
 
 
 async def test_servers_that_are_away_are_told_of_and_a_retry_goes_on(pair: Pair, own_place: Place) -> None:

@@ -1,47 +1,17 @@
 """A server that goes away while the worker runs: it waits, says so once, and goes on when the server is back."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import pytest
 
 from stage.events import ABC, definition, leaves, three_rewards
-from stage.place import Place, answers, made
+from stage.place import Place, answers
 from stage.workers import Running, running, wait_until
-from unenroll.sandbox.embedded import Pair, embedded
-from unenroll.sandbox.place import cache_folder
+from unenroll.sandbox.embedded import Pair
 from unenroll.sandbox.server import launched
-from unenroll.store.migrate import migrate
 from waiting import until
 
 NEW = 77
 DEF = {**ABC, "targets": [{"targetId": 22, "name": "DEF", "kind": "MILESTONE"}]}
 FIRST, LATER = range(601, 611), range(611, 621)
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that whoever Postgres runs as may enter."""
-    with TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
-
-
-@pytest.fixture
-async def pair(open_folder: Path) -> AsyncIterator[Pair]:
-    """Servers of the test's own, which it may stop and start again."""
-    async with embedded(cache=cache_folder({}), say=lambda _: None, data=open_folder) as servers:
-        yield servers
-
-
-@pytest.fixture
-async def own_place(pair: Pair, tmp_path: Path) -> Place:
-    database_url = pair.postgres.program.address
-    await migrate(database_url)
-    kafka = pair.kafka.program.address
-    return await made(Place(kafka=kafka, database_url=database_url, prefix="unenroll.", folder=tmp_path))
 
 
 def told_of(group: int) -> str:

@@ -58,7 +58,6 @@ def application(door: Door, settings: FrontSettings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _not_understood)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(UnenrollError, _trouble)
-    app.add_exception_handler(Exception, _unforeseen)
     guard(app, settings)
     return app
 
@@ -96,9 +95,4 @@ async def _trouble(_: Request, error: Exception) -> JSONResponse:
     if isinstance(error, OutageError):
         words = "a server is away: try again, best with the same Idempotency-Key"
         return over_http(refused(words, code=None, status=_UNAVAILABLE, headers=_TRY_AGAIN))
-    return over_http(refused("it failed; the log says why", code=None, status=_FAILED))
-
-
-async def _unforeseen(_: Request, error: Exception) -> JSONResponse:
-    log.error("a call failed", exc_info=error)
     return over_http(refused("it failed; the log says why", code=None, status=_FAILED))

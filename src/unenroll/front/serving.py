@@ -14,7 +14,7 @@ from structlog import get_logger
 from unenroll.errors import SetupError
 from unenroll.front.app import application
 from unenroll.front.door import Door
-from unenroll.front.guards.hardening import server_options
+from unenroll.front.guards.hardening import deepen, server_options
 from unenroll.front.publishing import DELIVERY_SECONDS, publisher
 from unenroll.front.waiting import Waiting
 from unenroll.settings import FrontSettings
@@ -23,13 +23,20 @@ from unenroll.stream.cluster import Cluster
 from unenroll.stream.topics import INPUTS, existing_topics
 
 _CONNECTIONS = 8
-_BACKLOG = 2048
 _GRACE_SECONDS = 5
 
 log = get_logger()
 
 
 class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so once it does."""
+        await super().startup(sockets)
+        for listener in sockets or ():
+            deepen(listener)
+            host, port = listener.getsockname()[:2]
+            log.info("front door open", address=f"{host}:{port}")
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Whoever runs the server hears the signals."""
@@ -70,7 +77,7 @@ def _listening(address: str) -> Iterator[socket.socket]:
     host = host.removeprefix("[").removesuffix("]")
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, int(port)), family=family, backlog=_BACKLOG)
+        listener = socket.create_server((host, int(port)), family=family)
     except (OSError, OverflowError) as error:
         raise SetupError(f"cannot listen at {address}: {error}") from error
     with listener:
@@ -90,9 +97,6 @@ def _server(door: Door, settings: FrontSettings) -> uvicorn.Server:
 
 
 async def _until(stop: asyncio.Event, server: uvicorn.Server, listener: socket.socket) -> None:
-    host, port = listener.getsockname()[:2]
-    log.info("front door open", address=f"{host}:{port}")
-
     async def close() -> None:
         await stop.wait()
         log.info("front door closing")
