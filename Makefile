@@ -30,7 +30,7 @@ demo: $(STAMP)  ## run the main job on an embedded Kafka and Postgres
 	@$(BIN)/unenroll demo
 
 test: $(STAMP)  ## pass the tests; the core's branches are covered in full
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 	$(BIN)/python -m coverage report --fail-under=100
 
 check: $(STAMP)  ## formatting, lint, types, import direction
@@ -63,8 +63,8 @@ bench-replay: $(STAMP)  ## measure replays, and what live requests notice of the
 bench-front: $(STAMP)  ## measure calls at the front door, 50 a second
 	@$(BIN)/python -m benchmarks.front $(ARGS)
 
-faults: $(STAMP)  ## let every single fault befall workers at every phase of a batch
-	$(BIN)/python -m pytest tests/faults -m "thorough or not thorough"
+faults: $(STAMP)  ## let every single fault befall workers at every phase of a batch, and servers go away under the front door
+	$(BIN)/python -m pytest tests/faults tests/e2e/test_front_troubles.py -m "thorough or not thorough"
 
 test-abuse: $(STAMP)  ## abuse the guards of the front door, also with 10,000 connections at once
 	$(BIN)/python -m pytest tests/front/guards -m "thorough or not thorough"

@@ -103,6 +103,7 @@ def test_nobody_is_let_in_where_nobody_could_be_known(place: Place) -> None:
     assert "unenroll: nobody could be let in: set UNENROLL_API_CLIENTS_FILE or UNENROLL_API_JWKS" in said
 
 
+@pytest.mark.thorough
 async def test_servers_that_are_away_are_told_of_and_a_retry_goes_on(pair: Pair, own_place: Place) -> None:
     own_place.load(line for customer in (1, 2) for line in three_rewards(customer))
     with decided(own_place), opened(own_place) as front:
