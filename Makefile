@@ -30,7 +30,7 @@ demo: $(STAMP)  ## run the main job on an embedded Kafka and Postgres
 	@$(BIN)/unenroll demo
 
 test: $(STAMP)  ## pass the tests; the core's branches are covered in full
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 	$(BIN)/python -m coverage report --fail-under=100
 
 check: $(STAMP)  ## formatting, lint, types, import direction

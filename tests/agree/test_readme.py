@@ -73,7 +73,10 @@ def test_each_command_of_the_readme_is_run_by_a_test() -> None:
     ("target", "runs"),
     [
         ("demo", ".venv/bin/unenroll demo"),
-        ("test", ".venv/bin/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term"),
+        (
+            "test",
+            ".venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term",
+        ),
     ],
 )
 def test_a_target_of_the_readme_runs_what_it_is_said_to(target: str, runs: str) -> None:

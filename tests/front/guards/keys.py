@@ -44,7 +44,7 @@ def claims(**other: object) -> dict[str, Any]:
     usual = {
         "iss": ISSUER,
         "aud": AUDIENCE,
-        "exp": int(time.time()) + 300,
+        "exp": int(time.time()) + 3600,  # made when tests are collected, it outlives them all
         "client_id": "crm",
         "scope": "openid unenroll:write",
     }
