@@ -33,7 +33,8 @@ def _examples(answers: Mapping[str, Answer]) -> dict[str, Any]:
     return {_JSON: {"examples": {name: {"value": one.envelope.model_dump()} for name, one in answers.items()}}}
 
 
-def _failures(statuses: Mapping[int, str]) -> Responses:
+def failures(statuses: Mapping[int, str]) -> Responses:
+    """The refusals with these statuses, each with words that say when."""
     return {
         status: {
             "model": Envelope,
@@ -63,7 +64,7 @@ _WAITS: Responses = {
         "content": _examples({"not yet": not_yet(_REQUEST)}),
     }
 }
-_REFUSED = {
+REFUSED = {
     401: "nobody knows who calls",
     403: "the caller may not do that",
     408: "the body took too long",
@@ -71,6 +72,8 @@ _REFUSED = {
     500: "it failed, and trying again will not help",
     503: "a server is away, try again",
 }
+"""What any call may be refused with."""
+
 _REFUSED_BODY = {
     400: "the call is not understood",
     413: "the body is too large",
@@ -96,7 +99,7 @@ UNENROLL = Documented(
             ),
         },
         **_WAITS,
-        **_failures(_REFUSED | _REFUSED_BODY),
+        **failures(REFUSED | _REFUSED_BODY),
     },
     extra=_body(
         UnenrollRecord,
@@ -124,7 +127,7 @@ ENROLL = Documented(
             ),
         },
         **_WAITS,
-        **_failures(_REFUSED | _REFUSED_BODY),
+        **failures(REFUSED | _REFUSED_BODY),
     },
     extra=_body(
         EnrollRecord,
@@ -144,7 +147,7 @@ OUTCOME = Documented(
     responses={
         200: {"description": "It is decided.", "content": _examples({"left": done(_CUSTOMER)})},
         **_WAITS,
-        **_failures({400: "the id is no UUID", 404: "there is no such request of this caller", **_REFUSED}),
+        **failures({400: "the id is no UUID", 404: "there is no such request of this caller", **REFUSED}),
     },
     extra={},
 )

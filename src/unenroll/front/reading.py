@@ -14,7 +14,8 @@ from unenroll.explain.question import Question
 from unenroll.explain.story import Story, story
 from unenroll.front import page
 from unenroll.front.accepting import prefers_page
-from unenroll.front.read_answers import AccountAnswer, ExplainedAnswer, Refused, accounted, explained, refused
+from unenroll.front.documented import REFUSED, Responses, failures
+from unenroll.front.read_answers import AccountAnswer, ExplainedAnswer, accounted, explained, refused
 from unenroll.store.accounts import AccountKey
 from unenroll.store.look import Known, look, look_at
 from unenroll.wire.fields import LARGEST_INT64, SMALLEST_INT64
@@ -28,10 +29,10 @@ TargetId = Annotated[
 _ACCOUNT = "/customers/{customerId}/targets/{targetId}"
 _HEADERS = {"Cache-Control": "no-store", "Vary": "Accept"}
 _NOT_FOUND = 404
-_NOT_KNOWN: dict[int | str, dict[str, Any]] = {
-    _NOT_FOUND: {"model": Refused, "description": "nothing is known of the customer in this target"}
-}
-_OR_A_PAGE: dict[int | str, dict[str, Any]] = {
+_NOT_KNOWN = failures(
+    {400: "an id is no integer", _NOT_FOUND: "nothing is known of the customer in this target", **REFUSED}
+)
+_OR_A_PAGE: Responses = {
     200: {"description": "the account as JSON, or as a page", "content": {"text/html": {"schema": {"type": "string"}}}},
     **_NOT_KNOWN,
 }
