@@ -58,10 +58,8 @@ def document() -> dict[str, Any]:
 
 def test_the_document_has_both_paths_with_their_answers() -> None:
     paths = document()["paths"]
-    assert {where: list(paths[where]["get"]["responses"]) for where in paths} == {
-        ACCOUNT: ["200", "404", "422"],
-        f"{ACCOUNT}/explain": ["200", "404", "422"],
-    }
+    assert set(paths) == {ACCOUNT, f"{ACCOUNT}/explain"}
+    assert all({"200", "400", "401", "403", "404", "503"} <= set(paths[where]["get"]["responses"]) for where in paths)
     assert set(paths[f"{ACCOUNT}/explain"]["get"]["responses"]["200"]["content"]) == {"application/json", "text/html"}
     names = [one["name"] for one in paths[ACCOUNT]["get"]["parameters"]]
     assert names == ["customerId", "targetId"]
