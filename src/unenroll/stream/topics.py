@@ -16,7 +16,7 @@ OUTPUTS = (Word.UNENROLLMENTS, Word.REJECTIONS, Word.REWARDS, Word.DEAD_LETTERS)
 
 _INPUT_BYTES = 1_048_588  # Kafka's own default
 _ROOM_FOR_DEAD_LETTER_HEADERS = 65_536
-_READY_SECONDS = 15.0
+_READY_SECONDS = 60.0  # each partition costs the brokers some syncs of their disks, and others make topics too
 _LOOK_SECONDS = 0.05
 _WANTED: Mapping[Word, Mapping[str, str]] = {
     Word.DEFINITIONS: {"cleanup.policy": "compact"},
