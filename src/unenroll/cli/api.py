@@ -2,8 +2,8 @@
 
 import asyncio
 import gc
-import signal
 
+from unenroll.cli.interrupts import told_to_stop
 from unenroll.errors import SetupError
 from unenroll.settings import FrontSettings, read
 
@@ -19,7 +19,4 @@ async def _run(settings: FrontSettings) -> None:
     except ModuleNotFoundError as missing:
         raise SetupError(f"the front door needs the package {missing.name}: pip install 'unenroll[api]'") from missing
     gc.freeze()  # what was imported is never garbage
-    stop = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    await serve(settings, stop=stop)
+    await serve(settings, stop=told_to_stop())

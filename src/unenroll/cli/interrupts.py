@@ -1,4 +1,4 @@
-"""Ctrl-C, once: finish what is under way. Twice: end at once."""
+"""What ends a command: SIGINT, which is Ctrl-C, and SIGTERM."""
 
 import asyncio
 import signal
@@ -19,8 +19,19 @@ class Work(Protocol[T_co]):
         """What it comes to, also if it is stopped."""
 
 
+def told_to_stop() -> asyncio.Event:
+    """An event that is set by either signal, however often: for what runs until it is stopped."""
+    stop = asyncio.Event()
+    for number in _NUMBERS:
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
 def until_interrupted(work: Work[T_co], *, waits_for_input: bool = False) -> T_co:
-    """What the work comes to. Work that waits for somebody to write to standard input cannot be told: it is ended."""
+    """What the work comes to. Interrupted once, it finishes what is under way; twice, it ends at once.
+
+    Work that waits for somebody to write to standard input cannot be told: it is ended.
+    """
     return asyncio.run(_run(work, waits_for_input=waits_for_input))
 
 

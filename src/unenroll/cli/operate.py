@@ -2,12 +2,12 @@
 
 import asyncio
 import gc
-import signal
 from typing import Annotated
 
 import typer
 
 from unenroll.cli.answers import Json, show
+from unenroll.cli.interrupts import told_to_stop
 from unenroll.settings import DatabaseSettings, KafkaSettings, WorkerSettings, read
 from unenroll.store import migrate as tables
 from unenroll.stream.cluster import Cluster
@@ -51,10 +51,7 @@ def run(
 async def _run(settings: WorkerSettings, *, until_caught_up: bool) -> None:
     gc.freeze()  # what was imported is never garbage
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
-    stop = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    await work(settings, stop=stop, until_caught_up=until_caught_up)
+    await work(settings, stop=told_to_stop(), until_caught_up=until_caught_up)
 
 
 def _migrated(before: str | None, after: str) -> str:
