@@ -17,7 +17,6 @@ from unenroll.front.guards.caller import Scope
 from unenroll.front.guards.hardening import guard
 from unenroll.front.guards.needs import needs
 from unenroll.front.reading import routes
-from unenroll.front.refusing import RefusedCallError
 from unenroll.settings import FrontSettings
 
 _BAD_REQUEST, _FAILED, _UNAVAILABLE = 400, 500, 503
@@ -54,7 +53,6 @@ def application(door: Door, settings: FrontSettings) -> FastAPI:
     )
     app.include_router(calls(door, needs(Scope.WRITE)))
     app.include_router(routes(pool=lambda: door.pool, reader=needs(Scope.READ)))
-    app.add_exception_handler(RefusedCallError, _refused)
     app.add_exception_handler(RequestValidationError, _not_understood)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(UnenrollError, _trouble)
@@ -72,13 +70,8 @@ def _mend(responses: dict[str, Any]) -> None:
                 holder[name] = dict.fromkeys(Envelope.model_fields) | holder[name]
 
 
-async def _refused(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RefusedCallError)  # noqa: S101 - for the type checker
-    return over_http(refused(error.message, code=error.code, status=error.status, headers=error.headers))
-
-
 async def _not_understood(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - the same
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - for the type checker
     first = error.errors()[0]
     where = ".".join(str(step) for step in first["loc"])
     return over_http(refused(f"{where}: {first['msg']}", code=None, status=_BAD_REQUEST))

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
@@ -11,13 +12,12 @@ from pydantic_core import PydanticCustomError
 
 from unenroll.core.outcomes import Outcome
 from unenroll.core.sentences import OUTCOMES
-from unenroll.front.refusing import RefusedCallError
+from unenroll.front.guards.refusals import Refused
 from unenroll.wire.document import parse
 from unenroll.wire.fields import LARGEST_INT64, SMALLEST_INT64, Fields, Instant, Int64, Name, Number, Remark
 from unenroll.wire.instants import instant_text
 from unenroll.wire.refusals import DeadLetter, of_model
 
-_BAD_REQUEST, _UNSUPPORTED_MEDIA = 400, 415
 KEY = "^[!-~]{1,255}$"
 """What an Idempotency-Key looks like, its quotes included."""
 
@@ -73,10 +73,10 @@ class EnrollRecord(Fields):
     ] = None
 
     def data(self, *, now: datetime) -> dict[str, object]:
-        """The fields of the event's `data` that the record tells. Raises RefusedCallError for what is no customer."""
+        """The fields of the event's `data` that the record tells. Raises Refused for what is no customer."""
         if self.customer_id < 1:  # of a fact with such a customer the worker would say no more than that
             outcome = Outcome.INVALID_CUSTOMER
-            raise RefusedCallError(200, OUTCOMES[outcome], code=outcome.code)
+            raise Refused(HTTPStatus.OK, OUTCOMES[outcome], code=outcome.code)
         return {
             "enrolledAt": instant_text(self.effective_at or now),
             "periodName": self.period_name,
@@ -90,18 +90,18 @@ Record = UnenrollRecord | EnrollRecord
 
 
 def read_body(model: type[Model], body: bytes, *, content_type: str | None) -> tuple[Model, object]:
-    """The only record of a body, and the body as it was parsed. Raises RefusedCallError for any other body."""
+    """The only record of a body, and the body as it was parsed. Raises Refused for any other body."""
     if not _is_json(content_type):
-        raise RefusedCallError(_UNSUPPORTED_MEDIA, "content-type: must be application/json")
+        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "content-type: must be application/json")
     document = parse(body)
     if isinstance(document, DeadLetter):
-        raise RefusedCallError(_BAD_REQUEST, f"body: {document.detail.removeprefix('value: ')}")
+        raise Refused(HTTPStatus.BAD_REQUEST, f"body: {document.detail.removeprefix('value: ')}")
     if not isinstance(document, list) or len(document) != 1:
-        raise RefusedCallError(_BAD_REQUEST, "body: must be a list of one record; many belong on the topic")
+        raise Refused(HTTPStatus.BAD_REQUEST, "body: must be a list of one record; many belong on the topic")
     try:
         return model.model_validate(document[0]), document
     except ValidationError as error:
-        raise RefusedCallError(_BAD_REQUEST, of_model(error, "[0].").detail) from None
+        raise Refused(HTTPStatus.BAD_REQUEST, of_model(error, "[0].").detail) from None
 
 
 def fingerprint(*what: object) -> bytes:
@@ -110,13 +110,13 @@ def fingerprint(*what: object) -> bytes:
 
 
 def idempotency_key(values: list[str]) -> str | None:
-    """The key in these headers, with or without quotes. Raises RefusedCallError for more than one, or an odd one."""
+    """The key in these headers, with or without quotes. Raises Refused for more than one, or an odd one."""
     if not values:
         return None
     text = values[0].strip()
     if len(values) > 1 or _KEY.fullmatch(text) is None:
-        raise RefusedCallError(
-            _BAD_REQUEST, "Idempotency-Key: must be one text of 1 to 255 printable characters, without spaces"
+        raise Refused(
+            HTTPStatus.BAD_REQUEST, "Idempotency-Key: must be one text of 1 to 255 printable characters, without spaces"
         )
     quoted = _QUOTED.fullmatch(text)
     return text if quoted is None else re.sub(r'\\(["\\])', r"\1", quoted[1])

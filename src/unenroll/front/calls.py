@@ -1,6 +1,7 @@
 """The calls that ask for something, and the one that tells what became of them."""
 
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from time import monotonic
 from typing import Annotated
 from uuid import UUID
@@ -14,11 +15,10 @@ from unenroll.front.bodies import KEY, EnrollRecord, PathId, UnenrollRecord, ide
 from unenroll.front.documented import ENROLL, OUTCOME, UNENROLL, Documented
 from unenroll.front.door import Asked, Door
 from unenroll.front.guards.caller import Caller, Scope
-from unenroll.front.refusing import RefusedCallError
+from unenroll.front.guards.refusals import Refused
 from unenroll.store.front_door import kept_request
 from unenroll.wire.envelope import LONGEST_TRACEPARENT, TRACEPARENT
 
-_FORBIDDEN, _NOT_FOUND = 403, 404
 _TARGET = "/targetGroups/{targetGroupId}/targets/{targetId}"
 _PREFIXES = {"": "", "/v3": "-v3"}
 _MAY_NOT = f"effectiveAt: only a caller with the right {Scope.BACKDATE} may say when"
@@ -63,7 +63,7 @@ def calls(door: Door, writer: Writer) -> APIRouter:
     ) -> JSONResponse:
         request = await kept_request(door.pool, str(request_id))
         if request is None or request.caller != caller.name:
-            raise RefusedCallError(_NOT_FOUND, "there is no such request of this caller")
+            raise Refused(HTTPStatus.NOT_FOUND, "there is no such request of this caller")
         return over_http(await door.outcome(request), request_id=request.request_id)
 
     for prefix, suffix in _PREFIXES.items():
@@ -90,7 +90,7 @@ async def _asked(
     began = monotonic()
     record, document = read_body(model, await request.body(), content_type=request.headers.get("content-type"))
     if record.effective_at is not None and Scope.BACKDATE not in caller.scopes:
-        raise RefusedCallError(_FORBIDDEN, _MAY_NOT)
+        raise Refused(HTTPStatus.FORBIDDEN, _MAY_NOT)
     asked = Asked(
         caller=caller.name,
         group_id=place[0],

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http import HTTPStatus
 from time import monotonic
 
 import asyncpg
@@ -9,9 +10,9 @@ import asyncpg
 from unenroll.core.spells import walk
 from unenroll.front.answers import Answer, not_yet, to_dead_letter, to_enroll, to_leave
 from unenroll.front.bodies import Record, UnenrollRecord, fingerprint
+from unenroll.front.guards.refusals import Refused
 from unenroll.front.kept import data_text, event_id, message_of, new_request_id, sought
 from unenroll.front.publishing import Publisher
-from unenroll.front.refusing import RefusedCallError
 from unenroll.front.waiting import Waiting
 from unenroll.store.accounts import AccountKey, see_accounts
 from unenroll.store.connect import one_moment
@@ -21,7 +22,6 @@ from unenroll.wire.identity import unenrollment_id
 from unenroll.wire.record import Message
 from unenroll.wire.refusals import DeadLetter
 
-_BAD_REQUEST, _UNPROCESSABLE = 400, 422
 _OTHER_CALL = "Idempotency-Key: was used for another call before; a new call needs a new key"
 
 
@@ -50,14 +50,14 @@ class Door:
     definitions: DefinitionCache = field(default_factory=DefinitionCache)
 
     async def answer(self, asked: Asked) -> tuple[KeptRequest, Answer]:
-        """The call, and what it is answered. Raises RefusedCallError, OutageError and SetupError."""
+        """The call, and what it is answered. Raises Refused, OutageError and SetupError."""
         deadline = monotonic() + self.wait_seconds
         request = _kept(asked)
         message = _worded(request)
         before = await keep_request(self.pool, request)
         if before is not None:
             if before.fingerprint != request.fingerprint:
-                raise RefusedCallError(_UNPROCESSABLE, _OTHER_CALL)
+                raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, _OTHER_CALL)
             request, message = before, _worded(before)
         wanted = sought(request, message, topic_prefix=self.topic_prefix)
         fate = None if before is None else await self._known(wanted)
@@ -118,8 +118,8 @@ def _kept(asked: Asked) -> KeptRequest:
 
 
 def _worded(request: KeptRequest) -> Message:
-    """The event. Raises RefusedCallError if the worker would not take it."""
+    """The event. Raises Refused if the worker would not take it."""
     message = message_of(request)
     if isinstance(message, DeadLetter):
-        raise RefusedCallError(_BAD_REQUEST, message.detail)
+        raise Refused(HTTPStatus.BAD_REQUEST, message.detail)
     return message

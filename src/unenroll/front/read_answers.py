@@ -1,28 +1,16 @@
 """What the read side answers, in the envelope of all answers."""
 
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
 from unenroll.explain.story import Story
 from unenroll.explain.words import DUE
+from unenroll.front.answers import Problem
 from unenroll.front.shown import AccountExplained, AccountShown
 
 _OK = 200
 
 
-class _Envelope(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Problem(_Envelope):
-    """Something to know of an answer. Where the rules have no number for it, `code` is the status of the answer."""
-
-    code: Annotated[int, Field(examples=[404])]
-    message: Annotated[str, Field(examples=["nothing is known of customer 7 in target 21"])]
-
-
-class AccountAnswer(_Envelope):
+class AccountAnswer(BaseModel):
     """An account as it stands."""
 
     data: AccountShown
@@ -30,20 +18,12 @@ class AccountAnswer(_Envelope):
     warnings: list[Problem] | None
 
 
-class ExplainedAnswer(_Envelope):
+class ExplainedAnswer(BaseModel):
     """An account, and why it is as it is."""
 
     data: AccountExplained
     errors: None
     warnings: list[Problem] | None
-
-
-class Refused(_Envelope):
-    """No answer, and why."""
-
-    data: None
-    errors: list[Problem]
-    warnings: None
 
 
 def accounted(story: Story) -> AccountAnswer:
@@ -54,11 +34,6 @@ def accounted(story: Story) -> AccountAnswer:
 def explained(story: Story) -> ExplainedAnswer:
     """The account, and why it is as it is."""
     return ExplainedAnswer(data=AccountExplained.model_validate(story), errors=None, warnings=_warnings(story))
-
-
-def refused(code: int, message: str) -> Refused:
-    """The refusal with this code, or with the HTTP status for one."""
-    return Refused(data=None, errors=[Problem(code=code, message=message)], warnings=None)
 
 
 def _warnings(story: Story) -> list[Problem] | None:

@@ -14,8 +14,9 @@ from unenroll.explain.question import Question
 from unenroll.explain.story import Story, story
 from unenroll.front import page
 from unenroll.front.accepting import prefers_page
+from unenroll.front.answers import refused
 from unenroll.front.documented import REFUSED, Responses, failures
-from unenroll.front.read_answers import AccountAnswer, ExplainedAnswer, accounted, explained, refused
+from unenroll.front.read_answers import AccountAnswer, ExplainedAnswer, accounted, explained
 from unenroll.store.accounts import AccountKey
 from unenroll.store.look import Known, look, look_at
 from unenroll.wire.fields import LARGEST_INT64, SMALLEST_INT64
@@ -86,7 +87,7 @@ def _nothing(key: AccountKey, *, as_page: bool = False) -> Response:
     code, sentence = _why_nothing(key)
     if as_page:
         return _html(page.nothing(sentence), status=_NOT_FOUND)
-    return _json(refused(code, sentence), status=_NOT_FOUND)
+    return _json(refused(sentence, code=code, status=_NOT_FOUND).envelope, status=_NOT_FOUND)
 
 
 def _why_nothing(key: AccountKey) -> tuple[int, str]:

@@ -64,7 +64,7 @@ class _Answer:
     async def refuse(self, refused: Refused) -> None:
         if self._begun:
             raise refused  # too late to say so: the server closes the connection
-        body = envelope(refused.status, refused.message)
+        body = envelope(refused.code, refused.message)
         headers = {"content-type": "application/json", "content-length": str(len(body)), **refused.headers}
         raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await self.send({"type": "http.response.start", "status": int(refused.status), "headers": raw})

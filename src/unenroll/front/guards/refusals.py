@@ -1,4 +1,4 @@
-"""What a caller is told who is not let in: one envelope, and no word that would help to get in."""
+"""What a call is told that ends early: one envelope, and no word that would help to get in."""
 
 import json
 from collections.abc import Mapping
@@ -7,12 +7,18 @@ from math import ceil
 
 
 class Refused(Exception):  # noqa: N818 - an answer that cuts a call short, no error of ours
-    """The call ends here, with this status and these words. `headers` go with the answer."""
+    """The call ends here, with this status and these words. `headers` go with the answer.
 
-    def __init__(self, status: HTTPStatus, message: str, headers: Mapping[str, str] | None = None) -> None:
+    `code` is the number that the rules have for it; where they have none, it is the status.
+    """
+
+    def __init__(
+        self, status: HTTPStatus, message: str, headers: Mapping[str, str] | None = None, *, code: int | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.code = int(status) if code is None else code
         self.headers = dict(headers or {})
 
 
