@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from unenroll.errors import OutageError
 from unenroll.settings import KafkaSettings
-from unenroll.stream.clients import for_confluent
+from unenroll.stream.clients import for_publishing
 from unenroll.stream.outage import translated
 from unenroll.wire import record
 
@@ -57,16 +57,7 @@ class Publisher:
 
     def _made(self) -> Producer:
         with translated(_DOING):
-            return Producer(
-                {
-                    **for_confluent(self._settings),
-                    "enable.idempotence": True,
-                    "acks": "all",
-                    "partitioner": "murmur2_random",
-                    "message.timeout.ms": int(DELIVERY_SECONDS * 1000),
-                    "linger.ms": 0,
-                }
-            )
+            return Producer({**for_publishing(self._settings, seconds=DELIVERY_SECONDS), "linger.ms": 0})
 
     def _send(self, message: record.Message, delivered: Callable[[KafkaError | None, Message], None]) -> None:
         try:

@@ -4,12 +4,12 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as Delivered
 
 from unenroll.settings import KafkaSettings
-from unenroll.stream.clients import for_confluent
+from unenroll.stream.clients import for_publishing
 from unenroll.stream.cluster import Partition
 from unenroll.stream.outage import translated
 from unenroll.wire.record import Message
 
-_DELIVERY_MS = 12_000
+_DELIVERY_SECONDS = 12.0
 _MESSAGE_BYTES = 8 * 1024 * 1024
 _QUEUE_KILOBYTES = 32 * 1024
 _LINGER_MS = 20
@@ -27,11 +27,7 @@ class Sender:
         """Where the last message of ours arrived that we know of: the offset behind it."""
         self._producer = Producer(
             {
-                **for_confluent(settings),
-                "enable.idempotence": True,
-                "acks": "all",
-                "partitioner": "murmur2_random",
-                "message.timeout.ms": _DELIVERY_MS,
+                **for_publishing(settings, seconds=_DELIVERY_SECONDS),
                 "message.max.bytes": _MESSAGE_BYTES,
                 "batch.size": batch_bytes,
                 "queue.buffering.max.kbytes": _QUEUE_KILOBYTES,

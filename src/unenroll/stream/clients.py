@@ -61,6 +61,17 @@ def for_reading(settings: KafkaSettings, group_id: str) -> dict[str, Any]:
     }
 
 
+def for_publishing(settings: KafkaSettings, *, seconds: float) -> dict[str, Any]:
+    """The configuration of an idempotent producer that gives an event up after so many seconds."""
+    return {
+        **for_confluent(settings),
+        "enable.idempotence": True,
+        "acks": "all",
+        "partitioner": "murmur2_random",  # Kafka's own: a customer's events lie together whoever publishes them
+        "message.timeout.ms": int(seconds * 1000),
+    }
+
+
 async def let_go(stop: Coroutine[Any, Any, None], *, seconds: float) -> None:
     """Let a client of aiokafka stop, whatever state it is in. While the broker is away it never would."""
     stopping = asyncio.ensure_future(stop)
