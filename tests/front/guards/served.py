@@ -4,7 +4,6 @@ import asyncio
 import json
 import socket
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
+from front.guards.told import Told
 from unenroll.front.guards.caller import Caller, Scope
 from unenroll.front.guards.hardening import deepen, guard, server_options
 from unenroll.front.guards.limits import Limits
@@ -21,18 +21,6 @@ from unenroll.logs import speak
 
 Reader = Annotated[Caller, Depends(needs(Scope.READ))]
 Writer = Annotated[Caller, Depends(needs(Scope.WRITE))]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Told:
-    """The settings."""
-
-    api_clients_file: Path | None = None
-    api_jwks: str | None = None
-    api_jwt_audience: str | None = None
-    api_jwt_issuer: str | None = None
-    api_rate: float = 1e6
-    api_rate_burst: int = 1_000_000
 
 
 class Record(BaseModel):

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-SERVED = Path(__file__).with_name("served.py")
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
@@ -101,8 +99,10 @@ async def served(settings: Mapping[str, object], **limits: float) -> AsyncIterat
     """The server, until the end of the block."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        str(SERVED),
+        "-m",
+        "front.guards.served",
         json.dumps({"settings": settings, "limits": limits}),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -2,32 +2,14 @@
 
 import asyncio
 import json
-from itertools import count
 
 import pytest
 
+from front.guards.asking import BEARER, CRM, JSON, LEAVE, NOWHERE, READER, RECORD, refused
 from front.guards.keys import claims, token
-from front.guards.server import Answer, Server, answer, call, is_closed, served
+from front.guards.server import Answer, Server, call, is_closed, served
 from stage.secret_files import RIGHT, basic
 from waiting import until
-
-CRM = f"Authorization: Basic {basic('crm')}"
-READER = f"Authorization: Basic {basic('reader')}"
-BEARER = f"Authorization: Bearer {token(claims(scope='unenroll:read'))}"
-RECORD = b'[{"customerId": 423789336}]'
-LEAVE = "/targetGroups/11/targets/21/unEnroll"
-JSON = "Content-Type: application/json"
-NOWHERE = (f"127.0.{number // 200 + 1}.{number % 200 + 1}" for number in count())
-
-
-def refused(given: Answer, status: int) -> bool:
-    """Whether it is this refusal, and all that goes with one."""
-    assert given.status == status, given
-    assert given.headers["x-content-type-options"] == "nosniff"
-    assert "default-src 'none'" in given.headers["content-security-policy"]
-    assert given.headers["cache-control"] == "no-store"
-    assert "server" not in given.headers
-    return given.is_envelope
 
 
 async def test_the_right_callers_are_served(server: Server) -> None:
@@ -118,104 +100,6 @@ async def test_a_path_that_two_could_read_differently_is_refused(path: str, serv
 async def test_a_path_that_is_no_http_is_refused(raw: bytes, server: Server) -> None:
     given = await server.ask(b"GET " + raw + b" HTTP/1.1\r\nHost: front.example\r\n" + CRM.encode() + b"\r\n\r\n")
     assert (given.status, given.is_envelope) == (400, True)
-
-
-async def test_what_is_too_long_is_refused(server: Server) -> None:
-    assert refused(await server.get("/customers/" + "7" * 2000, CRM), 414)
-    assert refused(await server.get("/customers/7?" + "q" * 3000, CRM), 414)
-    assert refused(await server.get("/customers/7", CRM, "X-Long: " + "x" * 16384), 431)
-    assert refused(await server.get("/customers/7", CRM, *(f"X-{n}: 1" for n in range(80))), 431)
-    endless = await server.ask(b"GET /customers/7 HTTP/1.1\r\nHost: f\r\nX: " + b"x" * 1_000_000)
-    assert (endless.status, endless.is_envelope) == (400, True)
-
-
-async def test_a_body_that_is_too_large_is_refused_whether_it_says_so_or_not(server: Server) -> None:
-    assert (await server.ask(call("POST", "/size", CRM, body=b"x" * 65536))).said == 65536
-    assert refused(await server.ask(call("POST", "/size", CRM, body=b"x" * 65537)), 413)
-    assert refused(await server.ask(call("POST", "/size", CRM, "Content-Length: 99999999999")), 413)
-    chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
-    head = call("POST", "/size", CRM, "Transfer-Encoding: chunked")
-    assert (await server.ask(head + chunk + b"0\r\n\r\n")).said == 65536
-    assert refused(await server.ask(head + chunk + b"1\r\nx\r\n"), 413)
-    assert refused(await server.ask(head + chunk * 64), 413)
-
-
-async def test_who_is_unknown_is_not_even_listened_to(server: Server) -> None:
-    announced = call("POST", "/size", "Content-Length: 60000", "Expect: 100-continue")
-    assert refused(await server.ask(announced), 401)
-
-
-async def test_a_body_with_two_lengths_is_refused(server: Server) -> None:
-    head = call("POST", "/size", CRM, "Content-Length: 5", "Transfer-Encoding: chunked")
-    given = await server.ask(head + b"0\r\n\r\n")
-    assert refused(given, 400)
-    assert given.headers["connection"] == "close"
-    for lengths in (("Content-Length: 5", "Content-Length: 6"), ("Content-Length: -1",), ("Content-Length: 1_0",)):
-        assert (await server.ask(call("POST", "/size", CRM, *lengths) + b"xxxxx")).status == 400
-
-
-async def test_a_slow_body_ends_in_time(server: Server) -> None:
-    async with asyncio.timeout(5):
-        reader, writer = await server.connect()
-        writer.write(call("POST", "/size", CRM, "Content-Length: 1000"))
-        dripping = asyncio.create_task(drip(writer, b"x"))
-        assert refused(await answer(reader), 408)
-        assert await is_closed(reader)
-        dripping.cancel()
-        writer.transport.abort()
-
-
-@pytest.mark.parametrize("begin", [b"", b"GET /customers/7 HTTP/1.1\r\nHost: f\r\n"])
-async def test_a_slow_head_ends_in_time(begin: bytes, server: Server) -> None:
-    async with asyncio.timeout(5):
-        reader, writer = await server.connect()
-        writer.write(begin)
-        dripping = asyncio.create_task(drip(writer, b"X-Slow: 1\r\n" if begin else b""))
-        assert await is_closed(reader)
-        dripping.cancel()
-        writer.transport.abort()
-
-
-async def test_a_slow_head_behind_an_answer_ends_in_time_too(server: Server) -> None:
-    async with asyncio.timeout(5):
-        reader, writer = await server.connect()
-        writer.write(call("GET", "/customers/7", CRM) + b"GET /customers/8 HTTP/1.1\r\n")
-        assert (await answer(reader)).status == 200
-        dripping = asyncio.create_task(drip(writer, b"X-Slow: 1\r\n"))
-        assert await is_closed(reader)
-        dripping.cancel()
-        writer.transport.abort()
-
-
-@pytest.mark.parametrize("path", ["/large", "/stream"])
-async def test_who_never_reads_an_answer_loses_the_connection(path: str, server: Server) -> None:
-    before = server.files
-    reader, writer = await server.connect()
-    writer.write(call("GET", path, CRM))
-    await reader.readexactly(1)
-    writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport of a socket has it
-    assert server.files > before
-
-    async def gone() -> bool:
-        return server.files <= before
-
-    await until(gone, seconds=10)
-    writer.transport.abort()
-
-
-async def test_several_calls_at_once_on_one_connection_are_answered_in_order(server: Server) -> None:
-    async with asyncio.timeout(5):
-        reader, writer = await server.connect()
-        writer.write(b"".join(call("GET", f"/customers/{number}", CRM) for number in range(20)))
-        assert [(await answer(reader)).said["customer"] for _ in range(20)] == list(range(20))
-        writer.transport.abort()
-
-
-@pytest.mark.parametrize(
-    "junk", [b"\x16\x03\x01\x02\x00\x01", b"SSH-2.0-x\r\n\r\n", b"GET / HTTP/x\r\n\r\n", b"\x00\r\n\r\n"]
-)
-async def test_what_is_no_http_is_refused(junk: bytes, server: Server) -> None:
-    assert (await server.ask(junk + b"\r\n\r\n")).status == 400
 
 
 async def test_a_page_from_elsewhere_changes_nothing(server: Server) -> None:
@@ -318,13 +202,6 @@ async def test_a_server_without_a_way_in_does_not_start() -> None:
     with pytest.raises(AssertionError, match="nobody could be let in"):
         async with served({}):
             pytest.fail("it started")
-
-
-async def drip(writer: asyncio.StreamWriter, piece: bytes) -> None:
-    """Sends a little, again and again: what a slow caller does, not a way to wait for something."""
-    while True:
-        writer.write(piece)
-        await asyncio.sleep(0.1)
 
 
 def test_the_envelope_is_what_callers_know() -> None:

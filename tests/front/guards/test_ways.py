@@ -1,24 +1,14 @@
 """What the settings say of who may come in."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from front.guards.keys import USUAL
+from front.guards.told import Told
 from stage.secret_files import basic, line, write
 from unenroll.errors import SetupError, UsageError
 from unenroll.front.guards.ways import authentication
-
-
-@dataclass(frozen=True, kw_only=True)
-class Told:
-    api_clients_file: Path | None = None
-    api_jwks: str | None = None
-    api_jwt_audience: str | None = None
-    api_jwt_issuer: str | None = None
-    api_rate: float = 10.0
-    api_rate_burst: int = 10
 
 
 def test_without_any_way_to_know_a_caller_nothing_starts() -> None:
