@@ -100,3 +100,24 @@ async def test_each_reward_names_the_leave_that_governs_it(database_url: str, tm
     )
     governed = {found.reward_id: found.leave and (found.leave.id, found.leave.source) for found in told.rewards}
     assert governed == {"in c1": ("first", "/crm"), "in c3": ("second", "/crm")}
+
+
+async def test_of_very_many_lost_rewards_the_first_are_tried_and_all_are_told(
+    database_url: str, tmp_path: Path
+) -> None:
+    rewards = [
+        reward(
+            CUSTOMER,
+            f"R{number}",
+            "c1",
+            allocation="IMMEDIATE",
+            at=f"2026-01-20T00:{number // 60:02}:{number % 60:02}Z",
+        )
+        for number in range(500)
+    ]
+    told = await stage(
+        database_url, tmp_path, [definition(), enrolled(CUSTOMER), *rewards], left("2026-01-15T00:00:00Z")
+    )
+    missed = [one.missed or "" for one in told.rewards]
+    assert all(words.startswith("It was achieved 5 days") for words in missed)
+    assert ["would have kept it" in words for words in missed] == [True] * 400 + [False] * 100

@@ -8,19 +8,24 @@ from unenroll.core.calendar import LAST_MOMENT, Calendar
 from unenroll.core.definitions import Kind, Target
 from unenroll.core.events import Allocation, EventId
 from unenroll.core.facts import Account, Enrollment, Reward
-from unenroll.core.settle import Settlement, settle
+from unenroll.core.settle import Settlement
 from unenroll.core.standings import Rule, State
+from unenroll.explain.trials import Trials
 from unenroll.moments import duration, moment
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Losses:
-    """What the losses are told from. No remedy is named that would not have kept the reward."""
+    """What the losses are told from. No remedy is named that would not have kept the reward.
+
+    Of an account with very many rewards only the first remedies are tried, and the others not named.
+    """
 
     account: Account
     settlement: Settlement
     target: Target
     calendar: Calendar
+    trials: Trials
 
     def told(self, reward: Reward, rule: Rule) -> str | None:
         """How far the reward was from being kept, and what would have kept it.
@@ -39,7 +44,7 @@ class Losses:
     def _period_end_lost(self, reward: Reward, leave: EventId) -> str:
         cycle = self.calendar.numbered(reward.cycle)
         told = f"Cycle {cycle.name} ended {duration(cycle.end - self._left_at(leave))} after the leave."
-        kept = self._kept(reward, self._leaving(leave, cycle.end))
+        kept = self._kept_leaving(reward, leave, cycle.end)
         return told + (" A leave from then on would have kept it." if kept else "")
 
     def _after(self, reward: Reward, leave: EventId) -> str:
@@ -50,7 +55,7 @@ class Losses:
             remedy, until = " A leave after that would have kept it.", counted_at + LAST_MOMENT
         else:
             remedy, until = f" A leave from the end of cycle {cycle.name} on would have kept it.", cycle.end
-        return told + (remedy if self._kept(reward, self._leaving(leave, until)) else "")
+        return told + (remedy if self._kept_leaving(reward, leave, until) else "")
 
     def _how_late(self, reward: Reward, leave: EventId) -> str:
         left_at = self._left_at(leave)
@@ -71,7 +76,7 @@ class Losses:
             f"Reward {first.reward_id} of cycle {cycle}, achieved {moment(first.achieved_at)}, "
             f"was kept first, in stay {stay + 1} of the same run."
         )
-        kept = self._kept(reward, self._starting_over(index))
+        kept = self._kept_starting_over(reward, index)
         return told + (" Starting over when coming back would have kept this one too." if kept else "")
 
     def _kept_first(self, reward: Reward, index: int) -> tuple[Reward, int] | None:
@@ -116,9 +121,16 @@ class Losses:
             return enrollment._replace(reset_streak_status=True)
         return enrollment._replace(initial_balance=Decimal(0))
 
-    def _kept(self, reward: Reward, account: Account) -> bool:
-        settlement = settle(account, self.target, self.calendar)
-        return settlement.standings[reward.reward_id].state is State.KEPT
+    def _kept_leaving(self, reward: Reward, leave: EventId, at: datetime) -> bool:
+        return _kept(reward, self.trials.settled((leave, at), lambda: self._leaving(leave, at)))
+
+    def _kept_starting_over(self, reward: Reward, index: int) -> bool:
+        change = (self.settlement.spells[index].enrollment, None)
+        return _kept(reward, self.trials.settled(change, lambda: self._starting_over(index)))
+
+
+def _kept(reward: Reward, settlement: Settlement | None) -> bool:
+    return settlement is not None and settlement.standings[reward.reward_id].state is State.KEPT
 
 
 def _later(left_at: datetime, start: datetime) -> str:

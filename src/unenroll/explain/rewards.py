@@ -13,6 +13,7 @@ from unenroll.core.settle import Settlement
 from unenroll.core.standings import Action, Rule, State
 from unenroll.explain.losses import Losses
 from unenroll.explain.stays import LeaveTold, decimal_text, leaves_told
+from unenroll.explain.trials import Trials
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +53,13 @@ class Rewards:
 
     def told(self, reward_id: str | None) -> tuple[RewardTold, ...]:
         """The rewards by cycle, then by when they were achieved: one of them, or all."""
-        losses = Losses(account=self.account, settlement=self.settlement, target=self.target, calendar=self.calendar)
+        losses = Losses(
+            account=self.account,
+            settlement=self.settlement,
+            target=self.target,
+            calendar=self.calendar,
+            trials=Trials(account=self.account, target=self.target, calendar=self.calendar),
+        )
         wanted = [reward for reward in self.account.rewards if reward_id in {None, reward.reward_id}]
         ordered = sorted(wanted, key=lambda one: (one.cycle, one.achieved_at, one.reward_id))
         return tuple(self._told(reward, losses) for reward in ordered)
