@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from unenroll.cli.answers import Json, show
+from unenroll.cli.try_calls import demo_of_calls
 from unenroll.demo.compare import Result, compare
 from unenroll.demo.examples import CHAPTERS
 from unenroll.demo.found import Found
@@ -59,9 +60,18 @@ def sandbox(
     asyncio.run(serve(serving, prepare))
 
 
-def demo(*, as_json: Json = False) -> None:
+def demo(
+    *,
+    api: Annotated[
+        bool, typer.Option("--api", help="show calls to the front door instead, as curl sends them")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Show the whole flow on an embedded Kafka and Postgres, with the worked examples of the rules."""
     speak(read(LogSettings).log_format, quiet=True)
+    if api:
+        demo_of_calls(as_json=as_json)
+        return
     if not as_json:
         typer.echo(_OPENING)
     conclude(compare(CHAPTERS, asyncio.run(_played())), as_json=as_json)

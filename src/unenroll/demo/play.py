@@ -33,16 +33,22 @@ async def play(chapters: Sequence[Chapter], settings: WorkerSettings, *, say: Sa
 
     Makes tables and topics where there are none. Raises UnenrollError; whatever takes longer than 2 s is said.
     """
-    async with telling(say, lambda: "creating tables and topics"):
-        await migrate(_database(settings))
-        await make_topics(Cluster(settings), settings.topic_prefix, partitions=PARTITIONS, replication=1)
-    async with telling(say, lambda: "loading facts, publishing requests"):
-        await _load(chapters, settings)
+    await prepare(chapters, settings, say=say)
+    async with telling(say, lambda: "publishing requests"):
         await _publish(chapters, settings)
     async with telling(say, lambda: "the worker decides"):
         await _work(settings)
     async with telling(say, lambda: "reading the answers back"):
         return await _read_back(chapters, settings)
+
+
+async def prepare(chapters: Sequence[Chapter], settings: WorkerSettings, *, say: Say) -> None:
+    """Make tables and topics where there are none, and load the examples' facts. Raises UnenrollError."""
+    async with telling(say, lambda: "creating tables and topics"):
+        await migrate(_database(settings))
+        await make_topics(Cluster(settings), settings.topic_prefix, partitions=PARTITIONS, replication=1)
+    async with telling(say, lambda: "loading facts"):
+        await _load(chapters, settings)
 
 
 def _database(settings: WorkerSettings) -> str:
