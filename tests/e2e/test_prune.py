@@ -7,6 +7,7 @@ import pytest
 
 from stage.events import leaves, three_rewards
 from stage.files import command, tables
+from stage.fronts import decided, opened
 from stage.place import Place, answers
 from stage.topics import Put
 from stage.workers import doomed, run, running, wait_until
@@ -80,6 +81,21 @@ async def test_what_the_topics_hold_no_more_is_forgotten_and_accounts_stay(place
     replay(place)
     assert place.seen() == published
     assert (await place.rows("select * from accounts where customer_id < 999 order by customer_id")) == accounts
+
+
+async def test_a_call_is_kept_for_as_long_as_its_decision(place: Place) -> None:
+    place.load(three_rewards(951))
+    with decided(place), opened(place) as door:
+        assert door.leave(951, key="k").status == 200
+    assert prune(place, "--older-than", "90d")["front_door_requests"] == 0
+    await grow_old(place)
+    await place.execute("update front_door_requests set created_at = created_at - interval '100 days'")
+    assert prune(place, "--older-than", "90d")["front_door_requests"] == 0
+    place.delete_records()
+    place.request([leaves(999)])
+    place.catch_up()
+    forgotten = prune(place, "--older-than", "90d")
+    assert (forgotten["ledger"], forgotten["front_door_requests"]) == (1, 1)
 
 
 async def test_forgetting_what_may_come_back_has_to_be_forced(place: Place) -> None:
