@@ -11,7 +11,7 @@ COMPILE := .cache/lock/bin/uv pip compile pyproject.toml --quiet --universal --p
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-abuse test-browser check bench bench-scale bench-load bench-replay bench-front profile faults campaign campaign-convergence campaign-api explore format lock clean
+.PHONY: help setup demo test test-abuse test-browser check bench bench-scale bench-load bench-replay bench-front soak profile faults campaign campaign-convergence campaign-api explore format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ bench-load: $(STAMP)  ## measure lines per second and memory of a load
 
 bench-replay: $(STAMP)  ## measure replays, and what live requests notice of them
 	@$(BIN)/python -m benchmarks.replay $(ARGS)
+
+soak: $(STAMP)  ## load, rolling restarts and replays for half an hour; ARGS="--minutes N"
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 bench-front: $(STAMP)  ## measure calls at the front door, 50 a second
 	@$(BIN)/python -m benchmarks.front $(ARGS)

@@ -61,21 +61,21 @@ async def main(sizes: Sizes) -> None:
 async def _run(place: Ground, case: Case, sizes: Sizes) -> None:
     async with site(place, workers(1), place.crowd) as where:
         async with fleet(where):
-            prefix = _copy(where, sizes)
+            prefix = copied_topics(where, first=sizes.rate * sizes.seconds)
             if case.replay_first:
-                await _replay(where, prefix, "a replay of what is missing, nothing beside it")
+                await replayed(where, prefix, "a replay of what is missing, nothing beside it")
             await _live(where, case, sizes, prefix=prefix)
             if not case.replay_beside:
-                await _replay(where, prefix, "a replay of what was decided before, nothing beside it")
+                await replayed(where, prefix, "a replay of what was decided before, nothing beside it")
         await where.check()
 
 
-def _copy(where: Site, sizes: Sizes) -> str:
-    """Topics with the records to be replayed: those behind the live requests. Returns what their names begin with."""
+def copied_topics(where: Site, *, first: int) -> str:
+    """Topics with the records to be replayed: the requests from this one on. Returns what their names begin with."""
     prefix, partitions = f"{where.prefix}copy.", where.ground.partitions
     unenroll({**where.environment, "UNENROLL_TOPIC_PREFIX": prefix}, "topics", "--partitions", str(partitions))
     records = Backlog(where.kafka, prefix + Topic.REQUESTS)
-    records.put(where.crowd.measured(partitions, first=sizes.rate * sizes.seconds))
+    records.put(where.crowd.measured(partitions, first=first))
     records.show()
     return prefix
 
@@ -84,14 +84,15 @@ async def _live(where: Site, case: Case, sizes: Sizes, *, prefix: str) -> None:
     with watched_disk() as disk, client(where, [(sizes.rate, sizes.seconds)]) as told:
         answered = asyncio.create_task(asyncio.to_thread(told.line))
         while case.replay_beside and not answered.done():
-            await _replay(where, prefix, "a replay, live requests beside it")
+            await replayed(where, prefix, "a replay, live requests beside it")
         (found,) = json.loads(await answered)
     seconds = [second["p99"] for second in found["seconds"][1:]]
     figures = f"p50 {found['p50']} ms, p99 {found['p99']} ms, p99 of the median second {median(seconds):.0f} ms"
     print(f"  live at {sizes.rate}/s: {figures}; the disk alone p99 {disk.share(of=0.99)} ms", flush=True)
 
 
-async def _replay(where: Site, prefix: str, what: str) -> None:
+async def replayed(where: Site, prefix: str, what: str) -> None:
+    """Replay these topics, and print how fast that was."""
     began = monotonic()
     arguments = ("replay", "--from-topics", "--source-prefix", prefix, "--json")
     found = json.loads(await asyncio.to_thread(unenroll, where.environment, *arguments))
