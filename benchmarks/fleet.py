@@ -103,6 +103,7 @@ async def site(ground: Ground, variant: Variant, crowd: Crowd) -> AsyncIterator[
             "UNENROLL_TOPIC_PREFIX": f"{name}.",
             "UNENROLL_GROUP_ID": name,
             "UNENROLL_LOG_FORMAT": "json",
+            "UNENROLL_HTTP_ADDRESS": "127.0.0.1:0",
         }
         unenroll(environment, "topics", "--partitions", str(ground.partitions))
         yield Site(ground=ground, variant=variant, crowd=crowd, environment=environment)

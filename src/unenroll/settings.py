@@ -28,6 +28,15 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
+class LogLevel(StrEnum):
+    """From which level on log lines are written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 class DatabaseSettings(BaseSettings):
     """Where Postgres is."""
 
@@ -78,6 +87,14 @@ class WorkerSettings(DatabaseSettings, KafkaSettings):
     definition_wait_ms: Annotated[
         int, Field(description="how long a record waits for a definition that nobody knows yet", ge=0, le=60_000)
     ] = 2000
+    http_address: Annotated[
+        str,
+        Field(description="where metrics and health are served, as host:port; empty: off", pattern=r"^(\S+:\d{1,5})?$"),
+    ] = "127.0.0.1:8080"
+    progress_timeout_ms: Annotated[
+        int,
+        Field(description="after how long without progress, and without a reason, the process ends; 0: never", ge=0),
+    ] = 300_000
     start: Annotated[
         Start, Field(description="where a partition begins that this group never committed; none: refuse")
     ] = Start.EARLIEST
@@ -112,6 +129,9 @@ class LogSettings(BaseSettings):
     log_format: Annotated[
         LogFormat | None, Field(description="json or console; unset: console on a terminal, else json")
     ] = None
+    log_level: Annotated[
+        LogLevel, Field(description="debug (each refusal too), info (each batch), warning or error")
+    ] = LogLevel.INFO
 
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)

@@ -17,14 +17,13 @@ DEFAULTS = {name: default for kind in KINDS for name, default in defaults(kind).
 MEANINGS = {
     PREFIX + name.upper(): str(field.description) for kind in KINDS for name, field in kind.model_fields.items()
 }
-NOT_YET = {"UNENROLL_HTTP_ADDRESS"}
 
 
 def test_the_defaults_told_are_those_that_apply() -> None:
     made = FrontSettings(kafka_bootstrap_servers="kafka:9092", database_url="postgresql://host/name")
     told = {name.removeprefix(PREFIX).lower(): default for name, default in DEFAULTS.items()}
     assert told.pop("kafka_bootstrap_servers") == told.pop("database_url") == "required"
-    assert told.pop("log_format") == "unset"
+    assert (told.pop("log_format"), told.pop("log_level")) == ("unset", LogSettings().log_level)
     applied = made.model_dump(mode="json", include=set(told))
     assert told == {name: "unset" if value is None else str(value) for name, value in applied.items()}
 
@@ -50,5 +49,5 @@ def test_help_lists_each_setting_with_its_default_and_meaning(command: str, kind
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_each_variable_that_a_page_names_is_a_setting(page: Path) -> None:
-    known = {*DEFAULTS, *NOT_YET, *variables(Path(place.__file__).read_text(encoding="utf-8"))}
+    known = {*DEFAULTS, *variables(Path(place.__file__).read_text(encoding="utf-8"))}
     assert variables(page.read_text(encoding="utf-8")) - known == set()

@@ -1,9 +1,11 @@
 """A server that goes away while the worker runs: it waits, says so once, and goes on when the server is back."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 from stage.events import ABC, definition, leaves, three_rewards
 from stage.place import Place, answers
+from stage.shown import SHOWN, Shown
 from stage.workers import Running, running, wait_until
 from unenroll.sandbox.embedded import Pair
 from unenroll.sandbox.server import launched
@@ -12,6 +14,8 @@ from waiting import until
 NEW = 77
 DEF = {**ABC, "targets": [{"targetId": 22, "name": "DEF", "kind": "MILESTONE"}]}
 FIRST, LATER = range(601, 611), range(611, 621)
+WATCHED = {**SHOWN, "UNENROLL_PROGRESS_TIMEOUT_MS": "1500"}
+LONGER = timedelta(seconds=4)
 
 
 def told_of(group: int) -> str:
@@ -31,15 +35,34 @@ def wait_for_answers(place: Place, worker: Running, *, count: int) -> None:
     wait_until(lambda: len(answers(place.seen())) == count, f"{count} answers", show=worker.output)
 
 
+def outlast_the_watchdog(worker: Running) -> None:
+    """Wait until the outage is much older than progress may be, and somebody was told of it."""
+    shown = Shown(command=worker)
+
+    def old() -> bool:
+        status, told = shown.told("/healthz")
+        assert status == 200, told
+        ages = [
+            datetime.now(UTC) - datetime.fromisoformat(why.rpartition(" ")[2])
+            for why in told["why"]
+            if " since " in why
+        ]
+        return max(ages, default=timedelta()) > LONGER
+
+    wait_until(old, "the outage to last", show=worker.output)
+    assert shown.get("/readyz")[0] == 503
+
+
 async def test_postgres_goes_away_and_comes_back(pair: Pair, own_place: Place) -> None:
     own_place.load(line for customer in (*FIRST, *LATER) for line in three_rewards(customer))
-    with running("run", environment=own_place.environment) as worker:
+    with running("run", environment={**own_place.environment, **WATCHED}) as worker:
         own_place.request(leaves(customer) for customer in FIRST)
         wait_for_answers(own_place, worker, count=10)
         await pair.postgres.end()
         own_place.request(leaves(customer) for customer in LATER)
         own_place.tell([told_of(NEW)])
         worker.wait_to_say('"waiting"')
+        outlast_the_watchdog(worker)
         back = await launched(pair.postgres.program)
         wait_for_answers(own_place, worker, count=20)
         await until_defined(own_place, NEW)
@@ -50,11 +73,12 @@ async def test_postgres_goes_away_and_comes_back(pair: Pair, own_place: Place) -
 
 async def test_kafka_goes_away_and_comes_back(pair: Pair, own_place: Place) -> None:
     own_place.load(line for customer in (*FIRST, *LATER) for line in three_rewards(customer))
-    with running("run", environment=own_place.environment) as worker:
+    with running("run", environment={**own_place.environment, **WATCHED}) as worker:
         own_place.request(leaves(customer) for customer in FIRST)
         wait_for_answers(own_place, worker, count=10)
         await pair.kafka.end()
         worker.wait_to_say('"waiting"')
+        outlast_the_watchdog(worker)
         back = await launched(pair.kafka.program)
         own_place.request(leaves(customer) for customer in LATER)
         own_place.tell([told_of(NEW)])

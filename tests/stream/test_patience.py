@@ -6,8 +6,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from unenroll.errors import OutageError
+from unenroll.observe.board import GROUP
 from unenroll.stream import patience
-from unenroll.stream.patience import GROUP, Patience, Waiting
+from unenroll.stream.patience import Patience, Waiting
 
 AWAY = OutageError("Kafka does not answer")
 

@@ -5,15 +5,46 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
 
-from unenroll.batch.fold import Fate, Kept, Seen
+from unenroll.batch.fold import Fate, Kept
 from unenroll.batch.readings import Reading
+from unenroll.core.outcomes import Outcome
 from unenroll.store.dead_letters import DeadRow
 from unenroll.store.lanes import LaneRow
 from unenroll.store.ledger import LedgerRow, Place
 from unenroll.wire.dead_letters import content_digest, dead_letter, redrives
 from unenroll.wire.record import Message, Record
 from unenroll.wire.refusals import DeadLetter
+
+
+class Done(StrEnum):
+    """What became of a record."""
+
+    UNENROLLED = "unenrolled"
+    REFUSED = "refused"
+    FACT = "fact"
+    DUPLICATE = "duplicate"
+    DEAD_LETTERED = "dead_lettered"
+
+
+Tally = tuple[str, Done, str]
+"""A topic, what became of a record of it, and the word that says more: an outcome, a fact's type, a reason."""
+
+
+class Told(NamedTuple):
+    """A record that was not done before, and what became of it."""
+
+    reading: Reading
+    fate: Kept | DeadLetter
+
+    @property
+    def outcome(self) -> str | None:
+        """The word that refuses it, or None if it was taken."""
+        if isinstance(self.fate, DeadLetter):
+            return self.fate.reason
+        return None if self.fate.outcome in {None, Outcome.UNENROLLED} else self.fate.outcome
 
 
 @dataclass(kw_only=True, slots=True)
@@ -25,7 +56,8 @@ class Numbered:
     ledger: list[LedgerRow] = field(default_factory=list)
     dead: list[DeadRow] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
+    tallies: Counter[Tally] = field(default_factory=Counter)
+    told: list[Told] = field(default_factory=list)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -48,14 +80,14 @@ class Numbering:
         numbered = Numbered(sequence=self.lane.sequence, decided_at=self.decided_at)
         for reading, fate in zip(readings, fates, strict=True):
             if isinstance(fate, Kept):
-                self._keep(numbered, reading.record, fate)
+                self._keep(numbered, reading, fate)
             elif isinstance(fate, DeadLetter):
-                self._bury(numbered, reading.record, fate)
+                self._bury(numbered, reading, fate)
             else:
-                numbered.counts[Seen.DUPLICATE.value] += 1
+                numbered.tallies[reading.record.topic, Done.DUPLICATE, ""] += 1
         return numbered
 
-    def _keep(self, numbered: Numbered, record: Record, kept: Kept) -> None:
+    def _keep(self, numbered: Numbered, reading: Reading, kept: Kept) -> None:
         numbered.ledger.append(
             LedgerRow._make(
                 (
@@ -66,28 +98,37 @@ class Numbering:
                     kept.outcome,
                     kept.decision,
                     self.decided_at,
-                    *self._next_place(numbered, record),
+                    *self._next_place(numbered, reading.record),
                 )
             )
         )
         numbered.messages.extend(kept.messages)
-        numbered.counts[kept.outcome.value if kept.outcome else kept.received.event_type] += 1
+        numbered.tallies[reading.record.topic, *_done(kept)] += 1
+        numbered.told.append(Told(reading, kept))
 
-    def _bury(self, numbered: Numbered, record: Record, dead: DeadLetter) -> None:
+    def _bury(self, numbered: Numbered, reading: Reading, dead: DeadLetter) -> None:
+        record = reading.record
         key = (record.topic, content_digest(record))
         if key in self.buried or key in self._buried_now:
-            numbered.counts[Seen.DUPLICATE.value] += 1
+            numbered.tallies[record.topic, Done.DUPLICATE, ""] += 1
             return
         self._buried_now.add(key)
         place = self._next_place(numbered, record)
         numbered.dead.append(DeadRow(*key, dead.reason, dead.detail, place, redrives(record.headers), self.decided_at))
         numbered.messages.append(dead_letter(record, dead, max_bytes=self.most_bytes))
-        numbered.counts[dead.reason] += 1
+        numbered.tallies[record.topic, Done.DEAD_LETTERED, dead.reason] += 1
+        numbered.told.append(Told(reading, dead))
 
     def _next_place(self, numbered: Numbered, record: Record) -> Place:
         numbered.sequence += 1
         topic_id = self._topic_ids[record.topic]
         return Place(self.lane.lane_id, numbered.sequence, topic_id, record.partition, record.offset)
+
+
+def _done(kept: Kept) -> tuple[Done, str]:
+    if kept.outcome is None:
+        return Done.FACT, kept.received.event_type
+    return Done.UNENROLLED if kept.outcome is Outcome.UNENROLLED else Done.REFUSED, kept.outcome.value
 
 
 def digests(readings: Sequence[Reading], fates: Sequence[Fate]) -> Iterator[tuple[str, bytes]]:

@@ -1,6 +1,7 @@
 """One Postgres transaction: a batch gathered, decided and saved."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,8 @@ import asyncpg
 
 from unenroll.batch.fold import Fold
 from unenroll.batch.gather import gather
-from unenroll.batch.numbering import Numbered, Numbering, digests
+from unenroll.batch.laps import Lap, Laps
+from unenroll.batch.numbering import Numbered, Numbering, Tally, Told, digests
 from unenroll.batch.readings import Batch
 from unenroll.errors import OvertakenError
 from unenroll.store.accounts import save_accounts
@@ -32,11 +34,24 @@ _EVENTS_IN_A_TURN = 20  # an account may be large
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decisions:
-    """What a batch decided: the lane behind it, what is to be published, and how many of each kind there were."""
+    """What a batch decided: the lane behind it, what is to be published, and what became of the records.
+
+    `told` are those that were not done before, `laps` the times that it took.
+    """
 
     lane: LaneRow
     messages: tuple[Message, ...]
-    counts: Mapping[str, int]
+    tallies: Mapping[Tally, int]
+    told: tuple[Told, ...]
+    laps: tuple[Lap, ...]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many of each kind there were, whatever their topic."""
+        counts: Counter[str] = Counter()
+        for (_, done, word), count in self.tallies.items():
+            counts[word or done] += count
+        return counts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,12 +79,18 @@ class Step:
             return await self._decide(lane, batch)
 
     async def _decide(self, lane: LaneRow, batch: Batch) -> Decisions:
-        async with self._turn(batch), transaction(self.pool) as connection:
+        async with self._turn(batch):
+            return await self._transact(lane, batch)
+
+    async def _transact(self, lane: LaneRow, batch: Batch) -> Decisions:
+        laps = Laps()
+        async with transaction(self.pool) as connection:
             await hold_lane(connection, lane)
             decided_at = datetime.now(UTC)
             contents = [reading.content for reading in batch.readings]
             received = [content for content in contents if isinstance(content, Received)]
             gathered = await gather(connection, received, self.cache)
+            laps.end("gather")
             fold = Fold(gathered=gathered, decided_at=decided_at, limits=self.limits)
             fates = await in_turns(fold.take, contents, at_once=_EVENTS_IN_A_TURN)
             numbering = Numbering(
@@ -80,9 +101,17 @@ class Step:
             )
             numbered = numbering.number(batch.readings, fates)
             moved = replace(lane, sequence=numbered.sequence, positions=batch.ends)
+            laps.end("settle")
             await save_accounts(connection, fold.changed(), now=decided_at)
             await _save(connection, moved, numbered, first_sequence=lane.sequence + 1)
-        return Decisions(lane=moved, messages=tuple(numbered.messages), counts=numbered.counts)
+        laps.end("save")
+        return Decisions(
+            lane=moved,
+            messages=tuple(numbered.messages),
+            tallies=numbered.tallies,
+            told=tuple(numbered.told),
+            laps=laps.all(),
+        )
 
     def _turn(self, batch: Batch) -> AbstractAsyncContextManager[None]:
         return self._turns if len(batch.readings) > _SMALL else nullcontext()

@@ -45,7 +45,8 @@ app.add_typer(offsets, name="offsets")
 
 @app.callback()
 def _every_command() -> None:
-    speak(read(LogSettings).log_format)
+    settings = read(LogSettings)
+    speak(settings.log_format, level=settings.log_level)
 
 
 def main() -> NoReturn:

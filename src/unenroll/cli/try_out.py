@@ -89,7 +89,7 @@ async def _played() -> Found:
         servers = addresses(pair)
         # Built without looking at the environment: whatever it names is not the demo's to touch.
         settings = WorkerSettings.model_construct(
-            kafka_bootstrap_servers=servers.kafka, database_url=SecretStr(servers.database_url)
+            kafka_bootstrap_servers=servers.kafka, database_url=SecretStr(servers.database_url), http_address=""
         )
         return await play(CHAPTERS, settings, say=_say)
 

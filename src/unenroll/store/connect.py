@@ -93,6 +93,12 @@ async def _commit(current: Transaction) -> None:
         raise LaneLostError("Postgres did not answer to a COMMIT, so it is unknown whether it happened") from error
 
 
+async def ping(pool: asyncpg.Pool) -> None:
+    """Return if Postgres answers, else raise OutageError or SetupError."""
+    with translated():
+        await pool.fetchval(QUERIES["ping"])
+
+
 async def check_tables(pool: asyncpg.Pool) -> None:
     """Raise SetupError unless the tables are those that this program works with."""
     with translated():

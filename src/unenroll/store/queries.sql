@@ -450,3 +450,6 @@ with gone as (
     returning 1
 )
 select count(*) from gone;
+
+-- ping: whether anybody answers
+select 1;

@@ -8,6 +8,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from unenroll.errors import UnenrollError
+from unenroll.observe.board import Board
 from unenroll.stream.life import LaneLife
 from unenroll.stream.patience import Waiting
 
@@ -21,10 +22,13 @@ LaneStarter = Callable[[int, list[str], LaneLife], "asyncio.Task[None]"]
 class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carries no types
     """The open lanes by partition number. aiokafka swallows what a listener raises, so failures are kept here."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, start_lane: LaneStarter, *, waiting: Waiting) -> None:
+    def __init__(
+        self, consumer: AIOKafkaConsumer, start_lane: LaneStarter, *, waiting: Waiting, board: Board | None = None
+    ) -> None:
         self._consumer = consumer
         self._start_lane = start_lane
         self._waiting = waiting
+        self._board = board or Board()
         self._leaving = False
         self._running: set[asyncio.Task[None]] = set()
         self._lives: list[LaneLife] | None = None
@@ -51,6 +55,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carri
             topics[place.partition].append(place.topic)
         log.info("lanes assigned", lanes=sorted(topics))
         self._waiting.now_ours(topics)
+        self._board.keep(topics)
         for number in sorted(topics):
             life = LaneLife()
             self._lives.append(life)
@@ -73,6 +78,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carri
         for life in self._lives or ():
             life.stopping.set()
         self._lives = None
+        self._board.give_back()
         if not self._running:
             return
         _, late = await asyncio.wait(self._running, timeout=DRAIN_SECONDS)

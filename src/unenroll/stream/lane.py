@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from time import monotonic
+from time import perf_counter
 
 import structlog
 
+from unenroll.batch.laps import Lap
 from unenroll.batch.readings import Batch, read
 from unenroll.batch.step import Decisions, Step
 from unenroll.errors import LaneLostError, OutageError, RefusedError, TooMuchError
@@ -16,6 +17,8 @@ from unenroll.stream.life import LaneLife
 from unenroll.stream.opening import Opening, commits
 from unenroll.stream.patience import Patience, Waiting
 from unenroll.stream.producer import LaneProducer
+from unenroll.stream.reader import Taken
+from unenroll.stream.seen import Seen
 
 log = structlog.get_logger()
 
@@ -32,6 +35,7 @@ class Lane:
     accepts: Mapping[str, frozenset[str]]
     life: LaneLife
     waiting: Waiting
+    seen: Seen
 
     async def run(self) -> None:
         """Work until the lane is to stop. Raises SetupError and DataLossError: nobody but a person can help.
@@ -43,6 +47,7 @@ class Lane:
             try:
                 await self._live(patience)
             except (OutageError, LaneLostError) as strike:
+                self.seen.strike(strike)
                 await patience.lose(strike)
 
     async def _live(self, patience: Patience) -> None:
@@ -53,13 +58,19 @@ class Lane:
             lane = await self.opening.open(row, producer)
             async with self.intake.reading(lane.positions) as reader:
                 self.life.opened.set()
+                self.seen.reading(lane)
                 log.info("lane open", lane=lane.partition, epoch=lane.epoch, sequence=lane.sequence)
                 while (taken := await reader.take(self.life.stopping)) is not None:
                     patience.regain()
-                    batch = Batch(readings=read(taken.records, self.accepts), ends=taken.ends)
-                    if batch.ends != lane.positions:
-                        lane = await self._process(lane, batch, producer, patience=patience)
+                    if taken.ends != lane.positions:
+                        lane = await self._process(lane, self._read(taken), producer, patience=patience)
             await note_published(self.step.pool, lane)
+
+    def _read(self, taken: Taken) -> Batch:
+        began = perf_counter()
+        batch = Batch(readings=read(taken.records, self.accepts), ends=taken.ends)
+        self.seen.decoded(Lap("decode", began, perf_counter()))
+        return batch
 
     async def _process(self, lane: LaneRow, batch: Batch, producer: LaneProducer, *, patience: Patience) -> LaneRow:
         try:
@@ -68,7 +79,7 @@ class Lane:
             log.info("trying fewer records at once", lane=lane.partition, records=len(batch.readings) // 2)
         except RefusedError as refused:
             if len(batch.readings) <= 1:
-                log.warning("record refused by the database", lane=lane.partition, why=str(refused))
+                log.warning("record refused by the database", lane=lane.partition)  # its text may be the record's
                 return await self._decide_and_publish(lane, batch.blamed(str(refused)), producer, patience=patience)
         for half in batch.halves(lane.positions):
             lane = await self._process(lane, half, producer, patience=patience)
@@ -77,19 +88,10 @@ class Lane:
     async def _decide_and_publish(
         self, lane: LaneRow, batch: Batch, producer: LaneProducer, *, patience: Patience
     ) -> LaneRow:
-        began = monotonic()
+        self.seen.deciding(batch)
         decisions = await self._decide(lane, batch, patience)
-        decided = monotonic()
-        await producer.publish(decisions.messages, commits(decisions.lane))
-        log.info(
-            "batch",
-            lane=lane.partition,
-            records=len(batch.readings),
-            published=len(decisions.messages),
-            decide_ms=round((decided - began) * 1000, 1),
-            publish_ms=round((monotonic() - decided) * 1000, 1),
-            **decisions.counts,
-        )
+        with self.seen.publishing(batch, decisions):
+            await producer.publish(decisions.messages, commits(decisions.lane))
         return replace(decisions.lane, published=decisions.lane.sequence)
 
     async def _decide(self, lane: LaneRow, batch: Batch, patience: Patience) -> Decisions:
@@ -98,6 +100,7 @@ class Lane:
                 await self.arrival.wait(batch.readings, self.life.stopping)
                 decisions = await self.step.decide(lane, batch)
             except OutageError as outage:
+                self.seen.trying_again(outage)
                 await patience.lose(outage)
                 if self.life.stopping.is_set():
                     raise LaneLostError("stopped while Postgres was away") from outage

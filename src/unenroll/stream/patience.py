@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import structlog
 
 from unenroll.errors import UnenrollError
+from unenroll.observe.board import GROUP, Waited
 
 log = structlog.get_logger()
 
@@ -15,33 +17,31 @@ _FIRST_SECONDS = 0.05
 _LONGEST_SECONDS = 2.0
 _SILENT_TRIES = 1
 
-GROUP = "the group"
 DEFINITIONS = "definitions"
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Who of a worker waits for a server: an outage meets all its lanes, and is told once."""
+    """Who of a worker waits for a server, why and since when: an outage meets all its lanes, and is told once."""
 
-    _who: set[str] = field(default_factory=set)
+    who: dict[str, Waited] = field(default_factory=dict)
 
     def begin(self, who: str, why: UnenrollError) -> None:
         """Somebody waits."""
-        if not self._who:
+        if not self.who:
             log.warning("waiting", who=who, why=str(why))
-        self._who.add(who)
+        before = self.who.get(who)
+        self.who[who] = Waited(str(why), datetime.now(UTC) if before is None else before.since)
 
     def now_ours(self, lanes: Iterable[int]) -> None:
         """These are the lanes of the worker from now on: another one that waited does so elsewhere."""
-        for gone in self._who - {GROUP, DEFINITIONS, *map(_lane, lanes)}:
+        for gone in self.who.keys() - {GROUP, DEFINITIONS, *map(_lane, lanes)}:
             self.end(gone)
 
     def end(self, who: str) -> None:
         """Somebody goes on, if it waited."""
-        if who in self._who:
-            self._who.remove(who)
-            if not self._who:
-                log.warning("going on", who=who)
+        if self.who.pop(who, None) is not None and not self.who:
+            log.warning("going on", who=who)
 
 
 @dataclass(kw_only=True, slots=True)

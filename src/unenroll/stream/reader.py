@@ -151,4 +151,5 @@ def _record(record: ConsumerRecord) -> Record:
         key=record.key,
         value=record.value,
         headers=tuple(record.headers),
+        appended_ms=record.timestamp,
     )

@@ -9,11 +9,12 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 
 from unenroll.errors import OutageError
+from unenroll.observe.board import GROUP
 from unenroll.stream.cluster import Cluster, Partition, Topic
 from unenroll.stream.coordinator import Coordinator
 from unenroll.stream.group import Lanes
 from unenroll.stream.outage import translated
-from unenroll.stream.patience import GROUP, Waiting
+from unenroll.stream.patience import Waiting
 from unenroll.stream.topics import check_same
 
 log = structlog.get_logger()

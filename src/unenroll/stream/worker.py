@@ -10,6 +10,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer
 
 from unenroll.batch.step import Step
+from unenroll.observe.board import Stage
 from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.definitions import DefinitionCache
@@ -25,6 +26,7 @@ from unenroll.stream.lane import Lane
 from unenroll.stream.leftover import Leftover
 from unenroll.stream.life import LaneLife
 from unenroll.stream.membership import joined
+from unenroll.stream.observing import Looking, Observed, observing
 from unenroll.stream.opening import Opening
 from unenroll.stream.patience import Waiting
 from unenroll.stream.producer import LaneProducer
@@ -51,6 +53,7 @@ class _Worker:
     consumer: AIOKafkaConsumer
     waiting: Waiting
     client_id: str
+    seen: Observed
 
     def start_lane(self, number: int, topics: list[str], life: LaneLife) -> "asyncio.Task[None]":
         """A task that runs the lane of this partition number until it is to stop."""
@@ -78,6 +81,7 @@ class _Worker:
             accepts={self.settings.topic_prefix + word: CARRIES[word] for word in INPUTS},
             life=life,
             waiting=self.waiting,
+            seen=self.seen.lane(number),
         )
         return asyncio.create_task(lane.run(), name=f"lane {number}")
 
@@ -88,7 +92,10 @@ class _Worker:
 async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up: bool = False) -> None:
     """Run until `stop` is set, or until what is in the topics now is done. Raises SetupError and OutageError."""
     cluster = Cluster(settings)
-    async with connected(settings.database_url.get_secret_value(), connections=_CONNECTIONS) as pool:
+    async with (
+        observing(settings) as seen,
+        connected(settings.database_url.get_secret_value(), connections=_CONNECTIONS) as pool,
+    ):
         await check_tables(pool)
         topics = await existing_topics(cluster, (settings.topic_prefix + word for word in Word))
         step = Step(pool=pool, cache=DefinitionCache(), limits=await limits(cluster, settings.topic_prefix))
@@ -97,7 +104,8 @@ async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up
             following = Following(definitions=definitions, again=SettlingAgain(settings=settings, pool=pool))
             await following.catch_up(await cluster.ends(definitions.partitions))
             goal = await cluster.ends(_inputs_of(topics, settings)) if until_caught_up else None
-            async with _working(settings, step, cluster=cluster, topics=topics) as (worker, lanes):
+            looking = Looking(settings=settings, cluster=cluster, pool=pool, board=seen.board)
+            async with _working(settings, step, cluster=cluster, topics=topics, seen=seen) as (worker, lanes):
                 await until(
                     stop,
                     lanes.failed,
@@ -105,6 +113,7 @@ async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up
                     following.go_on(worker.waiting),
                     same_topics(cluster, {name: topics[name] for name in _read_topics(settings)}),
                     caught_up(lanes, worker.coordinator, goal),
+                    looking.go_on(),
                 )
             if lanes.failed.done():
                 lanes.failed.result()
@@ -112,7 +121,7 @@ async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up
 
 @asynccontextmanager
 async def _working(
-    settings: WorkerSettings, step: Step, *, cluster: Cluster, topics: Mapping[str, Topic]
+    settings: WorkerSettings, step: Step, *, cluster: Cluster, topics: Mapping[str, Topic], seen: Observed
 ) -> AsyncIterator[tuple[_Worker, Lanes]]:
     """A worker that takes whatever lanes the group gives it; at the end they are closed and given back."""
     client_id = f"unenroll-{uuid4()}"
@@ -126,14 +135,17 @@ async def _working(
             arrival=Arrival(step.pool, step.cache, seconds=settings.definition_wait_ms / 1000),
             step=step,
             consumer=consumer,
-            waiting=Waiting(),
+            waiting=Waiting(who=seen.board.waiting),
             client_id=client_id,
+            seen=seen,
         )
-        lanes = Lanes(consumer, worker.start_lane, waiting=worker.waiting)
+        lanes = Lanes(consumer, worker.start_lane, waiting=worker.waiting, board=seen.board)
         consumer.subscribe([settings.topic_prefix + word for word in INPUTS], listener=lanes)
+        seen.board.stage = Stage.WORKING
         try:
             yield worker, lanes
         finally:
+            seen.board.stage = Stage.STOPPING
             await lanes.leave()
 
 

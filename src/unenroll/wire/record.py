@@ -13,7 +13,8 @@ _WITHOUT_CONTENT = BATCH_BYTES + RECORD_BYTES + 3 * LENGTH_BYTES
 class Record(Struct, frozen=True, kw_only=True, gc=False):
     """A record as it was read. `topic` is the full name, `headers` are in the order of the record.
 
-    `unreadable` says what the client could not make out of it, if anything.
+    `unreadable` says what the client could not make out of it, if anything. `appended_ms` is when it says that it was
+    appended, in milliseconds since 1970.
     """
 
     topic: str
@@ -23,6 +24,7 @@ class Record(Struct, frozen=True, kw_only=True, gc=False):
     value: bytes | None
     headers: Headers = ()
     unreadable: str | None = None
+    appended_ms: int | None = None
 
 
 class Message(Struct, frozen=True, kw_only=True, array_like=True, gc=False):

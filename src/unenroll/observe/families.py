@@ -1,0 +1,136 @@
+"""Every metric by its name, with its labels and its meaning. docs/metrics.md is held to it."""
+
+from typing import Literal, NamedTuple
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+
+class Family(NamedTuple):
+    """A metric as Prometheus has it. `buckets` are the upper bounds of a histogram, in its unit."""
+
+    name: str
+    kind: Kind
+    meaning: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+_STEPS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000)
+_AGES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86_400, 604_800)
+_LAGS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+_CALLS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+RECORDS = Family(
+    "unenroll_records_total",
+    "counter",
+    "Records done. outcome: unenrolled, refused, fact, duplicate or dead_lettered; "
+    "reason: the outcome's word, the fact's type, or why it is a dead letter",
+    ("topic", "outcome", "reason"),
+)
+PUBLISHED = Family("unenroll_messages_published_total", "counter", "Messages made visible", ("topic",))
+DEAD_LETTERS = Family(
+    "unenroll_dead_letters_total", "counter", "Records put on topic dead-letters, by the header dlq_reason", ("reason",)
+)
+BATCHES = Family("unenroll_batches_total", "counter", "Batches decided and published, also those without records")
+BATCH_RECORDS = Family("unenroll_batch_records", "histogram", "Records in a batch", (), _SIZES)
+STEP_SECONDS = Family(
+    "unenroll_batch_step_seconds",
+    "histogram",
+    "Time that a batch spends in a step: decode, gather, settle, save (in Postgres, with its commit) or publish",
+    ("step",),
+    _STEPS,
+)
+AGE_SECONDS = Family(
+    "unenroll_age_seconds",
+    "histogram",
+    "Age of a record when its answer becomes visible, since its event's time or since it was appended to its topic; "
+    "duplicates are not counted",
+    ("since",),
+    _AGES,
+)
+OLDEST_SECONDS = Family(
+    "unenroll_lane_oldest_unprocessed_seconds",
+    "gauge",
+    "Since when the oldest record waits that the lane has not done; 0: there is none",
+    ("lane",),
+)
+LAG_RECORDS = Family(
+    "unenroll_lane_lag_records",
+    "gauge",
+    "Offsets between where the lane has published up to and the end of its partition, markers of transactions included",
+    ("lane", "topic"),
+)
+LANES_ASSIGNED = Family("unenroll_lanes_assigned", "gauge", "Lanes that the group has given to this process")
+LANES_OPEN = Family(
+    "unenroll_lanes_open", "gauge", "Lanes that are open: their former owners fenced, their place found"
+)
+REOPENINGS = Family(
+    "unenroll_lane_reopenings_total",
+    "counter",
+    "Producers thrown away and lanes opened again, at the first sign of trouble. cause: kafka, postgres or lane_lost",
+    ("cause",),
+)
+RETRIES = Family(
+    "unenroll_retries_total", "counter", "Tries again because a server did not answer or asked to", ("server",)
+)
+POOL_CONNECTIONS = Family("unenroll_pool_connections", "gauge", "Connections to Postgres: idle or in_use", ("state",))
+POOL_MOST = Family("unenroll_pool_size_max", "gauge", "Most connections that the pool may have")
+LOOP_LAG = Family(
+    "unenroll_event_loop_lag_seconds",
+    "histogram",
+    "By how much the event loop is late when a quarter of a second is over",
+    (),
+    _LAGS,
+)
+LAST_PROGRESS = Family(
+    "unenroll_last_progress_timestamp_seconds",
+    "gauge",
+    "When a batch was last published, as Unix time; before the first one: when the process began",
+)
+SERVER_ANSWERS = Family(
+    "unenroll_server_answers", "gauge", "1 while the server answers, 0 while it does not", ("server",)
+)
+BUILD = Family(
+    "unenroll_build_info",
+    "gauge",
+    "Always 1. version: of the program; schema: of the tables; rules: of the hash that tells an event's content",
+    ("version", "schema", "rules"),
+)
+API_REQUESTS = Family("unenroll_api_requests_total", "counter", "Calls answered", ("route", "method", "status"))
+API_SECONDS = Family(
+    "unenroll_api_request_seconds", "histogram", "Time from a call's head to the end of its answer", ("route",), _CALLS
+)
+API_WAIT = Family(
+    "unenroll_api_decision_wait_seconds",
+    "histogram",
+    "Time from an event's acknowledgement by Kafka to its decision, or to giving up waiting for it",
+    (),
+    _CALLS,
+)
+API_IN_FLIGHT = Family("unenroll_api_in_flight", "gauge", "Calls that are being answered")
+
+BOTH = (POOL_CONNECTIONS, POOL_MOST, LOOP_LAG, SERVER_ANSWERS, BUILD)
+"""Those of the worker and of the front door."""
+
+WORKER = (
+    RECORDS,
+    PUBLISHED,
+    DEAD_LETTERS,
+    BATCHES,
+    BATCH_RECORDS,
+    STEP_SECONDS,
+    AGE_SECONDS,
+    OLDEST_SECONDS,
+    LAG_RECORDS,
+    LANES_ASSIGNED,
+    LANES_OPEN,
+    REOPENINGS,
+    RETRIES,
+    LAST_PROGRESS,
+    *BOTH,
+)
+"""Those of `unenroll run`."""
+
+FRONT = (API_REQUESTS, API_SECONDS, API_WAIT, API_IN_FLIGHT, *BOTH)
+"""Those of `unenroll api`."""

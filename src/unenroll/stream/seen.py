@@ -1,0 +1,137 @@
+"""What is seen of a lane from outside: its place on the board, its metrics, its log line for each batch, its spans."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter, time
+from typing import Any
+
+import structlog
+
+from unenroll.batch.laps import Lap
+from unenroll.batch.numbering import Done, Told
+from unenroll.batch.readings import Batch
+from unenroll.batch.step import Decisions
+from unenroll.errors import LaneLostError, UnenrollError
+from unenroll.observe.board import Board, Doing, LaneNow
+from unenroll.observe.meters import APPEND, EVENT, Meters
+from unenroll.store.lanes import LaneRow
+from unenroll.wire.decode import Received
+from unenroll.wire.record import Record
+
+log = structlog.get_logger()
+
+KAFKA, POSTGRES = "kafka", "postgres"
+_LANE_LOST = "lane_lost"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """One lane's. `prefix` is what the topics' names begin with."""
+
+    number: int
+    prefix: str
+    board: Board
+    now: LaneNow
+    meters: Meters
+
+    def opening(self) -> None:
+        """It looks for its place."""
+        self.now.turn_to(Doing.OPENING)
+
+    def reading(self, lane: LaneRow) -> None:
+        """It has published up to here, and reads on."""
+        self.now.stand_at((position.topic, position.offset) for position in lane.positions)
+        self.now.turn_to(Doing.READING)
+
+    def strike(self, trouble: UnenrollError) -> None:
+        """It has to be opened again."""
+        self.meters.reopenings.labels(_LANE_LOST if isinstance(trouble, LaneLostError) else server_of(trouble)).inc()
+        self.opening()
+
+    def decoded(self, lap: Lap) -> None:
+        """It has taken records, and decoded them."""
+        self.meters.step_seconds.labels(lap.step).observe(lap.ended - lap.began)
+
+    def deciding(self, batch: Batch) -> None:
+        """It has this batch in hand."""
+        self.now.oldest_in_hand = min(
+            (at for reading in batch.readings if (at := _appended(reading.record))), default=None
+        )
+        self.now.turn_to(Doing.DECIDING)
+
+    def trying_again(self, trouble: UnenrollError) -> None:
+        """A batch has to be decided again."""
+        self.meters.retries.labels(server_of(trouble)).inc()
+        self.now.turn_to(Doing.DECIDING)
+
+    @contextmanager
+    def publishing(self, batch: Batch, decisions: Decisions) -> Iterator[None]:
+        """What was decided is published within the block. Then it is told of."""
+        self.now.turn_to(Doing.PUBLISHING)
+        began = perf_counter()
+        yield
+        laps = (*decisions.laps, Lap("publish", began, perf_counter()))
+        self._measure(batch, decisions, laps)
+        self._log(batch, decisions, laps)
+        self.board.progress()
+        self.reading(decisions.lane)
+
+    def _measure(self, batch: Batch, decisions: Decisions, laps: Sequence[Lap]) -> None:
+        meters, now = self.meters, time()
+        meters.batches.inc()
+        meters.batch_records.observe(len(batch.readings))
+        for lap in laps:
+            meters.step_seconds.labels(lap.step).observe(lap.ended - lap.began)
+        for (topic, done, word), count in decisions.tallies.items():
+            meters.records.labels(topic.removeprefix(self.prefix), done, word).inc(count)
+            if done is Done.DEAD_LETTERED:
+                meters.dead_letters.labels(word).inc(count)
+        for topic, count in Counter(message.topic for message in decisions.messages).items():
+            meters.published.labels(topic).inc(count)
+        meters.ages.take(EVENT, [now - at for at in _event_times(decisions.told)])
+        meters.ages.take(APPEND, [now - at for told in decisions.told if (at := _appended(told.reading.record))])
+
+    def _log(self, batch: Batch, decisions: Decisions, laps: Sequence[Lap]) -> None:
+        if log.is_enabled_for(logging.DEBUG):
+            for told in decisions.told:
+                if told.outcome is not None:
+                    log.debug("refused", lane=self.number, **_refusal(told))
+        log.info(
+            "batch",
+            lane=self.number,
+            records=len(batch.readings),
+            published=len(decisions.messages),
+            decide_ms=round(sum(lap.ended - lap.began for lap in laps[:-1]) * 1000, 1),
+            publish_ms=round((laps[-1].ended - laps[-1].began) * 1000, 1),
+            **decisions.counts,
+        )
+
+
+def server_of(trouble: UnenrollError) -> str:
+    """Whose fault it is: each OutageError says it first."""
+    return POSTGRES if str(trouble).startswith("Postgres") else KAFKA
+
+
+def _appended(record: Record) -> float | None:
+    """As Unix time; None where the record has none."""
+    return record.appended_ms / 1000 if record.appended_ms is not None and record.appended_ms > 0 else None
+
+
+def _event_times(told: Iterable[Told]) -> Iterator[float]:
+    for one in told:
+        content = one.reading.content
+        if isinstance(content, Received) and content.time is not None:
+            yield content.time.timestamp()
+
+
+def _refusal(told: Told) -> dict[str, Any]:
+    """What is said of it: ids and words of ours, and nothing else of what somebody sent."""
+    record, content = told.reading.record, told.reading.content
+    said: dict[str, Any] = {"topic": record.topic, "offset": record.offset, "outcome": told.outcome}
+    if isinstance(content, Received):
+        event = content.event
+        said |= {"customer": event.customer_id, "target": event.target_id, "event": content.event_key}
+    return said

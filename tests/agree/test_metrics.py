@@ -1,0 +1,45 @@
+"""docs/metrics.md names each metric, with its kind, its labels and its meaning, as the code has them."""
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from agree.pages import ROOT, rows, section
+from unenroll.observe.board import Board
+from unenroll.observe.families import FRONT, WORKER, Family
+from unenroll.observe.gauges import LaneGauges, ServerGauges
+from unenroll.observe.meters import Build, front_meters, worker_meters
+
+PAGE = ROOT / "docs/metrics.md"
+BUILD = Build(version="1", schema="2", rules="3")
+UNITS = {"seconds", "records", "total", "info", "connections", "max", "assigned", "open", "answers", "flight"}
+
+
+def registry_of(kind: str) -> CollectorRegistry:
+    board = Board()
+    registry = worker_meters(BUILD).registry if kind == "worker" else front_meters(BUILD).registry
+    registry.register(ServerGauges(board))
+    if kind == "worker":
+        registry.register(LaneGauges(board, topic_prefix="x."))
+    return registry
+
+
+@pytest.mark.parametrize(("kind", "families"), [("worker", WORKER), ("front", FRONT)])
+def test_what_is_served_is_what_the_families_say(kind: str, families: tuple[Family, ...]) -> None:
+    served = {
+        (told.name + ("_total" if told.type == "counter" else ""), told.type, told.documentation)
+        for told in registry_of(kind).collect()
+        if told.name.startswith("unenroll_")
+    }
+    assert served == {(family.name, family.kind, family.meaning) for family in families}
+
+
+@pytest.mark.parametrize(("heading", "families"), [("The worker", WORKER), ("The front door", FRONT)])
+def test_the_page_has_each_metric(heading: str, families: tuple[Family, ...]) -> None:
+    told = [cells[:4] for cells in rows(section(PAGE, heading))]
+    assert told == [
+        [family.name, family.kind, ", ".join(family.labels) or "\N{EN DASH}", family.meaning] for family in families
+    ]
+
+
+def test_names_end_with_their_unit() -> None:
+    assert {family.name.rpartition("_")[2] for family in {*WORKER, *FRONT}} == UNITS
