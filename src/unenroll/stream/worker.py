@@ -88,7 +88,7 @@ class _Worker:
 async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up: bool = False) -> None:
     """Run until `stop` is set, or until what is in the topics now is done. Raises SetupError and OutageError."""
     cluster = Cluster(settings)
-    async with connected(settings.database_url.get_secret_value(), connections=_CONNECTIONS) as pool:
+    async with connected(settings.database_url, connections=_CONNECTIONS) as pool:
         await check_tables(pool)
         topics = await existing_topics(cluster, (settings.topic_prefix + word for word in Word))
         step = Step(pool=pool, cache=DefinitionCache(), limits=await limits(cluster, settings.topic_prefix))
