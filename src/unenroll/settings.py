@@ -1,16 +1,24 @@
 """The environment, read once into a frozen record."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from unenroll.errors import UsageError
+from unenroll.secret_files import Secret, SecretFiles
 
 PREFIX = "UNENROLL_"
+
+_TLS_OR_HERE = r"^(https://|http://(localhost|127\.0\.0\.1|\[::1\])[:/])"
+"""Secrets leave the machine over TLS only."""
+
+_FOR_PASSWORDS = ("username", "password")
+_FOR_TOKENS = ("oauth_token_url", "oauth_client_id", "oauth_client_secret")
 
 
 class Start(StrEnum):
@@ -37,12 +45,30 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-class DatabaseSettings(BaseSettings):
-    """Where Postgres is."""
+class _Settings(BaseSettings):
+    """Environment variables, lines of `.env`, and secrets in files that these name."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
 
-    database_url: Annotated[SecretStr, Field(description="PostgreSQL, as postgresql://user:password@host:port/name")]
+    @classmethod
+    def settings_customise_sources(  # noqa: PLR0917 - its signature is pydantic's
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Where settings are looked for, in order."""
+        del file_secret_settings
+        files = SecretFiles(settings_cls, env_settings, dotenv_settings)
+        return init_settings, files, env_settings, dotenv_settings
+
+
+class DatabaseSettings(_Settings):
+    """Where Postgres is."""
+
+    database_url: Annotated[Secret, Field(description="PostgreSQL, as postgresql://user:password@host:port/name")]
 
     @field_validator("database_url")
     @classmethod
@@ -52,10 +78,8 @@ class DatabaseSettings(BaseSettings):
         return value
 
 
-class KafkaSettings(BaseSettings):
+class KafkaSettings(_Settings):
     """Where Kafka is, and how to speak to it."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
 
     kafka_bootstrap_servers: Annotated[str, Field(description="Kafka, as host:port,host:port", min_length=1)]
     topic_prefix: Annotated[
@@ -65,19 +89,57 @@ class KafkaSettings(BaseSettings):
         str, Field(description="as Kafka names it", pattern=r"^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$")
     ] = "PLAINTEXT"
     kafka_sasl_mechanism: Annotated[
-        str, Field(description="as Kafka names it", pattern=r"^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512)$")
+        str, Field(description="as Kafka names it", pattern=r"^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512|OAUTHBEARER)$")
     ] = "PLAIN"
-    kafka_sasl_username: Annotated[str | None, Field(description="user for SASL")] = None
-    kafka_sasl_password: Annotated[SecretStr | None, Field(description="password for SASL")] = None
-    kafka_ssl_cafile: Annotated[Path | None, Field(description="file with the authority that signed the brokers")] = (
-        None
+    kafka_sasl_username: Annotated[Secret | None, Field(description="user for SASL")] = None
+    kafka_sasl_password: Annotated[Secret | None, Field(description="password for SASL")] = None
+    kafka_sasl_oauth_token_url: Annotated[
+        str | None, Field(description="where OAUTHBEARER gets its tokens, by client credentials", pattern=_TLS_OR_HERE)
+    ] = None
+    kafka_sasl_oauth_client_id: Annotated[Secret | None, Field(description="who asks for tokens")] = None
+    kafka_sasl_oauth_client_secret: Annotated[Secret | None, Field(description="and the secret of it")] = None
+    kafka_sasl_oauth_scope: Annotated[str | None, Field(description="the scope that is asked for")] = None
+    kafka_sasl_oauth_cafile: Annotated[
+        Path | None, Field(description="file with the authority of the token URL; unset: those the machine trusts")
+    ] = None
+    kafka_ssl_cafile: Annotated[
+        Path | None,
+        Field(description="file with the authority that signed the brokers; unset: those the machine trusts"),
+    ] = None
+    kafka_ssl_certfile: Annotated[Path | None, Field(description="file with our own certificate, as PEM")] = None
+    kafka_ssl_keyfile: Annotated[
+        Path | None, Field(description="file with the key of it; unset: it is in the same file")
+    ] = None
+    kafka_ssl_key_password: Annotated[Secret | None, Field(description="password of the key")] = None
+
+    @field_validator(
+        "kafka_sasl_oauth_cafile", "kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile", mode="after"
     )
+    @classmethod
+    def _is_there(cls, value: Path | None) -> Path | None:
+        if value is not None and not os.access(value, os.R_OK):
+            raise ValueError(f"{value} cannot be read")
+        return value
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        missing = [f"{PREFIX}{name.upper()}" for name in self._needed() if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"{', '.join(missing)} must be set as well, by the other settings of Kafka")
+        return self
+
+    def _needed(self) -> list[str]:
+        needed = []
+        if self.kafka_security_protocol.startswith("SASL"):
+            tokens = self.kafka_sasl_mechanism == "OAUTHBEARER"
+            needed += [f"kafka_sasl_{name}" for name in (_FOR_TOKENS if tokens else _FOR_PASSWORDS)]
+        if self.kafka_ssl_keyfile or self.kafka_ssl_key_password:
+            needed.append("kafka_ssl_certfile")
+        return needed
 
 
 class WorkerSettings(DatabaseSettings, KafkaSettings):
     """All that the worker needs."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
 
     group_id: Annotated[str, Field(description="the consumer group", pattern=r"^[a-zA-Z0-9._-]{1,200}$")] = "unenroll"
     batch_records: Annotated[int, Field(description="records in one batch at most", ge=1, le=100_000)] = 1000
@@ -103,8 +165,6 @@ class WorkerSettings(DatabaseSettings, KafkaSettings):
 class FrontSettings(WorkerSettings):
     """All that the front door needs: where the worker's topics and tables are, and how it is called."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
-
     api_address: Annotated[
         str, Field(description="where the front door listens, as host:port", pattern=r"^\S+:\d{1,5}$")
     ] = "127.0.0.1:8081"
@@ -121,10 +181,8 @@ class FrontSettings(WorkerSettings):
     api_rate_burst: Annotated[int, Field(description="calls of one caller at once", ge=1)] = 200
 
 
-class LogSettings(BaseSettings):
+class LogSettings(_Settings):
     """How the program speaks."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
 
     log_format: Annotated[
         LogFormat | None, Field(description="json or console; unset: console on a terminal, else json")
@@ -148,6 +206,8 @@ def read(kind: type[SettingsT]) -> SettingsT:
 
 
 def _complaint(flaw: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, whose values are of any type
+    if not flaw["loc"]:
+        return str(flaw["msg"]).removeprefix("Value error, ")
     name = PREFIX + "_".join(str(part) for part in flaw["loc"]).upper()
     if flaw["type"] == "missing":
         return f"{name} is not set"

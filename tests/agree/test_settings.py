@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings
 from agree.pages import PAGES, README, rows, section, variables
 from unenroll.cli.settings_help import defaults
 from unenroll.sandbox import place
+from unenroll.secret_files import SUFFIX, secrets_of
 from unenroll.settings import PREFIX, FrontSettings, LogSettings, WorkerSettings
 
 KINDS = (FrontSettings, LogSettings)
@@ -17,6 +18,7 @@ DEFAULTS = {name: default for kind in KINDS for name, default in defaults(kind).
 MEANINGS = {
     PREFIX + name.upper(): str(field.description) for kind in KINDS for name, field in kind.model_fields.items()
 }
+FILES = {PREFIX + name.upper() + SUFFIX for kind in KINDS for name in secrets_of(kind)}
 
 
 def test_the_defaults_told_are_those_that_apply() -> None:
@@ -44,10 +46,11 @@ def test_help_lists_each_setting_with_its_default_and_meaning(command: str, kind
     )
     help_text = " ".join(shown.stdout.split())
     names = [*defaults(kind), *defaults(LogSettings)]
+    assert all(PREFIX + name.upper() + SUFFIX in help_text for name in secrets_of(kind))
     assert [name for name in names if f"{name} ({DEFAULTS[name]}): {MEANINGS[name]}" not in help_text] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_each_variable_that_a_page_names_is_a_setting(page: Path) -> None:
-    known = {*DEFAULTS, *variables(Path(place.__file__).read_text(encoding="utf-8"))}
+    known = {*DEFAULTS, *FILES, *variables(Path(place.__file__).read_text(encoding="utf-8"))}
     assert variables(page.read_text(encoding="utf-8")) - known == set()

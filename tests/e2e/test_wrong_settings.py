@@ -56,11 +56,30 @@ def test_a_database_url_that_cannot_be_read(place: Place, command: str, url: str
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ({"UNENROLL_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT"}, "sasl.username and sasl.password must be set"),
-        ({"UNENROLL_KAFKA_SECURITY_PROTOCOL": "SSL", "UNENROLL_KAFKA_SSL_CAFILE": "nowhere.pem"}, "ssl.ca.location"),
+        (
+            {"UNENROLL_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT"},
+            "UNENROLL_KAFKA_SASL_USERNAME, UNENROLL_KAFKA_SASL_PASSWORD must be set",
+        ),
+        (
+            {"UNENROLL_KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "UNENROLL_KAFKA_SASL_MECHANISM": "OAUTHBEARER"},
+            "UNENROLL_KAFKA_SASL_OAUTH_CLIENT_SECRET must be set",
+        ),
+        (
+            {"UNENROLL_KAFKA_SASL_OAUTH_TOKEN_URL": "http://login.example.com/token"},
+            "UNENROLL_KAFKA_SASL_OAUTH_TOKEN_URL: ",
+        ),
+        (
+            {"UNENROLL_KAFKA_SECURITY_PROTOCOL": "SSL", "UNENROLL_KAFKA_SSL_CAFILE": "nowhere.pem"},
+            "UNENROLL_KAFKA_SSL_CAFILE: nowhere.pem cannot be read",
+        ),
+        (
+            {"UNENROLL_KAFKA_SECURITY_PROTOCOL": "SSL", "UNENROLL_KAFKA_SSL_CAFILE": __file__},
+            "a certificate or key cannot be used",
+        ),
+        ({"UNENROLL_KAFKA_SSL_KEY_PASSWORD": "hunter2"}, "UNENROLL_KAFKA_SSL_CERTFILE must be set"),
     ],
 )
-def test_settings_that_the_kafka_client_refuses(place: Place, command: str, more: Mapping[str, str], says: str) -> None:
+def test_settings_of_kafka_that_cannot_work(place: Place, command: str, more: Mapping[str, str], says: str) -> None:
     assert says in said(command, environment={**place.environment, **more}, code=2)
 
 

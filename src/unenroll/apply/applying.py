@@ -42,7 +42,7 @@ async def carry_out(file: PlanFile, settings: WorkerSettings, *, report: Report,
     `patience` is for how many seconds at most nothing may be decided. What is repeated changes nothing. Raises
     OutageError and SetupError, and UnenrollError if the plan is not one for this database as it is now.
     """
-    async with connected(settings.database_url.get_secret_value(), connections=2) as pool:
+    async with connected(settings.database_url, connections=2) as pool:
         await check_tables(pool)
         await _check(file.plan, pool)
         await _check_topic(settings, pool)

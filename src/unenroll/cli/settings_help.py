@@ -7,13 +7,16 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 from rich.markup import escape
 
+from unenroll.secret_files import SUFFIX, secrets_of
 from unenroll.settings import PREFIX, LogSettings
 
 
 def settings_help(kind: type[BaseSettings]) -> str:
     """The epilog of a command with such settings: a paragraph for each with its default and its meaning."""
     lead = "Settings are environment variables, or lines of a file .env in the folder where the command runs:"
-    return "\n\n".join([lead, *(escape(line) for each in (kind, LogSettings) for line in _lines(each))])
+    names = ", ".join(PREFIX + name.upper() + SUFFIX for name in secrets_of(kind))
+    files = f"Secrets may stand in files instead, which {names} name."
+    return "\n\n".join([lead, files, *(escape(line) for each in (kind, LogSettings) for line in _lines(each))])
 
 
 def defaults(kind: type[BaseSettings]) -> dict[str, str]:

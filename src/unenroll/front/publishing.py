@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from unenroll.errors import OutageError
 from unenroll.settings import KafkaSettings
-from unenroll.stream.clients import for_publishing
+from unenroll.stream.clients import Identity, for_publishing
 from unenroll.stream.outage import translated
 from unenroll.wire import record
 
@@ -27,6 +27,7 @@ class Publisher:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
+        self._identity = Identity(settings)
         self._producer = self._made()
         self._over = Event()
         self._thread = Thread(target=self._hear, name="acknowledgements", daemon=True)
@@ -73,6 +74,7 @@ class Publisher:
 
     def _hear(self) -> None:
         while not self._over.is_set():
+            self._identity.renew(self._producer)
             self._producer.poll(_POLL_SECONDS)
 
 

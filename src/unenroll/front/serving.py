@@ -54,7 +54,7 @@ async def serve(settings: FrontSettings, *, stop: asyncio.Event) -> None:
 @asynccontextmanager
 async def _door(settings: FrontSettings) -> AsyncIterator[Door]:
     async with (
-        connected(settings.database_url.get_secret_value(), connections=_CONNECTIONS) as pool,
+        connected(settings.database_url, connections=_CONNECTIONS) as pool,
         publisher(settings) as publishing,
     ):
         await check_tables(pool)

@@ -4,7 +4,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as Delivered
 
 from unenroll.settings import KafkaSettings
-from unenroll.stream.clients import for_publishing
+from unenroll.stream.clients import Identity, for_publishing
 from unenroll.stream.cluster import Partition
 from unenroll.stream.outage import translated
 from unenroll.wire.record import Message
@@ -25,6 +25,7 @@ class Sender:
         self._failed: KafkaError | None = None
         self.ends: dict[Partition, int] = {}
         """Where the last message of ours arrived that we know of: the offset behind it."""
+        self._identity = Identity(settings)
         self._producer = Producer(
             {
                 **for_publishing(settings, seconds=_DELIVERY_SECONDS),
@@ -63,6 +64,7 @@ class Sender:
         return True
 
     def _look(self, seconds: float) -> None:
+        self._identity.renew(self._producer)
         self._producer.poll(seconds)
         if self._failed is not None:
             self._producer.purge()

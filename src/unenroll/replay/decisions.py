@@ -30,7 +30,7 @@ async def reemit(
     Raises UsageError if the replay's id stands for something else.
     """
     cluster = Cluster(settings)
-    async with connected(settings.database_url.get_secret_value(), connections=2) as pool:
+    async with connected(settings.database_url, connections=2) as pool:
         await check_tables(pool)
         replay, places = await _begun(pool, cluster, settings, marking=marking, dry_run=dry_run)
         if replay.finished_at is not None:

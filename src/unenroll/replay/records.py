@@ -49,7 +49,7 @@ async def replay_records(settings: WorkerSettings, order: Order, *, stopping: as
     """Replay them. Raises OutageError, SetupError and UnenrollError: the same replay may then be tried again."""
     limits = await most_bytes(settings)
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(connected(settings.database_url.get_secret_value(), connections=1))
+        pool = await stack.enter_async_context(connected(settings.database_url, connections=1))
         await check_tables(pool)
         lead = None
         if order.patience is not None and not order.dry_run:

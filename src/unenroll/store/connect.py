@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from asyncpg.transaction import Transaction
+from pydantic import SecretStr
 
-from unenroll.errors import LaneLostError, SetupError
+from unenroll.errors import LaneLostError, OutageError, SetupError
+from unenroll.secret_files import may_change
 from unenroll.store.outage import translated, understood
 from unenroll.store.queries import QUERIES
 
@@ -16,6 +19,7 @@ Connection = asyncpg.Connection | PoolConnectionProxy
 TABLES_VERSION = "0007"
 """The step of the history that the statements of this program are written for."""
 
+_REFUSED = (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError)
 _TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 _CONNECT_SECONDS = 10.0
 _ANSWER_SECONDS = 15.0
@@ -28,11 +32,14 @@ _LIMITS = {
 
 
 @asynccontextmanager
-async def connected(database_url: str, *, connections: int = 4) -> AsyncIterator[asyncpg.Pool]:
-    """A pool of at most so many connections, closed at the end. Raises OutageError, SetupError and UsageError."""
+async def connected(database_url: SecretStr | str, *, connections: int = 4) -> AsyncIterator[asyncpg.Pool]:
+    """A pool of at most so many connections, closed at the end. Raises OutageError, SetupError and UsageError.
+
+    A URL that stands in a file is read anew for each connection.
+    """
     with translated(), understood():
         pool = await asyncpg.create_pool(
-            database_url,
+            connect=_Connect(database_url),
             min_size=1,
             max_size=connections,
             timeout=_CONNECT_SECONDS,
@@ -78,6 +85,25 @@ async def one_moment(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             yield connection
+
+
+class _Connect:
+    """How a pool connects. Once it was let in, a URL from a file that is refused is one that is just being changed."""
+
+    def __init__(self, database_url: SecretStr | str) -> None:
+        self._url = database_url
+        self._was_let_in = False
+
+    async def __call__(self, *_: object, **more: Any) -> asyncpg.Connection:  # noqa: ANN401 - asyncpg's own arguments
+        url = self._url if isinstance(self._url, str) else self._url.get_secret_value()
+        try:
+            connection: asyncpg.Connection = await asyncpg.connect(url, **more)
+        except _REFUSED as error:
+            if self._was_let_in and not isinstance(self._url, str) and may_change(self._url):
+                raise OutageError(f"Postgres refuses the user or password that the file holds now: {error}") from error
+            raise
+        self._was_let_in = True
+        return connection
 
 
 async def _left_as_it_was(connection: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ssl import SSLCertVerificationError
 
 import asyncpg
 
@@ -36,6 +37,8 @@ def translated() -> Iterator[None]:
         if not any(words in str(error) for words in _ENDED):
             raise  # we called the client wrongly: waiting cannot help
         raise OutageError(f"Postgres does not answer: {_brief(error)}") from error
+    except SSLCertVerificationError as error:
+        raise OutageError(f"the certificate of Postgres is not to be trusted: {error.verify_message}") from error
     except (asyncpg.InternalClientError, OSError, TimeoutError, EOFError) as error:
         raise OutageError(f"Postgres does not answer: {_brief(error)}") from error
 

@@ -26,7 +26,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
 
 from unenroll.errors import OutageError, SetupError
 from unenroll.settings import KafkaSettings
-from unenroll.stream.clients import REQUEST_SECONDS, for_confluent
+from unenroll.stream.clients import REQUEST_SECONDS, Identity, for_confluent
+from unenroll.stream.knocking import knock
 from unenroll.stream.outage import translated
 
 # By itself the client would go on asking with the leaders' epochs that it knows, for minutes.
@@ -66,14 +67,23 @@ class Cluster:
     """The cluster that the settings name. Every question raises OutageError or SetupError."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        with translated("setting up the client"):
-            self._admin = AdminClient(for_confluent(settings))
+        self._settings = settings
+        self._identity = Identity(settings)
+        self._made: AdminClient | None = None
+
+    async def _admin(self) -> AdminClient:
+        if self._made is None:
+            await knock(self._settings)
+            with translated("setting up the client"):
+                self._made = await asyncio.to_thread(AdminClient, for_confluent(self._settings))
+        self._identity.renew(self._made)
+        return self._made
 
     async def topics(self, names: Iterable[str]) -> dict[str, Topic]:
         """Those of the topics that exist, by name."""
         wanted = list(names)
         with translated("asking for topics"):
-            futures = self._admin.describe_topics(TopicCollection(wanted), request_timeout=REQUEST_SECONDS)
+            futures = (await self._admin()).describe_topics(TopicCollection(wanted), request_timeout=REQUEST_SECONDS)
             try:
                 answers = {name: await _answer(future, missing_is=None) for name, future in futures.items()}
             except KafkaException:  # perhaps who answered such questions is gone, and the client waits for it
@@ -96,7 +106,7 @@ class Cluster:
         if not resources:
             return {}
         with translated("asking for the settings of topics"):
-            futures = self._admin.describe_configs(resources, request_timeout=REQUEST_SECONDS)
+            futures = (await self._admin()).describe_configs(resources, request_timeout=REQUEST_SECONDS)
             return {
                 resource.name: {name: entry.value for name, entry in (await _answer(future)).items()}
                 for resource, future in futures.items()
@@ -108,7 +118,8 @@ class Cluster:
         if not wanted:
             return
         with translated("making topics"):
-            for future in self._admin.create_topics(wanted, request_timeout=REQUEST_SECONDS).values():
+            futures = (await self._admin()).create_topics(wanted, request_timeout=REQUEST_SECONDS)
+            for future in futures.values():
                 try:
                     await _answer(future)
                 except KafkaException as error:
@@ -139,7 +150,7 @@ class Cluster:
             TopicPartition(place.topic, place.number, offset, metadata) for place, (offset, metadata) in offsets.items()
         ]
         with translated("committing offsets"):
-            futures = self._admin.alter_consumer_group_offsets(
+            futures = (await self._admin()).alter_consumer_group_offsets(
                 [ConsumerGroupTopicPartitions(group_id, wanted)], request_timeout=REQUEST_SECONDS
             )
             for place in (await _answer(futures[group_id])).topic_partitions:
@@ -153,7 +164,7 @@ class Cluster:
         if not wanted:
             return {}
         with translated("asking for the ends of partitions"):
-            futures = self._admin.list_offsets(
+            futures = (await self._admin()).list_offsets(
                 wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=REQUEST_SECONDS
             )
             try:
@@ -171,7 +182,7 @@ class Cluster:
             return found
 
     async def _look_for_leaders(self) -> None:
-        await asyncio.to_thread(self._admin.list_topics, timeout=REQUEST_SECONDS)
+        await asyncio.to_thread((await self._admin()).list_topics, timeout=REQUEST_SECONDS)
 
 
 _RAISE = object()

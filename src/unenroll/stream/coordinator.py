@@ -16,7 +16,7 @@ from aiokafka.errors import for_code
 
 from unenroll.errors import OutageError
 from unenroll.settings import WorkerSettings
-from unenroll.stream.clients import REQUEST_SECONDS, for_aiokafka
+from unenroll.stream.clients import REQUEST_SECONDS, for_aiokafka, stays_current
 from unenroll.stream.cluster import Partition
 from unenroll.stream.outage import translated
 from unenroll.stream.resume import Committed
@@ -34,6 +34,7 @@ class Coordinator:
     def __init__(self, settings: WorkerSettings) -> None:
         self._group_id = settings.group_id
         self._admin = AIOKafkaAdminClient(**for_aiokafka(settings), request_timeout_ms=int(REQUEST_SECONDS * 1000))
+        stays_current(settings, self._admin._client)  # noqa: SLF001 - nothing public has it
 
     async def __aenter__(self) -> Self:
         """Connect."""

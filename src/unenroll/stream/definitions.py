@@ -16,7 +16,7 @@ from unenroll.errors import RefusedError
 from unenroll.settings import KafkaSettings
 from unenroll.store.definitions import define
 from unenroll.store.refusals import RefusedRecord, save_refusal
-from unenroll.stream.clients import for_reading
+from unenroll.stream.clients import Identity, for_reading
 from unenroll.stream.cluster import Partition, Topic
 from unenroll.stream.outage import translated
 from unenroll.stream.unreadable import as_record
@@ -49,6 +49,7 @@ class Definitions:
         self._topic = topic
         self._next = dict.fromkeys(range(topic.partitions), 0)  # what is kept already, not what was read
         self._in_use = Lock()
+        self._identity = Identity(settings)
         self._consumer = Consumer({**for_reading(settings, _NO_GROUP), "auto.offset.reset": "earliest"})
 
     async def __aenter__(self) -> Self:
@@ -119,6 +120,7 @@ class Definitions:
     def _read(self) -> _Read:
         read = _Read()
         with self._in_use:
+            self._identity.renew(self._consumer)
             for message in self._consumer.consume(_MOST_AT_ONCE, _POLL_SECONDS):
                 error = message.error()
                 if error is None:

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer
 
 from unenroll.settings import WorkerSettings
 from unenroll.stream.assignor import NumberAssignor
-from unenroll.stream.clients import for_aiokafka, let_go
+from unenroll.stream.clients import for_aiokafka, let_go, stays_current
 from unenroll.stream.outage import translated
 
 _HEARTBEATS_IN_A_SESSION = 5
@@ -36,6 +36,7 @@ async def joined(settings: WorkerSettings, client_id: str) -> AsyncIterator[AIOK
         request_timeout_ms=_REQUEST_TIMEOUT_MS,
         max_poll_interval_ms=_NEVER_MS,
     )
+    stays_current(settings, consumer._client)  # noqa: SLF001 - nothing public has it
     try:
         with translated("joining the group"):
             async with asyncio.timeout(_JOIN_SECONDS):

@@ -15,7 +15,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from unenroll.errors import OutageError
 from unenroll.settings import KafkaSettings, WorkerSettings
-from unenroll.stream.clients import for_aiokafka, let_go
+from unenroll.stream.clients import for_aiokafka, let_go, stays_current
 from unenroll.stream.cluster import Partition
 from unenroll.stream.outage import translated
 from unenroll.wire.record import Message
@@ -52,6 +52,7 @@ class LaneProducer:
             retry_backoff_ms=_RETRY_BACKOFF_MS,
             max_batch_size=min(batch_bytes, _BATCH_BYTES),
         )
+        stays_current(settings, self._producer.client)
         self._commits_sent = 0
         self._watch_for_hidden_retries()
 

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from unenroll.settings import WorkerSettings
 from unenroll.store.lanes import Position
-from unenroll.stream.clients import for_aiokafka, let_go
+from unenroll.stream.clients import for_aiokafka, let_go, stays_current
 from unenroll.stream.outage import translated
 from unenroll.stream.unreadable import read_without_headers
 from unenroll.wire.record import Record
@@ -126,6 +126,7 @@ async def reading(settings: WorkerSettings, number: int, positions: Sequence[Pos
         fetch_max_wait_ms=_FETCH_WAIT_MS,
         max_partition_fetch_bytes=_FETCH_BYTES,
     )
+    stays_current(settings, consumer._client)  # noqa: SLF001 - nothing public has it
     try:
         with translated("opening a reader"):
             async with asyncio.timeout(_START_SECONDS):

@@ -17,7 +17,7 @@ from confluent_kafka import (
 )
 
 from unenroll.settings import KafkaSettings
-from unenroll.stream.clients import REQUEST_SECONDS, for_reading
+from unenroll.stream.clients import REQUEST_SECONDS, Identity, for_reading
 from unenroll.stream.cluster import Partition
 from unenroll.stream.outage import translated
 from unenroll.stream.unreadable import as_record
@@ -66,6 +66,7 @@ class StretchReader:
         self.next = {place: first for place, (first, _) in wanted.items()}
         self.left = {place for place, (first, end) in wanted.items() if first < end}
         self._patience = _SILENT_POLLS
+        self._identity = Identity(settings)
         self._consumer = Consumer(for_reading(settings, _NO_GROUP))
         self._consumer.assign([_at(place, self.next[place]) for place in self.left])
 
@@ -75,6 +76,7 @@ class StretchReader:
             return await asyncio.to_thread(self._read, most)
 
     def _read(self, most: int) -> list[Written]:
+        self._identity.renew(self._consumer)
         messages = self._consumer.consume(most, _POLL_SECONDS)
         self._patience = _SILENT_POLLS if messages else self._patience - 1
         if not self._patience:

@@ -94,7 +94,7 @@ async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up
     cluster = Cluster(settings)
     async with (
         observing(settings) as seen,
-        connected(settings.database_url.get_secret_value(), connections=_CONNECTIONS) as pool,
+        connected(settings.database_url, connections=_CONNECTIONS) as pool,
     ):
         await check_tables(pool)
         topics = await existing_topics(cluster, (settings.topic_prefix + word for word in Word))

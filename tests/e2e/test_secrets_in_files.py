@@ -1,0 +1,76 @@
+"""A secret may stand in a file, and no secret is ever told."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from stage.events import enrolled, leaves
+from stage.files import command
+from stage.place import Place
+from stage.workers import run
+from unenroll.settings import DatabaseSettings
+
+FILE = "UNENROLL_DATABASE_URL_FILE"
+
+
+def in_file(place: Place, content: bytes) -> dict[str, str]:
+    path = place.folder / "url"
+    path.write_bytes(content)
+    environment = {**place.environment, FILE: str(path)}
+    del environment["UNENROLL_DATABASE_URL"]
+    return environment
+
+
+def said(environment: Mapping[str, str], *, code: int) -> str:
+    found = command("run", "--until-caught-up", environment=environment)
+    assert found.code == code, found
+    return found.err
+
+
+def test_the_worker_runs_with_its_database_url_in_a_file(place: Place) -> None:
+    place.load([enrolled(1)])
+    place.request([leaves(1)])
+    run("run", "--until-caught-up", environment=in_file(place, place.database_url.encode() + b"\r\n"))
+    assert [record.data["requestId"] for record in place.seen("unenrollments")] == ["leave-1"]
+
+
+def test_given_twice_is_wrong(place: Place) -> None:
+    both = {**in_file(place, b"postgresql://me:hunter2@host/name"), "UNENROLL_DATABASE_URL": "postgresql://host/name"}
+    assert "UNENROLL_DATABASE_URL and UNENROLL_DATABASE_URL_FILE are both set" in said(both, code=2)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "the file is empty"),
+        (b"\n", "the file is empty"),
+        (b"postgresql://me:hunter2@host/\xff", "the file is not UTF-8"),
+        (b"hunter2" * 10_000, "the file is larger than 64 KiB"),
+        (b"mysql://me:hunter2@host/name", "must begin with postgresql://"),
+    ],
+)
+def test_a_file_that_holds_no_secret_of_ours(place: Place, content: bytes, says: str) -> None:
+    told = said(in_file(place, content), code=2)
+    assert told.startswith("unenroll: UNENROLL_DATABASE_URL: ")
+    assert says in told
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize(
+    ("path", "says"), [("nowhere", "No such file"), ("/", "Is a directory"), ("/dev/zero", "names no file")]
+)
+def test_a_file_that_is_none(place: Place, path: str, says: str) -> None:
+    assert says in said({**in_file(place, b"x"), FILE: path}, code=2)
+
+
+def test_a_line_of_the_dotenv_may_name_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("UNENROLL_DATABASE_URL", raising=False)
+    Path("url").write_text("postgresql://host/one\n")
+    Path(".env").write_text(f"{FILE}=url\n")
+    settings = DatabaseSettings()
+    assert settings.database_url.get_secret_value() == "postgresql://host/one"
+    Path("url").write_text("postgresql://host/two\n")
+    assert settings.database_url.get_secret_value() == "postgresql://host/two"
+    assert "host" not in repr(settings)
