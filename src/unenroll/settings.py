@@ -2,13 +2,14 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from unenroll.errors import UsageError
+from unenroll.lane_numbers import read_numbers
 
 PREFIX = "UNENROLL_"
 
@@ -81,6 +82,30 @@ class WorkerSettings(DatabaseSettings, KafkaSettings):
     start: Annotated[
         Start, Field(description="where a partition begins that this group never committed; none: refuse")
     ] = Start.EARLIEST
+    most_lanes: Annotated[
+        int | None, Field(description="lanes that a process takes from the group at most; the rest waits", ge=1)
+    ] = None
+    lanes: Annotated[
+        str | None, Field(description="lanes that the process takes whatever the group says, as 0-7,12")
+    ] = None
+
+    @field_validator("lanes")
+    @classmethod
+    def _numbers(cls, value: str | None) -> str | None:
+        if value is not None:
+            read_numbers(value)
+        return value
+
+    @model_validator(mode="after")
+    def _within_budget(self) -> Self:
+        if self.most_lanes is not None and len(self.own_lanes or ()) > self.most_lanes:
+            raise ValueError(f"UNENROLL_LANES names more lanes than UNENROLL_MOST_LANES, which is {self.most_lanes}")
+        return self
+
+    @property
+    def own_lanes(self) -> tuple[int, ...] | None:
+        """The lanes that the process takes by itself; None: those that the group gives it."""
+        return None if self.lanes is None else read_numbers(self.lanes)
 
 
 class FrontSettings(WorkerSettings):
@@ -128,6 +153,8 @@ def read(kind: type[SettingsT]) -> SettingsT:
 
 
 def _complaint(flaw: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, whose values are of any type
+    if not flaw["loc"]:  # about several of them, which it names
+        return str(flaw["msg"]).removeprefix("Value error, ")
     name = PREFIX + "_".join(str(part) for part in flaw["loc"]).upper()
     if flaw["type"] == "missing":
         return f"{name} is not set"

@@ -16,6 +16,7 @@ from unenroll.stream.life import LaneLife
 from unenroll.stream.opening import Opening, commits
 from unenroll.stream.patience import Patience, Waiting
 from unenroll.stream.producer import LaneProducer
+from unenroll.stream.quiet import Quiet
 
 log = structlog.get_logger()
 
@@ -54,11 +55,15 @@ class Lane:
             async with self.intake.reading(lane.positions) as reader:
                 self.life.opened.set()
                 log.info("lane open", lane=lane.partition, epoch=lane.epoch, sequence=lane.sequence)
+                quiet = Quiet(pool=self.step.pool, noted=row.published, since=monotonic())
                 while (taken := await reader.take(self.life.stopping)) is not None:
                     patience.regain()
                     batch = Batch(readings=read(taken.records, self.accepts), ends=taken.ends)
                     if batch.ends != lane.positions:
                         lane = await self._process(lane, batch, producer, patience=patience)
+                        quiet.end()
+                    else:
+                        await quiet.go_by(lane)
             await note_published(self.step.pool, lane)
 
     async def _process(self, lane: LaneRow, batch: Batch, producer: LaneProducer, *, patience: Patience) -> LaneRow:
