@@ -129,6 +129,23 @@ class FrontSettings(WorkerSettings):
     api_rate_burst: Annotated[int, Field(description="calls of one caller at once", ge=1)] = 200
 
 
+class MoveSettings(WorkerSettings):
+    """All that it takes to move lanes: the worker's, and where the lanes are to go."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+
+    to_database_url: Annotated[
+        SecretStr, Field(description="the PostgreSQL that `unenroll cells move` moves lanes to, as the other URL")
+    ]
+
+    @field_validator("to_database_url")
+    @classmethod
+    def _names_postgres_too(cls, value: SecretStr) -> SecretStr:
+        if urlsplit(value.get_secret_value()).scheme not in {"postgresql", "postgres"}:
+            raise ValueError("must begin with postgresql://")
+        return value
+
+
 class LogSettings(BaseSettings):
     """How the program speaks."""
 
