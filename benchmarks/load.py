@@ -77,13 +77,13 @@ async def measure(servers: Servers, accounts: int, *, by_kind: bool) -> tuple[Fi
             _write(file, accounts, by_kind=by_kind)
             environment = {"UNENROLL_DATABASE_URL": url}
             unenroll(environment, "migrate")
-            first = _timed(environment, "load", str(file))
-            again = _timed(environment, "load", str(file))
+            first = timed(environment, "load", str(file))
+            again = timed(environment, "load", str(file))
         await _check(url, accounts)
     return first, again
 
 
-def _timed(environment: Mapping[str, str], *arguments: str) -> Finding:
+def timed(environment: Mapping[str, str], *arguments: str) -> Finding:
     """The real command in a process of its own."""
     with TemporaryDirectory() as folder:
         log = Path(folder, "log")

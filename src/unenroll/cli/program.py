@@ -9,6 +9,7 @@ from unenroll.cli.api import api
 from unenroll.cli.api_secret import api_secret
 from unenroll.cli.ask import explain, status
 from unenroll.cli.backfill import apply, plan
+from unenroll.cli.cells import app as cells
 from unenroll.cli.dead_letters import app as dlq
 from unenroll.cli.feed import load, publish
 from unenroll.cli.offsets import app as offsets
@@ -41,6 +42,7 @@ app.command()(prune)
 app.command()(api_secret)
 app.add_typer(dlq, name="dlq")
 app.add_typer(offsets, name="offsets")
+app.add_typer(cells, name="cells")
 
 
 @app.callback()

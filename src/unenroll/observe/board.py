@@ -39,11 +39,13 @@ class Waited(NamedTuple):
 class LaneNow:
     """One lane. `moves` grows with everything that it gets done; `positions` are what it has published up to.
 
+    `hindered`: why it cannot be taken yet, where another process has it.
     `oldest_in_hand`: when the oldest record of its batch was appended, as Unix time. `ends` and `oldest_behind` are
     what Kafka said of its partitions when it was last asked.
     """
 
     doing: Doing = Doing.OPENING
+    hindered: Waited | None = None
     moves: int = 0
     positions: Mapping[str, int] = field(default_factory=dict)
     oldest_in_hand: float | None = None
@@ -129,6 +131,9 @@ class Board:
         who = GROUP if lane is None else f"lane {lane}"
         for name in {GROUP, who} & self.waiting.keys():
             yield told(name, self.waiting[name])
+        now = None if lane is None else self.lanes.get(lane)
+        if now is not None and now.hindered is not None:
+            yield told(who, now.hindered)
         for server, away in self.servers.items():
             if away is not None:
                 yield told(server, away)

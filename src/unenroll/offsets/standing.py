@@ -9,6 +9,7 @@ from unenroll.errors import DataLossError
 from unenroll.offsets.told import LaneStanding, PartitionStanding, Standing
 from unenroll.settings import WorkerSettings
 from unenroll.store.behind import LaneBehind, lanes_of
+from unenroll.store.leases import holders
 from unenroll.store.moves import latest_moves
 from unenroll.stream.cluster import Cluster, Partition, Topic, partitions_of
 from unenroll.stream.coordinator import Coordinator, asked
@@ -94,9 +95,10 @@ async def look(settings: WorkerSettings, pool: asyncpg.Pool, cluster: Cluster) -
     places = partitions_of(topics.values())
     members, committed = await _said(settings, places)
     lanes = await lanes_of(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
+    alone = await holders(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
     return Seen(
         topics=topics,
-        members=tuple(members),
+        members=(*members, *sorted(set(alone.values()))),
         committed=committed,
         lanes={lane.row.partition: lane for lane in lanes},
         first=await cluster.beginnings(places),

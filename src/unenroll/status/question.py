@@ -8,6 +8,7 @@ from unenroll.settings import WorkerSettings
 from unenroll.status.group import Group, group
 from unenroll.status.partitions import Offsets, PartitionTold, partition_told
 from unenroll.store.connect import check_tables, connected
+from unenroll.store.leases import holders
 from unenroll.store.overview import DefinitionTold, KnownLane, Overview, RefusalTold, overview
 from unenroll.stream.cluster import Cluster, Partition, Topic, partitions_of
 from unenroll.stream.oldest import oldest_records
@@ -60,6 +61,7 @@ async def status(settings: WorkerSettings) -> Status:
         places = partitions_of(topics.values())
         # What moves last is asked first, so that no offset is ahead of what it follows.
         said = await group(settings, places)
+        alone = await holders(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
         tables = await overview(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
     known = _offsets(topics, said, tables, first=await cluster.beginnings(places), end=await cluster.ends(places))
     partitions = await _partitions(settings, known)
@@ -67,7 +69,7 @@ async def status(settings: WorkerSettings) -> Status:
         at=datetime.now(UTC),
         topic_prefix=settings.topic_prefix,
         group_id=settings.group_id,
-        lanes=tuple(_lanes(places, said.owners, tables.lanes)),
+        lanes=tuple(_lanes(places, {**said.owners, **_owned(places, alone)}, tables.lanes)),
         partitions=tuple(partitions),
         requests=tables.requests,
         facts=tables.facts,
@@ -117,6 +119,11 @@ async def _partitions(settings: WorkerSettings, known: Mapping[Partition, Offset
         partition_told(offsets, start=settings.start, oldest=oldest.get(place), now=now)
         for place, offsets in known.items()
     ]
+
+
+def _owned(places: Iterable[Partition], alone: Mapping[int, str]) -> dict[Partition, str]:
+    """Who has which partition by itself, without the group."""
+    return {place: alone[place.number] for place in places if place.number in alone}
 
 
 def _lanes(

@@ -55,14 +55,17 @@ async def take_lane(pool: asyncpg.Pool, key: LaneKey) -> LaneRow:
     """
     try:
         with translated():
-            found = await pool.fetchrow(QUERIES["take_lane"], key.topic_prefix, key.group_id, key.partition)
+            named = (key.topic_prefix, key.group_id, key.partition)
+            found = await pool.fetchrow(QUERIES["take_lane"], *named)
+            if found is None:
+                found = await pool.fetchrow(QUERIES["make_lane"], *named)
     except OutageError as outage:
         if held_up(outage):
             with suppress(OutageError), translated():
                 await pool.execute(QUERIES["end_hung"])
         raise
     if found is None:
-        raise LaneLostError(f"lane {key.partition} could not be taken")
+        raise LaneLostError(f"lane {key.partition} is not decided in this database, or somebody else has just made it")
     return lane_row(found)
 
 

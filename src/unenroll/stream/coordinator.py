@@ -22,7 +22,7 @@ from unenroll.stream.outage import translated
 from unenroll.stream.resume import Committed
 
 _STABLE = "Stable"
-_NO_COORDINATOR_SECONDS = 5.0
+_NO_COORDINATOR_SECONDS = 15.0
 _ASK_AGAIN_SECONDS = 0.2
 
 Answer = TypeVar("Answer")

@@ -1,4 +1,7 @@
-"""The lanes of one worker: opened when the group gives them to it, closed before it gives them away."""
+"""The lanes of one worker: opened when the group gives them to it, closed before it gives them away.
+
+Or opened once, where it takes them by itself.
+"""
 
 import asyncio
 from collections import defaultdict
@@ -20,10 +23,18 @@ LaneStarter = Callable[[int, list[str], LaneLife], "asyncio.Task[None]"]
 
 
 class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carries no types
-    """The open lanes by partition number. aiokafka swallows what a listener raises, so failures are kept here."""
+    """The open lanes by partition number. aiokafka swallows what a listener raises, so failures are kept here.
+
+    `consumer` is the group's, None where the worker takes its lanes by itself.
+    """
 
     def __init__(
-        self, consumer: AIOKafkaConsumer, start_lane: LaneStarter, *, waiting: Waiting, board: Board | None = None
+        self,
+        consumer: AIOKafkaConsumer | None,
+        start_lane: LaneStarter,
+        *,
+        waiting: Waiting,
+        board: Board | None = None,
     ) -> None:
         self._consumer = consumer
         self._start_lane = start_lane
@@ -42,7 +53,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carri
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Open a lane for each partition number. This consumer fetches nothing: each lane has a reader of its own."""
         try:
-            self._consumer.pause(*assigned)
+            if self._consumer is not None:
+                self._consumer.pause(*assigned)
             if not self._leaving:
                 self._open(assigned)
         except Exception as error:  # noqa: BLE001 - nobody else would ever hear of it

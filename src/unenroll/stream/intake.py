@@ -1,17 +1,19 @@
-"""What a lane may read: its partition number of every input topic, and only while the group gives it to its worker."""
+"""What a lane may read: its partition number of every input topic, and only while the lane is its worker's."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
+
+import structlog
 
 from unenroll.settings import WorkerSettings
 from unenroll.store.lanes import LaneKey, Position
 from unenroll.stream.cluster import Partition
-from unenroll.stream.coordinator import Coordinator
 from unenroll.stream.reader import Reader, reading
+from unenroll.stream.rights import Rights
 
-_ASK_AGAIN_SECONDS = 0.1
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,23 +21,28 @@ class Intake:
     """A lane's right to its partitions, and its way to their records."""
 
     settings: WorkerSettings
-    coordinator: Coordinator
-    client_id: str
+    rights: Rights
     key: LaneKey
     topics: Iterable[str]
 
-    async def owned(self, stopping: asyncio.Event) -> bool:
-        """Wait until the group's coordinator says that the lane is ours; False if it is to stop before.
+    async def owned(self, stopping: asyncio.Event, *, hindered: Callable[[str | None], None]) -> bool:
+        """Wait until nothing speaks against taking the lane; False if it is to stop before.
 
-        A resumed zombie that did not ask would fence the rightful owner.
+        What is worth telling is told once, not each time that it is found; `hindered` hears of it each time, and of
+        None once it is over.
         """
         mine = {Partition(topic=topic, number=self.key.partition) for topic in self.topics}
+        told = None
         while not stopping.is_set():
-            owners = await self.coordinator.owners()
-            if all(owners.get(partition) == self.client_id for partition in mine):
+            hindrance = await self.rights.hindrance(self.key, mine)
+            hindered(None if hindrance is None else hindrance.why)
+            if hindrance is None:
                 return True
+            if hindrance.why not in {None, told}:
+                told = hindrance.why
+                log.warning("lane waits", lane=self.key.partition, why=told)
             with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), _ASK_AGAIN_SECONDS)
+                await asyncio.wait_for(stopping.wait(), hindrance.seconds)
         return False
 
     def reading(self, positions: Iterable[Position]) -> AbstractAsyncContextManager[Reader]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from time import perf_counter
+from time import monotonic, perf_counter
 
 import structlog
 
@@ -17,6 +17,7 @@ from unenroll.stream.life import LaneLife
 from unenroll.stream.opening import Opening, commits
 from unenroll.stream.patience import Patience, Waiting
 from unenroll.stream.producer import LaneProducer
+from unenroll.stream.quiet import Quiet
 from unenroll.stream.reader import Taken
 from unenroll.stream.seen import Seen
 
@@ -51,7 +52,7 @@ class Lane:
                 await patience.lose(strike)
 
     async def _live(self, patience: Patience) -> None:
-        if not await self.intake.owned(self.life.stopping):
+        if not await self.intake.owned(self.life.stopping, hindered=self.seen.hindered):
             return
         row = await self.opening.take()
         async with self.producer() as producer:
@@ -60,10 +61,14 @@ class Lane:
                 self.life.opened.set()
                 self.seen.reading(lane)
                 log.info("lane open", lane=lane.partition, epoch=lane.epoch, sequence=lane.sequence)
+                quiet = Quiet(pool=self.step.pool, noted=row.published, since=monotonic())
                 while (taken := await reader.take(self.life.stopping)) is not None:
                     patience.regain()
                     if taken.ends != lane.positions:
                         lane = await self._process(lane, self._read(taken), producer, patience=patience)
+                        quiet.end()
+                    else:
+                        await quiet.go_by(lane)
             await note_published(self.step.pool, lane)
 
     def _read(self, taken: Taken) -> Batch:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from time import perf_counter, time
 from typing import Any
 
@@ -15,7 +16,7 @@ from unenroll.batch.numbering import Done, Told
 from unenroll.batch.readings import Batch
 from unenroll.batch.step import Decisions
 from unenroll.errors import LaneLostError, UnenrollError
-from unenroll.observe.board import Board, Doing, LaneNow
+from unenroll.observe.board import Board, Doing, LaneNow, Waited
 from unenroll.observe.meters import APPEND, EVENT, Meters
 from unenroll.store.lanes import LaneRow
 from unenroll.wire.decode import Received
@@ -40,6 +41,12 @@ class Seen:
     def opening(self) -> None:
         """It looks for its place."""
         self.now.turn_to(Doing.OPENING)
+
+    def hindered(self, why: str | None) -> None:
+        """It cannot be taken yet, because of this; None: it can."""
+        before = self.now.hindered
+        since = datetime.now(UTC) if before is None else before.since
+        self.now.hindered = None if why is None else Waited(why, since)
 
     def reading(self, lane: LaneRow) -> None:
         """It has published up to here, and reads on."""

@@ -1,157 +1,78 @@
-"""The worker: joins the group, runs the lanes it is given, and stops when asked, when done, or when it must."""
+"""The worker: runs the lanes that it is given or that it takes; stops when asked, when done, or when it must."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from uuid import uuid4
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer
 
 from unenroll.batch.step import Step
-from unenroll.observe.board import Stage
 from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.definitions import DefinitionCache
-from unenroll.store.lanes import LaneKey
 from unenroll.stream.arrival import Arrival
-from unenroll.stream.cluster import Cluster, Partition, Topic, partitions_of
+from unenroll.stream.cluster import Cluster
 from unenroll.stream.coordinator import Coordinator
 from unenroll.stream.definitions import Definitions
 from unenroll.stream.following import Following
-from unenroll.stream.group import Lanes
-from unenroll.stream.intake import Intake
-from unenroll.stream.lane import Lane
+from unenroll.stream.holding import Means, held
 from unenroll.stream.leftover import Leftover
-from unenroll.stream.life import LaneLife
-from unenroll.stream.membership import joined
 from unenroll.stream.observing import Looking, Observed, observing
-from unenroll.stream.opening import Opening
 from unenroll.stream.patience import Waiting
-from unenroll.stream.producer import LaneProducer
 from unenroll.stream.settling_again import SettlingAgain
 from unenroll.stream.topics import INPUTS, existing_topics, limits
-from unenroll.stream.watches import caught_up, in_the_group, same_topics, until
-from unenroll.wire.names import CARRIES
+from unenroll.stream.watches import caught_up, same_topics, until
 from unenroll.wire.names import Topic as Word
 
 _CONNECTIONS = 8
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Worker:
-    """What the lanes of a worker share."""
-
-    settings: WorkerSettings
-    pool: asyncpg.Pool
-    cluster: Cluster
-    coordinator: Coordinator
-    topics: Mapping[str, Topic]
-    arrival: Arrival
-    step: Step
-    consumer: AIOKafkaConsumer
-    waiting: Waiting
-    client_id: str
-    seen: Observed
-
-    def start_lane(self, number: int, topics: list[str], life: LaneLife) -> "asyncio.Task[None]":
-        """A task that runs the lane of this partition number until it is to stop."""
-        key = LaneKey(topic_prefix=self.settings.topic_prefix, group_id=self.settings.group_id, partition=number)
-        mine = {name: self.topics[name] for name in topics}
-        lane = Lane(
-            opening=Opening(
-                pool=self.pool,
-                cluster=self.cluster,
-                coordinator=self.coordinator,
-                key=key,
-                topics=mine,
-                start=self.settings.start,
-            ),
-            arrival=self.arrival,
-            step=self.step,
-            intake=Intake(
-                settings=self.settings,
-                coordinator=self.coordinator,
-                client_id=self.client_id,
-                key=key,
-                topics=topics,
-            ),
-            producer=lambda: self._producer(number),
-            accepts={self.settings.topic_prefix + word: CARRIES[word] for word in INPUTS},
-            life=life,
-            waiting=self.waiting,
-            seen=self.seen.lane(number),
-        )
-        return asyncio.create_task(lane.run(), name=f"lane {number}")
-
-    def _producer(self, number: int) -> LaneProducer:
-        return LaneProducer.of_lane(self.settings, number, batch_bytes=min(self.step.limits.values()))
-
-
 async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up: bool = False) -> None:
     """Run until `stop` is set, or until what is in the topics now is done. Raises SetupError and OutageError."""
-    cluster = Cluster(settings)
     async with (
         observing(settings) as seen,
         connected(settings.database_url, connections=_CONNECTIONS) as pool,
+        _equipped(settings, pool, seen) as means,
+        Definitions(settings, pool, means.topics[settings.topic_prefix + Word.DEFINITIONS]) as definitions,
     ):
-        await check_tables(pool)
-        topics = await existing_topics(cluster, (settings.topic_prefix + word for word in Word))
-        step = Step(pool=pool, cache=DefinitionCache(), limits=await limits(cluster, settings.topic_prefix))
-        await Leftover(settings=settings, pool=pool, topics=topics, batch_bytes=min(step.limits.values())).publish()
-        async with Definitions(settings, pool, topics[settings.topic_prefix + Word.DEFINITIONS]) as definitions:
-            following = Following(definitions=definitions, again=SettlingAgain(settings=settings, pool=pool))
-            await following.catch_up(await cluster.ends(definitions.partitions))
-            goal = await cluster.ends(_inputs_of(topics, settings)) if until_caught_up else None
-            looking = Looking(settings=settings, cluster=cluster, pool=pool, board=seen.board)
-            async with _working(settings, step, cluster=cluster, topics=topics, seen=seen) as (worker, lanes):
-                await until(
-                    stop,
-                    lanes.failed,
-                    in_the_group(worker.consumer, worker.coordinator, worker.waiting),
-                    following.go_on(worker.waiting),
-                    same_topics(cluster, {name: topics[name] for name in _read_topics(settings)}),
-                    caught_up(lanes, worker.coordinator, goal),
-                    looking.go_on(),
-                )
-            if lanes.failed.done():
-                lanes.failed.result()
+        cluster = means.cluster
+        following = Following(definitions=definitions, again=SettlingAgain(settings=settings, pool=pool))
+        await following.catch_up(await cluster.ends(definitions.partitions))
+        goal = await cluster.ends(means.inputs) if until_caught_up else None
+        async with held(means) as (lanes, keeping):
+            await until(
+                stop,
+                lanes.failed,
+                keeping,
+                following.go_on(means.waiting),
+                same_topics(cluster, {name: means.topics[name] for name in _read_topics(settings)}),
+                caught_up(lanes, means.coordinator, goal),
+                Looking(settings=settings, cluster=cluster, pool=pool, board=seen.board).go_on(),
+            )
+        if lanes.failed.done():
+            lanes.failed.result()
 
 
 @asynccontextmanager
-async def _working(
-    settings: WorkerSettings, step: Step, *, cluster: Cluster, topics: Mapping[str, Topic], seen: Observed
-) -> AsyncIterator[tuple[_Worker, Lanes]]:
-    """A worker that takes whatever lanes the group gives it; at the end they are closed and given back."""
-    client_id = f"unenroll-{uuid4()}"
-    async with Coordinator(settings) as coordinator, joined(settings, client_id) as consumer:
-        worker = _Worker(
+async def _equipped(settings: WorkerSettings, pool: asyncpg.Pool, seen: Observed) -> AsyncIterator[Means]:
+    """What the lanes work with, once tables and topics are found in order and what was left over is published."""
+    cluster = Cluster(settings)
+    await check_tables(pool)
+    topics = await existing_topics(cluster, (settings.topic_prefix + word for word in Word))
+    step = Step(pool=pool, cache=DefinitionCache(), limits=await limits(cluster, settings.topic_prefix))
+    await Leftover(settings=settings, pool=pool, topics=topics, batch_bytes=min(step.limits.values())).publish()
+    async with Coordinator(settings) as coordinator:
+        yield Means(
             settings=settings,
-            pool=step.pool,
+            step=step,
             cluster=cluster,
             coordinator=coordinator,
             topics=topics,
-            arrival=Arrival(step.pool, step.cache, seconds=settings.definition_wait_ms / 1000),
-            step=step,
-            consumer=consumer,
-            waiting=Waiting(who=seen.board.waiting),
-            client_id=client_id,
             seen=seen,
+            arrival=Arrival(pool, step.cache, seconds=settings.definition_wait_ms / 1000),
+            waiting=Waiting(who=seen.board.waiting),
         )
-        lanes = Lanes(consumer, worker.start_lane, waiting=worker.waiting, board=seen.board)
-        consumer.subscribe([settings.topic_prefix + word for word in INPUTS], listener=lanes)
-        seen.board.stage = Stage.WORKING
-        try:
-            yield worker, lanes
-        finally:
-            seen.board.stage = Stage.STOPPING
-            await lanes.leave()
 
 
 def _read_topics(settings: WorkerSettings) -> list[str]:
     return [settings.topic_prefix + word for word in (*INPUTS, Word.DEFINITIONS)]
-
-
-def _inputs_of(topics: Mapping[str, Topic], settings: WorkerSettings) -> list[Partition]:
-    return partitions_of(topics[settings.topic_prefix + word] for word in INPUTS)

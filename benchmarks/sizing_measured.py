@@ -1,0 +1,157 @@
+"""What a customer and a record cost, measured with the real commands: `python -m benchmarks.sizing --measure`."""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import asyncpg
+
+from benchmarks.crowd import PARTITIONS, Crowd
+from benchmarks.databases import copied
+from benchmarks.load import FACTS_OF_AN_ACCOUNT, facts, timed
+from benchmarks.processes import unenroll
+from benchmarks.processor_time import used
+from unenroll.sandbox.servers import Servers, provided
+
+FILE = Path(__file__).with_name("sizing.json")
+_OURS = ("accounts", "ledger", "publications", "dead_letters", "lanes")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """Of `customers` with one account of five facts each, and a request to leave of each.
+
+    Bytes are of tables with their indexes; microseconds are of a processor, for a record that is decided for the first
+    time or (`again`) is known already. `move_…`: half of the lanes moved to another database of the same server.
+    """
+
+    customers: int
+    load_average: float
+    account_bytes: float
+    ledger_bytes: float
+    ledger_rows: float
+    publication_bytes: float
+    wal_bytes: float
+    fact_python_us: float
+    fact_postgres_us: float
+    request_python_us: float
+    request_postgres_us: float
+    again_python_us: float
+    again_postgres_us: float
+    move_customers_per_second: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Cost:
+    python: float
+    postgres: float
+
+
+async def measure(customers: int) -> Measured:
+    """Run it all on servers of its own. Raises SystemExit if something is not as it should be."""
+    async with (
+        provided(os.environ, say=print) as servers,
+        copied(servers.database_url, None) as url,
+        copied(servers.database_url, None) as other,
+    ):
+        environment = {"UNENROLL_DATABASE_URL": url, **_kafka(servers)}
+        moving = {**environment, "UNENROLL_TO_DATABASE_URL": other}
+        for each in (environment, {"UNENROLL_DATABASE_URL": other}):
+            unenroll(each, "migrate")
+        unenroll(environment, "topics", "--partitions", str(PARTITIONS))
+        _publish(environment, customers, requests=False)
+        told = _worked(environment, customers * FACTS_OF_AN_ACCOUNT)
+        before = await _wal(url)
+        _publish(environment, customers, requests=True)
+        asked = _worked(environment, customers)
+        wal = await _wal(url) - before
+        unenroll(environment, "offsets", "set", "--to", "earliest", "--why", "measured")
+        again = _worked(environment, customers * (FACTS_OF_AN_ACCOUNT + 1))
+        sizes = await _sizes(url)
+        began = time.monotonic()
+        unenroll(moving, "cells", "move", "--lanes", f"0-{PARTITIONS // 2 - 1}", "--why", "measured")
+        seconds = time.monotonic() - began
+        moved = await _fetch(other, "select count(*) from accounts")
+    if sizes["ledger_rows"] != customers * (FACTS_OF_AN_ACCOUNT + 1):
+        raise SystemExit(f"{sizes['ledger_rows']} rows in the ledger")
+    return Measured(
+        customers=customers,
+        load_average=round(os.getloadavg()[0], 2),
+        account_bytes=round(sizes["accounts"] / customers),
+        ledger_bytes=round(sizes["ledger"] / sizes["ledger_rows"]),
+        ledger_rows=sizes["ledger_rows"] / customers,
+        publication_bytes=round(sizes["publications"] / customers),
+        wal_bytes=round(wal / customers),
+        fact_python_us=told.python,
+        fact_postgres_us=told.postgres,
+        request_python_us=asked.python,
+        request_postgres_us=asked.postgres,
+        again_python_us=again.python,
+        again_postgres_us=again.postgres,
+        move_customers_per_second=round(moved / seconds),
+    )
+
+
+def keep(found: Measured) -> None:
+    """Write it where `kept` finds it."""
+    FILE.write_text(json.dumps(asdict(found), indent=2) + "\n", encoding="utf-8")
+
+
+def kept() -> Measured:
+    """What was measured last."""
+    return Measured(**json.loads(FILE.read_text(encoding="utf-8")))
+
+
+def _kafka(servers: Servers) -> dict[str, str]:
+    return {"UNENROLL_KAFKA_BOOTSTRAP_SERVERS": servers.kafka, "UNENROLL_TOPIC_PREFIX": f"sizing-{time.time():.0f}."}
+
+
+def _publish(environment: Mapping[str, str], customers: int, *, requests: bool) -> None:
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "lines.ndjson")
+        with file.open("w", encoding="utf-8") as lines:
+            if requests:
+                lines.writelines(json.dumps(_leave(customer)) + "\n" for customer in range(1, customers + 1))
+            else:
+                lines.write(json.dumps(Crowd(requests=1, accounts=1).definition()) + "\n")
+                lines.writelines(json.dumps(fact) + "\n" for fact in facts(customers, by_kind=True))
+        unenroll(environment, "publish", str(file))
+
+
+def _leave(customer: int) -> dict[str, object]:
+    data = {"customerId": customer, "targetGroupId": 11, "targetId": 21, "reason": "sizing"}
+    return {
+        "type": "UnenrollRequested",
+        "id": f"out-{customer}",
+        "source": "/bench",
+        "time": "2026-03-15T04:00:00Z",
+        "data": data,
+    }
+
+
+def _worked(environment: Mapping[str, str], records: int) -> _Cost:
+    before = used(())
+    finding = timed(environment, "run", "--until-caught-up")
+    postgres = (used(()) - before).postgres
+    return _Cost(python=round(finding.at_work / records * 1e6, 1), postgres=round(postgres / records * 1e6, 1))
+
+
+async def _sizes(url: str) -> dict[str, int]:
+    sizes = {table: await _fetch(url, f"select pg_total_relation_size('{table}')") for table in _OURS}
+    return {**sizes, "ledger_rows": await _fetch(url, "select count(*) from ledger")}
+
+
+async def _wal(url: str) -> int:
+    return await _fetch(url, "select (pg_current_wal_insert_lsn() - '0/0')::bigint")
+
+
+async def _fetch(url: str, query: str) -> int:
+    connection = await asyncpg.connect(url)
+    try:
+        return int(await connection.fetchval(query))
+    finally:
+        await connection.close()
