@@ -17,7 +17,7 @@ DEFAULTS = {name: default for kind in KINDS for name, default in defaults(kind).
 MEANINGS = {
     PREFIX + name.upper(): str(field.description) for kind in KINDS for name, field in kind.model_fields.items()
 }
-NOT_YET = {"UNENROLL_HTTP_ADDRESS"}
+NOT_YET = {"UNENROLL_HTTP_ADDRESS", "UNENROLL_PROGRESS_TIMEOUT_MS", "UNENROLL_MOST_LANES", "UNENROLL_LANES"}
 
 
 def test_the_defaults_told_are_those_that_apply() -> None:
