@@ -55,7 +55,7 @@ OF_PROMETHEUS = frozenset({"job", "instance", "namespace", "le"})
 
 def series() -> dict[str, Metric]:
     """All that can be asked for, by name: of a histogram its buckets, sum and count."""
-    found = {}
+    found: dict[str, Metric] = {}
     for name, metric in {**OURS, **OF_THE_CLIENT}.items():
         endings = ("_bucket", "_sum", "_count") if metric.kind == "histogram" else ("",)
         found |= {name + ending: metric for ending in endings}
