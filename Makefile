@@ -11,7 +11,7 @@ COMPILE := .cache/lock/bin/uv pip compile pyproject.toml --quiet --universal --p
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-abuse test-browser check bench bench-scale bench-load bench-replay bench-front soak profile faults campaign campaign-convergence campaign-api explore format lock clean
+.PHONY: help setup demo test test-abuse test-browser test-dashboard check check-alerts check-deploy render vendor-schemas bench bench-scale bench-load bench-replay bench-front soak profile faults campaign campaign-convergence campaign-api explore format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -85,6 +85,36 @@ $(CHROMIUM):
 test-browser: $(BROWSED) $(CHROMIUM)  ## look at the pages in headless Chromium, with axe-core; pictures go to .cache/pages
 	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest -m browser tests/browser
 
+PROMTOOL ?= $(shell command -v promtool || echo /usr/bin/promtool)
+$(PROMTOOL):
+	@echo "installing Debian's prometheus; set PROMTOOL=/path/to/promtool to use another"
+	apt-get update --quiet && apt-get install --yes --quiet --no-install-recommends prometheus
+
+check-alerts: $(PROMTOOL)  ## try the alerts with promtool
+	$(PROMTOOL) check rules deploy/prometheus/rules.yaml
+	$(PROMTOOL) test rules deploy/prometheus/rules_test.yaml
+
+test-dashboard: $(STAMP) $(PROMTOOL)  ## let a real Prometheus answer all panels; SCRAPE=host:port,… of real processes
+	PATH="$(dir $(PROMTOOL)):$$PATH" SCRAPE=$(SCRAPE) $(BIN)/python -m pytest -m prometheus tests/deploy/test_answered.py
+
+# kustomize, or a kubectl, which carries one. Where neither is there, Go's own client makes the one that is named here.
+KUSTOMIZE_VERSION := v5.8.0
+KUSTOMIZE ?= $(shell command -v kustomize || (command -v kubectl > /dev/null && echo kubectl kustomize) || echo .cache/bin/kustomize)
+.cache/bin/kustomize:
+	GOBIN=$(CURDIR)/.cache/bin go install sigs.k8s.io/kustomize/kustomize/v5@$(KUSTOMIZE_VERSION)
+
+render: $(STAMP) $(filter .cache/%,$(KUSTOMIZE))  ## make the manifests that are applied, in deploy/kubernetes/rendered
+	KUSTOMIZE="$(KUSTOMIZE)" PYTHONPATH=tests $(BIN)/python tests/deploy/rendering.py
+
+check-deploy: $(STAMP) $(filter .cache/%,$(KUSTOMIZE))  ## hold the rendered manifests against what kustomize makes now
+	KUSTOMIZE="$(KUSTOMIZE)" PYTHONPATH=tests $(BIN)/python tests/deploy/rendering.py --check
+
+vendor-schemas:  ## make tests/deploy/kubernetes.json again from the packages that carry all of Kubernetes' schemas
+	@$(PYTHON) -m venv .cache/schemas
+	@.cache/schemas/bin/python -m pip install --quiet kubernetes-validate==1.37.0 cloudcoil==0.6.0 \
+		cloudcoil.models.keda==2.16.1.0 cloudcoil.models.prometheus_operator==0.80.1.0
+	.cache/schemas/bin/python tests/deploy/vendoring.py
+
 MINUTES ?= 10
 campaign: $(STAMP)  ## try faults by chance for MINUTES; SEED=n begins with the round of that seed
 	PYTHONPATH=tests $(BIN)/python tests/campaigns/faults.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
@@ -109,7 +139,7 @@ format: $(STAMP)  ## let the formatter and the linter mend what they can
 lock:  ## make the locks again from pyproject.toml
 	@$(PYTHON) -m venv .cache/lock && .cache/lock/bin/python -m pip install --quiet $(UV)
 	$(COMPILE) --extra api --extra sandbox --group test --group check --group build --output-file requirements/all.lock
-	$(COMPILE) --constraint requirements/all.lock --output-file requirements/run.lock
+	$(COMPILE) --extra api --constraint requirements/all.lock --output-file requirements/run.lock
 	$(COMPILE) --group bench --constraint requirements/all.lock --output-file requirements/bench.lock
 	$(COMPILE) --group browser --constraint requirements/all.lock --output-file requirements/browser.lock
 

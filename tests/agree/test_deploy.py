@@ -1,13 +1,12 @@
 """What can be known of the container image and the compose file without a container engine."""
 
-import os
 import re
-import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.metadata import requires
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -16,14 +15,17 @@ from packaging.requirements import Requirement
 
 import providers
 from agree.pages import ROOT, variables
+from stage.ports import nobody_listens
 from unenroll.cli.settings_help import defaults
 from unenroll.sandbox.lock import locked
-from unenroll.settings import WorkerSettings
+from unenroll.settings import FrontSettings
 
 DEPLOY = ROOT / "deploy"
+OBSERVING = {"UNENROLL_HTTP_ADDRESS"}
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ("migrate", "topics", "worker")
+OURS = ("migrate", "topics", "worker", "front")
+BEGUN = {"migrate": "service_completed_successfully", "topics": "service_completed_successfully"}
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -37,21 +39,23 @@ IMAGE = instructions()
 LAST_STAGE = IMAGE[max(at for at, (word, _) in enumerate(IMAGE) if word == "FROM") :]
 
 
-def test_compose_starts_the_servers_then_tables_and_topics_then_the_worker() -> None:
+def test_compose_starts_the_servers_then_tables_and_topics_then_the_worker_and_the_front_door() -> None:
     assert set(SERVICES) == {"kafka", "postgres", *OURS}
     waits = {name: {on: how["condition"] for on, how in SERVICES[name]["depends_on"].items()} for name in OURS}
     assert waits == {
         "migrate": {"postgres": "service_healthy"},
         "topics": {"kafka": "service_healthy"},
-        "worker": {"migrate": "service_completed_successfully", "topics": "service_completed_successfully"},
+        "worker": BEGUN,
+        "front": BEGUN,
     }
-    assert [SERVICES[name]["command"][0] for name in OURS] == ["migrate", "topics", "run"]
+    assert [SERVICES[name]["command"][0] for name in OURS] == ["migrate", "topics", "run", "api"]
+    assert [name for name in SERVICES if "profiles" in SERVICES[name]] == ["front"]
 
 
 def test_the_servers_have_health_checks_and_the_image_has_one() -> None:
     assert all(SERVICES[name]["healthcheck"]["test"] for name in ("kafka", "postgres"))
     assert [word for word, _ in LAST_STAGE].count("HEALTHCHECK") == 1
-    assert "healthcheck" not in SERVICES["worker"]
+    assert not any("healthcheck" in SERVICES[name] for name in ("worker", "front"))
 
 
 def test_the_images_are_those_that_the_tests_run_on() -> None:
@@ -65,9 +69,10 @@ def test_the_kafka_of_the_image_is_that_of_the_sandbox() -> None:
 
 
 def test_each_variable_of_ours_is_a_setting() -> None:
-    named = {name for file in DEPLOY.iterdir() for name in variables(file.read_text(encoding="utf-8"))}
-    assert named == {"UNENROLL_KAFKA_BOOTSTRAP_SERVERS", "UNENROLL_DATABASE_URL"}
-    assert named <= set(defaults(WorkerSettings))
+    named = {
+        name for file in DEPLOY.iterdir() if file.is_file() for name in variables(file.read_text(encoding="utf-8"))
+    }
+    assert named - OBSERVING <= set(defaults(FrontSettings))
 
 
 def test_the_worker_finds_the_servers_where_compose_puts_them() -> None:
@@ -81,7 +86,7 @@ def test_no_password_stands_in_the_compose_file() -> None:
     secrets = [
         value for service in SERVICES.values() for name, value in service["environment"].items() if "PASS" in name
     ]
-    assert len(secrets) == 4
+    assert len(secrets) == 5
     assert all(re.fullmatch(r"\$\{POSTGRES_PASSWORD:\?[^}]+\}", secret) for secret in secrets)
     assert "POSTGRES_PASSWORD=" in (DEPLOY / ".env.example").read_text(encoding="utf-8")
     assert ".env" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
@@ -89,13 +94,35 @@ def test_no_password_stands_in_the_compose_file() -> None:
 
 def test_ports_are_published_to_this_machine_only() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert len(ports) == 2
+    assert len(ports) == 3
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
 def test_data_lie_in_named_volumes() -> None:
-    used = {volume.partition(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
+    volumes = [volume for service in SERVICES.values() for volume in service.get("volumes", [])]
+    used = {volume.partition(":")[0] for volume in volumes if isinstance(volume, str)}
     assert used == set(COMPOSE["volumes"]) == {"kafka", "postgres"}
+
+
+def test_the_front_door_is_called_from_this_machine_by_those_in_a_file_that_it_only_reads() -> None:
+    front = SERVICES["front"]
+    (clients,) = front["volumes"]
+    assert front["environment"]["UNENROLL_API_CLIENTS_FILE"] == clients["target"]
+    assert (clients["type"], clients["read_only"]) == ("bind", True)
+    assert clients["bind"] == {"create_host_path": False}
+    (port,) = front["ports"]
+    assert port.endswith(":" + front["environment"]["UNENROLL_API_ADDRESS"].rpartition(":")[2])
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert f"deploy/{clients['source'].removeprefix('./')}" in ignored
+
+
+def test_the_lock_of_the_image_is_made_with_what_the_front_door_needs() -> None:
+    (recipe,) = [
+        line
+        for line in (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
+        if line.endswith("--output-file requirements/run.lock")
+    ]
+    assert "--extra api " in recipe
 
 
 def test_the_image_installs_the_run_lock_by_hash_and_as_wheels_only() -> None:
@@ -147,24 +174,36 @@ def test_the_image_runs_the_worker_as_nobody_in_particular_without_build_tools()
     assert all(rest.startswith("python:3.11-slim") for word, rest in IMAGE if word == "FROM")
 
 
-@pytest.fixture
-def sleeper() -> Iterator["subprocess.Popen[bytes]"]:
-    with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as process:
-        yield process
-        process.kill()
+class Answering(BaseHTTPRequestHandler):
+    """Answers with the status that the server was given."""
+
+    def do_GET(self) -> None:
+        self.send_response(self.server.status if self.path == "/healthz" else 404)  # type: ignore[attr-defined]
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nobody wants to read it."""
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the image is of Linux, and so is its health check")
-def test_the_health_check_tells_a_process_from_one_that_is_stopped(sleeper: "subprocess.Popen[bytes]") -> None:
-    assert healthy(sleeper.pid)
-    sleeper.send_signal(signal.SIGSTOP)
-    os.waitid(os.P_PID, sleeper.pid, os.WSTOPPED)
-    assert not healthy(sleeper.pid)
+@pytest.mark.parametrize(("status", "well"), [(200, True), (503, False)])
+def test_the_health_check_says_what_the_process_says_of_itself(status: int, *, well: bool) -> None:
+    with HTTPServer(("127.0.0.1", 0), Answering) as server:
+        server.status = status  # type: ignore[attr-defined]
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        assert healthy(server.server_port) == well
+        thread.join()
 
 
-def healthy(pid: int) -> bool:
-    """What the health check of the image says of this process."""
-    words = yaml.safe_load(dict(LAST_STAGE)["HEALTHCHECK"].partition(" CMD ")[2])
-    assert shlex.join(words).count("/proc/1/") == 1
-    command = [word.replace("/proc/1/", f"/proc/{pid}/") for word in words]
-    return subprocess.run(command, check=False).returncode == 0
+def test_the_health_check_fails_where_nobody_answers() -> None:
+    with nobody_listens() as port:
+        assert not healthy(port)
+
+
+def healthy(port: int) -> bool:
+    """What the health check of the image says of who listens there, in place of where the program does by itself."""
+    python, *words = yaml.safe_load(dict(LAST_STAGE)["HEALTHCHECK"].partition(" CMD ")[2])
+    assert python == "python"
+    assert [word.count("'127.0.0.1', 8080") for word in words] == [0, 1]
+    command = [sys.executable, *(word.replace("8080", str(port)) for word in words)]
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0

@@ -2,16 +2,19 @@
 
 import asyncio
 import gc
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from unenroll.cli.answers import Json, show
 from unenroll.cli.interrupts import told_to_stop
+from unenroll.errors import UsageError
 from unenroll.settings import DatabaseSettings, KafkaSettings, WorkerSettings, read
 from unenroll.store import migrate as tables
 from unenroll.stream.cluster import Cluster
-from unenroll.stream.topics import TopicReport, make_topics
+from unenroll.stream.topic_file import WantedTopics, read_topics
+from unenroll.stream.topics import TopicReport, make_wanted
 from unenroll.stream.worker import work
 
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000  # a batch makes many and no cycles: looking more often costs a third of the time
@@ -26,16 +29,26 @@ def migrate(*, as_json: Json = False) -> None:
 
 def topics(
     *,
-    partitions: Annotated[int, typer.Option(min=1, help="partitions of a topic that is made")] = 4,
-    replication: Annotated[int, typer.Option(min=1, help="copies of a topic that is made")] = 1,
+    partitions: Annotated[int | None, typer.Option(min=1, help="partitions of a topic that is made; unset: 4")] = None,
+    replication: Annotated[int | None, typer.Option(min=1, help="copies of a topic that is made; unset: 1")] = None,
+    file: Annotated[Path | None, typer.Option(metavar="FILE", help="how topics are to be, as TOML")] = None,
     as_json: Json = False,
 ) -> None:
     """Create the missing topics, and report what differs in those that exist."""
     settings = read(KafkaSettings)
-    reports = asyncio.run(
-        make_topics(Cluster(settings), settings.topic_prefix, partitions=partitions, replication=replication)
-    )
+    wanted = _wanted(partitions, replication, file)
+    reports = asyncio.run(make_wanted(Cluster(settings), settings.topic_prefix, wanted))
     show(reports, "\n".join(_reported(report) for report in reports), as_json=as_json)
+
+
+def _wanted(partitions: int | None, replication: int | None, file: Path | None) -> WantedTopics:
+    if file is None:
+        return WantedTopics(partitions=partitions or 4, replication=replication or 1)
+    if partitions is not None or replication is not None:
+        raise UsageError(
+            "--file says how many partitions and copies there are: leave --partitions and --replication out"
+        )
+    return read_topics(file)
 
 
 def run(

@@ -9,19 +9,14 @@ from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined] # expor
 
 from unenroll.errors import OutageError, SetupError
 from unenroll.stream.cluster import Cluster, Topic, partitions_of
+from unenroll.stream.topic_file import WantedTopics
 from unenroll.wire.names import Topic as Word
 
 INPUTS = (Word.FACTS, Word.REQUESTS)
 OUTPUTS = (Word.UNENROLLMENTS, Word.REJECTIONS, Word.REWARDS, Word.DEAD_LETTERS)
 
-_INPUT_BYTES = 1_048_588  # Kafka's own default
-_ROOM_FOR_DEAD_LETTER_HEADERS = 65_536
 _READY_SECONDS = 60.0  # each partition costs the brokers some syncs of their disks, and others make topics too
 _LOOK_SECONDS = 0.05
-_WANTED: Mapping[Word, Mapping[str, str]] = {
-    Word.DEFINITIONS: {"cleanup.policy": "compact"},
-    Word.DEAD_LETTERS: {"max.message.bytes": str(_INPUT_BYTES + _ROOM_FOR_DEAD_LETTER_HEADERS)},
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,12 +29,18 @@ class TopicReport:
 
 
 async def make_topics(cluster: Cluster, prefix: str, *, partitions: int, replication: int) -> list[TopicReport]:
+    """Make the topics that are missing, with what each needs. Raises OutageError and SetupError."""
+    return await make_wanted(cluster, prefix, WantedTopics(partitions=partitions, replication=replication))
+
+
+async def make_wanted(cluster: Cluster, prefix: str, wanted: WantedTopics) -> list[TopicReport]:
     """Make the topics that are missing, and wait until they can be used. Raises OutageError and SetupError."""
     words = {prefix + word: word for word in Word}
     existing = await cluster.topics(words)
     missing = [name for name in words if name not in existing]
     await cluster.create(
-        NewTopic(name, partitions, replication, config=dict(_WANTED.get(words[name], {}))) for name in missing
+        NewTopic(name, wanted.partitions, wanted.replication, config=dict(wanted.settings.get(words[name], {})))
+        for name in missing
     )
     if missing:
         await _until_they_answer(cluster, missing)
@@ -48,7 +49,7 @@ async def make_topics(cluster: Cluster, prefix: str, *, partitions: int, replica
         TopicReport(
             name=name,
             made=name in missing,
-            differs=tuple(_differences(existing[name], found[name], words[name], partitions=partitions))
+            differs=tuple(_differences(existing[name], found[name], words[name], wanted=wanted))
             if name in existing
             else (),
         )
@@ -113,9 +114,11 @@ async def batch_limits(cluster: Cluster, names: Iterable[str]) -> dict[str, int]
     return {name: int(settings["max.message.bytes"]) for name, settings in found.items()}
 
 
-def _differences(topic: Topic, found: Mapping[str, str], word: Word, *, partitions: int) -> Iterable[str]:
-    if topic.partitions != partitions:
-        yield f"has {topic.partitions} partitions, not {partitions}"
-    for name, wanted in _WANTED.get(word, {}).items():
-        if found.get(name) != wanted:
-            yield f"{name} is {found.get(name)}, not {wanted}"
+def _differences(topic: Topic, found: Mapping[str, str], word: Word, *, wanted: WantedTopics) -> Iterable[str]:
+    if topic.partitions != wanted.partitions:
+        yield f"has {topic.partitions} partitions, not {wanted.partitions}"
+    if topic.replication < wanted.replication:
+        yield f"has {topic.replication} copies, not {wanted.replication}"
+    for name, value in wanted.settings.get(word, {}).items():
+        if found.get(name) != value:
+            yield f"{name} is {found.get(name)}, not {value}"
