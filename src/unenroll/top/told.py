@@ -19,6 +19,7 @@ _ROOMY = 100
 _SHORT, _REST = 14, 84
 """A worker's name has what the other columns leave, and this at least."""
 _STALE_SECONDS = 3
+_WHOLE = 10  # a second, from which on a rate has no decimals
 _STABLE = "Stable"
 _STATES = {_STABLE: "stable", "Dead": "not there yet", "Empty": "empty"}
 """Kafka's words for the state of a group, where there are plainer ones. The others tell of lanes that move."""
@@ -198,7 +199,7 @@ def _age(found_at: datetime | None, at: datetime) -> float:
 
 
 def _rate(rate: float | None) -> str:
-    return _NOTHING if rate is None else f"{rate:.1f}" if rate < 10 else f"{rate:.0f}"
+    return _NOTHING if rate is None else f"{rate:.1f}" if rate < _WHOLE else f"{rate:.0f}"
 
 
 def _sum(rates: Iterable[float | None]) -> str:
