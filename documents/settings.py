@@ -1,5 +1,6 @@
 """The page of settings: what each is called, where it begins, what it may be."""
 
+import re
 from collections.abc import Iterator
 from enum import Enum
 from inspect import getdoc
@@ -17,6 +18,8 @@ _LEAD = """# Settings
 Environment variables, or lines of a file `.env` in the folder where the command runs. All wrong or missing settings are
 named at once, exit code 2. `unenroll run --help` and `unenroll api --help` list them too.
 """
+
+_WORDS = re.compile(r"\^\(([\w|-]+)\)\$")
 
 
 def settings() -> Iterator[str]:
@@ -44,6 +47,12 @@ def _section(kind: type[BaseSettings]) -> Iterator[str]:
     yield from table(["variable", "default", "may be", "meaning"], rows)
 
 
+def _choices(pattern: str) -> list[str]:
+    """What a pattern allows, where it is nothing but a list of words; else the pattern itself."""
+    found = _WORDS.fullmatch(pattern)
+    return found[1].split("|") if found else [pattern]
+
+
 def _may_be(field: FieldInfo) -> str:
     words = [
         code(one.value)
@@ -57,5 +66,5 @@ def _may_be(field: FieldInfo) -> str:
             if bound is not None and text:
                 words.append(f"{text} {bound}")
             elif bound is not None and name == "pattern":
-                words.append(code(bound))
+                words.extend(code(one) for one in _choices(bound))
     return " ".join(words)

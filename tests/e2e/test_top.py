@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import asyncpg
 import pexpect
 import pytest
 
@@ -39,14 +40,14 @@ def found(place: Place) -> dict[str, Any]:
 
 
 @contextmanager
-def terminal(place: Place, size: tuple[int, int] = WIDE, **settings: str) -> Iterator[pexpect.spawn]:
+def terminal(place: Place, *, every: str = "0.3", **settings: str) -> Iterator[pexpect.spawn]:
     """The command on a terminal of this size, in which nothing is echoed but what it draws."""
     started = pexpect.spawn(
         sys.executable,
-        ["-m", "unenroll", "top", "--interval", "0.3"],
+        ["-m", "unenroll", "top", "--interval", every],
         env={**os.environ, "TERM": "xterm", **place.environment, **settings},
         timeout=SECONDS,
-        dimensions=size,
+        dimensions=WIDE,
         encoding="utf-8",
     )
     try:
@@ -59,8 +60,10 @@ def modes(screen: pexpect.spawn) -> list[Any]:
     return termios.tcgetattr(screen.child_fd)[:4]
 
 
-def ended_well(screen: pexpect.spawn) -> None:
+def ended_well(screen: pexpect.spawn, before: list[Any]) -> None:
     """The command has left the terminal as it found it: the cursor is there, and what was shown before it."""
+    screen.expect_exact(pexpect.EOF)
+    assert modes(screen) == before
     screen.close()
     assert (screen.exitstatus, screen.signalstatus) == (0, None)
     assert str(screen.before).endswith("\x1b[?25h\x1b[?1049l")
@@ -138,27 +141,26 @@ def test_a_key_leaves_and_the_terminal_is_as_it_was(place: Place, way: str) -> N
         screen.expect_exact("q leaves")
         assert modes(screen) != before
         screen.send(way)
-        screen.expect_exact(pexpect.EOF)
-        ended_well(screen)
+        ended_well(screen, before)
 
 
 def test_it_is_drawn_anew_for_another_size(place: Place) -> None:
-    with terminal(place) as screen:
+    with terminal(place, every="60") as screen:
+        before = modes(screen)
         screen.expect_exact("published")
         screen.expect_exact("q leaves")
         screen.setwinsize(*NARROW)
         screen.expect(r"\x1b\[H(?:(?!published).)*q leaves")
         screen.send("q")
-        screen.expect_exact(pexpect.EOF)
-        ended_well(screen)
+        ended_well(screen, before)
 
 
 def test_an_outage_is_shown_and_left_at_once(place: Place) -> None:
     with nobody_listens() as port, terminal(place, UNENROLL_KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{port}") as screen:
+        before = modes(screen)
         screen.expect("! (Kafka|no answer)")
         screen.send("q")
-        screen.expect_exact(pexpect.EOF)
-        ended_well(screen)
+        ended_well(screen, before)
 
 
 @pytest.mark.thorough
@@ -184,6 +186,32 @@ async def test_an_outage_is_survived(pair: Pair, own_place: Place) -> None:
         assert top.wait() == 0
     await back.end()
     await other.end()
+
+
+@pytest.mark.thorough
+async def test_counting_that_takes_long_holds_up_nothing_else(place: Place) -> None:
+    with running("top", "--json", "--interval", "0.2", environment=place.environment) as top:
+
+        def last() -> dict[str, Any]:
+            lines = [line for line in top.output().splitlines() if line.endswith("}")]
+            return json.loads(lines[-1]) if lines else {"found_at": None, "counted_at": None}
+
+        wait_until(lambda: last()["counted_at"] is not None, "counts", show=top.output)
+        somebody = await asyncpg.connect(place.database_url)
+        async with somebody.transaction():
+            await somebody.execute("lock table ledger in access exclusive mode")
+            counted, seen = last()["counted_at"], set[str]()
+
+            def looked_often() -> bool:
+                seen.add(last()["found_at"])
+                return len(seen) > 5
+
+            wait_until(looked_often, "looks at the lanes", show=top.output)
+            assert last()["counted_at"] <= max(counted, min(seen))
+            assert last()["trouble"] == []
+        await somebody.close()
+        top.tell(signal.SIGINT)
+        assert top.wait() == 0
 
 
 def test_what_is_missing_is_said_once_and_ends_a_single_look(place: Place) -> None:
