@@ -11,7 +11,7 @@ COMPILE := .cache/lock/bin/uv pip compile pyproject.toml --quiet --universal --p
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-abuse test-browser test-dashboard check check-alerts check-deploy render vendor-schemas bench bench-scale bench-load bench-replay bench-front soak profile faults campaign campaign-convergence campaign-api explore format lock clean
+.PHONY: help setup demo test test-abuse test-browser test-dashboard check check-alerts check-deploy render vendor-schemas test-docs docs reference picture bench bench-scale bench-load bench-replay bench-front soak profile faults campaign campaign-convergence campaign-api explore format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,11 +33,24 @@ test: $(STAMP)  ## pass the tests; the core's branches are covered in full
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 	$(BIN)/python -m coverage report --fail-under=100
 
-check: $(STAMP)  ## formatting, lint, types, import direction
+check: $(STAMP)  ## formatting, lint, types, import direction, the documentation's links
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m documents.site
+
+docs: $(STAMP)  ## build the documentation as a site, strictly, into .cache/site/site
+	$(BIN)/python -m documents.site
+
+reference: $(STAMP)  ## make the pages of docs/reference again from the code
+	$(BIN)/python -m documents.reference
+
+picture: $(STAMP)  ## draw docs/top.svg again: a real worker that drains a backlog, as `unenroll top` shows it
+	$(BIN)/python -m documents.picture
+
+test-docs: $(STAMP)  ## run every shell block of every page, but for those that say why not
+	$(BIN)/python -m pytest tests/docs -m "thorough or not thorough"
 
 $(BENCHED): $(STAMP) requirements/bench.lock
 	@echo "installing what the benchmarks compare with into $(VENV)"

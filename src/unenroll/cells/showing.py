@@ -64,7 +64,7 @@ class Where:
 async def cell(settings: WorkerSettings) -> CellShown:
     """The database as a cell. Changes nothing. Raises OutageError and SetupError."""
     group = (settings.topic_prefix, settings.group_id)
-    async with connected(settings.database_url.get_secret_value(), connections=1) as pool:
+    async with connected(settings.database_url, connections=1) as pool:
         await check_tables(pool)
         known = await homes(pool, group)
         with translated():
@@ -95,7 +95,7 @@ async def where(settings: WorkerSettings, customer: int) -> Where:
     if len(counts) > 1:
         raise SetupError("the input topics have not as many partitions as each other, so a customer has no lane")
     lane = lane_of(customer, counts.pop())
-    async with connected(settings.database_url.get_secret_value(), connections=1) as pool:
+    async with connected(settings.database_url, connections=1) as pool:
         await check_tables(pool)
         known = await homes(pool, (settings.topic_prefix, settings.group_id))
     return Where(customer=customer, lane=lane, home=known[lane].home if lane in known else None)

@@ -66,7 +66,7 @@ def where_(*, customer: Annotated[int, typer.Option(help="the customer's number"
 
 async def _claim(settings: WorkerSettings, numbers: tuple[int, ...]) -> None:
     group = (settings.topic_prefix, settings.group_id)
-    async with connected(settings.database_url.get_secret_value(), connections=1) as pool:
+    async with connected(settings.database_url, connections=1) as pool:
         await check_tables(pool)
         await check_one_group(pool, group)
         await make_cell(pool, group, numbers)

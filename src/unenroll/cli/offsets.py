@@ -58,7 +58,7 @@ def set_(  # noqa: PLR0913 - each is an option
 
 
 async def _standing(settings: WorkerSettings) -> Standing:
-    async with connected(settings.database_url.get_secret_value(), connections=1) as pool:
+    async with connected(settings.database_url, connections=1) as pool:
         await check_tables(pool)
         return await standing(settings, pool, Cluster(settings))
 

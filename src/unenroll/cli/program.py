@@ -17,6 +17,7 @@ from unenroll.cli.operate import migrate, run, topics
 from unenroll.cli.prune import prune
 from unenroll.cli.replaying import replay
 from unenroll.cli.settings_help import settings_help
+from unenroll.cli.top import top
 from unenroll.cli.try_out import demo, sandbox
 from unenroll.cli.verifying import verify
 from unenroll.errors import UnenrollError, UsageError
@@ -35,6 +36,7 @@ for command in (demo, sandbox, migrate, topics, load, publish, plan, apply):
 app.command(epilog=settings_help(WorkerSettings))(run)
 app.command(epilog=settings_help(FrontSettings))(api)
 app.command()(status)
+app.command()(top)
 app.command()(explain)
 app.command()(replay)
 app.command()(verify)

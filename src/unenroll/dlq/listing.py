@@ -65,7 +65,7 @@ class _Latest:
 async def listed(settings: WorkerSettings, wanted: Wanted, *, states: frozenset[State], most: int) -> Listed:
     """What lies on the topic now. `states`: only these, or all if it is empty. Raises OutageError and SetupError."""
     latest, counts = _Latest(most=most), Counter[tuple[str, State]]()
-    async with connected(settings.database_url.get_secret_value(), connections=1) as pool:
+    async with connected(settings.database_url, connections=1) as pool:
         await check_tables(pool)
         letters = await reading(settings, Cluster(settings))
         async for some in letters.letters(wanted):

@@ -23,7 +23,7 @@ class Parked:
 async def park_letters(settings: WorkerSettings, wanted: Wanted, *, by: str, why: str, dry_run: bool) -> Parked:
     """Park the open letters. Raises UnenrollError if one that is named is not there, OutageError."""
     parked = before = 0
-    async with connected(settings.database_url.get_secret_value(), connections=1) as pool:
+    async with connected(settings.database_url, connections=1) as pool:
         await check_tables(pool)
         letters = await chosen(await reading(settings, Cluster(settings)), wanted)
         async for some in letters:

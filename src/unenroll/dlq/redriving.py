@@ -30,7 +30,7 @@ async def redrive(settings: WorkerSettings, order: Order) -> Redriven:
     Whatever breaks it off: to do it again loses nothing and puts nothing back twice.
     """
     cluster = Cluster(settings)
-    async with connected(settings.database_url.get_secret_value(), connections=_CONNECTIONS) as pool:
+    async with connected(settings.database_url, connections=_CONNECTIONS) as pool:
         await check_tables(pool)
         inputs = await existing_topics(cluster, [settings.topic_prefix + word for word in INPUTS])
         letters = await chosen(await reading(settings, cluster), order.wanted)

@@ -41,7 +41,7 @@ class Shown:
 async def shown(settings: WorkerSettings, place: Place) -> Shown:
     """The letter that lies there, or whose record was read there. Raises UnenrollError if there is not one."""
     wanted = Wanted(prefix=settings.topic_prefix, places=frozenset({place}))
-    async with connected(settings.database_url.get_secret_value(), connections=1) as pool:
+    async with connected(settings.database_url, connections=1) as pool:
         await check_tables(pool)
         letters = await reading(settings, Cluster(settings))
         found = _only([one async for some in letters.letters(wanted) for one in some], place, wanted.prefix)

@@ -28,7 +28,7 @@ async def set_offsets(settings: WorkerSettings, order: Order) -> OffsetsSet:
     Raises OutageError and SetupError. Whatever breaks it off: to do it again helps.
     """
     cluster = Cluster(settings)
-    async with connected(settings.database_url.get_secret_value(), connections=2) as pool:
+    async with connected(settings.database_url, connections=2) as pool:
         await check_tables(pool)
         seen = await look(settings, pool, cluster)
         _check_alone(seen, settings.group_id)

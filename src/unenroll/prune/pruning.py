@@ -47,7 +47,7 @@ async def prune(settings: WorkerSettings, order: Order, progress: Progress) -> P
     """
     cluster, now = Cluster(settings), datetime.now(UTC)
     before = now - order.older_than
-    async with connected(settings.database_url.get_secret_value(), connections=1) as pool:
+    async with connected(settings.database_url, connections=1) as pool:
         await check_tables(pool)
         topics = await existing_topics(cluster, [settings.topic_prefix + word for word in (*INPUTS, Word.DEAD_LETTERS)])
         risen = below(await floors(settings, cluster, topics, now=now), before)

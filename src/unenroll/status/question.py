@@ -1,33 +1,16 @@
 """How far the worker is, as Kafka and Postgres know it: also while workers run, and while none does."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from unenroll.settings import WorkerSettings
-from unenroll.status.group import Group, group
-from unenroll.status.partitions import Offsets, PartitionTold, partition_told
+from unenroll.status.partitions import PartitionTold
+from unenroll.status.progress import LaneTold, progress, said
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.leases import holders
-from unenroll.store.overview import DefinitionTold, KnownLane, Overview, RefusalTold, overview
-from unenroll.stream.cluster import Cluster, Partition, Topic, partitions_of
-from unenroll.stream.oldest import oldest_records
-from unenroll.stream.topics import INPUTS, existing_topics
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LaneTold:
-    """A lane: `epoch` counts how often it was opened, `sequence` its decisions.
-
-    `published` is a lower bound of what went out. `owner` is the client id of the worker that has it, None while
-    nobody does, and while the group shares its lanes out anew.
-    """
-
-    lane: int
-    owner: str | None
-    epoch: int
-    sequence: int
-    published: int
+from unenroll.store.overview import DefinitionTold, RefusalTold, overview
+from unenroll.stream.cluster import Cluster
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,22 +38,18 @@ class Status:
 async def status(settings: WorkerSettings) -> Status:
     """The status now. Changes and locks nothing. Raises OutageError and SetupError."""
     cluster = Cluster(settings)
-    async with connected(settings.database_url.get_secret_value(), connections=1) as pool:
+    async with connected(settings.database_url, connections=1) as pool:
         await check_tables(pool)
-        topics = await existing_topics(cluster, (settings.topic_prefix + word for word in INPUTS))
-        places = partitions_of(topics.values())
-        # What moves last is asked first, so that no offset is ahead of what it follows.
-        said = await group(settings, places)
+        kafka = await said(settings, cluster)
         alone = await holders(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
         tables = await overview(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
-    known = _offsets(topics, said, tables, first=await cluster.beginnings(places), end=await cluster.ends(places))
-    partitions = await _partitions(settings, known)
+    found = await progress(settings, cluster, said=kafka, lanes=tables.lanes, alone=alone)
     return Status(
-        at=datetime.now(UTC),
+        at=found.at,
         topic_prefix=settings.topic_prefix,
         group_id=settings.group_id,
-        lanes=tuple(_lanes(places, {**said.owners, **_owned(places, alone)}, tables.lanes)),
-        partitions=tuple(partitions),
+        lanes=found.lanes,
+        partitions=found.partitions,
         requests=tables.requests,
         facts=tables.facts,
         dead_letters=tables.dead_letters,
@@ -78,65 +57,3 @@ async def status(settings: WorkerSettings) -> Status:
         definitions=tables.definitions,
         refusals=tables.refusals,
     )
-
-
-def _offsets(
-    topics: Mapping[str, Topic],
-    said: Group,
-    tables: Overview,
-    *,
-    first: Mapping[Partition, int],
-    end: Mapping[Partition, int],
-) -> dict[Partition, Offsets]:
-    decided = {
-        Partition(topic=place.topic, number=lane.partition): place.offset
-        for lane in tables.lanes
-        for place in lane.decided
-        if place.topic in topics and topics[place.topic].topic_id == place.topic_id
-    }
-    return {
-        place: Offsets(
-            topic=place.topic,
-            partition=place.number,
-            committed=None if committed is None else committed.offset,
-            decided=decided.get(place),
-            first=first[place],
-            end=end[place],
-        )
-        for place, committed in said.committed.items()
-    }
-
-
-async def _partitions(settings: WorkerSettings, known: Mapping[Partition, Offsets]) -> list[PartitionTold]:
-    unread = {
-        place: max(offsets.first, offsets.goes_on_at(settings.start))
-        for place, offsets in known.items()
-        if offsets.goes_on_at(settings.start) < offsets.end
-    }
-    oldest = await oldest_records(settings, unread)
-    now = datetime.now(UTC)
-    return [
-        partition_told(offsets, start=settings.start, oldest=oldest.get(place), now=now)
-        for place, offsets in known.items()
-    ]
-
-
-def _owned(places: Iterable[Partition], alone: Mapping[int, str]) -> dict[Partition, str]:
-    """Who has which partition by itself, without the group."""
-    return {place: alone[place.number] for place in places if place.number in alone}
-
-
-def _lanes(
-    places: Iterable[Partition], owners: Mapping[Partition, str], known: Iterable[KnownLane]
-) -> Iterable[LaneTold]:
-    rows = {lane.partition: lane for lane in known}
-    of_lane = {place.number: owner for place, owner in owners.items()}
-    for number in sorted({place.number for place in places}):
-        row = rows.get(number)
-        yield LaneTold(
-            lane=number,
-            owner=of_lane.get(number),
-            epoch=row.epoch if row else 0,
-            sequence=row.sequence if row else 0,
-            published=row.published if row else 0,
-        )

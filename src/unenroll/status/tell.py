@@ -10,7 +10,8 @@ from rich.text import Text
 from unenroll.moments import clock_time, duration
 from unenroll.paper import grid, plain, printed, titled
 from unenroll.status.partitions import PartitionTold
-from unenroll.status.question import LaneTold, Status
+from unenroll.status.progress import LaneTold
+from unenroll.status.question import Status
 from unenroll.store.overview import DefinitionTold, RefusalTold
 
 _NOTHING = "\N{EN DASH}"

@@ -14,7 +14,12 @@ from unenroll.stream.outage import translated
 from unenroll.stream.stretch import time_of
 
 _POLL_SECONDS = 0.2
-_FETCH_BYTES = 65_536  # one record of each partition is wanted, not what is behind it
+_OF_EACH = {
+    # One record of each partition is wanted, not what is behind it.
+    "queued.min.messages": 1,
+    "max.partition.fetch.bytes": 65_536,
+    "fetch.queue.backoff.ms": 10,  # the client would rest for a second after each partition: it has records to read
+}
 
 
 async def oldest_records(settings: WorkerSettings, starts: Mapping[Partition, int]) -> dict[Partition, datetime]:
@@ -30,7 +35,7 @@ async def oldest_records(settings: WorkerSettings, starts: Mapping[Partition, in
 
 def _read(settings: WorkerSettings, starts: Mapping[Partition, int]) -> dict[Partition, datetime]:
     reading = for_reading(settings, settings.group_id)  # for which its rights are there
-    consumer = Consumer({**reading, "queued.min.messages": 1, "max.partition.fetch.bytes": _FETCH_BYTES})
+    consumer = Consumer({**reading, **_OF_EACH})
     try:
         consumer.assign([TopicPartition(place.topic, place.number, offset) for place, offset in starts.items()])
         return _first_of_each(consumer, set(starts))

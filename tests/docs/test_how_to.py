@@ -1,0 +1,58 @@
+"""The pages, block by block: on real servers, what they show is what is printed."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from agree.pages import ROOT
+from docs.played import PLAYED
+from docs.shell import play
+from stage.place import Place, done, made
+from unenroll.sandbox.servers import Servers
+from unenroll.settings import KafkaSettings
+from unenroll.stream.cluster import Cluster
+from unenroll.stream.topics import make_topics
+
+QUICK = ("docs/upstream.md", "docs/rewards.md")
+ALONE = ("README.md", "docs/tutorial.md")
+SLOW = sorted({*PLAYED} - {*QUICK, *ALONE})
+COPY = "copy."
+
+
+@pytest.fixture
+async def scene(servers: Servers, database_url: str, prefix: str, tmp_path: Path) -> Place:
+    """Topics and tables of a test's own, with milestone ABC defined, and `.env` as a sandbox writes it."""
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
+    place = await made(Place(kafka=servers.kafka, database_url=database_url, prefix=prefix, folder=tmp_path))
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in place.environment.items()))
+    return place
+
+
+@pytest.fixture
+async def copied(servers: Servers) -> AsyncIterator[None]:
+    """Topics of which a page says that they are a copy."""
+    settings = KafkaSettings(kafka_bootstrap_servers=servers.kafka, topic_prefix=COPY)
+    await make_topics(Cluster(settings), COPY, partitions=4, replication=1)
+    yield
+    admin = AdminClient({"bootstrap.servers": servers.kafka})
+    done(admin.delete_topics, [name for name in admin.list_topics(timeout=10).topics if name.startswith(COPY)])
+
+
+def named(scene: Place) -> dict[str, str]:
+    return {scene.group_id: "unenroll", scene.prefix: "unenroll."}
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_what_a_page_for_another_team_shows_is_so(scene: Place, name: str) -> None:
+    played = play(ROOT / name, scene.folder, called=named(scene))
+    assert any(command.startswith("python ") for command in played)
+
+
+@pytest.mark.thorough
+@pytest.mark.usefixtures("copied")
+@pytest.mark.parametrize("name", SLOW)
+def test_what_a_page_shows_is_so(scene: Place, name: str) -> None:
+    with PLAYED[name](scene):
+        assert play(ROOT / name, scene.folder, called=named(scene))
