@@ -44,7 +44,7 @@ class Numbering:
         self._topic_ids = {position.topic: position.topic_id for position in self.lane.positions}
 
     def number(self, readings: Sequence[Reading], fates: Sequence[Fate]) -> Numbered:
-        """The decisions in the order they were made. Duplicates get no number."""
+        """The decisions in the order they were made. What leaves no trace gets no number."""
         numbered = Numbered(sequence=self.lane.sequence, decided_at=self.decided_at)
         for reading, fate in zip(readings, fates, strict=True):
             if isinstance(fate, Kept):
@@ -52,7 +52,7 @@ class Numbering:
             elif isinstance(fate, DeadLetter):
                 self._bury(numbered, reading.record, fate)
             else:
-                numbered.counts[Seen.DUPLICATE.value] += 1
+                numbered.counts[fate.value] += 1
         return numbered
 
     def _keep(self, numbered: Numbered, record: Record, kept: Kept) -> None:

@@ -10,6 +10,7 @@ from unenroll.cli.api_secret import api_secret
 from unenroll.cli.ask import explain, status
 from unenroll.cli.backfill import apply, plan
 from unenroll.cli.dead_letters import app as dlq
+from unenroll.cli.erase import erase
 from unenroll.cli.feed import load, publish
 from unenroll.cli.offsets import app as offsets
 from unenroll.cli.operate import migrate, run, topics
@@ -38,6 +39,7 @@ app.command()(explain)
 app.command()(replay)
 app.command()(verify)
 app.command()(prune)
+app.command()(erase)
 app.command()(api_secret)
 app.add_typer(dlq, name="dlq")
 app.add_typer(offsets, name="offsets")

@@ -104,7 +104,7 @@ class _Setting:
     async def _fenced(self, number: int) -> LaneRow:
         """The lane, whose last owner can neither decide nor publish any more. What it had under way is ended."""
         key = LaneKey(topic_prefix=self.settings.topic_prefix, group_id=self.settings.group_id, partition=number)
-        lane = await take_lane(self.pool, key)
+        lane = await take_lane(self.pool, key, to_work=False)
         async with LaneProducer.of_lane(self.settings, number, batch_bytes=_ANY_BYTES):
             return lane
 

@@ -13,7 +13,7 @@ from unenroll.store.queries import QUERIES
 
 Connection = asyncpg.Connection | PoolConnectionProxy
 
-TABLES_VERSION = "0007"
+TABLES_VERSION = "0009"
 """The step of the history that the statements of this program are written for."""
 
 _TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
@@ -94,7 +94,7 @@ async def _commit(current: Transaction) -> None:
 
 
 async def check_tables(pool: asyncpg.Pool) -> None:
-    """Raise SetupError unless the tables are those that this program works with."""
+    """Raise SetupError unless the tables are those that this program works with, or newer ones that allow for it."""
     with translated():
         try:
             found = await pool.fetchval(QUERIES["tables_version"])
@@ -102,5 +102,12 @@ async def check_tables(pool: asyncpg.Pool) -> None:
             raise SetupError("the database has no tables of ours; run `unenroll migrate`") from None
     if found < TABLES_VERSION:
         raise SetupError(f"the tables are at version {found}, not {TABLES_VERSION}; run `unenroll migrate`")
-    if found > TABLES_VERSION:
+    if found > TABLES_VERSION and await _oldest(pool) > TABLES_VERSION:
         raise SetupError(f"the tables are at version {found}, newer than this program; install a newer one")
+
+
+async def _oldest(pool: asyncpg.Pool) -> str:
+    """The oldest program that the tables work with."""
+    with translated():
+        found: str = await pool.fetchval(QUERIES["oldest_program"])
+    return found

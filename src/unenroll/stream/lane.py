@@ -9,7 +9,7 @@ import structlog
 from unenroll.batch.readings import Batch, read
 from unenroll.batch.step import Decisions, Step
 from unenroll.errors import LaneLostError, OutageError, RefusedError, TooMuchError
-from unenroll.store.lanes import LaneRow, note_published
+from unenroll.store.lanes import LaneRow, leave_lane
 from unenroll.stream.arrival import Arrival
 from unenroll.stream.intake import Intake
 from unenroll.stream.life import LaneLife
@@ -59,7 +59,7 @@ class Lane:
                     batch = Batch(readings=read(taken.records, self.accepts), ends=taken.ends)
                     if batch.ends != lane.positions:
                         lane = await self._process(lane, batch, producer, patience=patience)
-            await note_published(self.step.pool, lane)
+            await leave_lane(self.step.pool, lane)
 
     async def _process(self, lane: LaneRow, batch: Batch, producer: LaneProducer, *, patience: Patience) -> LaneRow:
         try:
