@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime, timedelta
+from signal import SIGTERM
 from typing import Any
 
 import pytest
@@ -180,7 +181,8 @@ async def test_older_workers_would_bring_a_customer_back_so_they_have_to_go_firs
         worker.wait_to_say('"lane open"', times=4)
         await place.execute("update lanes set owner_epoch = null where partition = 2")
         assert "may be held by a worker of an older version (unknown)" in erase(place, code=1)
-    place.wait_until_nobody_is_left()
+        worker.tell(SIGTERM)
+        assert worker.wait() == 0
     assert erase(place)["rows"]["accounts"] == 1
 
 

@@ -44,10 +44,10 @@ update lanes set published = greatest(published, $3), owner_version = null, upda
 where lane_id = $1 and epoch = $2;
 
 -- lanes_of_older: the lanes that programs older than this one may hold
-select topic_prefix, group_id, partition, owner_version
+select topic_prefix, group_id, partition, case when owner_epoch = epoch then owner_version end as owner_version
 from lanes
 where owner_epoch is distinct from epoch or owner_version < $1
-order by topic_prefix, group_id, partition;
+order by lanes.topic_prefix, lanes.group_id, lanes.partition;
 
 -- has_read: whether a group has read a topic under another id, or when it had fewer partitions than to hold this one
 select exists (
