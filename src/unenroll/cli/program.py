@@ -16,6 +16,7 @@ from unenroll.cli.offsets import app as offsets
 from unenroll.cli.operate import migrate, run, topics
 from unenroll.cli.prune import prune
 from unenroll.cli.replaying import replay
+from unenroll.cli.resend_calls import resend_calls
 from unenroll.cli.settings_help import settings_help
 from unenroll.cli.try_out import demo, sandbox
 from unenroll.cli.verifying import verify
@@ -41,6 +42,7 @@ app.command()(verify)
 app.command()(prune)
 app.command()(erase)
 app.command()(api_secret)
+app.command()(resend_calls)
 app.add_typer(dlq, name="dlq")
 app.add_typer(offsets, name="offsets")
 

@@ -90,6 +90,15 @@ from accounts join targets using (target_id)
 where accounts.waits and targets.group_id = $1
 on conflict do nothing;
 
+-- due_again: the accounts that wait, of which the lanes may have been told by a topic that is no more
+insert into settlements_due (customer_id, target_id, group_id, version, due_at)
+select accounts.customer_id, accounts.target_id, target_groups.group_id, target_groups.version, now()
+from accounts join targets using (target_id) join target_groups using (group_id)
+where accounts.waits
+  and exists (select from lanes where topic_prefix = $1 and group_id = $2 and $3 = any(topics))
+  and not exists (select from lanes where topic_prefix = $1 and group_id = $2 and $4 = any(topic_ids))
+on conflict do nothing;
+
 -- take_due: some accounts that are to be settled again, and that no other worker is telling of
 select customer_id, target_id, group_id, version, due_at
 from settlements_due
@@ -435,6 +444,16 @@ returning request_id;
 select request_id, caller, event_type, fingerprint, customer_id, target_id, event_key, event_time, traceparent, data
 from front_door_requests
 where request_id = $1;
+
+-- undecided_requests: requests of the front door that the ledger does not know, some of them, in the order of their ids
+select request_id, caller, event_type, fingerprint, customer_id, target_id, event_key, event_time, traceparent, data
+from front_door_requests as kept
+where request_id > $1 and created_at < $2
+  and not exists (
+      select from ledger where ledger.customer_id = kept.customer_id and ledger.event_key = kept.event_key
+  )
+order by request_id
+limit $3;
 
 -- keep_answer: what an enrollment is answered, unless it was answered before; returns what holds
 update front_door_requests set answer = coalesce(answer, $2) where request_id = $1 returning answer;

@@ -13,6 +13,7 @@ from unenroll.batch.step import Step
 from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.definitions import DefinitionCache
+from unenroll.store.due import due_again
 from unenroll.store.lanes import LaneKey
 from unenroll.stream.arrival import Arrival
 from unenroll.stream.cluster import Cluster, Partition, Topic, partitions_of
@@ -95,6 +96,9 @@ async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up
         await Leftover(settings=settings, pool=pool, topics=topics, batch_bytes=min(step.limits.values())).publish()
         async with Definitions(settings, pool, topics[settings.topic_prefix + Word.DEFINITIONS]) as definitions:
             following = Following(definitions=definitions, again=SettlingAgain(settings=settings, pool=pool))
+            facts = topics[settings.topic_prefix + Word.FACTS]
+            group = (settings.topic_prefix, settings.group_id)
+            await due_again(pool, group=group, topic=facts.name, topic_id=facts.topic_id)
             await following.catch_up(await cluster.ends(definitions.partitions))
             goal = await cluster.ends(_inputs_of(topics, settings)) if until_caught_up else None
             async with _working(settings, step, cluster=cluster, topics=topics) as (worker, lanes):
