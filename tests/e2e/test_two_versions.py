@@ -92,7 +92,8 @@ async def test_a_worker_of_an_older_commit_goes_on_while_newer_ones_come(
             assert command.wait(60) == 0, (source / "log").read_text()
         await made(place)
         with older(source, "run", place=place) as old:
-            place.tell(line for customer in FIRST for line in [back(customer)])
+            place.tell(back(customer) for customer in (*FIRST, *SECOND))
+            place.wait_for_lanes(seconds=60, show=(source / "log").read_text)
             place.request(leaves(customer) for customer in FIRST)
             wait_until(lambda: answered(place, FIRST), "answers", show=(source / "log").read_text)
             run("migrate", environment=place.environment)
@@ -113,5 +114,7 @@ async def test_a_worker_of_an_older_commit_goes_on_while_newer_ones_come(
 
 def back(customer: int) -> str:
     """A line for `publish`: the customer takes part."""
-    data = {"customerId": customer, "targetGroupId": 11, "targetId": 21, "enrolledAt": "2026-01-01T00:00:00Z"}
-    return event("CustomerEnrolled", f"in-{customer}", **data)
+    at = "2026-01-01T00:00:00Z"
+    return event(
+        "CustomerEnrolled", f"in-{customer}", customerId=customer, targetGroupId=11, targetId=21, enrolledAt=at
+    )
