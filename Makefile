@@ -11,7 +11,7 @@ COMPILE := .cache/lock/bin/uv pip compile pyproject.toml --quiet --universal --p
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-abuse test-browser test-dashboard check check-alerts check-deploy render vendor-schemas test-docs docs reference picture bench bench-scale bench-load bench-replay bench-front soak profile faults campaign campaign-convergence campaign-api explore format lock clean
+.PHONY: help setup demo test test-abuse test-browser test-dashboard check check-alerts check-deploy render vendor-schemas test-docs docs reference picture bench bench-scale bench-load bench-replay bench-front soak profile faults year campaign campaign-convergence campaign-api explore format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -81,6 +81,9 @@ bench-front: $(STAMP)  ## measure calls at the front door, 50 a second
 
 faults: $(STAMP)  ## let every single fault befall workers at every phase of a batch, and servers go away under the front door
 	$(BIN)/python -m pytest tests/faults tests/e2e/test_front_troubles.py -m "thorough or not thorough"
+
+year: $(STAMP)  ## what happens in a year of operation: erasures, two versions, old backups, a lost Kafka
+	$(BIN)/python -m pytest tests/e2e/test_erase.py tests/e2e/test_two_versions.py tests/e2e/test_old_backup.py tests/e2e/test_kafka_lost.py tests/faults/test_erased_amid.py -m "thorough or not thorough"
 
 test-abuse: $(STAMP)  ## abuse the guards of the front door, also with 10,000 connections at once
 	$(BIN)/python -m pytest tests/front/guards -m "thorough or not thorough"

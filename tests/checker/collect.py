@@ -24,6 +24,8 @@ from unenroll.wire.stored import load_group
 
 Row = Mapping[str, Any]
 
+_ERASED = "select lane_id, sum(count) as count from erased_counts where lane_id > 0 group by lane_id"
+
 
 def watched(place: Place) -> Watched:
     """The place's topics and group, to take samples of."""
@@ -65,6 +67,7 @@ async def collected(
         samples=(*samples, told_at_last(watched(place).sample)),
         ends=told_at_last(watched(place).ends),
         dead_letter_bytes=(await limits(cluster, place.prefix))[Topic.DEAD_LETTERS],
+        erased={row["lane_id"]: int(row["count"]) for row in await place.rows(_ERASED)},
     )
 
 

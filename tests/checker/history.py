@@ -1,7 +1,7 @@
 """What one campaign left behind: all that the checker may look at, and nothing that it could ask."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stage.topics import Put, Seen
 from unenroll.core.definitions import Group
@@ -65,6 +65,7 @@ class History:
     `groups` has every version that was defined, those of a group in their order. `loaded` are the facts that did not
     come by a topic. `visible` is what read_committed shows of the output topics, `present` what read_uncommitted shows.
     `topic_ids` has the names of the input topics by id. A dead letter may have `dead_letter_bytes`.
+    `erased`: by lane, how many decisions were about customers who were erased.
     """
 
     prefix: str
@@ -83,3 +84,4 @@ class History:
     samples: tuple[Sample, ...]
     ends: Mapping[Partition, End]
     dead_letter_bytes: int
+    erased: Mapping[int, int] = field(default_factory=dict)

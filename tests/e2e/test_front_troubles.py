@@ -103,6 +103,19 @@ def test_nobody_is_let_in_where_nobody_could_be_known(place: Place) -> None:
     assert "unenroll: nobody could be let in: set UNENROLL_API_CLIENTS_FILE or UNENROLL_API_JWKS" in said
 
 
+def test_the_calls_of_a_customer_who_was_erased_are_gone_and_new_ones_are_answered(place: Place) -> None:
+    place.load(three_rewards(1))
+    with decided(place), opened(place) as front:
+        before = front.post(LEAVE, leaves(1), who="clerk", key="k")
+        assert before.told["data"] == 1
+        run("erase", "--customer=1", environment=place.environment)
+        where = f"/requests/{before.headers['request-id']}"
+        assert front.get(where, who="clerk").status == 404
+        assert front.get("/customers/1/targets/21").status == 404
+        assert front.post(LEAVE, leaves(1), who="clerk", key="k").code == 310149
+        assert front.get(where, who="clerk").code == 310149
+
+
 @pytest.mark.thorough
 async def test_servers_that_are_away_are_told_of_and_a_retry_goes_on(pair: Pair, own_place: Place) -> None:
     own_place.load(line for customer in (1, 2) for line in three_rewards(customer))

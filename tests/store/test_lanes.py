@@ -14,8 +14,8 @@ from unenroll.store.lanes import (
     Position,
     Publication,
     hold_lane,
+    leave_lane,
     move_lane,
-    note_published,
     publications_above,
     reposition,
     take_lane,
@@ -53,7 +53,7 @@ async def test_the_former_owner_decides_nothing_more(database_url: str) -> None:
             async with transaction(pool) as connection:
                 await move_lane(connection, former, Publication(1, b"bytes", utc("2026-04-01T00:00:00Z")))
         assert await publications_above(pool, former, 0) == []
-        await note_published(pool, replace(former, published=99))
+        await leave_lane(pool, replace(former, published=99))
         assert (await take_lane(pool, KEY)).published == 0
 
 
@@ -83,5 +83,5 @@ async def test_what_is_published_never_goes_back(database_url: str) -> None:
     async with connected(database_url) as pool:
         lane = await take_lane(pool, KEY)
         for published in (5, 3):
-            await note_published(pool, replace(lane, published=published))
+            await leave_lane(pool, replace(lane, published=published))
         assert (await take_lane(pool, KEY)).published == 5

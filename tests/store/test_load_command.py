@@ -27,7 +27,7 @@ def test_the_command_says_what_it_did(database_url: str, tmp_path: Path) -> None
     assert rejects.read_bytes() == b"{"
     again = command("load", str(first.path), "--json", environment=environment)
     assert (again.code, again.err) == (0, "")
-    assert json.loads(again.out) == {"definitions": 0, "facts": 0, "duplicates": 2, "bad": 0}
+    assert json.loads(again.out) == {"definitions": 0, "facts": 0, "duplicates": 2, "erased": 0, "bad": 0}
 
 
 @pytest.mark.parametrize(

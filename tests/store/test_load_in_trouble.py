@@ -47,7 +47,7 @@ async def execute(database_url: str, statement: str) -> None:
 async def test_a_passing_failure_is_waited_out(database_url: str, tmp_path: Path, errcode: str, when: str) -> None:
     await execute(database_url, FAIL_AT_FIRST.format(times=2, errcode=errcode, when=when))
     loaded = await written(tmp_path, [definition(), enrolled(1)]).load(database_url)
-    assert asdict(loaded) == {"definitions": 1, "facts": 1, "duplicates": 0, "bad": 0}
+    assert asdict(loaded) == {"definitions": 1, "facts": 1, "duplicates": 0, "erased": 0, "bad": 0}
 
 
 @pytest.mark.parametrize("first", [0, 1], ids=["of a definition", "of facts"])
@@ -73,7 +73,7 @@ async def test_an_outage_that_does_not_end_ends_the_load(
     with pytest.raises(OutageError, match=r"gave up at line 2 of .*: what was loaded may be loaded again"):
         await file.load(database_url)
     loaded = await file.load(database_url)
-    assert asdict(loaded) == {"definitions": 0, "facts": 2, "duplicates": 1, "bad": 0}
+    assert asdict(loaded) == {"definitions": 0, "facts": 2, "duplicates": 1, "erased": 0, "bad": 0}
 
 
 @pytest.mark.parametrize("poison", [1, 4, 9], ids=["first", "in the middle", "last"])
@@ -83,7 +83,7 @@ async def test_what_the_database_refuses_is_found_among_the_others(
     await execute(database_url, f"alter table accounts add check (customer_id <> {poison})")
     file = written(tmp_path, [definition(), *(enrolled(customer) for customer in range(1, 10))])
     loaded = await file.load(database_url)
-    assert asdict(loaded) == {"definitions": 1, "facts": 8, "duplicates": 0, "bad": 1}
+    assert asdict(loaded) == {"definitions": 1, "facts": 8, "duplicates": 0, "erased": 0, "bad": 1}
     assert f":{poison + 1}: refused_by_database: " in capsys.readouterr().err
     assert file.rejected() == [enrolled(poison).encode()]
 

@@ -1,6 +1,7 @@
 """The tables are made once, however often and from wherever somebody asks."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -8,13 +9,16 @@ import pytest
 
 from stage.events import utc
 from stage.full_account import STATE
+from stage.versions import CONTRACTS, EXPANDS, NEWER, newer
 from unenroll.core.decide import AccountState
 from unenroll.core.facts import Account
 from unenroll.errors import SetupError
 from unenroll.store import migrations
 from unenroll.store.accounts import KnownAccount, read_accounts
 from unenroll.store.connect import TABLES_VERSION, check_tables, connected
+from unenroll.store.lanes import LaneKey, leave_lane, take_lane
 from unenroll.store.migrate import migrate
+from unenroll.store.upgrade import upgrade
 from unenroll.wire.account import Seen
 
 BEFORE_V0003 = """
@@ -31,6 +35,7 @@ insert into rewards values
      1, 'second', '/crm', 'first', '/crm', '2026-03-21 00:00Z');
 insert into issuances values (1, 21, 'R2', '2026-03-22 00:00Z', '2026-03-23 00:00Z');
 """
+LANE = LaneKey(topic_prefix="unenroll.", group_id="unenroll", partition=3)
 VERSIONS = Path(migrations.__path__[0], "versions")
 STEPS = [(VERSIONS / name).read_text() for name in ("v0001_first_tables.sql", "v0002_definitions_over_kafka.sql")]
 
@@ -55,12 +60,44 @@ async def test_a_database_without_tables_is_refused(empty_database: str) -> None
             await check_tables(pool)
 
 
-@pytest.mark.parametrize(("found", "advice"), [("0000", "run `unenroll migrate`"), ("9999", "install a newer one")])
-async def test_tables_of_another_version_are_refused(database_url: str, found: str, advice: str) -> None:
+async def test_older_tables_are_refused(database_url: str) -> None:
     async with connected(database_url) as pool:
-        await pool.execute("update alembic_version set version_num = $1", found)
-        with pytest.raises(SetupError, match=advice):
+        await pool.execute("update alembic_version set version_num = '0000'")
+        with pytest.raises(SetupError, match="run `unenroll migrate`"):
             await check_tables(pool)
+
+
+async def test_newer_tables_are_refused_unless_they_work_with_this_program(database_url: str, tmp_path: Path) -> None:
+    async with connected(database_url) as pool:
+        await upgrade(database_url, newer(tmp_path / "expands", EXPANDS, oldest=TABLES_VERSION))
+        await check_tables(pool)
+        assert (await migrate(database_url)).after == NEWER
+        await pool.execute("update oldest_program set version = '9000'")
+        with pytest.raises(SetupError, match="install a newer one"):
+            await check_tables(pool)
+        with pytest.raises(SetupError, match="install a newer one"):
+            await migrate(database_url)
+
+
+async def test_tables_do_not_contract_beneath_who_holds_a_lane(database_url: str, tmp_path: Path) -> None:
+    contract = newer(tmp_path, CONTRACTS, oldest=NEWER)
+    async with connected(database_url) as pool:
+        lane = await take_lane(pool, LANE)
+        with pytest.raises(SetupError, match=f"lanes: 3 of unenroll \\({TABLES_VERSION}\\); upgrade the workers first"):
+            await upgrade(database_url, contract)
+        await leave_lane(pool, lane)
+        await pool.execute("update lanes set epoch = epoch + 1")  # as programs do that do not say who they are
+        with pytest.raises(SetupError, match="unknown"):
+            await upgrade(database_url, contract)
+        await leave_lane(pool, await take_lane(pool, LANE))
+    assert await upgrade(database_url, contract) == (TABLES_VERSION, NEWER)
+
+
+async def test_tables_contract_all_the_same_where_that_is_meant(database_url: str, tmp_path: Path) -> None:
+    async with connected(database_url) as pool:
+        await take_lane(pool, LANE)
+    contract = replace(newer(tmp_path, CONTRACTS, oldest=NEWER), even_if_held=True)
+    assert await upgrade(database_url, contract) == (TABLES_VERSION, NEWER)
 
 
 async def test_accounts_that_were_kept_in_tables_are_kept_in_one_row_each(empty_database: str) -> None:

@@ -23,9 +23,10 @@ from unenroll.wire.refusals import DeadLetter, Reason, id_conflict, of_misplaced
 
 
 class Seen(Enum):
-    """The event was decided before."""
+    """The event leaves no trace: it was decided before, or its customer was erased since it happened."""
 
     DUPLICATE = "duplicate"
+    ERASED = "erased"
 
 
 class Kept(NamedTuple):
@@ -42,6 +43,9 @@ class Kept(NamedTuple):
 _NO_CALENDAR = Calendar(())
 
 Fate = Seen | Kept | DeadLetter
+
+Said = Received | DeadLetter | Seen
+"""What a record says, why it cannot be read, or that it is not to be looked at."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -63,9 +67,9 @@ class Fold:
         self._now = dict(self.gathered.accounts)
         self._known = dict(self.gathered.known)
 
-    def take(self, contents: Iterable[Received | DeadLetter]) -> list[Fate]:
+    def take(self, contents: Iterable[Said]) -> list[Fate]:
         """The fate of each, in order."""
-        return [content if isinstance(content, DeadLetter) else self._event(content) for content in contents]
+        return [self._event(content) if isinstance(content, Received) else content for content in contents]
 
     def changed(self) -> Changed:
         """The accounts that are not as they were."""

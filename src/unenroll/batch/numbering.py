@@ -26,6 +26,7 @@ class Done(StrEnum):
     REFUSED = "refused"
     FACT = "fact"
     DUPLICATE = "duplicate"
+    ERASED = "erased"
     DEAD_LETTERED = "dead_lettered"
 
 
@@ -76,7 +77,7 @@ class Numbering:
         self._topic_ids = {position.topic: position.topic_id for position in self.lane.positions}
 
     def number(self, readings: Sequence[Reading], fates: Sequence[Fate]) -> Numbered:
-        """The decisions in the order they were made. Duplicates get no number."""
+        """The decisions in the order they were made. What leaves no trace gets no number."""
         numbered = Numbered(sequence=self.lane.sequence, decided_at=self.decided_at)
         for reading, fate in zip(readings, fates, strict=True):
             if isinstance(fate, Kept):
@@ -84,7 +85,7 @@ class Numbering:
             elif isinstance(fate, DeadLetter):
                 self._bury(numbered, reading, fate)
             else:
-                numbered.tallies[reading.record.topic, Done.DUPLICATE, ""] += 1
+                numbered.tallies[reading.record.topic, Done(fate.value), ""] += 1
         return numbered
 
     def _keep(self, numbered: Numbered, reading: Reading, kept: Kept) -> None:

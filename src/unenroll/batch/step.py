@@ -14,6 +14,7 @@ from unenroll.batch.gather import gather
 from unenroll.batch.laps import Lap, Laps
 from unenroll.batch.numbering import Numbered, Numbering, Tally, Told, digests
 from unenroll.batch.readings import Batch
+from unenroll.batch.sift import sift
 from unenroll.errors import OvertakenError
 from unenroll.store.accounts import save_accounts
 from unenroll.store.connect import Connection, transaction
@@ -87,7 +88,7 @@ class Step:
         async with transaction(self.pool) as connection:
             await hold_lane(connection, lane)
             decided_at = datetime.now(UTC)
-            contents = [reading.content for reading in batch.readings]
+            contents = await sift(connection, batch.readings)
             received = [content for content in contents if isinstance(content, Received)]
             gathered = await gather(connection, received, self.cache)
             laps.end("gather")

@@ -66,7 +66,11 @@ async def _load(taken: Iterator[Line], database_url: str, bad: BadLines) -> Load
 
 
 def _loaded(loaded: Loaded) -> str:
-    return f"loaded {loaded.definitions} definitions and {loaded.facts} facts; {loaded.duplicates} were known already"
+    erased = f"; {loaded.erased} tell of customers who were erased since" if loaded.erased else ""
+    return (
+        f"loaded {loaded.definitions} definitions and {loaded.facts} facts; {loaded.duplicates} were known already"
+        + erased
+    )
 
 
 def _published(published: Published) -> str:

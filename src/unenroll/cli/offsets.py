@@ -34,7 +34,12 @@ def show_(*, as_json: Json = False) -> None:
 @app.command("set")
 def set_(  # noqa: PLR0913 - each is an option
     *,
-    to: Annotated[str, typer.Option(metavar="WHERE", help="earliest, latest, an offset, or an instant")],
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="WHERE", help="earliest, latest, decided (where the database stands), an offset, or an instant"
+        ),
+    ],
     why: Annotated[str, typer.Option(help="why, for whoever asks later")],
     topic: Annotated[list[str] | None, typer.Option(metavar="WORD", help="only of requests, or facts")] = None,
     partition: Annotated[list[int] | None, typer.Option(metavar="N", min=0, help="only these numbers")] = None,

@@ -20,10 +20,16 @@ from unenroll.stream.worker import work
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000  # a batch makes many and no cycles: looking more often costs a third of the time
 
 
-def migrate(*, as_json: Json = False) -> None:
+def migrate(
+    *,
+    even_if_held: Annotated[
+        bool, typer.Option("--even-if-held", help="even if workers may hold lanes that are too old for the new tables")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Create or upgrade the tables. Safe to repeat, and to run from several places at once."""
     settings = read(DatabaseSettings)
-    done = asyncio.run(tables.migrate(settings.database_url.get_secret_value()))
+    done = asyncio.run(tables.migrate(settings.database_url.get_secret_value(), even_if_held=even_if_held))
     show(done, _migrated(done.before, done.after), as_json=as_json)
 
 

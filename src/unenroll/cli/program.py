@@ -11,11 +11,13 @@ from unenroll.cli.ask import explain, status
 from unenroll.cli.backfill import apply, plan
 from unenroll.cli.cells import app as cells
 from unenroll.cli.dead_letters import app as dlq
+from unenroll.cli.erase import erase
 from unenroll.cli.feed import load, publish
 from unenroll.cli.offsets import app as offsets
 from unenroll.cli.operate import migrate, run, topics
 from unenroll.cli.prune import prune
 from unenroll.cli.replaying import replay
+from unenroll.cli.resend_calls import resend_calls
 from unenroll.cli.settings_help import settings_help
 from unenroll.cli.top import top
 from unenroll.cli.try_out import demo, sandbox
@@ -41,7 +43,9 @@ app.command()(explain)
 app.command()(replay)
 app.command()(verify)
 app.command()(prune)
+app.command()(erase)
 app.command()(api_secret)
+app.command()(resend_calls)
 app.add_typer(dlq, name="dlq")
 app.add_typer(offsets, name="offsets")
 app.add_typer(cells, name="cells")

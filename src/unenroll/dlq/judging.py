@@ -21,6 +21,7 @@ class Fate(StrEnum):
     """What becomes of a letter, the first that applies: it is left alone for a reason, parked, or put back."""
 
     OTHER_TOPIC = "of another topic"
+    ERASED = "of customers who were erased since"
     REDRIVEN_BEFORE = "put back before"
     IS_PARKED = "parked before"
     NEVER_HEALS = "never heal as they are"

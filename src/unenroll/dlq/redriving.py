@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
+from unenroll.batch.readings import Reading
+from unenroll.batch.sift import is_erased, named
 from unenroll.dlq.judging import Fate, Judged, Rules
 from unenroll.dlq.office import Desk, Office
 from unenroll.dlq.order import Order, Redriven, Tally
@@ -15,11 +17,15 @@ from unenroll.dlq.wanted import Found
 from unenroll.errors import LaneLostError, OutageError
 from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
+from unenroll.store.erased import erased_seen
 from unenroll.store.letters import LetterKey, handled, park
+from unenroll.store.outage import translated
 from unenroll.stream.cluster import Cluster, Topic
 from unenroll.stream.topics import INPUTS, batch_limits, existing_topics
+from unenroll.wire.refusals import DeadLetter
 
 _CONNECTIONS = 3
+_UNREAD = DeadLetter(reason="dead letter", detail="")
 _MOST_RECORDS = 500
 _MOST_BYTES = 4 * 1024 * 1024  # what a transaction carries has to arrive within seconds
 
@@ -87,11 +93,25 @@ class _Redriving:
         prefix = self.order.wanted.prefix
         letters = {key_of(found.letter): found for found in chunk}
         known = await handled(self.pool, list(letters), topic_prefix=prefix)
-        judged = {key: self.rules.judge(one.letter, state_of(known.get(key))) for key, one in letters.items()}
+        gone = await self._erased(letters)
+        judged = {
+            key: Judged(Fate.ERASED, one.letter.record)
+            if key in gone
+            else self.rules.judge(one.letter, state_of(known.get(key)))
+            for key, one in letters.items()
+        }
         if office is not None:
             await self._apply(judged, office)
         for key, (fate, _) in judged.items():
             self.tally.add(fate, told(letters[key], known.get(key), prefix=prefix))
+
+    async def _erased(self, letters: Mapping[LetterKey, Found]) -> set[LetterKey]:
+        """The letters that concern customers who were erased: back on its topic, their data would live on."""
+        readings = {key: Reading(one.letter.record, _UNREAD) for key, one in letters.items()}
+        with translated():
+            async with self.pool.acquire() as connection:
+                until = await erased_seen(connection, named(list(readings.values())))
+        return {key for key, reading in readings.items() if is_erased(reading, until)}
 
     async def _apply(self, judged: Mapping[LetterKey, Judged], office: Office) -> None:
         tired = [key for key, (fate, _) in judged.items() if fate is Fate.TOO_OFTEN]

@@ -5,9 +5,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from unenroll.dlq.places import Place, origin, own_place
-from unenroll.wire.document import parse
+from unenroll.wire.concerned import customers_of
 from unenroll.wire.letters import Letter
-from unenroll.wire.record import Record
 
 
 class Found(NamedTuple):
@@ -45,7 +44,7 @@ class Wanted:
             and (not self.reasons or letter.reason in self.reasons)
             and (not self.topics or letter.record.topic in self.topics)
             and self._in_time(found.at)
-            and (self.customer_id is None or _concerns(letter.record, self.customer_id))
+            and (self.customer_id is None or self.customer_id in customers_of(letter.record))
         )
 
     def named(self, letter: Letter) -> frozenset[Place]:
@@ -56,14 +55,3 @@ class Wanted:
         if self.since is None and self.until is None:
             return True
         return at is not None and (self.since is None or self.since <= at) and (self.until is None or at < self.until)
-
-
-def _concerns(record: Record, customer_id: int) -> bool:
-    """Whether the record is keyed by the customer or, wherever it can be read, says so."""
-    if record.key == b"%d" % customer_id:
-        return True
-    if record.value is None or b"customerId" not in record.value:
-        return False
-    document = parse(record.value)
-    inner = document.get("data", document) if isinstance(document, dict) else None
-    return isinstance(inner, dict) and inner.get("customerId") == customer_id

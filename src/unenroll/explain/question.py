@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from unenroll.errors import UnenrollError
 from unenroll.explain.story import Story, story
 from unenroll.legible import legible
+from unenroll.moments import clock_time
 from unenroll.store.connect import check_tables, connected
+from unenroll.store.erased import tombstone
 from unenroll.store.look import Known, look
 
 
@@ -38,9 +40,11 @@ async def answer(question: Question, database_url: str) -> Answer:
     async with connected(database_url, connections=1) as pool:
         await check_tables(pool)
         customer = await look(pool, question.customer_id)
+        erased = await tombstone(pool, question.customer_id)
     concerned = [one for one in customer.accounts if _concerns(question, one)]
     if not concerned:
-        raise UnenrollError(question.nothing)
+        since = "" if erased is None else f"; what was before {clock_time(erased.until)} was erased on request"
+        raise UnenrollError(question.nothing + since)
     stories = (story(one, customer.sent, reward_id=question.reward_id) for one in concerned)
     return Answer(customer_id=question.customer_id, accounts=tuple(stories))
 

@@ -87,14 +87,19 @@ class Door:
         """What the enrollment did: the ledger does not say it, the account that it became a fact of does."""
         key = AccountKey(request.customer_id, request.target_id)
         async with one_moment(self.pool) as connection:
-            account = (await see_accounts(connection, [key]))[key].state.account
+            known = (await see_accounts(connection, [key])).get(key)
+        if known is None:  # the customer was erased meanwhile, and the call with everything else
+            return not_yet(request.request_id)
+        account = known.state.account
         # Read behind the account: it was never settled with newer ones than these.
         await self.definitions.look(self.pool, group_ids=[], target_ids=[request.target_id])
-        known = self.definitions.known
-        owner = known.groups[known.owners[request.target_id]]
+        defined = self.definitions.known
+        owner = defined.groups[defined.owners[request.target_id]]
         stays = walk(account, owner.targets[request.target_id], owner.calendar)
-        outcome = stays.enrollments[event_id(request.caller, request.request_id)].outcome
-        return to_enroll(request.customer_id, await keep_answer(self.pool, request.request_id, outcome))
+        stay = stays.enrollments.get(event_id(request.caller, request.request_id))
+        if stay is None:  # the same, and the customer is back
+            return not_yet(request.request_id)
+        return to_enroll(request.customer_id, await keep_answer(self.pool, request.request_id, stay.outcome))
 
 
 def _kept(asked: Asked) -> KeptRequest:

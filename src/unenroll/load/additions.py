@@ -11,7 +11,9 @@ from unenroll.load.fact import Fact
 from unenroll.load.gather import Gathered
 from unenroll.load.growing import Growing
 from unenroll.store.accounts import AccountKey, Changed, changed, unheard
+from unenroll.store.erased import is_before
 from unenroll.store.ledger import NOWHERE, Content, EventKey, LedgerRow
+from unenroll.wire.concerned import happened
 from unenroll.wire.refusals import DeadLetter, Reason, id_conflict, of_misplaced
 
 
@@ -21,6 +23,7 @@ class Taken(StrEnum):
     DEFINITION = "definition"
     FACT = "fact"
     DUPLICATE = "duplicate"
+    ERASED = "erased"
 
 
 Verdict = LedgerRow | Taken | DeadLetter
@@ -52,6 +55,8 @@ class Additions:
         known = self._known.get(fact.key)
         if known is not None:
             return id_conflict(fact.told.event.key) if known.contradicts(fact.content) else Taken.DUPLICATE
+        if is_before(self.gathered.erased, fact.key.customer_id, happened(fact.told.event, fact.told.time)):
+            return Taken.ERASED
         account = self.gathered.accounts.get(fact.account)
         if account is not None and account.state.account.leaves:
             return _has_left(fact.account)

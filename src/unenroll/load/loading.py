@@ -18,11 +18,12 @@ from unenroll.wire.refusals import DeadLetter
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Loaded:
-    """How many lines became definitions and facts, were known already, or were bad."""
+    """How many lines became definitions and facts, were known already, told of who was erased since, or were bad."""
 
     definitions: int
     facts: int
     duplicates: int
+    erased: int
     bad: int
 
 
@@ -63,6 +64,7 @@ class _Loading:
             definitions=self.counts[Taken.DEFINITION],
             facts=self.counts[Taken.FACT],
             duplicates=self.counts[Taken.DUPLICATE],
+            erased=self.counts[Taken.ERASED],
             bad=self.bad.count,
         )
 

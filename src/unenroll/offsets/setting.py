@@ -35,7 +35,7 @@ async def set_offsets(settings: WorkerSettings, order: Order) -> OffsetsSet:
         places = [place for place in seen.committed if order.chosen.takes(place)]
         if not places:
             raise UsageError("no partition of the input topics is meant: see `unenroll offsets show`")
-        wanted = await offsets_of(cluster, order.target, places)
+        wanted = await offsets_of(cluster, order.target, {place: seen.standing(place).decided for place in places})
         planned = [_planned(seen, place, wanted[place]) for place in places]
         _check_skipped(planned, order)
         setting = _Setting(settings=settings, pool=pool, cluster=cluster, topics=seen.topics)
@@ -104,7 +104,7 @@ class _Setting:
     async def _fenced(self, number: int) -> LaneRow:
         """The lane, whose last owner can neither decide nor publish any more. What it had under way is ended."""
         key = LaneKey(topic_prefix=self.settings.topic_prefix, group_id=self.settings.group_id, partition=number)
-        lane = await take_lane(self.pool, key)
+        lane = await take_lane(self.pool, key, to_work=False)
         async with LaneProducer.of_lane(self.settings, number, batch_bytes=_ANY_BYTES):
             return lane
 
@@ -118,12 +118,16 @@ class _Setting:
 
 
 def _moved(lane: LaneRow, reached: Mapping[str, int], committed: Mapping[Partition, Committed | None]) -> LaneRow:
-    """The lane, which has learned what it published, and decides nothing before offsets `reached`, by topic id."""
+    """The lane, which has learned what it published, and decides nothing before offsets `reached`, by topic id.
+
+    Numbers that decisions had which the database does not know any more are not given again.
+    """
     told = [at for place, at in committed.items() if place.number == lane.partition]
     positions = tuple(
         replace(position, offset=max(position.offset, reached.get(position.topic_id, 0))) for position in lane.positions
     )
-    return replace(lane, published=last_published(lane.published, told), positions=positions)
+    published = last_published(lane.published, told)
+    return replace(lane, sequence=max(lane.sequence, published), published=published, positions=positions)
 
 
 def _place(place: PlaceSet, committed: Mapping[Partition, Committed | None]) -> Place:

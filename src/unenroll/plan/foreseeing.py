@@ -14,7 +14,9 @@ from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import State
 from unenroll.plan.meanwhile import Foreseen
 from unenroll.store.accounts import AccountKey
+from unenroll.store.erased import Until, is_before
 from unenroll.store.ledger import Content, EventKey
+from unenroll.wire.concerned import received_happened
 from unenroll.wire.names import Topic
 from unenroll.wire.planned import KeptReward, Prediction, Request, foretold, planned_line
 from unenroll.wire.refusals import DeadLetter
@@ -35,9 +37,13 @@ class Entry(NamedTuple):
 
 @dataclass(kw_only=True, slots=True)
 class Foreseeing:
-    """A page of requests. `last` has the request of the plan that was the last to leave a fact in an account."""
+    """A page of requests. `erased` has those of its customers who were.
+
+    `last` has the request of the plan that was the last to leave a fact in an account.
+    """
 
     gathered: Gathered
+    erased: Until
     last: dict[AccountKey, EventId]
     now: datetime
     _fold: Fold = field(init=False)
@@ -50,6 +56,8 @@ class Foreseeing:
     def foresee(self, request: Request) -> Entry | Seen | DeadLetter:
         """What the lane would make of the request behind those before it."""
         event = request.received.event
+        if is_before(self.erased, event.customer_id, received_happened(request.received)):
+            return Seen.ERASED
         key = account_of(event)
         expected = Expected(self._fold.account(key).decisions, self.last.get(key))
         (fate,) = self._fold.take([request.received])

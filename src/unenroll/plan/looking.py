@@ -46,7 +46,9 @@ class Looking:
             accounts=seen.accounts | {key: one.account for key, one in foreseen.items()},
             known=self.meanwhile.known(events) | seen.known,
         )
-        return Foreseeing(gathered=gathered, last={key: one.last for key, one in foreseen.items()}, now=self.now)
+        return Foreseeing(
+            gathered=gathered, erased=seen.erased, last={key: one.last for key, one in foreseen.items()}, now=self.now
+        )
 
     @property
     def definitions(self) -> Definitions:

@@ -24,6 +24,7 @@ from unenroll.wire.refusals import DeadLetter, schema
 
 MOST_REQUESTS = 500
 MOST_SAMPLES = 20
+_ERASED = DeadLetter(reason="customer_erased", detail="the customer was erased since it happened: no lane takes it")
 
 
 class Made(NamedTuple):
@@ -87,6 +88,8 @@ class _Planning:
         entry = foreseeing.foresee(request)
         if isinstance(entry, DeadLetter):
             self.bad.add(line, entry)
+        elif entry is Seen.ERASED:
+            self.bad.add(line, _ERASED)
         elif isinstance(entry, Seen):
             self.known_already += 1
         else:

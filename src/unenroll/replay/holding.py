@@ -8,13 +8,15 @@ import asyncpg
 
 from unenroll.batch.fold import content_of
 from unenroll.batch.gather import identity
+from unenroll.batch.readings import Reading
+from unenroll.batch.sift import is_erased, named
 from unenroll.store.dead_letters import Buried, known_dead_letters
+from unenroll.store.erased import erased_seen
 from unenroll.store.ledger import Content, EventKey, known_events, outcomes_of
 from unenroll.store.outage import translated
 from unenroll.wire.dead_letters import content_digest
 from unenroll.wire.decode import Received
 from unenroll.wire.record import Record
-from unenroll.wire.refusals import DeadLetter
 
 
 class Fate(Enum):
@@ -22,6 +24,7 @@ class Fate(Enum):
 
     DECIDED = "decided before"
     BURIED = "dead-lettered before"
+    ERASED = "of a customer who was erased since"
     MISSING = "missing"
 
 
@@ -37,6 +40,7 @@ class Held(NamedTuple):
 
     record: Record
     event: Event | None
+    reading: Reading
 
     @property
     def buried(self) -> Buried:
@@ -44,9 +48,11 @@ class Held(NamedTuple):
         return self.record.topic, content_digest(self.record)
 
 
-def held(record: Record, told: Received | DeadLetter) -> Held:
+def held(reading: Reading) -> Held:
     """The record as the tables would know it."""
-    return Held(record, Event(identity(told), content_of(told)) if isinstance(told, Received) else None)
+    told = reading.content
+    event = Event(identity(told), content_of(told)) if isinstance(told, Received) else None
+    return Held(reading.record, event, reading)
 
 
 async def fates(pool: asyncpg.Pool, records: Sequence[Held], under_way: Mapping[EventKey, Content]) -> list[Fate]:
@@ -56,7 +62,8 @@ async def fates(pool: asyncpg.Pool, records: Sequence[Held], under_way: Mapping[
             known = {**under_way, **await known_events(connection, _keys(records))}
             refused = {one.buried for one in records if _refused(one, known)}
             buried = await known_dead_letters(connection, refused) if refused else {}
-    return [_fate(one, known, buried) for one in records]
+            erased = await erased_seen(connection, named([one.reading for one in records]))
+    return [Fate.ERASED if is_erased(one.reading, erased) else _fate(one, known, buried) for one in records]
 
 
 def _refused(one: Held, known: Mapping[EventKey, Content]) -> bool:

@@ -26,8 +26,8 @@ class Suppressing:
     """A replay that publishes nothing for what was decided before.
 
     `lead` None: what the lanes decide is not waited for. `counts` has how many records were `read`, `unchosen`,
-    `decided` or `buried` before, `missing`, `unsendable` as they are, and how many `definitions` are newer than those
-    in force.
+    `decided` or `buried` before, of customers `erased` since, `missing`, `unsendable` as they are, and how many
+    `definitions` are newer than those in force.
     """
 
     pool: asyncpg.Pool
@@ -53,17 +53,18 @@ class Suppressing:
             await self.lead.shrink(0, self.stopping)
 
     async def _take(self, entries: Sequence[Entry]) -> None:
-        chosen = [held(one.reading.record, one.reading.content) for one in entries if self._chosen(one)]
+        chosen = [held(one.reading) for one in entries if self._chosen(one)]
         await self.pace.wait(len(chosen), self.stopping)
         found = await fates(self.pool, chosen, self.lead.under_way if self.lead else {})
         missing = list(_once(one for one, fate in zip(chosen, found, strict=True) if fate is Fate.MISSING))
         sendable = [one for one in missing if self.sending.fits(one.record)]
-        buried = found.count(Fate.BURIED)
+        buried, erased = found.count(Fate.BURIED), found.count(Fate.ERASED)
         self.counts.update(
             read=len(entries),
             unchosen=len(entries) - len(chosen),
             buried=buried,
-            decided=len(chosen) - buried - len(missing),
+            erased=erased,
+            decided=len(chosen) - buried - erased - len(missing),
             missing=len(sendable),
             unsendable=len(missing) - len(sendable),
         )

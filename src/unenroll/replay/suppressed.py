@@ -25,6 +25,7 @@ class Suppressed:
     unchosen: int
     decided_before: int
     dead_lettered_before: int
+    erased: int
     missing: int
     unsendable: int
     bad: int
@@ -47,6 +48,7 @@ def suppressed(done: Suppressing, source: Source, *, bad: int) -> Suppressed:
         unchosen=found["unchosen"],
         decided_before=found["decided"],
         dead_lettered_before=found["buried"],
+        erased=found["erased"],
         missing=found["missing"],
         unsendable=found["unsendable"],
         bad=bad,
@@ -72,6 +74,7 @@ def sheet(result: Suppressed) -> Sheet:
                     ("left out by the selection", result.unchosen),
                     ("decided before: nothing is published again", result.decided_before),
                     ("dead-lettered before: not again", result.dead_lettered_before),
+                    ("of customers who were erased since: never again", result.erased),
                     (missing, result.missing),
                     ("cannot be sent as they are", result.unsendable),
                     ("bad lines", result.bad),

@@ -19,7 +19,8 @@ class Status:
 
     The counts are of the whole database, whichever group decided. `requests`: by outcome, each event once, because
     duplicates leave no trace. `facts`: by event type. `dead_letters`: contents by reason. `settlements_due`: accounts
-    that the lanes are still to be told of. `refusals`: the latest 20 definitions that were refused.
+    that the lanes are still to be told of. `erased`: customers who were, on request. `refusals`: the latest 20
+    definitions that were refused.
     """
 
     at: datetime
@@ -31,6 +32,7 @@ class Status:
     facts: Mapping[str, int]
     dead_letters: Mapping[str, int]
     settlements_due: int
+    erased: int
     definitions: tuple[DefinitionTold, ...]
     refusals: tuple[RefusalTold, ...]
 
@@ -54,6 +56,7 @@ async def status(settings: WorkerSettings) -> Status:
         facts=tables.facts,
         dead_letters=tables.dead_letters,
         settlements_due=tables.settlements_due,
+        erased=tables.erased,
         definitions=tables.definitions,
         refusals=tables.refusals,
     )

@@ -40,6 +40,8 @@ def _parts(status: Status) -> Iterator[RenderableType]:
     yield from _counts("Dead letters by reason", status.dead_letters)
     if status.settlements_due:
         yield Text(f"\nAccounts to be settled again after cycles were appended: {status.settlements_due}", "yellow")
+    if status.erased:
+        yield Text(f"\nCustomers erased on request, whose decisions are counted all the same: {status.erased}")
     yield from titled("Definitions", _DEFINITION_HEADS, map(_definition, status.definitions))
     if status.refusals:
         yield from titled("Refused definitions, the latest 20", _REFUSAL_HEADS, map(_refusal, status.refusals))

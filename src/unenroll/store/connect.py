@@ -126,7 +126,7 @@ async def ping(pool: asyncpg.Pool) -> None:
 
 
 async def check_tables(pool: asyncpg.Pool) -> None:
-    """Raise SetupError unless the tables are those that this program works with."""
+    """Raise SetupError unless the tables are those that this program works with, or newer ones that allow for it."""
     with translated():
         try:
             found = await pool.fetchval(QUERIES["tables_version"])
@@ -134,5 +134,12 @@ async def check_tables(pool: asyncpg.Pool) -> None:
             raise SetupError("the database has no tables of ours; run `unenroll migrate`") from None
     if found < TABLES_VERSION:
         raise SetupError(f"the tables are at version {found}, not {TABLES_VERSION}; run `unenroll migrate`")
-    if found > TABLES_VERSION:
+    if found > TABLES_VERSION and await _oldest(pool) > TABLES_VERSION:
         raise SetupError(f"the tables are at version {found}, newer than this program; install a newer one")
+
+
+async def _oldest(pool: asyncpg.Pool) -> str:
+    """The oldest program that the tables work with."""
+    with translated():
+        found: str = await pool.fetchval(QUERIES["oldest_program"])
+    return found

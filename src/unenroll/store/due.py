@@ -8,6 +8,7 @@ from typing import NamedTuple
 import asyncpg
 
 from unenroll.store.connect import transaction
+from unenroll.store.outage import translated
 from unenroll.store.queries import QUERIES
 
 _AT_ONCE = 1000
@@ -21,6 +22,15 @@ class Due(NamedTuple):
     group_id: int
     version: int
     due_at: datetime
+
+
+async def due_again(pool: asyncpg.Pool, *, group: tuple[str, str], topic: str, topic_id: str) -> None:
+    """Note all accounts that wait, if the topic was another one when the group read it: who was told there was not.
+
+    `group`: its topic prefix and its id. Whoever was told is told again, and settled once. Raises OutageError.
+    """
+    with translated():
+        await pool.execute(QUERIES["due_again"], *group, topic, topic_id)
 
 
 @asynccontextmanager

@@ -1,9 +1,10 @@
 """What the front door keeps of a call before it publishes, and what it learns of it afterwards."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 import asyncpg
 
@@ -11,6 +12,9 @@ from unenroll.core.outcomes import EnrollmentOutcome, Outcome
 from unenroll.store.outage import translated
 from unenroll.store.queries import QUERIES
 from unenroll.wire.refusals import DeadLetter
+
+_AT_ONCE = 500
+_FIRST_ID = UUID(int=0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +81,19 @@ async def kept_request(pool: asyncpg.Pool, request_id: str) -> KeptRequest | Non
         row = await pool.fetchrow(QUERIES["kept_request"], request_id)
     if row is None:
         return None
-    return KeptRequest(**{**row, "request_id": str(row["request_id"]), "event_key": str(row["event_key"])})
+    return _kept(row)
+
+
+async def undecided_requests(pool: asyncpg.Pool, *, before: datetime) -> AsyncIterator[list[KeptRequest]]:
+    """Requests from before of which the ledger knows nothing, some at a time. Raises OutageError and SetupError."""
+    last = _FIRST_ID
+    while True:
+        with translated():
+            rows = await pool.fetch(QUERIES["undecided_requests"], last, before, _AT_ONCE)
+        if not rows:
+            return
+        yield [_kept(row) for row in rows]
+        last = rows[-1]["request_id"]
 
 
 async def keep_answer(pool: asyncpg.Pool, request_id: str, outcome: EnrollmentOutcome) -> EnrollmentOutcome:
@@ -92,6 +108,10 @@ async def fates_of(pool: asyncpg.Pool, sought: Sequence[Sought]) -> dict[Sought,
     with translated():
         rows = await pool.fetch(QUERIES["fates_of"], *(list(column) for column in columns))
     return {sought[row["place"] - 1]: _fate(row) for row in rows}
+
+
+def _kept(row: asyncpg.Record) -> KeptRequest:
+    return KeptRequest(**{**row, "request_id": str(row["request_id"]), "event_key": str(row["event_key"])})
 
 
 def _fate(row: asyncpg.Record) -> Fate:

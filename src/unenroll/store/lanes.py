@@ -8,6 +8,7 @@ from typing import NamedTuple
 import asyncpg
 
 from unenroll.errors import LaneLostError, OutageError
+from unenroll.store import connect
 from unenroll.store.connect import Connection, transaction
 from unenroll.store.outage import held_up, translated
 from unenroll.store.queries import QUERIES
@@ -47,15 +48,18 @@ class LaneRow:
     positions: tuple[Position, ...]
 
 
-async def take_lane(pool: asyncpg.Pool, key: LaneKey) -> LaneRow:
+async def take_lane(pool: asyncpg.Pool, key: LaneKey, *, to_work: bool = True) -> LaneRow:
     """Raise the lane's epoch and return its row: nobody who took it before can decide any more. Raises OutageError.
+
+    The row says which tables whoever takes the lane `to_work` was written for, until it leaves the lane.
 
     If the row was locked for too long, its former owner may be frozen amid a COPY, where no time-out of Postgres
     reaches it: then it is ended, and to try again helps.
     """
+    version = connect.TABLES_VERSION if to_work else None
     try:
         with translated():
-            named = (key.topic_prefix, key.group_id, key.partition)
+            named = (key.topic_prefix, key.group_id, key.partition, version)
             found = await pool.fetchrow(QUERIES["take_lane"], *named)
             if found is None:
                 found = await pool.fetchrow(QUERIES["make_lane"], *named)
@@ -123,9 +127,28 @@ async def reposition(pool: asyncpg.Pool, lane: LaneRow) -> None:
 
 
 async def note_published(pool: asyncpg.Pool, lane: LaneRow) -> None:
-    """Write how far the lane has published, on a clean stop. Does nothing if another worker took it."""
+    """Write how far the lane has published. Does nothing if another worker took it."""
     with translated():
         await pool.execute(QUERIES["lane_published"], lane.lane_id, lane.epoch, lane.published)
+
+
+async def leave_lane(pool: asyncpg.Pool, lane: LaneRow) -> None:
+    """Write how far the lane has published and that nobody holds it. Does nothing if another worker took it."""
+    with translated():
+        await pool.execute(QUERIES["leave_lane"], lane.lane_id, lane.epoch, lane.published)
+
+
+async def lanes_of_older(pool: asyncpg.Pool, version: str) -> list[tuple[LaneKey, str | None]]:
+    """The lanes that programs may hold which were written for older tables, and for which, if they said so."""
+    with translated():
+        rows = await pool.fetch(QUERIES["lanes_of_older"], version)
+    return [
+        (
+            LaneKey(topic_prefix=row["topic_prefix"], group_id=row["group_id"], partition=row["partition"]),
+            row["owner_version"],
+        )
+        for row in rows
+    ]
 
 
 async def publications_above(pool: asyncpg.Pool, lane: LaneRow, sequence: int) -> list[bytes]:

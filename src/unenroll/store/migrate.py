@@ -13,10 +13,13 @@ class Migrated:
     after: str
 
 
-async def migrate(database_url: str) -> Migrated:
-    """Bring the tables up to date. Raises OutageError, SetupError and UsageError."""
-    from unenroll.store.upgrade import upgrade  # noqa: PLC0415 - Alembic takes a third of a second to import
+async def migrate(database_url: str, *, even_if_held: bool = False) -> Migrated:
+    """Bring the tables up to date. Raises OutageError, SetupError and UsageError.
+
+    `even_if_held`: even if older workers hold lanes that do not work with what the tables become.
+    """
+    from unenroll.store.upgrade import Upgrade, upgrade  # noqa: PLC0415 - Alembic takes a third of a second to import
 
     with translated(), understood():
-        before, after = await upgrade(database_url)
+        before, after = await upgrade(database_url, Upgrade(even_if_held=even_if_held))
     return Migrated(before=before, after=after)

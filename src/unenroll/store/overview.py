@@ -68,7 +68,7 @@ class Overview:
 
     Duplicates leave no trace, so nobody can count them here. `requests` are by outcome, `facts` by event type,
     `dead_letters` by reason. `settlements_due`: accounts that the lanes are still to be told of, after cycles were
-    appended. `refusals`: the latest 20.
+    appended. `erased`: customers who were, and whose decisions are counted all the same. `refusals`: the latest 20.
     """
 
     lanes: tuple[KnownLane, ...]
@@ -76,6 +76,7 @@ class Overview:
     facts: Mapping[str, int]
     dead_letters: Mapping[str, int]
     settlements_due: int
+    erased: int
     definitions: tuple[DefinitionTold, ...]
     refusals: tuple[RefusalTold, ...]
 
@@ -86,12 +87,14 @@ async def overview(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> O
         await connection.execute(QUERIES["counting_takes_time"])
         events = await _rows(connection, "event_counts")
         (due,) = await _rows(connection, "settlements_due_count")
+        (erased,) = await _rows(connection, "erased_customers_count")
         return Overview(
             lanes=tuple(_lane(row) for row in await _rows(connection, "group_lanes", topic_prefix, group_id)),
             requests={row["outcome"]: row["count"] for row in events if row["outcome"] is not None},
             facts={row["event_type"]: row["count"] for row in events if row["outcome"] is None},
             dead_letters=dict(await _rows(connection, "dead_letter_counts")),
             settlements_due=due["count"],
+            erased=erased["count"],
             definitions=tuple(DefinitionTold(**row) for row in await _rows(connection, "definitions_told")),
             refusals=tuple(RefusalTold(**row) for row in await _rows(connection, "latest_refusals", _LATEST)),
         )

@@ -9,6 +9,7 @@ import asyncpg
 from unenroll.core.outcomes import Outcome
 from unenroll.store.accounts import AccountKey, KnownAccount, see_accounts
 from unenroll.store.connect import one_moment
+from unenroll.store.erased import Until, erased_seen
 from unenroll.store.history import DECISIONS
 from unenroll.store.ledger import Content, EventKey, known_events
 from unenroll.store.only_one import only_one
@@ -21,10 +22,11 @@ _BATCHES_AT_ONCE = 4
 
 
 class SeenNow(NamedTuple):
-    """Accounts as they are, and what the ledger has of events, as of one moment."""
+    """Accounts as they are, what the ledger has of events, and who of their customers was erased, as of one moment."""
 
     accounts: dict[AccountKey, KnownAccount]
     known: dict[EventKey, Content]
+    erased: Until
 
 
 class DecidedRequest(NamedTuple):
@@ -46,7 +48,11 @@ async def database_identity(pool: asyncpg.Pool) -> str:
 async def see(pool: asyncpg.Pool, *, accounts: Collection[AccountKey], events: Sequence[EventKey]) -> SeenNow:
     """Those of the accounts and events that are known now. Raises OutageError and SetupError."""
     async with one_moment(pool) as connection:
-        return SeenNow(await see_accounts(connection, accounts), await known_events(connection, events))
+        return SeenNow(
+            await see_accounts(connection, accounts),
+            await known_events(connection, events),
+            await erased_seen(connection, (key.customer_id for key in events)),
+        )
 
 
 async def group_versions(pool: asyncpg.Pool, group_ids: Collection[int]) -> Mapping[int, int]:

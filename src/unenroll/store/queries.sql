@@ -1,14 +1,17 @@
 -- tables_version: which step of the history the tables are at
 select version_num from alembic_version;
 
+-- oldest_program: the oldest program that the tables work with
+select version from oldest_program;
+
 -- take_lane: raise the epoch of a lane that is here, so that its former owner can decide nothing more
-update lanes set epoch = epoch + 1, updated_at = now()
+update lanes set epoch = epoch + 1, owner_version = $4, owner_epoch = epoch + 1, updated_at = now()
 where topic_prefix = $1 and group_id = $2 and partition = $3 and home = 'here'
 returning lane_id, partition, epoch, sequence, published, topics, topic_ids, partition_counts, positions;
 
 -- make_lane: a lane that nobody took before. A cell has the lanes that it has, and makes none
-insert into lanes (topic_prefix, group_id, partition, epoch)
-select $1, $2, $3, 1 where not exists (select from cells where topic_prefix = $1 and group_id = $2)
+insert into lanes (topic_prefix, group_id, partition, epoch, owner_version, owner_epoch)
+select $1, $2, $3, 1, $4, 1 where not exists (select from cells where topic_prefix = $1 and group_id = $2)
 on conflict (topic_prefix, group_id, partition) do nothing
 returning lane_id, partition, epoch, sequence, published, topics, topic_ids, partition_counts, positions;
 
@@ -62,8 +65,19 @@ insert into publications (lane_id, last_sequence, first_sequence, outputs, decid
 select lane_id, sequence, $9, $10, $11 from moved
 returning lane_id;
 
--- lane_published: how far the lane is known to have published, unless somebody else owns it by now
-update lanes set published = $3, updated_at = now() where lane_id = $1 and epoch = $2 and published < $3;
+-- lane_published: how far the lane is known to have published, unless somebody else holds it by now
+update lanes set published = greatest(published, $3), updated_at = now()
+where lane_id = $1 and epoch = $2;
+
+-- leave_lane: how far the lane is known to have published, and that nobody holds it, unless somebody else does by now
+update lanes set published = greatest(published, $3), owner_version = null, updated_at = now()
+where lane_id = $1 and epoch = $2;
+
+-- lanes_of_older: the lanes that programs older than this one may hold
+select topic_prefix, group_id, partition, case when owner_epoch = epoch then owner_version end as owner_version
+from lanes
+where owner_epoch is distinct from epoch or owner_version < $1
+order by lanes.topic_prefix, lanes.group_id, lanes.partition;
 
 -- has_read: whether a group has read a topic under another id, or when it had fewer partitions than to hold this one
 select exists (
@@ -104,6 +118,15 @@ insert into settlements_due (customer_id, target_id, group_id, version, due_at)
 select accounts.customer_id, accounts.target_id, $1, $2, now()
 from accounts join targets using (target_id)
 where accounts.waits and targets.group_id = $1
+on conflict do nothing;
+
+-- due_again: the accounts that wait, of which the lanes may have been told by a topic that is no more
+insert into settlements_due (customer_id, target_id, group_id, version, due_at)
+select accounts.customer_id, accounts.target_id, target_groups.group_id, target_groups.version, now()
+from accounts join targets using (target_id) join target_groups using (group_id)
+where accounts.waits
+  and exists (select from lanes where topic_prefix = $1 and group_id = $2 and $3 = any(topics))
+  and not exists (select from lanes where topic_prefix = $1 and group_id = $2 and $4 = any(topic_ids))
 on conflict do nothing;
 
 -- take_due: some accounts that are to be settled again, and that no other worker is telling of
@@ -185,14 +208,28 @@ from lanes
 where topic_prefix = $1 and group_id = $2
 order by partition;
 
--- event_counts: how many events of each type, and how many requests with each outcome, are in the ledger
-select event_type, outcome::text, count(*)
-from ledger
-group by event_type, ledger.outcome
-order by event_type, ledger.outcome;
+-- event_counts: how many events of each type, and how many requests with each outcome, were decided
+select event_type, outcome, sum(count)::bigint as count
+from (
+    select event_type, outcome::text, count(*) from ledger group by event_type, ledger.outcome
+    union all
+    select event_type, nullif(became, ''), count from erased_counts where event_type <> ''
+) as counted
+group by event_type, outcome
+order by event_type, outcome::outcome;
 
 -- dead_letter_counts: how many contents were dead-lettered for each reason
-select reason, count(*) from dead_letters group by reason order by reason;
+select reason, sum(count)::bigint as count
+from (
+    select reason, count(*) from dead_letters group by reason
+    union all
+    select became, count from erased_counts where event_type = ''
+) as counted
+group by reason
+order by reason;
+
+-- erased_customers_count: how many customers were erased
+select count(*) from erased_customers;
 
 -- definitions_told: what is defined, without the cycles and targets themselves
 select group_id, version, accepted_at, definition::json ->> 'name' as name,
@@ -448,6 +485,16 @@ select request_id, caller, event_type, fingerprint, customer_id, target_id, even
 from front_door_requests
 where request_id = $1;
 
+-- undecided_requests: requests of the front door that the ledger does not know, some of them, in the order of their ids
+select request_id, caller, event_type, fingerprint, customer_id, target_id, event_key, event_time, traceparent, data
+from front_door_requests as kept
+where request_id > $1 and created_at < $2
+  and not exists (
+      select from ledger where ledger.customer_id = kept.customer_id and ledger.event_key = kept.event_key
+  )
+order by request_id
+limit $3;
+
 -- keep_answer: what an enrollment is answered, unless it was answered before; returns what holds
 update front_door_requests set answer = coalesce(answer, $2) where request_id = $1 returning answer;
 
@@ -538,12 +585,14 @@ where lane.home = 'gone' or (lane.home = 'arriving' and lane.move_id = $4)
 returning lane_id;
 
 -- hold_leaving: nobody decides the lane here any more; it is on its way by this move
-update lanes set home = 'leaving', move_id = $4, epoch = epoch + 1, updated_at = now()
+update lanes
+set home = 'leaving', move_id = $4, epoch = epoch + 1, owner_version = null, owner_epoch = epoch + 1, updated_at = now()
 where topic_prefix = $1 and group_id = $2 and partition = $3 and (home = 'here' or (home = 'leaving' and move_id = $4))
 returning lane_id, partition, epoch, sequence, published, topics, topic_ids, partition_counts, positions;
 
 -- lane_stays: it does not move after all
-update lanes set home = 'here', move_id = null, epoch = epoch + 1, updated_at = now()
+update lanes
+set home = 'here', move_id = null, epoch = epoch + 1, owner_version = null, owner_epoch = epoch + 1, updated_at = now()
 where lane_id = $1 and home = 'leaving' and move_id = $2
 returning lane_id;
 
@@ -558,7 +607,7 @@ returning lane_id;
 
 -- write_arriving: the lane as it was where it comes from
 update lanes
-set epoch = greatest(epoch, $3) + 1, sequence = $4, published = $4, topics = $5, topic_ids = $6, partition_counts = $7,
+set epoch = greatest(epoch, $3) + 1, owner_version = null, owner_epoch = greatest(epoch, $3) + 1, sequence = $4, published = $4, topics = $5, topic_ids = $6, partition_counts = $7,
     positions = $8, updated_at = now()
 where lane_id = $1 and home = 'arriving' and move_id = $2
 returning lane_id;
@@ -686,3 +735,137 @@ set local idle_in_transaction_session_timeout = '60s';
 
 -- is_a_cell: whether the database is a cell of the group
 select exists (select from cells where topic_prefix = $1 and group_id = $2);
+
+-- erased_among: which of these customers were erased; nobody is erased from now on until the transaction ends
+select customer_id, until from erased_customers where customer_id = any($1::bigint[]) for key share;
+
+-- erased_seen: which of these customers were erased, up to now
+select customer_id, until from erased_customers where customer_id = any($1::bigint[]);
+
+-- erased_customer: when a customer was erased
+select erased_at, until from erased_customers where customer_id = $1;
+
+-- erasing_waits_little: whoever waits behind an erasure does not wait for longer than that
+set local lock_timeout = '2s';
+
+-- erase_alone: wait for all batches in hand, and let no other one begin before the transaction ends
+lock table erased_customers in exclusive mode;
+
+-- erase_customer: from now on nothing up to now is taken; returns when that was. A clock may have been a day ahead
+insert into erased_customers as known (customer_id, erased_at, until)
+select $1, now(), greatest(now(), least(max(event_time), now() + interval '1 day')) from ledger where customer_id = $1
+on conflict (customer_id) do update
+set erased_at = excluded.erased_at, until = greatest(known.until, excluded.until)
+returning erased_at, until;
+
+-- concerned_batches: the batches that decided events of a customer, as far as they are kept
+select distinct held.lane_id, held.last_sequence
+from ledger
+cross join lateral (
+    select lane_id, last_sequence, first_sequence
+    from publications
+    where publications.lane_id = ledger.lane_id and last_sequence >= ledger.sequence
+    order by last_sequence
+    limit 1
+) as held
+where ledger.customer_id = $1 and held.first_sequence <= ledger.sequence;
+
+-- note_batches: the batches that are to be looked through
+insert into erased_batches (customer_id, lane_id, last_sequence)
+select $1, * from unnest($2::integer[], $3::bigint[])
+on conflict do nothing;
+
+-- noted_batches: the batches that are still to be looked through
+select lane_id, last_sequence from erased_batches where customer_id = $1;
+
+-- batch_done: a batch holds nothing of the customer any more
+delete from erased_batches where customer_id = $1 and lane_id = $2 and last_sequence = $3;
+
+-- batches_with_letters: the batches that put something aside, as far as they are kept
+select distinct held.lane_id, held.last_sequence
+from dead_letters
+cross join lateral (
+    select lane_id, last_sequence, first_sequence
+    from publications
+    where publications.lane_id = dead_letters.lane_id and last_sequence >= dead_letters.sequence
+    order by last_sequence
+    limit 1
+) as held
+where held.first_sequence <= dead_letters.sequence;
+
+-- hold_batch: the bytes of a batch, to be written anew
+select outputs from publications where lane_id = $1 and last_sequence = $2 for update;
+
+-- see_batch: the bytes of a batch
+select outputs from publications where lane_id = $1 and last_sequence = $2;
+
+-- rewrite_batch: the bytes of a batch, less what is erased
+update publications set outputs = $3 where lane_id = $1 and last_sequence = $2;
+
+-- forget_batch: nothing is left of the bytes of a batch
+delete from publications where lane_id = $1 and last_sequence = $2;
+
+-- count_accounts: how many accounts a customer has
+select count(*) from accounts where customer_id = $1;
+
+-- count_ledger: how many events the ledger has of a customer
+select count(*) from ledger where customer_id = $1;
+
+-- count_front_door_requests: how many calls are kept of a customer
+select count(*) from front_door_requests where customer_id = $1;
+
+-- count_settlements_due: how many accounts of a customer wait to be settled again
+select count(*) from settlements_due where customer_id = $1;
+
+-- count_replays: how many replays were asked for of a customer
+select count(*) from replays where (selection::jsonb -> 'customers') @> to_jsonb($1::bigint);
+
+-- erase_accounts: forget a customer's accounts
+with gone as (delete from accounts where customer_id = $1 returning 1) select count(*) from gone;
+
+-- erase_ledger: forget what was decided of a customer, but how often which outcome
+with gone as (
+    delete from ledger where customer_id = $1 returning lane_id, event_type, outcome
+), counted as (
+    insert into erased_counts as known (lane_id, event_type, became, count)
+    select coalesce(lane_id, 0), event_type, coalesce(outcome::text, ''), count(*) from gone group by 1, 2, 3
+    on conflict (lane_id, event_type, became) do update set count = known.count + excluded.count
+)
+select count(*) from gone;
+
+-- erase_front_door_requests: forget a customer's calls
+with gone as (delete from front_door_requests where customer_id = $1 returning 1) select count(*) from gone;
+
+-- erase_settlements_due: forget that a customer's accounts were to be settled again
+with gone as (delete from settlements_due where customer_id = $1 returning 1) select count(*) from gone;
+
+-- erase_replays: forget replays that were asked for of a customer
+with gone as (
+    delete from replays where (selection::jsonb -> 'customers') @> to_jsonb($1::bigint) returning 1
+)
+select count(*) from gone;
+
+-- erase_letter: forget that a content was put aside, but how often for which reason
+with gone as (
+    delete from dead_letters
+    where topic = $1 and (digest = $2 or (partition = $3 and "offset" = $4 and reason = $5))
+    returning lane_id, reason
+), counted as (
+    insert into erased_counts as known (lane_id, event_type, became, count)
+    select lane_id, '', reason, count(*) from gone group by 1, 3
+    on conflict (lane_id, event_type, became) do update set count = known.count + excluded.count
+)
+select count(*) from gone;
+
+-- erase_handled_letter: forget what was done about a dead letter
+with gone as (delete from handled_letters where topic = $1 and digest = $2 returning 1) select count(*) from gone;
+
+-- count_letter: how many contents were put aside that are this one
+select count(*) from dead_letters
+where topic = $1 and (digest = $2 or (partition = $3 and "offset" = $4 and reason = $5));
+
+-- count_handled_letter: whether something was done about a dead letter
+select count(*) from handled_letters where topic = $1 and digest = $2;
+
+-- all_lanes: the lanes of all groups, and how far they are known to have published
+select lane_id, topic_prefix, group_id, partition, published from lanes;

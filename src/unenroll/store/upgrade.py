@@ -1,34 +1,46 @@
 """The steps of the tables' history, run by Alembic: it takes a third of a second to import."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from unenroll.errors import SetupError
+from unenroll.store.queries import QUERIES
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_LANES_SAY_SINCE = "0008"
 _LOCK = 0x756E656E726F6C6C  # one migration of a database at a time: the key of an advisory lock
 
 
-async def upgrade(database_url: str) -> tuple[str | None, str]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Upgrade:
+    """`steps` are a folder of the history. `even_if_held`: even from beneath older workers that hold lanes."""
+
+    steps: Path = _MIGRATIONS / "versions"
+    even_if_held: bool = False
+
+
+async def upgrade(database_url: str, how: Upgrade) -> tuple[str | None, str]:
     """Run the steps that are missing, one process at a time. Raises SetupError, and what asyncpg raises.
 
-    Returns the version of the tables before (None: there were none) and after.
+    Returns the version of the tables before (None: there were none) and after, which is another one than the newest
+    where a newer program was here and the tables still work with this one.
     """
     engine = create_async_engine(
         "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(database_url), poolclass=NullPool
     )
     try:
         async with engine.connect() as connection:
-            return await connection.run_sync(_upgrade)
+            return await connection.run_sync(_upgrade, how)
     except DBAPIError as error:
         raise _cause(error) from None
     finally:
@@ -40,27 +52,61 @@ def _cause(error: DBAPIError) -> BaseException:
     return (error.orig and error.orig.__cause__) or error.orig or error
 
 
-def newest() -> str:
+def newest(how: Upgrade = Upgrade()) -> str:
     """The version of the tables that this program works with."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
+    return _newest(_config(how)).revision
+
+
+def _newest(config: Config) -> Script:
+    scripts = ScriptDirectory.from_config(config)
+    head = scripts.get_current_head()
     if head is None:
         raise SetupError("the program carries no migrations: install it again")
-    return head
+    return scripts.get_revision(head)
 
 
-def _upgrade(connection: Connection) -> tuple[str | None, str]:
+def _upgrade(connection: Connection, how: Upgrade) -> tuple[str | None, str]:
     connection.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
     connection.commit()
     before = MigrationContext.configure(connection).get_current_revision()
+    config = _config(how)
+    head = _newest(config)
+    oldest: str = head.module.oldest_program
+    if before is not None and before > head.revision:
+        return before, _as_it_is(connection, before, head.revision)
+    if before is not None and before < head.revision and not how.even_if_held:
+        _check_lanes(connection, before, oldest)
     connection.commit()
-    config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    connection.execute(text("update oldest_program set version = :oldest"), {"oldest": oldest})
     connection.commit()
-    return before, newest()
+    return before, head.revision
 
 
-def _config() -> Config:
+def _as_it_is(connection: Connection, found: str, ours: str) -> str:
+    """The version of tables that a newer program has upgraded, if they work with this one."""
+    if connection.execute(text("select version from oldest_program")).scalar_one() > ours:
+        raise SetupError(f"the tables are at version {found}, newer than this program; install a newer one")
+    return found
+
+
+def _check_lanes(connection: Connection, before: str, oldest: str) -> None:
+    """Raise SetupError if workers hold lanes that the new tables do not work with."""
+    if before < _LANES_SAY_SINCE or oldest <= _LANES_SAY_SINCE:
+        return
+    held = connection.execute(text(QUERIES["lanes_of_older"].replace("$1", ":oldest")), {"oldest": oldest}).all()
+    if held:
+        told = ", ".join(f"{row.partition} of {row.group_id} ({row.owner_version or 'unknown'})" for row in held[:10])
+        raise SetupError(
+            f"programs older than version {oldest} of the tables may hold lanes: {told}; upgrade the workers first, "
+            "and let them open these lanes. If nobody holds them any more: --even-if-held"
+        )
+
+
+def _config(how: Upgrade) -> Config:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("version_locations", str(how.steps))
+    config.set_main_option("path_separator", "os")
     return config

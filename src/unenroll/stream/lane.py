@@ -10,7 +10,7 @@ from unenroll.batch.laps import Lap
 from unenroll.batch.readings import Batch, read
 from unenroll.batch.step import Decisions, Step
 from unenroll.errors import LaneLostError, OutageError, RefusedError, TooMuchError
-from unenroll.store.lanes import LaneRow, note_published
+from unenroll.store.lanes import LaneRow, leave_lane
 from unenroll.stream.arrival import Arrival
 from unenroll.stream.intake import Intake
 from unenroll.stream.life import LaneLife
@@ -69,7 +69,7 @@ class Lane:
                         quiet.end()
                     else:
                         await quiet.go_by(lane)
-            await note_published(self.step.pool, lane)
+            await leave_lane(self.step.pool, lane)
 
     def _read(self, taken: Taken) -> Batch:
         began = perf_counter()

@@ -14,7 +14,7 @@ import structlog
 from unenroll.errors import LaneLostError, OutageError
 from unenroll.settings import WorkerSettings
 from unenroll.store.behind import lanes_of
-from unenroll.store.lanes import LaneKey, LaneRow, note_published, publications_above, take_lane
+from unenroll.store.lanes import LaneKey, LaneRow, leave_lane, publications_above, take_lane
 from unenroll.stream.cluster import Partition, Topic
 from unenroll.stream.coordinator import committed_by
 from unenroll.stream.producer import LaneProducer
@@ -63,7 +63,9 @@ class Leftover:
 
     async def _publish(self, number: int) -> None:
         prefix, group_id = self.settings.topic_prefix, self.settings.group_id
-        row = await take_lane(self.pool, LaneKey(topic_prefix=prefix, group_id=group_id, partition=number))
+        row = await take_lane(
+            self.pool, LaneKey(topic_prefix=prefix, group_id=group_id, partition=number), to_work=False
+        )
         own = self.settings.model_copy(update={"group_id": f"{group_id}.lane-{number}"})
         note = Partition(topic=prefix + Word.DEAD_LETTERS, number=0)
         lane = LaneProducer.of_lane(self.settings, number, batch_bytes=self.batch_bytes, group_id=own.group_id)
@@ -74,7 +76,7 @@ class Leftover:
             }
             messages = await self._messages(row, last_published(row.published, told.values()))
             await producer.publish(messages, {note: (0, metadata(row.sequence))})
-        await note_published(self.pool, replace(row, published=row.sequence))
+        await leave_lane(self.pool, replace(row, published=row.sequence))
         log.warning("published what a lane without a partition had left", lane=number, published=len(messages))
 
     async def _messages(self, row: LaneRow, published: int) -> list[Message]:

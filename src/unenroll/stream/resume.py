@@ -66,13 +66,14 @@ def resume(
         topic: place if place is None or place.is_of(topic_ids.get(topic)) else None
         for topic, place in committed.items()
     }
-    read_from = {topic: _start(topic, decided.get(topic), place) for topic, place in current.items()}
     publish_above = last_published(published, committed.values())
     if publish_above > sequence:
         raise DataLossError(
             f"Kafka has published decision {publish_above} of the lane, but Postgres knows only {sequence}: "
-            "the database is older than the topics (a restored backup?), and deciding again could contradict them"
+            "the database is older than the topics (a restored backup?), and deciding again could contradict them. "
+            "Once nobody else can be asked: `unenroll offsets set --to decided`"
         )
+    read_from = {topic: _start(topic, decided.get(topic), place) for topic, place in current.items()}
     return Resume(publish_above=publish_above, read_from=read_from)
 
 
@@ -84,7 +85,8 @@ def _start(topic: str, decided: int | None, committed: Committed | None) -> int 
     if committed.offset > decided:
         raise DataLossError(
             f"{topic}: Kafka has committed offset {committed.offset}, but Postgres has decided only up to {decided}: "
-            "the database is older than the topics (a restored backup?), or somebody moved the offset forward"
+            "the database is older than the topics (a restored backup?), or somebody moved the offset forward. "
+            "Once that is understood: `unenroll offsets set`"
         )
     crashed_between_the_commits = committed.sequence is not None
     return decided if crashed_between_the_commits else committed.offset

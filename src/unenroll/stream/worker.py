@@ -10,6 +10,7 @@ from unenroll.batch.step import Step
 from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.definitions import DefinitionCache
+from unenroll.store.due import due_again
 from unenroll.stream.arrival import Arrival
 from unenroll.stream.cluster import Cluster
 from unenroll.stream.coordinator import Coordinator
@@ -37,6 +38,9 @@ async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up
     ):
         cluster = means.cluster
         following = Following(definitions=definitions, again=SettlingAgain(settings=settings, pool=pool))
+        facts = means.topics[settings.topic_prefix + Word.FACTS]
+        group = (settings.topic_prefix, settings.group_id)
+        await due_again(pool, group=group, topic=facts.name, topic_id=facts.topic_id)
         await following.catch_up(await cluster.ends(definitions.partitions))
         goal = await cluster.ends(means.inputs) if until_caught_up else None
         async with held(means) as (lanes, keeping):

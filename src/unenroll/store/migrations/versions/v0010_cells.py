@@ -3,7 +3,8 @@
 from unenroll.store.migrations.plain import run_sql_beside
 
 revision = "0010"
-down_revision: str | None = "0007"
+down_revision: str | None = "0009"
+oldest_program = "0007"
 
 
 def upgrade() -> None:

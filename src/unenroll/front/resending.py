@@ -1,0 +1,54 @@
+"""Calls that nobody has decided, published again: the same events as when they came."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+
+from unenroll.front.kept import message_of, sought
+from unenroll.front.publishing import Publisher, publisher
+from unenroll.settings import WorkerSettings
+from unenroll.store.connect import check_tables, connected
+from unenroll.store.front_door import KeptRequest, fates_of, undecided_requests
+from unenroll.wire.record import Message
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resent:
+    """How many calls were published again, or of a dry run would be: those from before `before`."""
+
+    dry_run: bool
+    before: datetime
+    calls: int
+
+
+async def resend(settings: WorkerSettings, *, older_than: timedelta, dry_run: bool) -> Resent:
+    """Publish them. Safe to repeat: an event that arrives twice is decided once. Raises OutageError and SetupError."""
+    before = datetime.now(UTC) - older_than
+    calls = 0
+    async with connected(settings.database_url.get_secret_value(), connections=1) as pool, publisher(settings) as door:
+        await check_tables(pool)
+        async for some in undecided_requests(pool, before=before):
+            undone = await _undone(pool, some, topic_prefix=settings.topic_prefix)
+            calls += len(undone)
+            if not dry_run:
+                await _publish(door, undone)
+    return Resent(dry_run=dry_run, before=before, calls=calls)
+
+
+async def _undone(pool: asyncpg.Pool, some: Sequence[KeptRequest], *, topic_prefix: str) -> list[Message]:
+    """The events of those calls that were neither decided nor put aside."""
+    worded = [(request, message_of(request)) for request in some]
+    events = {
+        sought(request, message, topic_prefix=topic_prefix): message
+        for request, message in worded
+        if isinstance(message, Message)
+    }
+    done = await fates_of(pool, list(events)) if events else {}
+    return [message for wanted, message in events.items() if wanted not in done]
+
+
+async def _publish(door: Publisher, messages: Sequence[Message]) -> None:
+    await asyncio.gather(*map(door.publish, messages))

@@ -1,0 +1,114 @@
+"""Kafka lost and another one in its place, while Postgres stands: nothing is decided twice, all can be told again."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from stage.events import enrolled, leaves, three_rewards
+from stage.files import appended, command
+from stage.fronts import LEAVE, decided, opened
+from stage.place import Place, answers, group_of
+from stage.topics import Put, Seen
+from stage.workers import doomed, run, wait_until
+from unenroll.sandbox.kafka import kafka
+from unenroll.sandbox.place import cache_folder
+from unenroll.sandbox.place import place as folders
+from unenroll.store.connect import connected
+from unenroll.store.definitions import define
+
+CUSTOMERS, LATER = range(951, 961), range(961, 966)
+AFTER_ALL_CYCLES = "2026-06-15T00:00:00Z"
+BAD = Put(key=b"7", value=b"{", headers=leaves(7).headers)
+
+
+@pytest.fixture(scope="module")
+async def other_kafka() -> AsyncIterator[str]:
+    """The address of a Kafka that has never heard of anything."""
+    with folders(None, cache=cache_folder({}), say=lambda _: None) as where:
+        async with kafka(where) as server:
+            yield server.program.address
+
+
+def rebuilt(place: Place, address: str) -> Place:
+    """The place on another Kafka, with its topics made."""
+    there = replace(place, kafka=address)
+    run("topics", environment=there.environment)
+    return there
+
+
+def told(found: list[Seen]) -> set[tuple[object, ...]]:
+    """What consumers hear, however often, dead letters aside."""
+    return {
+        (one.topic, one.key, one.value, tuple(header for header in one.headers if header[0] != "ce_replayid"))
+        for one in found
+        if one.header("dlq_reason") is None
+    }
+
+
+async def test_what_was_decided_is_told_again_and_what_comes_again_is_not_decided_twice(
+    place: Place, other_kafka: str
+) -> None:
+    place.load(line for customer in (*CUSTOMERS, *LATER) for line in three_rewards(customer))
+    requests = [*(leaves(customer) for customer in CUSTOMERS), BAD]
+    place.request(requests)
+    place.catch_up()
+    place.request(leaves(customer) for customer in LATER)
+    with doomed("decided", "run", "--until-caught-up", environment=place.environment) as killed:
+        assert killed.wait() == -9, killed.output()
+    waited = {
+        f"leave-{row['customer_id']}"
+        for row in await place.rows("select customer_id from ledger where event_type = 'UnenrollRequested'")
+        if row["customer_id"] in LATER
+    }
+    visible = place.seen()
+
+    there = rebuilt(place, other_kafka)
+    assert "the topic was deleted and made again" in run("offsets", "show", environment=there.environment)
+    there.catch_up()
+    assert answers(there.seen()).keys() == waited, "what was decided and not visible is published by itself"
+    run("replay", "--mode", "re-emit", "--replay-id", "rebuilt", environment=there.environment)
+    assert told(there.seen()) >= told(visible)
+
+    await place.execute("delete from dead_letters")  # so that they are put aside here as well
+    before = answers(there.seen())
+    there.request([*requests, *(leaves(customer) for customer in LATER)])
+    there.catch_up()
+    found = answers(there.seen())
+    assert found.keys() == {f"leave-{customer}" for customer in (*CUSTOMERS, *LATER)}
+    assert {name: found[name] for name in before} == before
+    assert [one.key for one in there.seen("dead-letters")] == [b"7"]
+    run("verify", "--published", environment=there.environment)
+
+
+async def test_accounts_are_settled_again_of_which_only_the_lost_topic_told(place: Place, other_kafka: str) -> None:
+    place.load(enrolled(customer) for customer in CUSTOMERS)
+    place.request(leaves(customer, AFTER_ALL_CYCLES) for customer in CUSTOMERS)
+    place.catch_up()
+    assert {one.data["outcome"] for one in place.seen("rejections")} == {"NOTHING_LEFT"}
+    async with connected(place.database_url) as pool:
+        await define(pool, group_of(appended(2)), settle_again=True)
+    await place.execute("delete from settlements_due")  # as if a worker had told, and Kafka was lost then
+    there = rebuilt(place, other_kafka)
+    there.catch_up()
+    there.catch_up()
+    assert {row["outcome"] for row in await place.rows("select outcome::text from leaves")} == {"UNENROLLED"}
+    assert len(there.seen("unenrollments")) == len(CUSTOMERS)
+
+
+async def test_calls_that_were_answered_202_are_decided_all_the_same(place: Place, other_kafka: str) -> None:
+    place.load(three_rewards(1))
+    with opened(place, UNENROLL_API_WAIT_MS="200") as front:
+        asked = front.post(LEAVE, {"customerId": 1}, who="clerk")
+        assert asked.status == 202
+    there = rebuilt(place, other_kafka)
+    again = ("resend-calls", "--older-than=0", "--json")
+    with decided(there), opened(there) as front:
+        where = asked.headers["location"]
+        assert front.get(where, who="clerk").status == 202
+        assert json.loads(command(*again, "--dry-run", environment=there.environment).out)["calls"] == 1
+        assert json.loads(command(*again, environment=there.environment).out)["calls"] == 1
+        wait_until(lambda: front.get(where, who="clerk").status == 200, "the outcome", show=front.command.output)
+        assert json.loads(command(*again, environment=there.environment).out)["calls"] == 0
+    assert len(answers(there.seen())) == 1

@@ -1,0 +1,134 @@
+"""Postgres restored from a backup that is behind Kafka: the worker stops, and what was forgotten is decided again."""
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from stage.arrivals import all_records, arrival
+from stage.crowd import crowd
+from stage.databases import cloned
+from stage.events import leaves, three_rewards
+from stage.files import command
+from stage.hearing import heard, last_word
+from stage.place import Place, answers, made
+from stage.topics import Seen
+from stage.workers import run
+from unenroll.sandbox.servers import Servers
+from unenroll.wire.account import load_account
+
+EARLY, LATE, LATEST = range(951, 961), range(961, 971), range(971, 976)
+SET = ("offsets", "set", "--to", "decided", "--why", "restored", "--by", "Ada")
+
+
+@asynccontextmanager
+async def backup(servers: Servers, place: Place) -> AsyncIterator[Place]:
+    """The place, with a database that is as this one is now. Nobody may be connected to it."""
+    async with cloned(servers, place.database_url.rpartition("/")[2]) as url:
+        yield replace(place, database_url=url)
+
+
+def sent_and_not_when(one: Seen) -> tuple[object, ...]:
+    return one.topic, one.key, one.value, tuple(header for header in one.headers if header[0] != "ce_time")
+
+
+async def decided(place: Place) -> list[dict[str, Any]]:
+    return await place.rows(
+        "select customer_id, event_key, content_hash, outcome::text, decision from ledger "
+        "order by customer_id, event_key"
+    )
+
+
+async def ended(place: Place) -> dict[tuple[int, int], object]:
+    """What the accounts know and are settled to, but not by how many decisions."""
+    found = await place.rows("select customer_id, target_id, facts from accounts")
+    states = {
+        (row["customer_id"], row["target_id"]): load_account(
+            row["facts"], customer_id=row["customer_id"], target_id=row["target_id"]
+        )[0]
+        for row in found
+    }
+    return {
+        key: (
+            state.account,
+            {name: (now.state, now.rule, now.action) for name, now in state.settled.rewards.items()},
+            {name: (leave.first_dropped) for name, leave in state.settled.leaves.items()},
+        )
+        for key, state in states.items()
+    }
+
+
+async def test_what_was_forgotten_is_decided_again_under_the_same_ids(servers: Servers, place: Place) -> None:
+    place.load(line for customer in (*EARLY, *LATE, *LATEST) for line in three_rewards(customer))
+    place.request(leaves(customer) for customer in EARLY)
+    place.catch_up()
+    known = place.seen()
+    async with backup(servers, place) as restored:
+        place.request(leaves(customer) for customer in LATE)
+        place.catch_up()
+        visible, ledger = place.seen(), await decided(place)
+
+        said = run("run", "--until-caught-up", environment=restored.environment, code=1).splitlines()[-1]
+        assert "the database is older than the topics" in said
+        assert "offsets set --to decided" in said
+        assert "older than the topics" in run("offsets", "show", environment=restored.environment)
+        assert place.seen() == visible
+
+        done = json.loads(command(*SET, "--json", environment=restored.environment).out)
+        assert sum(one["before"] - one["offset"] for one in done["places"] if one["before"]) == len(LATE)
+        assert {one["skipped"] for one in done["places"]} == {0}
+        restored.catch_up()
+        assert await decided(restored) == ledger
+        new = Counter(map(sent_and_not_when, visible)) - Counter(map(sent_and_not_when, known))
+        assert Counter(map(sent_and_not_when, restored.seen())) == Counter(map(sent_and_not_when, visible)) + new
+        again = restored.seen()
+        restored.request(leaves(customer) for customer in LATEST)
+        restored.catch_up()
+        assert len(answers(restored.seen())) == len(EARLY) + len(LATE) + len(LATEST)
+        assert len(restored.seen()) > len(again)
+        run("verify", "--published", environment=restored.environment)
+        numbers = await restored.rows("select partition, sequence, published from lanes where sequence > 0")
+        assert all(row["sequence"] == row["published"] for row in numbers)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("seed", range(1, 9))
+async def test_a_crowd_ends_where_it_had_ended(servers: Servers, place: Place, seed: int) -> None:
+    """Facts and requests interleave otherwise than the first time, so first answers may be others; the end is not."""
+    many = crowd(seed, 40)
+    await made(place, *many.groups)
+    told = all_records(arrival(many, 2))
+    for word, records in told.items():
+        place.put(word, records[: len(records) // 2])
+    place.catch_up()
+    async with backup(servers, place) as restored:
+        for word, records in told.items():
+            place.put(word, records[len(records) // 2 :])
+        place.catch_up()
+        run(*SET, environment=restored.environment)
+        restored.catch_up()
+        assert await ended(restored) == await ended(place)
+        before, after = await decided(place), await decided(restored)
+        assert [row["event_key"] for row in before] == [row["event_key"] for row in after]
+        run("verify", environment=restored.environment)
+        behind, rewards = await revisions_behind(restored)
+        others = sum(one["outcome"] != other["outcome"] for one, other in zip(before, after, strict=True))
+        print(f"{others} answers of {len(before)} events, {behind} revisions of {rewards} rewards")  # noqa: T201
+
+
+async def revisions_behind(place: Place) -> tuple[int, int]:
+    """How many rewards of how many have a lower revision than is visible. All stand as the highest one says."""
+    told = heard(place.seen()).rewards
+    rows = await place.rows(
+        "select customer_id, target_id, reward_id, state::text, action::text, revision from rewards"
+    )
+    behind = 0
+    for row in rows:
+        events = told.get((row["customer_id"], row["target_id"], row["reward_id"]), [])
+        assert last_word(events) == (row["state"], row["action"]), row
+        behind += bool(events) and events[-1]["revision"] > row["revision"]
+    return behind, len(rows)
