@@ -13,7 +13,7 @@ from unenroll.sandbox.servers import Servers
 @pytest.fixture(scope="session")
 async def servers(pytestconfig: pytest.Config) -> AsyncIterator[Servers]:
     """A pair of servers for all tests, by the provider chain."""
-    from providers import provided  # noqa: PLC0415 - half a second that tests without servers need not pay
+    from providers import coordinated, provided  # noqa: PLC0415 - half a second that tests without servers need not pay
 
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
 
@@ -22,6 +22,7 @@ async def servers(pytestconfig: pytest.Config) -> AsyncIterator[Servers]:
             print(text, file=sys.stderr, flush=True)  # noqa: T201 - progress, for a person who waits
 
     async with provided(os.environ, say=say) as pair:
+        await coordinated(pair.kafka)
         yield pair
 
 

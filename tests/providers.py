@@ -4,6 +4,7 @@ import gc
 import warnings
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from time import monotonic
 
 from docker.errors import DockerException  # type: ignore[import-untyped]  # it carries no types
 from testcontainers.community.postgres import PostgresContainer
@@ -11,13 +12,17 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
+from unenroll.errors import OutageError
 from unenroll.sandbox import servers
 from unenroll.sandbox.patience import Say
 from unenroll.sandbox.ports import free_ports
 from unenroll.sandbox.servers import Servers
+from unenroll.settings import WorkerSettings
+from unenroll.stream.coordinator import asked
 
 KAFKA_IMAGE = "apache/kafka:4.4.0"
 POSTGRES_IMAGE = "postgres:18"
+_COORDINATOR_SECONDS = 60.0
 
 
 @asynccontextmanager
@@ -29,6 +34,20 @@ async def provided(environment: Mapping[str, str], *, say: Say) -> AsyncIterator
         return
     async with servers.provided(environment, say=say) as pair:
         yield pair
+
+
+async def coordinated(kafka: str) -> None:
+    """Wait until the cluster has a coordinator for groups. A new one makes it when it is asked for one first."""
+    settings = WorkerSettings.model_construct(kafka_bootstrap_servers=kafka)
+    deadline = monotonic() + _COORDINATOR_SECONDS
+    while True:
+        try:
+            await asked(settings, lambda coordinator: coordinator.owners())
+        except OutageError:
+            if monotonic() > deadline:
+                raise
+        else:
+            return
 
 
 def _engine_answers() -> bool:

@@ -16,7 +16,7 @@ from unenroll.settings import Start, WorkerSettings
 from unenroll.store.connect import connected, transaction
 from unenroll.store.lanes import LaneKey, LaneRow, Publication, has_read, move_lane, take_lane
 from unenroll.stream.cluster import Cluster
-from unenroll.stream.coordinator import Coordinator, asked
+from unenroll.stream.coordinator import Coordinator
 from unenroll.stream.opening import Opening, commits, position_in
 from unenroll.stream.producer import LaneProducer
 from unenroll.stream.topics import make_topics
@@ -79,7 +79,6 @@ async def stage(servers: Servers, pool: asyncpg.Pool, prefix: str) -> AsyncItera
     )
     cluster = Cluster(settings)
     await make_topics(cluster, prefix, partitions=1, replication=1)
-    await asked(settings, lambda coordinator: coordinator.owners())  # a new cluster has none for a moment
     async with Coordinator(settings) as coordinator:
         yield Stage(
             settings=settings,
