@@ -14,9 +14,11 @@ from unenroll.front.bodies import KEY, EnrollRecord, PathId, UnenrollRecord, ide
 from unenroll.front.documented import ENROLL, OUTCOME, UNENROLL, Documented
 from unenroll.front.door import Asked, Door
 from unenroll.front.guards.caller import Caller, Scope
+from unenroll.front.observing import carried
 from unenroll.front.refusing import RefusedCallError
+from unenroll.observe.traces import trace_id
 from unenroll.store.front_door import kept_request
-from unenroll.wire.envelope import LONGEST_TRACEPARENT, TRACEPARENT
+from unenroll.wire.envelope import LONGEST_TRACEPARENT
 
 _FORBIDDEN, _NOT_FOUND = 403, 404
 _TARGET = "/targetGroups/{targetGroupId}/targets/{targetId}"
@@ -109,12 +111,13 @@ async def _asked(
         caller=kept.caller,
         status=answer.status,
         milliseconds=milliseconds,
+        **({} if (trace := trace_id(kept.traceparent)) is None else {"trace_id": trace}),
     )
     return over_http(answer, request_id=kept.request_id)
 
 
 def _traceparent(request: Request) -> str | None:
-    value = request.headers.get(TRACEPARENT)
+    value = carried(request.scope)
     return value if value is not None and value.isascii() and len(value) <= LONGEST_TRACEPARENT else None
 
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
+from threading import Thread
 from time import time
 from typing import Any
 
@@ -19,6 +20,7 @@ from unenroll.observe.health import Health
 from unenroll.observe.meters import Build, Meters, worker_meters
 from unenroll.observe.pages import pages
 from unenroll.observe.serving import served
+from unenroll.observe.traces import Traces, traces_of
 from unenroll.observe.watchdog import watched
 from unenroll.settings import WorkerSettings
 from unenroll.store.connect import TABLES_VERSION, ping
@@ -28,6 +30,7 @@ from unenroll.stream.seen import KAFKA, POSTGRES, Seen
 from unenroll.wire.content import CONTENT_VERSION
 from unenroll.wire.names import Topic
 
+_LAST_TRACES_SECONDS = 3.0
 _SHOWN_SECONDS = 5.0
 """For how long a batch that was published shows that Postgres answers."""
 
@@ -39,11 +42,17 @@ class Observed:
     prefix: str
     board: Board
     meters: Meters
+    traces: Traces
 
     def lane(self, number: int) -> Seen:
         """The lane's own part."""
         return Seen(
-            number=number, prefix=self.prefix, board=self.board, now=self.board.lane(number), meters=self.meters
+            number=number,
+            prefix=self.prefix,
+            board=self.board,
+            now=self.board.lane(number),
+            meters=self.meters,
+            traces=self.traces,
         )
 
 
@@ -60,8 +69,9 @@ async def observing(settings: WorkerSettings) -> AsyncIterator[Observed]:
         async with (
             served(settings.http_address, shown, required=is_asked_for(settings)),
             beside(beat(board, meters.loop_lag)),
+            traced("unenroll") as traces,
         ):
-            yield Observed(prefix=settings.topic_prefix, board=board, meters=meters)
+            yield Observed(prefix=settings.topic_prefix, board=board, meters=meters, traces=traces)
 
 
 def build() -> Build:
@@ -72,6 +82,19 @@ def build() -> Build:
 def is_asked_for(settings: WorkerSettings) -> bool:
     """Whether somebody chose the address. If it is the default one, another process may have it as well."""
     return "http_address" in settings.model_fields_set
+
+
+@asynccontextmanager
+async def traced(service: str) -> AsyncIterator[Traces]:
+    """The traces that are asked for. At the end what was not sent yet has a moment to be."""
+    traces = traces_of(service)
+    try:
+        yield traces
+    finally:
+        if traces.on:
+            sending = Thread(target=traces.end, name="last traces", daemon=True)
+            sending.start()
+            await asyncio.to_thread(sending.join, _LAST_TRACES_SECONDS)
 
 
 @asynccontextmanager

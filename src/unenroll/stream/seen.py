@@ -10,13 +10,14 @@ from typing import Any
 
 import structlog
 
-from unenroll.batch.laps import Lap
 from unenroll.batch.numbering import Done, Told
 from unenroll.batch.readings import Batch
 from unenroll.batch.step import Decisions
 from unenroll.errors import LaneLostError, UnenrollError
 from unenroll.observe.board import Board, Doing, LaneNow
+from unenroll.observe.laps import Lap
 from unenroll.observe.meters import APPEND, EVENT, Meters
+from unenroll.observe.traces import Part, Traces, sampled, trace_id
 from unenroll.store.lanes import LaneRow
 from unenroll.wire.decode import Received
 from unenroll.wire.record import Record
@@ -27,7 +28,7 @@ KAFKA, POSTGRES = "kafka", "postgres"
 _LANE_LOST = "lane_lost"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Seen:
     """One lane's. `prefix` is what the topics' names begin with."""
 
@@ -36,6 +37,8 @@ class Seen:
     board: Board
     now: LaneNow
     meters: Meters
+    traces: Traces
+    _decoding: Lap | None = None
 
     def opening(self) -> None:
         """It looks for its place."""
@@ -54,6 +57,7 @@ class Seen:
     def decoded(self, lap: Lap) -> None:
         """It has taken records, and decoded them."""
         self.meters.step_seconds.labels(lap.step).observe(lap.ended - lap.began)
+        self._decoding = lap
 
     def deciding(self, batch: Batch) -> None:
         """It has this batch in hand."""
@@ -75,7 +79,7 @@ class Seen:
         yield
         laps = (*decisions.laps, Lap("publish", began, perf_counter()))
         self._measure(batch, decisions, laps)
-        self._log(batch, decisions, laps)
+        self._log(batch, decisions, laps, trace=self._trace(batch, decisions, laps))
         self.board.progress()
         self.reading(decisions.lane)
 
@@ -94,7 +98,14 @@ class Seen:
         meters.ages.take(EVENT, [now - at for at in _event_times(decisions.told)])
         meters.ages.take(APPEND, [now - at for told in decisions.told if (at := _appended(told.reading.record))])
 
-    def _log(self, batch: Batch, decisions: Decisions, laps: Sequence[Lap]) -> None:
+    def _trace(self, batch: Batch, decisions: Decisions, laps: Sequence[Lap]) -> str | None:
+        if not self.traces.on or not batch.readings:
+            return None
+        all_laps = laps if self._decoding is None else (self._decoding, *laps)
+        attributes = {"unenroll.lane": self.number, "messaging.batch.message_count": len(batch.readings)}
+        return self.traces.batch(all_laps, _parts(decisions.told), attributes)
+
+    def _log(self, batch: Batch, decisions: Decisions, laps: Sequence[Lap], *, trace: str | None) -> None:
         if log.is_enabled_for(logging.DEBUG):
             for told in decisions.told:
                 if told.outcome is not None:
@@ -106,6 +117,7 @@ class Seen:
             published=len(decisions.messages),
             decide_ms=round(sum(lap.ended - lap.began for lap in laps[:-1]) * 1000, 1),
             publish_ms=round((laps[-1].ended - laps[-1].began) * 1000, 1),
+            **({} if trace is None else {"trace_id": trace}),
             **decisions.counts,
         )
 
@@ -133,5 +145,24 @@ def _refusal(told: Told) -> dict[str, Any]:
     said: dict[str, Any] = {"topic": record.topic, "offset": record.offset, "outcome": told.outcome}
     if isinstance(content, Received):
         event = content.event
-        said |= {"customer": event.customer_id, "target": event.target_id, "event": content.event_key}
+        said |= {"customer": event.customer_id, "target": event.target_id, "event_key": content.event_key}
+        if (trace := trace_id(content.traceparent)) is not None:
+            said["trace_id"] = trace
     return said
+
+
+def _parts(told: Iterable[Told]) -> Iterator[Part]:
+    """Those that whoever sent them records."""
+    for one in told:
+        record, content = one.reading.record, one.reading.content
+        if not isinstance(content, Received) or content.traceparent is None or not sampled(content.traceparent):
+            continue
+        attributes: dict[str, str | int] = {
+            "messaging.system": "kafka",
+            "messaging.destination.name": record.topic,
+            "messaging.destination.partition.id": str(record.partition),
+            "messaging.kafka.offset": record.offset,
+            "unenroll.event": content.event_key,
+            "unenroll.outcome": one.outcome or "taken",
+        }
+        yield Part(content.traceparent.decode("ascii"), content.event_type, attributes)
