@@ -2,12 +2,13 @@
 
 import os
 import re
-import shlex
-import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.metadata import requires
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -66,7 +67,7 @@ def test_the_kafka_of_the_image_is_that_of_the_sandbox() -> None:
 
 def test_each_variable_of_ours_is_a_setting() -> None:
     named = {name for file in DEPLOY.iterdir() for name in variables(file.read_text(encoding="utf-8"))}
-    assert named == {"UNENROLL_KAFKA_BOOTSTRAP_SERVERS", "UNENROLL_DATABASE_URL"}
+    assert named == {"UNENROLL_KAFKA_BOOTSTRAP_SERVERS", "UNENROLL_DATABASE_URL", "UNENROLL_HTTP_ADDRESS"}
     assert named <= set(defaults(WorkerSettings))
 
 
@@ -147,24 +148,41 @@ def test_the_image_runs_the_worker_as_nobody_in_particular_without_build_tools()
     assert all(rest.startswith("python:3.11-slim") for word, rest in IMAGE if word == "FROM")
 
 
-@pytest.fixture
-def sleeper() -> Iterator["subprocess.Popen[bytes]"]:
-    with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as process:
-        yield process
-        process.kill()
+@pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False)])
+def test_the_health_check_asks_the_address_of_the_process(status: int, healthy: bool) -> None:
+    asked: list[str] = []
+
+    class Worker(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nobody wants to know."""
+
+    with HTTPServer(("127.0.0.1", 0), Worker) as server:
+        Thread(target=server.handle_request, daemon=True).start()
+        assert (health_check(f"0.0.0.0:{server.server_port}") == 0) is healthy
+    assert asked == ["/healthz"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the image is of Linux, and so is its health check")
-def test_the_health_check_tells_a_process_from_one_that_is_stopped(sleeper: "subprocess.Popen[bytes]") -> None:
-    assert healthy(sleeper.pid)
-    sleeper.send_signal(signal.SIGSTOP)
-    os.waitid(os.P_PID, sleeper.pid, os.WSTOPPED)
-    assert not healthy(sleeper.pid)
+def test_the_health_check_finds_nobody_well_who_does_not_listen() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    assert health_check(f"127.0.0.1:{port}") != 0
 
 
-def healthy(pid: int) -> bool:
-    """What the health check of the image says of this process."""
-    words = yaml.safe_load(dict(LAST_STAGE)["HEALTHCHECK"].partition(" CMD ")[2])
-    assert shlex.join(words).count("/proc/1/") == 1
-    command = [word.replace("/proc/1/", f"/proc/{pid}/") for word in words]
-    return subprocess.run(command, check=False).returncode == 0
+def test_the_health_check_asks_the_default_address_where_none_is_set() -> None:
+    (default,) = re.findall(r"'UNENROLL_HTTP_ADDRESS', '(.*?)'", dict(LAST_STAGE)["HEALTHCHECK"])
+    assert defaults(WorkerSettings)["UNENROLL_HTTP_ADDRESS"].endswith(default)
+
+
+def health_check(address: str) -> int:
+    """How the health check of the image ends beside a process with this address."""
+    python, *arguments = yaml.safe_load(dict(LAST_STAGE)["HEALTHCHECK"].partition(" CMD ")[2])
+    assert python == "python"
+    environment = {**os.environ, "UNENROLL_HTTP_ADDRESS": address}
+    return subprocess.run(
+        [sys.executable, *arguments], env=environment, stderr=subprocess.DEVNULL, check=False
+    ).returncode
