@@ -11,19 +11,14 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unenroll.observe.answering import keep_asking
-from unenroll.observe.beating import beat
 from unenroll.observe.board import Board
-from unenroll.observe.gauges import ServerGauges
 from unenroll.observe.health import Health
 from unenroll.observe.meters import FrontMeters, front_meters
-from unenroll.observe.pages import pages
-from unenroll.observe.serving import served
 from unenroll.observe.traces import Call, Traces
-from unenroll.observe.watchdog import watched
 from unenroll.settings import FrontSettings
 from unenroll.store.connect import ping
 from unenroll.stream.cluster import Cluster, Partition
-from unenroll.stream.observing import beside, build, is_asked_for, traced
+from unenroll.stream.observing import build, looked_after, traced
 from unenroll.stream.seen import KAFKA, POSTGRES
 from unenroll.wire.envelope import TRACEPARENT
 from unenroll.wire.names import Topic
@@ -65,17 +60,8 @@ async def observing(settings: FrontSettings) -> AsyncIterator[Shown]:
     """Serve metrics and health, and watch the event loop, until the end of the block. Raises SetupError."""
     board, meters = Board(), front_meters(build())
     board.keep(())  # it has no lanes, and waits for none
-    meters.registry.register(ServerGauges(board))
-    seconds = settings.progress_timeout_ms / 1000
-    health = Health(board=board, seconds=seconds / 2)
-    shown = pages(meters.registry, alive=health.alive, ready=health.ready)
-    with watched(board, seconds=seconds):
-        async with (
-            served(settings.http_address, shown, required=is_asked_for(settings)),
-            beside(beat(board, meters.loop_lag)),
-            traced("unenroll-api") as traces,
-        ):
-            yield Shown(board=board, health=health, meters=meters, traces=traces)
+    async with looked_after(settings, board, meters) as health, traced("unenroll-api") as traces:
+        yield Shown(board=board, health=health, meters=meters, traces=traces)
 
 
 async def ask_servers(board: Board, pool: asyncpg.Pool, settings: FrontSettings) -> None:

@@ -37,14 +37,13 @@ class Waited(NamedTuple):
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class LaneNow:
-    """One lane. `moves` grows with everything that it gets done; `positions` are what it has published up to.
+    """One lane. `positions` are what it has published up to.
 
     `oldest_in_hand`: when the oldest record of its batch was appended, as Unix time. `ends` and `oldest_behind` are
     what Kafka said of its partitions when it was last asked.
     """
 
     doing: Doing = Doing.OPENING
-    moves: int = 0
     positions: Mapping[str, int] = field(default_factory=dict)
     oldest_in_hand: float | None = None
     ends: Mapping[str, int] = field(default_factory=dict)
@@ -53,7 +52,6 @@ class LaneNow:
     def turn_to(self, doing: Doing) -> None:
         """It does something else from now on."""
         self.doing = doing
-        self.moves += 1
 
     def stand_at(self, positions: Iterable[tuple[str, int]]) -> None:
         """All before these offsets is published."""

@@ -17,7 +17,7 @@ from unenroll.observe.beating import beat
 from unenroll.observe.board import Board, LaneNow
 from unenroll.observe.gauges import LaneGauges, ServerGauges
 from unenroll.observe.health import Health
-from unenroll.observe.meters import Build, Meters, worker_meters
+from unenroll.observe.meters import Build, FrontMeters, Meters, worker_meters
 from unenroll.observe.pages import pages
 from unenroll.observe.serving import served
 from unenroll.observe.traces import Traces, traces_of
@@ -60,8 +60,15 @@ class Observed:
 async def observing(settings: WorkerSettings) -> AsyncIterator[Observed]:
     """Serve metrics and health, and watch for progress, until the end of the block. Raises SetupError."""
     board, meters = Board(), worker_meters(build())
-    meters.registry.register(ServerGauges(board))
     meters.registry.register(LaneGauges(board, topic_prefix=settings.topic_prefix))
+    async with looked_after(settings, board, meters), traced("unenroll") as traces:
+        yield Observed(prefix=settings.topic_prefix, board=board, meters=meters, traces=traces)
+
+
+@asynccontextmanager
+async def looked_after(settings: WorkerSettings, board: Board, meters: Meters | FrontMeters) -> AsyncIterator[Health]:
+    """The board and the meters served as pages, and both watched, until the end of the block. Raises SetupError."""
+    meters.registry.register(ServerGauges(board))
     seconds = settings.progress_timeout_ms / 1000
     health = Health(board=board, seconds=seconds / 2)
     shown = pages(meters.registry, alive=health.alive, ready=health.ready)
@@ -69,9 +76,8 @@ async def observing(settings: WorkerSettings) -> AsyncIterator[Observed]:
         async with (
             served(settings.http_address, shown, required=is_asked_for(settings)),
             beside(beat(board, meters.loop_lag)),
-            traced("unenroll") as traces,
         ):
-            yield Observed(prefix=settings.topic_prefix, board=board, meters=meters, traces=traces)
+            yield health
 
 
 def build() -> Build:
