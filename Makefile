@@ -154,8 +154,8 @@ format: $(STAMP)  ## let the formatter and the linter mend what they can
 
 lock:  ## make the locks again from pyproject.toml
 	@$(PYTHON) -m venv .cache/lock && .cache/lock/bin/python -m pip install --quiet $(UV)
-	$(COMPILE) --extra api --extra sandbox --group test --group check --group build --output-file requirements/all.lock
-	$(COMPILE) --extra api --constraint requirements/all.lock --output-file requirements/run.lock
+	$(COMPILE) --extra api --extra otel --extra sandbox --group test --group check --group build --output-file requirements/all.lock
+	$(COMPILE) --extra api --extra otel --constraint requirements/all.lock --output-file requirements/run.lock
 	$(COMPILE) --group bench --constraint requirements/all.lock --output-file requirements/bench.lock
 	$(COMPILE) --group browser --constraint requirements/all.lock --output-file requirements/browser.lock
 

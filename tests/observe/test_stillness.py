@@ -53,13 +53,16 @@ def test_a_lane_that_reads_and_is_behind_stands_still_until_it_publishes() -> No
     assert "lane 0" not in stillness.look()
 
 
-def test_a_lane_that_goes_from_batch_to_batch_moves() -> None:
-    board = working(Doing.DECIDING)
+def test_a_lane_that_goes_from_batch_to_batch_moves_and_one_that_tries_the_same_again_does_not() -> None:
+    board = working(Doing.DECIDING, Doing.DECIDING)
     stillness = Stillness(board=board)
-    for _ in range(3):
-        board.lanes[0].turn_to(Doing.DECIDING)
+    for offset in range(3):
+        board.lanes[0].stand_at([("requests", offset)])
+        for lane in board.lanes.values():
+            lane.turn_to(Doing.OPENING)
+            lane.turn_to(Doing.DECIDING)
         found = stillness.look()
-    assert found["lane 0"] == 0
+    assert (found["lane 0"], found["lane 1"]) == (0, 2)
 
 
 def test_an_outage_is_a_reason_for_none() -> None:

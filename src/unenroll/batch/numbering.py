@@ -5,10 +5,8 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
-from typing import NamedTuple
 
-from unenroll.batch.fold import Fate, Kept
+from unenroll.batch.fold import Fate, Kept, Seen
 from unenroll.batch.readings import Reading
 from unenroll.core.outcomes import Outcome
 from unenroll.store.dead_letters import DeadRow
@@ -18,34 +16,16 @@ from unenroll.wire.dead_letters import content_digest, dead_letter, redrives
 from unenroll.wire.record import Message, Record
 from unenroll.wire.refusals import DeadLetter
 
+_LEFT = Outcome.UNENROLLED
 
-class Done(StrEnum):
-    """What became of a record."""
+UNENROLLED, REFUSED, FACT, DEAD_LETTERED = "unenrolled", "refused", "fact", "dead_lettered"
+"""What may become of a record, besides what `Seen` has. No enum: its members take long to look up."""
 
-    UNENROLLED = "unenrolled"
-    REFUSED = "refused"
-    FACT = "fact"
-    DUPLICATE = "duplicate"
-    ERASED = "erased"
-    DEAD_LETTERED = "dead_lettered"
-
-
-Tally = tuple[str, Done, str]
+Tally = tuple[str, str, str]
 """A topic, what became of a record of it, and the word that says more: an outcome, a fact's type, a reason."""
 
-
-class Told(NamedTuple):
-    """A record that was not done before, and what became of it."""
-
-    reading: Reading
-    fate: Kept | DeadLetter
-
-    @property
-    def outcome(self) -> str | None:
-        """The word that refuses it, or None if it was taken."""
-        if isinstance(self.fate, DeadLetter):
-            return self.fate.reason
-        return None if self.fate.outcome in {None, Outcome.UNENROLLED} else self.fate.outcome
+Told = tuple[Reading, Kept | DeadLetter]
+"""A record that was not done before, and what became of it."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -85,7 +65,7 @@ class Numbering:
             elif isinstance(fate, DeadLetter):
                 self._bury(numbered, reading, fate)
             else:
-                numbered.tallies[reading.record.topic, Done(fate.value), ""] += 1
+                numbered.tallies[reading.record.topic, fate.value, ""] += 1
         return numbered
 
     def _keep(self, numbered: Numbered, reading: Reading, kept: Kept) -> None:
@@ -104,21 +84,25 @@ class Numbering:
             )
         )
         numbered.messages.extend(kept.messages)
-        numbered.tallies[reading.record.topic, *_done(kept)] += 1
-        numbered.told.append(Told(reading, kept))
+        outcome = kept.outcome
+        if outcome is None:
+            numbered.tallies[reading.record.topic, FACT, kept.received.event_type] += 1
+        else:
+            numbered.tallies[reading.record.topic, UNENROLLED if outcome is _LEFT else REFUSED, outcome.value] += 1
+        numbered.told.append((reading, kept))
 
     def _bury(self, numbered: Numbered, reading: Reading, dead: DeadLetter) -> None:
         record = reading.record
         key = (record.topic, content_digest(record))
         if key in self.buried or key in self._buried_now:
-            numbered.tallies[record.topic, Done.DUPLICATE, ""] += 1
+            numbered.tallies[record.topic, Seen.DUPLICATE.value, ""] += 1
             return
         self._buried_now.add(key)
         place = self._next_place(numbered, record)
         numbered.dead.append(DeadRow(*key, dead.reason, dead.detail, place, redrives(record.headers), self.decided_at))
         numbered.messages.append(dead_letter(record, dead, max_bytes=self.most_bytes))
-        numbered.tallies[record.topic, Done.DEAD_LETTERED, dead.reason] += 1
-        numbered.told.append(Told(reading, dead))
+        numbered.tallies[record.topic, DEAD_LETTERED, dead.reason] += 1
+        numbered.told.append((reading, dead))
 
     def _next_place(self, numbered: Numbered, record: Record) -> Place:
         numbered.sequence += 1
@@ -126,10 +110,11 @@ class Numbering:
         return Place(self.lane.lane_id, numbered.sequence, topic_id, record.partition, record.offset)
 
 
-def _done(kept: Kept) -> tuple[Done, str]:
-    if kept.outcome is None:
-        return Done.FACT, kept.received.event_type
-    return Done.UNENROLLED if kept.outcome is Outcome.UNENROLLED else Done.REFUSED, kept.outcome.value
+def refusal(fate: Kept | DeadLetter) -> str | None:
+    """The word that refuses a record, or None if it was taken."""
+    if isinstance(fate, DeadLetter):
+        return fate.reason
+    return None if fate.outcome in {None, _LEFT} else fate.outcome
 
 
 def digests(readings: Sequence[Reading], fates: Sequence[Fate]) -> Iterator[tuple[str, bytes]]:

@@ -11,11 +11,11 @@ import asyncpg
 
 from unenroll.batch.fold import Fold
 from unenroll.batch.gather import gather
-from unenroll.batch.laps import Lap, Laps
 from unenroll.batch.numbering import Numbered, Numbering, Tally, Told, digests
 from unenroll.batch.readings import Batch
 from unenroll.batch.sift import sift
 from unenroll.errors import OvertakenError
+from unenroll.observe.laps import Lap, Laps
 from unenroll.store.accounts import save_accounts
 from unenroll.store.connect import Connection, transaction
 from unenroll.store.dead_letters import known_dead_letters, save_dead_letters

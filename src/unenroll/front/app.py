@@ -16,6 +16,7 @@ from unenroll.front.door import Door
 from unenroll.front.guards.caller import Scope
 from unenroll.front.guards.hardening import guard
 from unenroll.front.guards.needs import needs
+from unenroll.front.observing import Counted, Routed, Shown
 from unenroll.front.reading import routes
 from unenroll.settings import FrontSettings
 
@@ -41,8 +42,11 @@ class FrontDoor(FastAPI):
         return self.openapi_schema or {}
 
 
-def application(door: Door, settings: FrontSettings) -> FastAPI:
-    """The application of this door, guarded as the settings say. Raises UsageError and SetupError if they cannot be."""
+def application(door: Door, settings: FrontSettings, *, shown: Shown | None = None) -> FastAPI:
+    """The application of this door, guarded as the settings say, and `shown` to who looks at it.
+
+    Raises UsageError and SetupError if it cannot be guarded so.
+    """
     app = FrontDoor(
         title="Unenroll",
         summary="The un-enroll call, as its callers know it.",
@@ -56,7 +60,12 @@ def application(door: Door, settings: FrontSettings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _not_understood)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(UnenrollError, _trouble)
+    if shown is not None:
+        app.include_router(shown.routes())
+        app.add_middleware(Routed)
     guard(app, settings)
+    if shown is not None:
+        app.add_middleware(Counted, shown=shown)
     return app
 
 

@@ -16,8 +16,10 @@ from unenroll.front.documented import ENROLL, OUTCOME, UNENROLL, Documented
 from unenroll.front.door import Asked, Door
 from unenroll.front.guards.caller import Caller, Scope
 from unenroll.front.guards.refusals import Refused
+from unenroll.front.observing import carried
+from unenroll.observe.traces import trace_id
 from unenroll.store.front_door import kept_request
-from unenroll.wire.envelope import LONGEST_TRACEPARENT, TRACEPARENT
+from unenroll.wire.envelope import LONGEST_TRACEPARENT
 
 _TARGET = "/targetGroups/{targetGroupId}/targets/{targetId}"
 _PREFIXES = {"": "", "/v3": "-v3"}
@@ -109,12 +111,13 @@ async def _asked(
         caller=kept.caller,
         status=answer.status,
         milliseconds=milliseconds,
+        **({} if (trace := trace_id(kept.traceparent)) is None else {"trace_id": trace}),
     )
     return over_http(answer, request_id=kept.request_id)
 
 
 def _traceparent(request: Request) -> str | None:
-    value = request.headers.get(TRACEPARENT)
+    value = carried(request.scope)
     return value if value is not None and value.isascii() and len(value) <= LONGEST_TRACEPARENT else None
 
 

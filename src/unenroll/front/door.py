@@ -1,5 +1,6 @@
 """A call from its arrival to its answer: kept, published, waited for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -40,13 +41,14 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Door:
-    """What all calls share. `wait_seconds`: for how long one waits for its decision."""
+    """What all calls share. `wait_seconds`: how long one waits for its decision; `waited` is told how long it did."""
 
     pool: asyncpg.Pool
     publisher: Publisher
     waiting: Waiting
     topic_prefix: str
     wait_seconds: float
+    waited: Callable[[float], object] = lambda _: None
     definitions: DefinitionCache = field(default_factory=DefinitionCache)
 
     async def answer(self, asked: Asked) -> tuple[KeptRequest, Answer]:
@@ -63,7 +65,9 @@ class Door:
         fate = None if before is None else await self._known(wanted)
         if fate is None:
             await self.publisher.publish(message)
-            fate = await self.waiting.fate(wanted, seconds=max(0.0, deadline - monotonic()))
+            began = monotonic()
+            fate = await self.waiting.fate(wanted, seconds=max(0.0, deadline - began))
+            self.waited(monotonic() - began)
         return request, await self._answer(request, fate)
 
     async def outcome(self, request: KeptRequest) -> Answer:

@@ -15,11 +15,14 @@ from unenroll.errors import SetupError
 from unenroll.front.app import application
 from unenroll.front.door import Door
 from unenroll.front.guards.hardening import deepen, server_options
+from unenroll.front.observing import Shown, ask_servers, observing
 from unenroll.front.publishing import DELIVERY_SECONDS, publisher
 from unenroll.front.waiting import Waiting
+from unenroll.observe.board import Board, Stage
 from unenroll.settings import FrontSettings
 from unenroll.store.connect import check_tables, connected
 from unenroll.stream.cluster import Cluster
+from unenroll.stream.observing import beside
 from unenroll.stream.topics import INPUTS, existing_topics
 
 _CONNECTIONS = 8
@@ -45,14 +48,15 @@ class _Server(uvicorn.Server):
 
 async def serve(settings: FrontSettings, *, stop: asyncio.Event) -> None:
     """Answer calls until `stop` is set. Raises SetupError, UsageError and OutageError where it cannot begin."""
-    await existing_topics(Cluster(settings), [settings.topic_prefix + word for word in INPUTS])
-    async with _door(settings) as door:
-        with _listening(settings.api_address) as listener:
-            await _until(stop, _server(door, settings), listener)
+    async with observing(settings) as shown:
+        await existing_topics(Cluster(settings), [settings.topic_prefix + word for word in INPUTS])
+        async with _door(settings, shown) as door:
+            with _listening(settings.api_address) as listener:
+                await _until(stop, _server(door, settings, shown), listener, board=shown.board)
 
 
 @asynccontextmanager
-async def _door(settings: FrontSettings) -> AsyncIterator[Door]:
+async def _door(settings: FrontSettings, shown: Shown) -> AsyncIterator[Door]:
     async with (
         connected(settings.database_url, connections=_CONNECTIONS) as pool,
         publisher(settings) as publishing,
@@ -60,13 +64,15 @@ async def _door(settings: FrontSettings) -> AsyncIterator[Door]:
         await check_tables(pool)
         waiting = Waiting(pool)
         try:
-            yield Door(
-                pool=pool,
-                publisher=publishing,
-                waiting=waiting,
-                topic_prefix=settings.topic_prefix,
-                wait_seconds=settings.api_wait_ms / 1000,
-            )
+            async with beside(ask_servers(shown.board, pool, settings)):
+                yield Door(
+                    pool=pool,
+                    publisher=publishing,
+                    waiting=waiting,
+                    topic_prefix=settings.topic_prefix,
+                    wait_seconds=settings.api_wait_ms / 1000,
+                    waited=shown.meters.decision_wait.observe,
+                )
         finally:
             await waiting.end()
 
@@ -84,7 +90,7 @@ def _listening(address: str) -> Iterator[socket.socket]:
         yield listener
 
 
-def _server(door: Door, settings: FrontSettings) -> uvicorn.Server:
+def _server(door: Door, settings: FrontSettings, shown: Shown) -> uvicorn.Server:
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what fails is in our own log
     finish_seconds = ceil(door.wait_seconds + DELIVERY_SECONDS) + _GRACE_SECONDS
     options: dict[str, Any] = {
@@ -93,15 +99,17 @@ def _server(door: Door, settings: FrontSettings) -> uvicorn.Server:
         "lifespan": "off",
         "timeout_graceful_shutdown": finish_seconds,
     }
-    return _Server(uvicorn.Config(application(door, settings), **options, **server_options()))
+    return _Server(uvicorn.Config(application(door, settings, shown=shown), **options, **server_options()))
 
 
-async def _until(stop: asyncio.Event, server: uvicorn.Server, listener: socket.socket) -> None:
+async def _until(stop: asyncio.Event, server: uvicorn.Server, listener: socket.socket, *, board: Board) -> None:
     async def close() -> None:
         await stop.wait()
+        board.stage = Stage.STOPPING
         log.info("front door closing")
         server.should_exit = True
 
+    board.stage = Stage.WORKING
     closing = asyncio.create_task(close(), name="close the front door")
     try:
         await server.serve(sockets=[listener])

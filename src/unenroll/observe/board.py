@@ -37,7 +37,7 @@ class Waited(NamedTuple):
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class LaneNow:
-    """One lane. `moves` grows with everything that it gets done; `positions` are what it has published up to.
+    """One lane. `positions` are what it has published up to.
 
     `hindered`: why it cannot be taken yet, where another process has it.
     `oldest_in_hand`: when the oldest record of its batch was appended, as Unix time. `ends` and `oldest_behind` are
@@ -46,7 +46,6 @@ class LaneNow:
 
     doing: Doing = Doing.OPENING
     hindered: Waited | None = None
-    moves: int = 0
     positions: Mapping[str, int] = field(default_factory=dict)
     oldest_in_hand: float | None = None
     ends: Mapping[str, int] = field(default_factory=dict)
@@ -55,7 +54,6 @@ class LaneNow:
     def turn_to(self, doing: Doing) -> None:
         """It does something else from now on."""
         self.doing = doing
-        self.moves += 1
 
     def stand_at(self, positions: Iterable[tuple[str, int]]) -> None:
         """All before these offsets is published."""

@@ -15,7 +15,7 @@ def dump(board: Board, loop: asyncio.AbstractEventLoop) -> Iterator[str]:
     """Its lines."""
     yield f"stage: {board.stage}; lanes given: {board.given}"
     for number, lane in sorted(dict(board.lanes).items()):
-        yield f"lane {number}: {lane.doing}, {lane.moves} moves, published up to {lane.positions}, ends {lane.ends}"
+        yield f"lane {number}: {lane.doing}, published up to {lane.positions}, ends {lane.ends}"
     for who, waited in dict(board.waiting).items():
         yield f"waiting: {who} since {waited.since.isoformat(timespec='seconds')}"
     for task in sorted(asyncio.all_tasks(loop), key=lambda task: task.get_name()):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from unenroll.observe.board import Board, LaneNow, Stage
+from unenroll.observe.board import Board, Stage
 
 LOOP = "the event loop"
 GROUP = "the group"
@@ -36,9 +36,4 @@ class Stillness:
             yield GROUP, "gives no lanes"
         for number, lane in dict(board.lanes).items():
             if lane.busy and not any(board.excuses(number)):
-                yield f"lane {number}", _mark(lane)
-
-
-def _mark(lane: LaneNow) -> object:
-    """A lane that reads moves whenever it looks, so only where it stands counts."""
-    return (lane, dict(lane.positions)) if lane.doing is lane.doing.READING else (lane, lane.moves)
+                yield f"lane {number}", (lane, dict(lane.positions))  # where it stands: being busy is no progress

@@ -6,10 +6,10 @@ from time import monotonic, perf_counter
 
 import structlog
 
-from unenroll.batch.laps import Lap
 from unenroll.batch.readings import Batch, read
 from unenroll.batch.step import Decisions, Step
 from unenroll.errors import LaneLostError, OutageError, RefusedError, TooMuchError
+from unenroll.observe.laps import Lap
 from unenroll.store.lanes import LaneRow, leave_lane
 from unenroll.stream.arrival import Arrival
 from unenroll.stream.intake import Intake

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
+from threading import Thread
 from time import time
 from typing import Any
 
@@ -16,9 +17,10 @@ from unenroll.observe.beating import beat
 from unenroll.observe.board import Board, LaneNow
 from unenroll.observe.gauges import LaneGauges, ServerGauges
 from unenroll.observe.health import Health
-from unenroll.observe.meters import Build, Meters, worker_meters
+from unenroll.observe.meters import Build, FrontMeters, Meters, worker_meters
 from unenroll.observe.pages import pages
 from unenroll.observe.serving import served
+from unenroll.observe.traces import Traces, traces_of
 from unenroll.observe.watchdog import watched
 from unenroll.settings import WorkerSettings
 from unenroll.store.connect import TABLES_VERSION, ping
@@ -28,6 +30,7 @@ from unenroll.stream.seen import KAFKA, POSTGRES, Seen
 from unenroll.wire.content import CONTENT_VERSION
 from unenroll.wire.names import Topic
 
+_LAST_TRACES_SECONDS = 3.0
 _SHOWN_SECONDS = 5.0
 """For how long a batch that was published shows that Postgres answers."""
 
@@ -39,11 +42,17 @@ class Observed:
     prefix: str
     board: Board
     meters: Meters
+    traces: Traces
 
     def lane(self, number: int) -> Seen:
         """The lane's own part."""
         return Seen(
-            number=number, prefix=self.prefix, board=self.board, now=self.board.lane(number), meters=self.meters
+            number=number,
+            prefix=self.prefix,
+            board=self.board,
+            now=self.board.lane(number),
+            meters=self.meters,
+            traces=self.traces,
         )
 
 
@@ -51,8 +60,15 @@ class Observed:
 async def observing(settings: WorkerSettings) -> AsyncIterator[Observed]:
     """Serve metrics and health, and watch for progress, until the end of the block. Raises SetupError."""
     board, meters = Board(), worker_meters(build())
-    meters.registry.register(ServerGauges(board))
     meters.registry.register(LaneGauges(board, topic_prefix=settings.topic_prefix))
+    async with looked_after(settings, board, meters), traced("unenroll") as traces:
+        yield Observed(prefix=settings.topic_prefix, board=board, meters=meters, traces=traces)
+
+
+@asynccontextmanager
+async def looked_after(settings: WorkerSettings, board: Board, meters: Meters | FrontMeters) -> AsyncIterator[Health]:
+    """The board and the meters served as pages, and both watched, until the end of the block. Raises SetupError."""
+    meters.registry.register(ServerGauges(board))
     seconds = settings.progress_timeout_ms / 1000
     health = Health(board=board, seconds=seconds / 2)
     shown = pages(meters.registry, alive=health.alive, ready=health.ready)
@@ -61,7 +77,7 @@ async def observing(settings: WorkerSettings) -> AsyncIterator[Observed]:
             served(settings.http_address, shown, required=is_asked_for(settings)),
             beside(beat(board, meters.loop_lag)),
         ):
-            yield Observed(prefix=settings.topic_prefix, board=board, meters=meters)
+            yield health
 
 
 def build() -> Build:
@@ -72,6 +88,19 @@ def build() -> Build:
 def is_asked_for(settings: WorkerSettings) -> bool:
     """Whether somebody chose the address. If it is the default one, another process may have it as well."""
     return "http_address" in settings.model_fields_set
+
+
+@asynccontextmanager
+async def traced(service: str) -> AsyncIterator[Traces]:
+    """The traces that are asked for. At the end what was not sent yet has a moment to be."""
+    traces = traces_of(service)
+    try:
+        yield traces
+    finally:
+        if traces.on:
+            sending = Thread(target=traces.end, name="last traces", daemon=True)
+            sending.start()
+            await asyncio.to_thread(sending.join, _LAST_TRACES_SECONDS)
 
 
 @asynccontextmanager

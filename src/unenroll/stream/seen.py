@@ -6,29 +6,31 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from time import perf_counter, time
 from typing import Any
 
 import structlog
 
-from unenroll.batch.laps import Lap
-from unenroll.batch.numbering import Done, Told
-from unenroll.batch.readings import Batch
+from unenroll.batch.numbering import DEAD_LETTERED, Told, refusal
+from unenroll.batch.readings import Batch, Reading
 from unenroll.batch.step import Decisions
 from unenroll.errors import LaneLostError, UnenrollError
 from unenroll.observe.board import Board, Doing, LaneNow, Waited
+from unenroll.observe.laps import Lap
 from unenroll.observe.meters import APPEND, EVENT, Meters
+from unenroll.observe.traces import Part, Traces, sampled, trace_id
 from unenroll.store.lanes import LaneRow
 from unenroll.wire.decode import Received
-from unenroll.wire.record import Record
 
 log = structlog.get_logger()
 
 KAFKA, POSTGRES = "kafka", "postgres"
 _LANE_LOST = "lane_lost"
+_APPENDED_MS = attrgetter("record.appended_ms")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Seen:
     """One lane's. `prefix` is what the topics' names begin with."""
 
@@ -37,6 +39,8 @@ class Seen:
     board: Board
     now: LaneNow
     meters: Meters
+    traces: Traces
+    _decoding: Lap | None = None
 
     def opening(self) -> None:
         """It looks for its place."""
@@ -61,12 +65,12 @@ class Seen:
     def decoded(self, lap: Lap) -> None:
         """It has taken records, and decoded them."""
         self.meters.step_seconds.labels(lap.step).observe(lap.ended - lap.began)
+        self._decoding = lap
 
     def deciding(self, batch: Batch) -> None:
         """It has this batch in hand."""
-        self.now.oldest_in_hand = min(
-            (at for reading in batch.readings if (at := _appended(reading.record))), default=None
-        )
+        oldest = min(filter(None, map(_APPENDED_MS, batch.readings)), default=-1)
+        self.now.oldest_in_hand = oldest / 1000 if oldest > 0 else None
         self.now.turn_to(Doing.DECIDING)
 
     def trying_again(self, trouble: UnenrollError) -> None:
@@ -82,7 +86,7 @@ class Seen:
         yield
         laps = (*decisions.laps, Lap("publish", began, perf_counter()))
         self._measure(batch, decisions, laps)
-        self._log(batch, decisions, laps)
+        self._log(batch, decisions, laps, trace=self._trace(batch, decisions, laps))
         self.board.progress()
         self.reading(decisions.lane)
 
@@ -94,18 +98,26 @@ class Seen:
             meters.step_seconds.labels(lap.step).observe(lap.ended - lap.began)
         for (topic, done, word), count in decisions.tallies.items():
             meters.records.labels(topic.removeprefix(self.prefix), done, word).inc(count)
-            if done is Done.DEAD_LETTERED:
+            if done == DEAD_LETTERED:
                 meters.dead_letters.labels(word).inc(count)
         for topic, count in Counter(message.topic for message in decisions.messages).items():
             meters.published.labels(topic).inc(count)
-        meters.ages.take(EVENT, [now - at for at in _event_times(decisions.told)])
-        meters.ages.take(APPEND, [now - at for told in decisions.told if (at := _appended(told.reading.record))])
+        readings = [reading for reading, _ in decisions.told]
+        meters.ages.take(EVENT, [now - at.timestamp() for at in map(_event_time, readings) if at])
+        meters.ages.take(APPEND, [now - at / 1000 for at in map(_APPENDED_MS, readings) if at and at > 0])
 
-    def _log(self, batch: Batch, decisions: Decisions, laps: Sequence[Lap]) -> None:
+    def _trace(self, batch: Batch, decisions: Decisions, laps: Sequence[Lap]) -> str | None:
+        if not self.traces.on or not batch.readings:
+            return None
+        all_laps = laps if self._decoding is None else (self._decoding, *laps)
+        attributes = {"unenroll.lane": self.number, "messaging.batch.message_count": len(batch.readings)}
+        return self.traces.batch(all_laps, _parts(decisions.told), attributes)
+
+    def _log(self, batch: Batch, decisions: Decisions, laps: Sequence[Lap], *, trace: str | None) -> None:
         if log.is_enabled_for(logging.DEBUG):
-            for told in decisions.told:
-                if told.outcome is not None:
-                    log.debug("refused", lane=self.number, **_refusal(told))
+            for reading, fate in decisions.told:
+                if (word := refusal(fate)) is not None:
+                    log.debug("refused", lane=self.number, **_refused(reading, word))
         log.info(
             "batch",
             lane=self.number,
@@ -113,6 +125,7 @@ class Seen:
             published=len(decisions.messages),
             decide_ms=round(sum(lap.ended - lap.began for lap in laps[:-1]) * 1000, 1),
             publish_ms=round((laps[-1].ended - laps[-1].began) * 1000, 1),
+            **({} if trace is None else {"trace_id": trace}),
             **decisions.counts,
         )
 
@@ -122,23 +135,34 @@ def server_of(trouble: UnenrollError) -> str:
     return POSTGRES if str(trouble).startswith("Postgres") else KAFKA
 
 
-def _appended(record: Record) -> float | None:
-    """As Unix time; None where the record has none."""
-    return record.appended_ms / 1000 if record.appended_ms is not None and record.appended_ms > 0 else None
+def _event_time(reading: Reading) -> datetime | None:
+    return reading.content.time if isinstance(reading.content, Received) else None
 
 
-def _event_times(told: Iterable[Told]) -> Iterator[float]:
-    for one in told:
-        content = one.reading.content
-        if isinstance(content, Received) and content.time is not None:
-            yield content.time.timestamp()
-
-
-def _refusal(told: Told) -> dict[str, Any]:
+def _refused(reading: Reading, word: str) -> dict[str, Any]:
     """What is said of it: ids and words of ours, and nothing else of what somebody sent."""
-    record, content = told.reading.record, told.reading.content
-    said: dict[str, Any] = {"topic": record.topic, "offset": record.offset, "outcome": told.outcome}
+    record, content = reading.record, reading.content
+    said: dict[str, Any] = {"topic": record.topic, "offset": record.offset, "outcome": word}
     if isinstance(content, Received):
         event = content.event
-        said |= {"customer": event.customer_id, "target": event.target_id, "event": content.event_key}
+        said |= {"customer": event.customer_id, "target": event.target_id, "event_key": content.event_key}
+        if (trace := trace_id(content.traceparent)) is not None:
+            said["trace_id"] = trace
     return said
+
+
+def _parts(told: Iterable[Told]) -> Iterator[Part]:
+    """Those that whoever sent them records."""
+    for reading, fate in told:
+        record, content = reading.record, reading.content
+        if not isinstance(content, Received) or content.traceparent is None or not sampled(content.traceparent):
+            continue
+        attributes: dict[str, str | int] = {
+            "messaging.system": "kafka",
+            "messaging.destination.name": record.topic,
+            "messaging.destination.partition.id": str(record.partition),
+            "messaging.kafka.offset": record.offset,
+            "unenroll.event": content.event_key,
+            "unenroll.outcome": refusal(fate) or "taken",
+        }
+        yield Part(content.traceparent.decode("ascii"), content.event_type, attributes)

@@ -1,0 +1,104 @@
+"""What it costs to observe a batch, beside decoding it, without servers: `python -m benchmarks.observing [RECORDS]`."""
+
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from time import process_time
+
+from unenroll.batch.fold import Kept, content_of
+from unenroll.batch.gather import identity
+from unenroll.batch.numbering import UNENROLLED, Told
+from unenroll.batch.readings import Batch, Reading, read
+from unenroll.batch.step import Decisions
+from unenroll.core.outcomes import Outcome
+from unenroll.logs import speak
+from unenroll.observe.board import Board
+from unenroll.observe.laps import Lap, Laps
+from unenroll.observe.meters import worker_meters
+from unenroll.observe.traces import Traces
+from unenroll.settings import LogFormat
+from unenroll.store.lanes import LaneRow, Position
+from unenroll.stream.observing import Observed, build
+from unenroll.stream.seen import Seen
+from unenroll.wire.decode import Received
+from unenroll.wire.names import CARRIES, Topic
+from unenroll.wire.record import Message, Record
+
+_RECORDS = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+_TIMES = 200
+_TOPIC = "unenroll.requests"
+
+
+def _record(number: int) -> Record:
+    attributes = {"specversion": "1.0", "type": "unenroll.UnenrollRequested.v1", "source": "/crm", "id": str(number)}
+    headers = {**attributes, "time": "2026-03-15T00:00:00Z"}
+    return Record(
+        topic=_TOPIC,
+        partition=0,
+        offset=number,
+        key=b"%d" % number,
+        value=json.dumps({"customerId": number + 1, "targetGroupId": 11, "targetId": 21}).encode(),
+        headers=(
+            *((f"ce_{name}", value.encode()) for name, value in headers.items()),
+            ("content-type", b"application/json"),
+        ),
+        appended_ms=1_770_000_000_000 + number // 10,
+    )
+
+
+def _kept(reading: Reading) -> Told:
+    content = reading.content
+    assert isinstance(content, Received)  # noqa: S101 - for the type checker
+    return reading, Kept(content, identity(content), content_of(content), Outcome.UNENROLLED, 1, ())
+
+
+def _microseconds(work: Callable[[], object]) -> float:
+    """Of the processor, for a record: the least of many times."""
+    least = float("inf")
+    for _ in range(_TIMES):
+        began = process_time()
+        work()
+        least = min(least, process_time() - began)
+    return least / _RECORDS * 1e6
+
+
+def _decisions(batch: Batch) -> Decisions:
+    laps = Laps()
+    for step in ("gather", "settle", "save"):
+        laps.end(step)
+    return Decisions(
+        lane=LaneRow(lane_id=1, partition=0, epoch=1, sequence=0, published=0, positions=batch.ends),
+        messages=tuple(Message(topic=word, key=b"", value=b"") for word in ("unenrollments", "rewards")) * _RECORDS,
+        tallies=Counter({(_TOPIC, UNENROLLED, "UNENROLLED"): _RECORDS}),
+        told=tuple(_kept(reading) for reading in batch.readings),
+        laps=laps.all(),
+    )
+
+
+def _observe(seen: Seen, batch: Batch, decisions: Decisions) -> None:
+    seen.decoded(Lap("decode", 0.0, 0.01))
+    seen.deciding(batch)
+    with seen.publishing(batch, decisions):
+        pass
+
+
+def main() -> None:
+    """Print both."""
+    sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - the log, until the end
+    speak(LogFormat.JSON)
+    records = [_record(number) for number in range(_RECORDS)]
+    accepts = {_TOPIC: CARRIES[Topic.REQUESTS]}
+    ends = (Position(topic=_TOPIC, topic_id="bench", partitions=4, offset=_RECORDS),)
+    batch = Batch(readings=read(records, accepts), ends=ends)
+    decisions = _decisions(batch)
+    observed = Observed(prefix="unenroll.", board=Board(), meters=worker_meters(build()), traces=Traces())
+    seen = observed.lane(0)
+    print(f"decoding   {_microseconds(lambda: read(records, accepts)):6.2f} us a record")
+    print(f"observing  {_microseconds(lambda: _observe(seen, batch, decisions)):6.2f} us a record")
+
+
+if __name__ == "__main__":
+    main()
