@@ -28,6 +28,7 @@ from unenroll.stream.membership import joined
 from unenroll.stream.opening import Opening
 from unenroll.stream.patience import Waiting
 from unenroll.stream.producer import LaneProducer
+from unenroll.stream.rights import check_rights
 from unenroll.stream.settling_again import SettlingAgain
 from unenroll.stream.topics import INPUTS, existing_topics, limits
 from unenroll.stream.watches import caught_up, in_the_group, same_topics, until
@@ -89,6 +90,7 @@ async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up
     """Run until `stop` is set, or until what is in the topics now is done. Raises SetupError and OutageError."""
     cluster = Cluster(settings)
     async with connected(settings.database_url, connections=_CONNECTIONS) as pool:
+        await check_rights(settings, cluster, pool)
         await check_tables(pool)
         topics = await existing_topics(cluster, (settings.topic_prefix + word for word in Word))
         step = Step(pool=pool, cache=DefinitionCache(), limits=await limits(cluster, settings.topic_prefix))
