@@ -50,4 +50,5 @@ allow "$OPERATOR" --operation Read --group "${PREFIX}redrive"
 allow "$OPERATOR" --operation Read --group "$GROUP.replay." --resource-pattern-type prefixed
 allow "$OPERATOR" --operation Describe --group unenroll- --resource-pattern-type prefixed
 allow "$OPERATOR" --operation Write --transactional-id "$PREFIX:redrive"
+allow "$OPERATOR" --operation Write --transactional-id "$PREFIX:$GROUP:" --resource-pattern-type prefixed
 allow "$OPERATOR" --operation Write --transactional-id "$PREFIX:$GROUP.replay." --resource-pattern-type prefixed

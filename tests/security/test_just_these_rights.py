@@ -94,6 +94,7 @@ async def test_each_right_of_the_worker_in_kafka_is_missed(stronghold: Stronghol
         assert "User:worker" in told
 
 
+@pytest.mark.thorough
 async def test_all_that_is_missing_is_said_at_once(stronghold: Stronghold) -> None:
     await stronghold.execute("revoke update on lanes from unenroll_worker; revoke all on ledger from unenroll_worker")
     told = _refused(stronghold.environment("operator", "worker"))
@@ -102,6 +103,7 @@ async def test_all_that_is_missing_is_said_at_once(stronghold: Stronghold) -> No
     assert f"User:operator --operation Write --transactional-id {stronghold.prefix}:{stronghold.group_id}:" in told
 
 
+@pytest.mark.thorough
 async def test_a_schema_that_is_closed(stronghold: Stronghold) -> None:
     await stronghold.execute("revoke usage on schema public from unenroll_worker")
     assert "grant usage on schema public to worker_" in _refused(stronghold.environment("worker", "worker"))

@@ -17,6 +17,7 @@ from unenroll.front.door import Door
 from unenroll.front.guards.hardening import deepen, server_options
 from unenroll.front.publishing import DELIVERY_SECONDS, publisher
 from unenroll.front.waiting import Waiting
+from unenroll.in_the_clear import in_the_clear
 from unenroll.settings import FrontSettings
 from unenroll.store.connect import check_tables, connected
 from unenroll.stream.cluster import Cluster
@@ -45,6 +46,8 @@ class _Server(uvicorn.Server):
 
 async def serve(settings: FrontSettings, *, stop: asyncio.Event) -> None:
     """Answer calls until `stop` is set. Raises SetupError, UsageError and OutageError where it cannot begin."""
+    for why in in_the_clear(settings):
+        log.warning("in the clear", why=why)
     await existing_topics(Cluster(settings), [settings.topic_prefix + word for word in INPUTS])
     async with _door(settings) as door:
         with _listening(settings.api_address) as listener:

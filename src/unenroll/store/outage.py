@@ -39,6 +39,8 @@ def translated() -> Iterator[None]:
         raise OutageError(f"Postgres does not answer: {_brief(error)}") from error
     except SSLCertVerificationError as error:
         raise OutageError(f"the certificate of Postgres is not to be trusted: {error.verify_message}") from error
+    except FileNotFoundError as error:
+        raise OutageError("Postgres: its URL names a certificate, a key or a socket that is not there") from error
     except (asyncpg.InternalClientError, OSError, TimeoutError, EOFError) as error:
         raise OutageError(f"Postgres does not answer: {_brief(error)}") from error
 
@@ -55,6 +57,8 @@ def understood() -> Iterator[None]:
         yield
     except asyncpg.ClientConfigurationError as error:
         raise UsageError(f"UNENROLL_DATABASE_URL: {_brief(error)}") from None
+    except SSLCertVerificationError:  # a ValueError as well, and it says more
+        raise
     except ValueError:  # its text is a piece of the URL, perhaps of the password
         raise UsageError(
             "UNENROLL_DATABASE_URL: must be postgresql://user:password@host:port/name, "

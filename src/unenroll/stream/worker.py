@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import asyncpg
+import structlog
 from aiokafka import AIOKafkaConsumer
 
 from unenroll.batch.step import Step
+from unenroll.in_the_clear import in_the_clear
 from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.definitions import DefinitionCache
@@ -34,6 +36,8 @@ from unenroll.stream.topics import INPUTS, existing_topics, limits
 from unenroll.stream.watches import caught_up, in_the_group, same_topics, until
 from unenroll.wire.names import CARRIES
 from unenroll.wire.names import Topic as Word
+
+log = structlog.get_logger()
 
 _CONNECTIONS = 8
 
@@ -88,6 +92,8 @@ class _Worker:
 
 async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up: bool = False) -> None:
     """Run until `stop` is set, or until what is in the topics now is done. Raises SetupError and OutageError."""
+    for why in in_the_clear(settings):
+        log.warning("in the clear", why=why)
     cluster = Cluster(settings)
     async with connected(settings.database_url, connections=_CONNECTIONS) as pool:
         await check_rights(settings, cluster, pool)
