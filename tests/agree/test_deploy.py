@@ -65,7 +65,9 @@ def test_the_kafka_of_the_image_is_that_of_the_sandbox() -> None:
 
 
 def test_each_variable_of_ours_is_a_setting() -> None:
-    named = {name for file in DEPLOY.iterdir() for name in variables(file.read_text(encoding="utf-8"))}
+    named = {
+        name for file in DEPLOY.iterdir() if file.is_file() for name in variables(file.read_text(encoding="utf-8"))
+    }
     assert named == {"UNENROLL_KAFKA_BOOTSTRAP_SERVERS", "UNENROLL_DATABASE_URL"}
     assert named <= set(defaults(WorkerSettings))
 

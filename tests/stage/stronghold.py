@@ -111,7 +111,7 @@ class Stronghold:
 
     def admit(self) -> list[AclBinding]:
         """Give each part the rights that deploy/kafka/acls.sh gives it."""
-        rules = list(_rules(self.folder, prefix=self.prefix, group_id=self.group_id))
+        rules = list(granted(self.folder, prefix=self.prefix, group_id=self.group_id))
         self.allow(rules)
         return rules
 
@@ -183,7 +183,8 @@ async def strong_database(servers: Servers, passwords: Mapping[str, str]) -> Asy
             await _execute(url, "".join(f"drop role {login}_{suffix};" for login in LOGINS.values()))
 
 
-def _rules(folder: Path, *, prefix: str, group_id: str) -> Iterator[AclBinding]:
+def granted(folder: Path, *, prefix: str, group_id: str) -> Iterator[AclBinding]:
+    """The rights that deploy/kafka/acls.sh gives. The parts are called worker, front_door, operator and topics."""
     tool = folder / "kafka-acls"
     tool.write_text(_RECORDS)
     tool.chmod(0o700)
