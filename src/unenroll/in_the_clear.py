@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from urllib.parse import parse_qs, urlsplit
 
+from aiokafka.conn import collect_hosts
+
 from unenroll.settings import WorkerSettings
 
 _VERIFIED = {"verify-ca", "verify-full"}
@@ -12,7 +14,7 @@ _VERIFIED = {"verify-ca", "verify-full"}
 def in_the_clear(settings: WorkerSettings) -> Iterator[str]:
     """What whoever runs the program would want to be told, a sentence for each server. It repeats no setting."""
     if not settings.kafka_security_protocol.endswith("SSL") and not all(
-        _is_here(address.strip().rpartition(":")[0]) for address in settings.kafka_bootstrap_servers.split(",")
+        _is_here(host) for host, *_ in collect_hosts(settings.kafka_bootstrap_servers, randomize=False)
     ):
         yield "Kafka is spoken to without TLS: set UNENROLL_KAFKA_SECURITY_PROTOCOL to SSL or SASL_SSL"
     url = urlsplit(settings.database_url.get_secret_value())

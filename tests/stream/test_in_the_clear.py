@@ -16,6 +16,7 @@ from unenroll.settings import WorkerSettings
         ("kafka:9092", "SASL_SSL", "postgres/name?sslmode=verify-full&sslrootcert=ca.pem", []),
         ("localhost:9092,kafka:9092", "PLAINTEXT", "localhost/name", ["Kafka"]),
         ("kafka:9092", "SASL_PLAINTEXT", "me:hunter2@postgres/name", ["Kafka", "Postgres"]),
+        ("kafka", "PLAINTEXT", "localhost/name", ["Kafka"]),
         ("kafka:9092", "SSL", "10.0.0.1/name?sslmode=require", ["Postgres"]),
     ],
 )
