@@ -11,7 +11,7 @@ COMPILE := .cache/lock/bin/uv pip compile pyproject.toml --quiet --universal --p
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-abuse test-browser test-dashboard check check-alerts check-deploy render vendor-schemas test-docs docs reference picture bench bench-scale bench-load bench-replay bench-front soak profile faults year campaign campaign-convergence campaign-api explore format lock clean
+.PHONY: help setup demo test test-abuse test-browser test-dashboard test-security audit check check-alerts check-deploy render vendor-schemas test-docs docs reference picture bench bench-scale bench-load bench-replay bench-front soak profile faults year campaign campaign-convergence campaign-api explore format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -131,6 +131,28 @@ vendor-schemas:  ## make tests/deploy/kubernetes.json again from the packages th
 		cloudcoil.models.keda==2.16.1.0 cloudcoil.models.prometheus_operator==0.80.1.0
 	.cache/schemas/bin/python tests/deploy/vendoring.py
 
+POSTGRES_TLS ?= $(or $(firstword $(wildcard /usr/lib/postgresql/*/bin/postgres)),/usr/lib/postgresql/any/bin/postgres)
+$(POSTGRES_TLS):
+	@echo "installing Debian's postgresql, which speaks TLS: the embedded one does not"
+	apt-get update --quiet && apt-get install --yes --quiet --no-install-recommends postgresql
+
+test-security: $(STAMP) $(POSTGRES_TLS)  ## try every way in to Kafka and Postgres, every right that is missing, and passwords that change
+	$(BIN)/python -m pytest tests/security -m "thorough or not thorough"
+
+AUDITED := .cache/audit/.installed
+$(AUDITED): requirements/audit.lock
+	@$(PYTHON) -m venv .cache/audit
+	@.cache/audit/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements/audit.lock
+	@touch $(AUDITED)
+
+SHIPPED := run all
+audit: $(AUDITED)  ## look for known weaknesses in the locked packages, and list these as CycloneDX in .cache/sbom
+	@mkdir -p .cache/sbom
+	@for lock in $(SHIPPED); do .cache/audit/bin/python -W ignore -m cyclonedx_py requirements requirements/$$lock.lock \
+		--pyproject pyproject.toml --output-reproducible --output-format JSON --output-file .cache/sbom/$$lock.cdx.json || exit 1; done
+	@for lock in $(SHIPPED); do .cache/audit/bin/pip-audit --strict --disable-pip --require-hashes \
+		--requirement requirements/$$lock.lock || exit 1; done
+
 MINUTES ?= 10
 campaign: $(STAMP)  ## try faults by chance for MINUTES; SEED=n begins with the round of that seed
 	PYTHONPATH=tests $(BIN)/python tests/campaigns/faults.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
@@ -157,6 +179,7 @@ lock:  ## make the locks again from pyproject.toml
 	$(COMPILE) --extra api --extra otel --extra sandbox --group test --group check --group build --output-file requirements/all.lock
 	$(COMPILE) --extra api --extra otel --constraint requirements/all.lock --output-file requirements/run.lock
 	$(COMPILE) --group bench --constraint requirements/all.lock --output-file requirements/bench.lock
+	$(COMPILE) --group audit --constraint requirements/all.lock --output-file requirements/audit.lock
 	$(COMPILE) --group browser --constraint requirements/all.lock --output-file requirements/browser.lock
 
 clean:  ## remove what the other targets made

@@ -14,12 +14,10 @@ from unenroll.settings import DatabaseSettings
 FILE = "UNENROLL_DATABASE_URL_FILE"
 
 
-def in_file(place: Place, content: bytes) -> dict[str, str]:
-    path = place.folder / "url"
+def in_file(folder: Path, content: bytes, **more: str) -> dict[str, str]:
+    path = folder / "url"
     path.write_bytes(content)
-    environment = {**place.environment, FILE: str(path)}
-    del environment["UNENROLL_DATABASE_URL"]
-    return environment
+    return {"UNENROLL_KAFKA_BOOTSTRAP_SERVERS": "nowhere:1", **more, FILE: str(path)}
 
 
 def said(environment: Mapping[str, str], *, code: int) -> str:
@@ -31,12 +29,17 @@ def said(environment: Mapping[str, str], *, code: int) -> str:
 def test_the_worker_runs_with_its_database_url_in_a_file(place: Place) -> None:
     place.load([enrolled(1)])
     place.request([leaves(1)])
-    run("run", "--until-caught-up", environment=in_file(place, place.database_url.encode() + b"\r\n"))
+    more = {name: value for name, value in place.environment.items() if name != "UNENROLL_DATABASE_URL"}
+    url = place.database_url.encode() + b"\r\n"
+    run("run", "--until-caught-up", environment=in_file(place.folder, url, **more))
     assert [record.data["requestId"] for record in place.seen("unenrollments")] == ["leave-1"]
 
 
-def test_given_twice_is_wrong(place: Place) -> None:
-    both = {**in_file(place, b"postgresql://me:hunter2@host/name"), "UNENROLL_DATABASE_URL": "postgresql://host/name"}
+def test_given_twice_is_wrong(tmp_path: Path) -> None:
+    both = {
+        **in_file(tmp_path, b"postgresql://me:hunter2@host/name"),
+        "UNENROLL_DATABASE_URL": "postgresql://host/name",
+    }
     assert "UNENROLL_DATABASE_URL and UNENROLL_DATABASE_URL_FILE are both set" in said(both, code=2)
 
 
@@ -50,8 +53,8 @@ def test_given_twice_is_wrong(place: Place) -> None:
         (b"mysql://me:hunter2@host/name", "must begin with postgresql://"),
     ],
 )
-def test_a_file_that_holds_no_secret_of_ours(place: Place, content: bytes, says: str) -> None:
-    told = said(in_file(place, content), code=2)
+def test_a_file_that_holds_no_secret_of_ours(tmp_path: Path, content: bytes, says: str) -> None:
+    told = said(in_file(tmp_path, content), code=2)
     assert told.startswith("unenroll: UNENROLL_DATABASE_URL: ")
     assert says in told
     assert "hunter2" not in told
@@ -60,8 +63,8 @@ def test_a_file_that_holds_no_secret_of_ours(place: Place, content: bytes, says:
 @pytest.mark.parametrize(
     ("path", "says"), [("nowhere", "No such file"), ("/", "Is a directory"), ("/dev/zero", "names no file")]
 )
-def test_a_file_that_is_none(place: Place, path: str, says: str) -> None:
-    assert says in said({**in_file(place, b"x"), FILE: path}, code=2)
+def test_a_file_that_is_none(tmp_path: Path, path: str, says: str) -> None:
+    assert says in said({**in_file(tmp_path, b"x"), FILE: path}, code=2)
 
 
 def test_a_line_of_the_dotenv_may_name_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

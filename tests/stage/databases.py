@@ -27,6 +27,13 @@ async def cloned(servers: Servers, template: str) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
+async def made_new(servers: Servers) -> AsyncIterator[str]:
+    """The address of an empty database."""
+    async with _new(servers, f"unenroll_test_{secrets.token_hex(4)}") as name:
+        yield _url(servers, name)
+
+
+@asynccontextmanager
 async def _new(servers: Servers, name: str, options: str = "") -> AsyncIterator[str]:
     await _execute(servers, f"create database {name} {options}")
     try:

@@ -8,7 +8,8 @@ import os
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from os import pathsep
 from pathlib import Path
 from signal import SIGTERM
@@ -22,6 +23,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
     UserScramCredentialUpsertion,
 )
 
+from havoc.mortal import Mortal, mortal_kafka
 from stage.certificates import Authority, Pair
 from stage.place import done
 from stage.token_server import AUDIENCE, TokenServer
@@ -31,19 +33,22 @@ from unenroll.sandbox.kafka import CONFIG, JAVA_OPTIONS, PROPERTIES
 from unenroll.sandbox.lock import locked
 from unenroll.sandbox.place import cache_folder
 from unenroll.sandbox.ports import LOOPBACK, free_ports
-from unenroll.sandbox.server import Program, Server, completed, started
+from unenroll.sandbox.server import Program, completed, started
 
 _ITERATIONS = 4096
 _OAUTH = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;"
 _TLS = """\
-listeners=PLAINTEXT://{host}:{open},SASL_SSL://{host}:{sasl},SSL://{host}:{ssl},WRONG://{host}:{wrong},CONTROLLER://{host}:{controller}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL,WRONG:SASL_SSL,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://{host}:{open},SASL_SSL://{host}:{sasl},SSL://{host}:{ssl},WRONG://{host}:{wrong},OLD://{host}:{old},\
+CONTROLLER://{host}:{controller}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL,WRONG:SASL_SSL,OLD:SASL_SSL,CONTROLLER:PLAINTEXT
 ssl.keystore.type=PEM
 ssl.truststore.type=PEM
 ssl.keystore.location={server}
 ssl.truststore.location={authority}
 listener.name.wrong.ssl.keystore.type=PEM
 listener.name.wrong.ssl.keystore.location={elsewhere}
+listener.name.old.ssl.keystore.type=PEM
+listener.name.old.ssl.keystore.location={expired}
 listener.name.ssl.ssl.client.auth=required
 ssl.principal.mapping.rules=RULE:^CN=(.*?)$/$1/,DEFAULT
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER
@@ -68,15 +73,25 @@ super.users=User:ANONYMOUS
 
 @dataclass(frozen=True, kw_only=True)
 class Guarded:
-    """Its doors, each as host:port. `wrong` shows the certificate of another host."""
+    """Its doors, each as host:port. `wrong` shows the certificate of another host, `old` one that has expired."""
 
     open: str
     sasl: str
     ssl: str
     wrong: str
+    old: str
     authority: Authority
     folder: Path
-    java: tuple[str, ...] = field(repr=False)
+    mortal: Mortal
+
+    async def fall_and_rise(self) -> None:
+        """Restart it, which cuts everybody's connections."""
+        await self.mortal.fall(SIGTERM)
+        await self.mortal.rise()
+
+    def said(self) -> str:
+        """What its log holds, from its last start on."""
+        return self.mortal.server.program.log.read_text(encoding="utf-8", errors="replace")
 
     @property
     def admin(self) -> AdminClient:
@@ -101,6 +116,7 @@ class Guards:
     authority: Authority
     server: Pair
     elsewhere: Pair
+    expired: Pair
     tokens: TokenServer
     plain: Mapping[str, str]
     rights: bool = False
@@ -116,18 +132,18 @@ async def guarded(folder: Path, guards: Guards) -> AsyncIterator[Guarded]:
         *(java(), *JAVA_OPTIONS, "-Xmx384m", f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={keys.as_uri()}"),
         *("-cp", pathsep.join(map(str, jars))),
     )
-    ports = dict(zip(("open", "sasl", "ssl", "wrong", "controller"), free_ports(5), strict=True))
+    ports = dict(zip(("open", "sasl", "ssl", "wrong", "old", "controller"), free_ports(6), strict=True))
     (folder / CONFIG).write_text(_properties(guards, keys.as_uri(), ports), encoding="utf-8")
     doors = {name: f"{LOOPBACK}:{port}" for name, port in ports.items() if name != "controller"}
-    node = Guarded(**doors, authority=guards.authority, folder=folder, java=command)
+    program = partial(Program, name="Kafka", folder=folder, ends_by=SIGTERM, address=doors["open"])
     cluster = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
     formatting = ("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", CONFIG)
-    await completed(_program(node, *formatting))
-    server = await _started(node)
-    try:
-        yield node
-    finally:
-        await server.end()
+    await completed(program(command=(*command, *formatting)))
+    server = await started(
+        program(command=(*command, "kafka.Kafka", CONFIG)), answers=lambda: asyncio.to_thread(_answers, doors["open"])
+    )
+    async with mortal_kafka(server) as mortal:
+        yield Guarded(**doors, authority=guards.authority, folder=folder, mortal=mortal)
 
 
 def _properties(guards: Guards, keys: str, ports: Mapping[str, int]) -> str:
@@ -136,30 +152,21 @@ def _properties(guards: Guards, keys: str, ports: Mapping[str, int]) -> str:
         host=LOOPBACK,
         server=guards.server.both,
         elsewhere=guards.elsewhere.both,
+        expired=guards.expired.both,
         authority=guards.authority.file,
         **ports,
     )
     users = " ".join(f'user_{name}="{password}"' for name, password in guards.plain.items())
     doors = (
         _LISTENER.format(name=name, users=users, oauth=_OAUTH, keys=keys, audience=AUDIENCE, issuer=guards.tokens.url)
-        for name in ("sasl_ssl", "wrong")
+        for name in ("sasl_ssl", "wrong", "old")
     )
     lines = [line for line in base.splitlines() if not line.startswith("listeners=")]
     return "\n".join([*lines, tls, *doors, _RIGHTS if guards.rights else ""])
 
 
-def _program(node: Guarded, *arguments: str) -> Program:
-    return Program(
-        name="Kafka", command=(*node.java, *arguments), folder=node.folder, ends_by=SIGTERM, address=node.open
-    )
-
-
-async def _started(node: Guarded) -> Server:
-    return await started(_program(node, "kafka.Kafka", CONFIG), answers=lambda: asyncio.to_thread(_answers, node))
-
-
-def _answers(node: Guarded) -> bool:
+def _answers(address: str) -> bool:
     try:
-        return bool(node.admin.list_topics(timeout=1).brokers)
+        return bool(AdminClient({"bootstrap.servers": address, "log_level": 0}).list_topics(timeout=1).brokers)
     except KafkaException:
         return False

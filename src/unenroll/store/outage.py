@@ -37,10 +37,8 @@ def translated() -> Iterator[None]:
         if not any(words in str(error) for words in _ENDED):
             raise  # we called the client wrongly: waiting cannot help
         raise OutageError(f"Postgres does not answer: {_brief(error)}") from error
-    except SSLCertVerificationError as error:
-        raise OutageError(f"the certificate of Postgres is not to be trusted: {error.verify_message}") from error
     except (asyncpg.InternalClientError, OSError, TimeoutError, EOFError) as error:
-        raise OutageError(f"Postgres does not answer: {_brief(error)}") from error
+        raise OutageError(_away(error)) from error
 
 
 def held_up(outage: OutageError) -> bool:
@@ -55,6 +53,8 @@ def understood() -> Iterator[None]:
         yield
     except asyncpg.ClientConfigurationError as error:
         raise UsageError(f"UNENROLL_DATABASE_URL: {_brief(error)}") from None
+    except SSLCertVerificationError:  # a ValueError as well, and it says more
+        raise
     except ValueError:  # its text is a piece of the URL, perhaps of the password
         raise UsageError(
             "UNENROLL_DATABASE_URL: must be postgresql://user:password@host:port/name, "
@@ -75,6 +75,14 @@ def _in_our_words(error: asyncpg.PostgresError) -> UnenrollError:
     if state[:2] in _NEEDS_A_PERSON and state != "42P07":
         return SetupError(f"Postgres {_NEEDS_A_PERSON[state[:2]]}: {_brief(error)}")
     return OutageError(f"Postgres asks to try again ({state}): {_brief(error)}")
+
+
+def _away(error: BaseException) -> str:
+    if isinstance(error, SSLCertVerificationError):
+        return f"the certificate of Postgres is not to be trusted: {error.verify_message}"
+    if isinstance(error, FileNotFoundError):
+        return "Postgres: its URL names a certificate, a key or a socket that is not there"
+    return f"Postgres does not answer: {_brief(error)}"
 
 
 def _brief(error: BaseException) -> str:

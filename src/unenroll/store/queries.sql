@@ -607,8 +607,8 @@ returning lane_id;
 
 -- write_arriving: the lane as it was where it comes from
 update lanes
-set epoch = greatest(epoch, $3) + 1, owner_version = null, owner_epoch = greatest(epoch, $3) + 1, sequence = $4, published = $4, topics = $5, topic_ids = $6, partition_counts = $7,
-    positions = $8, updated_at = now()
+set epoch = greatest(epoch, $3) + 1, owner_version = null, owner_epoch = greatest(epoch, $3) + 1, sequence = $4,
+    published = $4, topics = $5, topic_ids = $6, partition_counts = $7, positions = $8, updated_at = now()
 where lane_id = $1 and home = 'arriving' and move_id = $2
 returning lane_id;
 
@@ -869,3 +869,15 @@ select count(*) from handled_letters where topic = $1 and digest = $2;
 
 -- all_lanes: the lanes of all groups, and how far they are known to have published
 select lane_id, topic_prefix, group_id, partition, published from lanes;
+
+-- missing_rights: which of these rights on tables we lack
+select name, needed, quote_ident(current_user) as who
+from unnest($1::text[], $2::text[]) with ordinality as wanted (name, needed, place)
+where not has_table_privilege(to_regclass(name), needed)
+order by place;
+
+-- closed_schemas: the schema of our tables, if we may not look into it
+select quote_ident(nspname) as name, quote_ident(current_user) as who
+from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+where relname = 'alembic_version' and to_regclass('alembic_version') is null
+  and not has_schema_privilege(pg_namespace.oid, 'usage');

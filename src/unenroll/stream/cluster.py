@@ -71,7 +71,8 @@ class Cluster:
         self._identity = Identity(settings)
         self._made: AdminClient | None = None
 
-    async def _admin(self) -> AdminClient:
+    async def client(self) -> AdminClient:
+        """The client that answers. Raises OutageError, SetupError and UsageError where Kafka does not let us in."""
         if self._made is None:
             await knock(self._settings)
             with translated("setting up the client"):
@@ -83,7 +84,7 @@ class Cluster:
         """Those of the topics that exist, by name."""
         wanted = list(names)
         with translated("asking for topics"):
-            futures = (await self._admin()).describe_topics(TopicCollection(wanted), request_timeout=REQUEST_SECONDS)
+            futures = (await self.client()).describe_topics(TopicCollection(wanted), request_timeout=REQUEST_SECONDS)
             try:
                 answers = {name: await _answer(future, missing_is=None) for name, future in futures.items()}
             except KafkaException:  # perhaps who answered such questions is gone, and the client waits for it
@@ -106,7 +107,7 @@ class Cluster:
         if not resources:
             return {}
         with translated("asking for the settings of topics"):
-            futures = (await self._admin()).describe_configs(resources, request_timeout=REQUEST_SECONDS)
+            futures = (await self.client()).describe_configs(resources, request_timeout=REQUEST_SECONDS)
             return {
                 resource.name: {name: entry.value for name, entry in (await _answer(future)).items()}
                 for resource, future in futures.items()
@@ -118,7 +119,7 @@ class Cluster:
         if not wanted:
             return
         with translated("making topics"):
-            futures = (await self._admin()).create_topics(wanted, request_timeout=REQUEST_SECONDS)
+            futures = (await self.client()).create_topics(wanted, request_timeout=REQUEST_SECONDS)
             for future in futures.values():
                 try:
                     await _answer(future)
@@ -150,7 +151,7 @@ class Cluster:
             TopicPartition(place.topic, place.number, offset, metadata) for place, (offset, metadata) in offsets.items()
         ]
         with translated("committing offsets"):
-            futures = (await self._admin()).alter_consumer_group_offsets(
+            futures = (await self.client()).alter_consumer_group_offsets(
                 [ConsumerGroupTopicPartitions(group_id, wanted)], request_timeout=REQUEST_SECONDS
             )
             for place in (await _answer(futures[group_id])).topic_partitions:
@@ -164,7 +165,7 @@ class Cluster:
         if not wanted:
             return {}
         with translated("asking for the ends of partitions"):
-            futures = (await self._admin()).list_offsets(
+            futures = (await self.client()).list_offsets(
                 wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=REQUEST_SECONDS
             )
             try:
@@ -182,7 +183,7 @@ class Cluster:
             return found
 
     async def _look_for_leaders(self) -> None:
-        await asyncio.to_thread((await self._admin()).list_topics, timeout=REQUEST_SECONDS)
+        await asyncio.to_thread((await self.client()).list_topics, timeout=REQUEST_SECONDS)
 
 
 _RAISE = object()

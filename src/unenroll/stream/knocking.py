@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from typing import Any
 
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
@@ -26,18 +27,25 @@ async def knock(settings: KafkaSettings) -> None:
         arguments = for_aiokafka(settings)
     except OutageError as error:  # of files, which is as bad as wrong settings before there is anything to wait for
         raise UsageError(str(error)) from None
+    await _one_opens(arguments)
+
+
+async def _one_opens(arguments: dict[str, Any]) -> None:
+    trouble: OutageError | None = None
     for host, port, _ in collect_hosts(arguments.pop("bootstrap_servers"), randomize=False):
         try:
             with translated("connecting"):
                 await _enter(host, port, arguments)
         except OutageError as away:
-            if not isinstance(away.__cause__, _AWAY):
-                raise
+            if trouble is None and not isinstance(away.__cause__, _AWAY):
+                trouble = away
         else:
             return
+    if trouble is not None:
+        raise trouble
 
 
-async def _enter(host: str, port: int, arguments: dict[str, object]) -> None:
+async def _enter(host: str, port: int, arguments: dict[str, Any]) -> None:
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             connection = await create_conn(host, port, **arguments)

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
+import structlog
 
 from unenroll.batch.step import Step
+from unenroll.in_the_clear import in_the_clear
 from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.definitions import DefinitionCache
@@ -20,16 +22,21 @@ from unenroll.stream.holding import Means, held
 from unenroll.stream.leftover import Leftover
 from unenroll.stream.observing import Looking, Observed, observing
 from unenroll.stream.patience import Waiting
+from unenroll.stream.permitted import check_rights
 from unenroll.stream.settling_again import SettlingAgain
 from unenroll.stream.topics import INPUTS, existing_topics, limits
 from unenroll.stream.watches import caught_up, same_topics, until
 from unenroll.wire.names import Topic as Word
+
+log = structlog.get_logger()
 
 _CONNECTIONS = 8
 
 
 async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up: bool = False) -> None:
     """Run until `stop` is set, or until what is in the topics now is done. Raises SetupError and OutageError."""
+    for why in in_the_clear(settings):
+        log.warning("in the clear", why=why)
     async with (
         observing(settings) as seen,
         connected(settings.database_url, connections=_CONNECTIONS) as pool,
@@ -61,6 +68,7 @@ async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up
 async def _equipped(settings: WorkerSettings, pool: asyncpg.Pool, seen: Observed) -> AsyncIterator[Means]:
     """What the lanes work with, once tables and topics are found in order and what was left over is published."""
     cluster = Cluster(settings)
+    await check_rights(settings, cluster, pool)
     await check_tables(pool)
     topics = await existing_topics(cluster, (settings.topic_prefix + word for word in Word))
     step = Step(pool=pool, cache=DefinitionCache(), limits=await limits(cluster, settings.topic_prefix))

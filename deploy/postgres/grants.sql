@@ -1,0 +1,36 @@
+-- What the roles of roles.sql may do with the tables. Run by unenroll_owner after each `unenroll migrate`; safe to repeat.
+
+-- run
+grant select on alembic_version to unenroll_worker;
+grant select, insert, update on accounts to unenroll_worker;
+grant select, insert on dead_letters to unenroll_worker;
+grant insert on definition_refusals to unenroll_worker;
+grant select, insert, update on lanes to unenroll_worker;
+grant select, insert on ledger to unenroll_worker;
+grant select, insert on publications to unenroll_worker;
+grant select, insert, update, delete on settlements_due to unenroll_worker;
+grant select, insert, update on target_groups to unenroll_worker;
+grant select, insert on targets to unenroll_worker;
+
+-- status, explain, verify, plan, dlq list, dlq show, offsets show
+grant select on
+    accounts, alembic_version, dead_letters, definition_refusals, enrollments, handled_letters, issuances, lanes, leaves,
+    ledger, offset_moves, publications, redrives, replays, rewards, settlements_due, target_groups, targets
+    to unenroll_reader;
+
+-- api: what its callers ask for, and nothing of it is decided here
+grant select on
+    accounts, alembic_version, dead_letters, lanes, ledger, publications, target_groups, targets
+    to unenroll_front_door;
+grant select, insert, update on front_door_requests to unenroll_front_door;
+
+-- load, apply, replay, dlq redrive, dlq park, offsets set, prune: also what a reader may
+grant insert, update on accounts, target_groups to unenroll_operator;
+grant insert on targets to unenroll_operator;
+grant insert, delete on ledger to unenroll_operator;
+grant insert, update on lanes to unenroll_operator;
+grant insert, update, delete on settlements_due to unenroll_operator;
+grant delete on dead_letters, publications to unenroll_operator;
+grant insert, update on offset_moves, redrives, replays to unenroll_operator;
+grant insert, update, delete on handled_letters to unenroll_operator;
+grant select, delete on front_door_requests to unenroll_operator;

@@ -1,0 +1,63 @@
+"""A worker whose password is changed under it goes on: what its files hold is looked at whenever it connects."""
+
+import asyncio
+from signal import SIGTERM
+
+import pytest
+
+from security.fortified import asks, left
+from security.test_ways_in import in_file
+from stage.stronghold import Stronghold
+from stage.workers import Running, running, wait_until
+
+NEW = "the-next-password"
+PASSWORD, URL = "UNENROLL_KAFKA_SASL_PASSWORD", "UNENROLL_DATABASE_URL"
+
+
+_END = "select pg_terminate_backend(pid) from pg_stat_activity where usename = '{}'"
+
+
+def leaves_of(stronghold: Stronghold, customers: int, worker: Running) -> None:
+    wait_until(lambda: len(left(stronghold)) == customers or worker.ended, "the leave", show=worker.output)
+    assert len(left(stronghold)) == customers, worker.output()
+
+
+@pytest.mark.thorough
+async def test_kafkas_password(stronghold: Stronghold) -> None:
+    """The user's connections are cut as well, and the old password is worth nothing any more."""
+    environment = in_file(stronghold.environment("worker", "worker"), PASSWORD, stronghold.folder)
+    with running("run", environment=environment) as worker:
+        asks(stronghold, 1)
+        leaves_of(stronghold, 1, worker)
+        stronghold.kafka.has_user("worker", NEW)
+        await stronghold.kafka.fall_and_rise()
+        wait_until(lambda: "Failed authentication" in stronghold.kafka.said(), "Kafka to refuse the old password")
+        (stronghold.folder / PASSWORD).write_text(NEW)
+        asks(stronghold, 2)
+        leaves_of(stronghold, 2, worker)
+        worker.tell(SIGTERM)
+        assert worker.wait() == 0
+        assert NEW not in worker.output()
+    stronghold.kafka.has_user("worker", stronghold.passwords["worker"])
+
+
+@pytest.mark.thorough
+async def test_postgres_password(stronghold: Stronghold) -> None:
+    environment = in_file(stronghold.environment("worker", "worker"), URL, stronghold.folder)
+    login = f"worker_{stronghold.suffix}"
+    with running("run", environment=environment) as worker:
+        asks(stronghold, 1)
+        leaves_of(stronghold, 1, worker)
+        await stronghold.execute(f"alter role {login} password '{NEW}'")
+        await stronghold.execute(_END.format(login))
+        asks(stronghold, 2)
+        await asyncio.to_thread(worker.wait_to_say, '"waiting"')
+        (stronghold.folder / URL).write_text(environment_url(stronghold))
+        leaves_of(stronghold, 2, worker)
+        worker.tell(SIGTERM)
+        assert worker.wait() == 0
+        assert NEW not in worker.output()
+
+
+def environment_url(stronghold: Stronghold) -> str:
+    return stronghold.url("worker").replace(stronghold.passwords["worker"], NEW)
