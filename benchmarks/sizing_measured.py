@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import asyncpg
 
-from benchmarks.crowd import PARTITIONS, Crowd
+from benchmarks.crowd import GROUP_ID, PARTITIONS, SOURCE, TARGET_ID, Crowd
 from benchmarks.databases import copied
 from benchmarks.load import FACTS_OF_AN_ACCOUNT, facts, timed
 from benchmarks.processes import unenroll
@@ -117,17 +117,18 @@ def _publish(environment: Mapping[str, str], customers: int, *, requests: bool) 
             if requests:
                 lines.writelines(json.dumps(_leave(customer)) + "\n" for customer in range(1, customers + 1))
             else:
-                lines.write(json.dumps(Crowd(requests=1, accounts=1).definition()) + "\n")
+                around = {"source": SOURCE, "time": "2026-01-01T00:00:00Z"}
+                lines.write(json.dumps({**Crowd(requests=1, accounts=1).definition(), **around}) + "\n")
                 lines.writelines(json.dumps(fact) + "\n" for fact in facts(customers, by_kind=True))
         unenroll(environment, "publish", str(file))
 
 
 def _leave(customer: int) -> dict[str, object]:
-    data = {"customerId": customer, "targetGroupId": 11, "targetId": 21, "reason": "sizing"}
+    data = {"customerId": customer, "targetGroupId": GROUP_ID, "targetId": TARGET_ID, "reason": "sizing"}
     return {
         "type": "UnenrollRequested",
         "id": f"out-{customer}",
-        "source": "/bench",
+        "source": SOURCE,
         "time": "2026-03-15T04:00:00Z",
         "data": data,
     }

@@ -34,8 +34,8 @@ ROWS = {
 }
 CALL = """
 insert into front_door_requests
-    (request_id, caller, event_type, fingerprint, customer_id, target_id, event_key, data, created_at)
-select gen_random_uuid(), 'crm', 'x', '', number, 21, gen_random_uuid(), '{}', '2026-01-01'
+    (request_id, caller, event_type, fingerprint, customer_id, target_id, event_key, event_time, data, created_at)
+select gen_random_uuid(), 'crm', 'x', '', number, 21, gen_random_uuid(), '2026-01-01', '{}', '2026-01-01'
 from generate_series(701, 740) as number
 """
 
