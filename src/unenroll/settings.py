@@ -135,7 +135,7 @@ class MoveSettings(WorkerSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
 
     to_database_url: Annotated[
-        SecretStr, Field(description="the PostgreSQL that `unenroll cells move` moves lanes to, as the other URL")
+        SecretStr, Field(description="the PostgreSQL that lanes are moved to, written like the other URL")
     ]
 
     @field_validator("to_database_url")
