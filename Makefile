@@ -11,7 +11,7 @@ COMPILE := .cache/lock/bin/uv pip compile pyproject.toml --quiet --universal --p
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-abuse test-browser test-dashboard test-security audit check check-alerts check-deploy render vendor-schemas test-docs docs reference picture bench bench-scale bench-load bench-replay bench-front soak profile faults year campaign campaign-convergence campaign-api explore format lock clean
+.PHONY: help setup demo test test-abuse test-browser test-dashboard test-security audit test-cells sizing check check-alerts check-deploy render vendor-schemas test-docs docs reference picture bench bench-scale bench-load bench-replay bench-front soak profile faults year campaign campaign-convergence campaign-api explore format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -76,6 +76,9 @@ bench-replay: $(STAMP)  ## measure replays, and what live requests notice of the
 soak: $(STAMP)  ## load, rolling restarts and replays for half an hour; ARGS="--minutes N"
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
+sizing: $(STAMP)  ## calculate partitions, workers, Postgres servers and disk; ARGS="--measure 20000" measures first
+	@$(BIN)/python -m benchmarks.sizing $(ARGS)
+
 bench-front: $(STAMP)  ## measure calls at the front door, 50 a second
 	@$(BIN)/python -m benchmarks.front $(ARGS)
 
@@ -87,6 +90,9 @@ year: $(STAMP)  ## what happens in a year of operation: erasures, two versions, 
 
 test-abuse: $(STAMP)  ## abuse the guards of the front door, also with 10,000 connections at once
 	$(BIN)/python -m pytest tests/front/guards -m "thorough or not thorough"
+
+test-cells: $(STAMP)  ## move lanes between two Postgres servers under load, also killed at each step
+	$(BIN)/python -m pytest tests/cells -m "thorough or not thorough"
 
 $(BROWSED): $(STAMP) requirements/browser.lock
 	@echo "installing what drives a browser into $(VENV)"

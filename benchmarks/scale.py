@@ -17,7 +17,6 @@ from benchmarks.watching import Visible
 from unenroll.sandbox.servers import Servers, provided
 
 _PROCESSES = (1, 2, 4)
-_PARTITIONS = (4, 16, 48)
 _PROGRESS_SECONDS = 5.0
 
 
@@ -32,13 +31,14 @@ class Sizes:
     rewards: tuple[int, ...]
     overload_seconds: int
     overload_rate: int
+    partitions: tuple[int, ...]
 
 
 async def processes(servers: Servers, sizes: Sizes) -> None:
-    """1, 2 and 4 processes share 4, 16 and 48 partitions."""
+    """1, 2 and 4 processes share 4, 16 and 48 partitions, or as many as are asked for."""
     crowd = Crowd(requests=sizes.requests, accounts=sizes.requests)
     async with ground(servers, crowd, peer_requests=0) as place:
-        for partitions in _PARTITIONS:
+        for partitions in sizes.partitions:
             for count in _PROCESSES:
                 finding = await trial(replace(place, partitions=partitions), workers(count))
                 _tell(f"{count} processes, {partitions} partitions", finding)
@@ -117,6 +117,7 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument("--accounts", type=int, nargs="+", default=[10_000, 100_000, 1_000_000, 3_000_000])
     parser.add_argument("--cycles", type=int, nargs="+", default=[5, 50, 500])
     parser.add_argument("--rewards", type=int, nargs="+", default=[3, 50])
+    parser.add_argument("--partitions", type=int, nargs="+", default=[4, 16, 48], help="that processes share")
     parser.add_argument("--overload-rate", type=int, default=20_000, help="requests a second, more than can be done")
     parser.add_argument("--overload-seconds", type=int, default=15)
     return parser.parse_args()
@@ -135,6 +136,7 @@ if __name__ == "__main__":
                 rewards=tuple(asked.rewards),
                 overload_seconds=asked.overload_seconds,
                 overload_rate=asked.overload_rate,
+                partitions=tuple(asked.partitions),
             ),
         )
     )

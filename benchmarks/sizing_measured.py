@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import asyncpg
 
-from benchmarks.crowd import PARTITIONS, Crowd
+from benchmarks.crowd import GROUP_ID, PARTITIONS, SOURCE, TARGET_ID, Crowd
 from benchmarks.databases import copied
 from benchmarks.load import FACTS_OF_AN_ACCOUNT, facts, timed
 from benchmarks.processes import unenroll
@@ -25,8 +25,10 @@ _OURS = ("accounts", "ledger", "publications", "dead_letters", "lanes")
 class Measured:
     """Of `customers` with one account of five facts each, and a request to leave of each.
 
-    Bytes are of tables with their indexes; microseconds are of a processor, for a record that is decided for the first
-    time or (`again`) is known already. `move_…`: half of the lanes moved to another database of the same server.
+    Bytes are of tables with their indexes, as VACUUM FULL leaves them: what updates leave behind until autovacuum has
+    been there comes on top. Microseconds are of a processor, for a record that is decided for the first time or
+    (`again`) is known already. What a command costs that has nothing to do is taken off. `move_…`: half of the lanes
+    moved to another database of the same server.
     """
 
     customers: int
@@ -47,8 +49,13 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Cost:
+    """Seconds of a processor."""
+
     python: float
     postgres: float
+
+    def __sub__(self, other: "_Cost") -> "_Cost":
+        return _Cost(python=self.python - other.python, postgres=self.postgres - other.postgres)
 
 
 async def measure(customers: int) -> Measured:
@@ -63,21 +70,22 @@ async def measure(customers: int) -> Measured:
         for each in (environment, {"UNENROLL_DATABASE_URL": other}):
             unenroll(each, "migrate")
         unenroll(environment, "topics", "--partitions", str(PARTITIONS))
+        idle = _worked(environment)
         _publish(environment, customers, requests=False)
-        told = _worked(environment, customers * FACTS_OF_AN_ACCOUNT)
+        told = _worked(environment) - idle
         before = await _wal(url)
         _publish(environment, customers, requests=True)
-        asked = _worked(environment, customers)
+        asked = _worked(environment) - idle
         wal = await _wal(url) - before
         unenroll(environment, "offsets", "set", "--to", "earliest", "--why", "measured")
-        again = _worked(environment, customers * (FACTS_OF_AN_ACCOUNT + 1))
+        again = _worked(environment) - idle
         sizes = await _sizes(url)
-        began = time.monotonic()
-        unenroll(moving, "cells", "move", "--lanes", f"0-{PARTITIONS // 2 - 1}", "--why", "measured")
-        seconds = time.monotonic() - began
+        seconds = _seconds(moving, "move", "--lanes", f"0-{PARTITIONS // 2 - 1}", "--why", "measured")
+        seconds -= _seconds(environment, "show")
         moved = await _fetch(other, "select count(*) from accounts")
     if sizes["ledger_rows"] != customers * (FACTS_OF_AN_ACCOUNT + 1):
         raise SystemExit(f"{sizes['ledger_rows']} rows in the ledger")
+    facts_told = customers * FACTS_OF_AN_ACCOUNT
     return Measured(
         customers=customers,
         load_average=round(os.getloadavg()[0], 2),
@@ -86,12 +94,12 @@ async def measure(customers: int) -> Measured:
         ledger_rows=sizes["ledger_rows"] / customers,
         publication_bytes=round(sizes["publications"] / customers),
         wal_bytes=round(wal / customers),
-        fact_python_us=told.python,
-        fact_postgres_us=told.postgres,
-        request_python_us=asked.python,
-        request_postgres_us=asked.postgres,
-        again_python_us=again.python,
-        again_postgres_us=again.postgres,
+        fact_python_us=_us(told.python, facts_told),
+        fact_postgres_us=_us(told.postgres, facts_told),
+        request_python_us=_us(asked.python, customers),
+        request_postgres_us=_us(asked.postgres, customers),
+        again_python_us=_us(again.python, facts_told + customers),
+        again_postgres_us=_us(again.postgres, facts_told + customers),
         move_customers_per_second=round(moved / seconds),
     )
 
@@ -117,30 +125,42 @@ def _publish(environment: Mapping[str, str], customers: int, *, requests: bool) 
             if requests:
                 lines.writelines(json.dumps(_leave(customer)) + "\n" for customer in range(1, customers + 1))
             else:
-                lines.write(json.dumps(Crowd(requests=1, accounts=1).definition()) + "\n")
+                around = {"source": SOURCE, "time": "2026-01-01T00:00:00Z"}
+                lines.write(json.dumps({**Crowd(requests=1, accounts=1).definition(), **around}) + "\n")
                 lines.writelines(json.dumps(fact) + "\n" for fact in facts(customers, by_kind=True))
         unenroll(environment, "publish", str(file))
 
 
 def _leave(customer: int) -> dict[str, object]:
-    data = {"customerId": customer, "targetGroupId": 11, "targetId": 21, "reason": "sizing"}
+    data = {"customerId": customer, "targetGroupId": GROUP_ID, "targetId": TARGET_ID, "reason": "sizing"}
     return {
         "type": "UnenrollRequested",
         "id": f"out-{customer}",
-        "source": "/bench",
+        "source": SOURCE,
         "time": "2026-03-15T04:00:00Z",
         "data": data,
     }
 
 
-def _worked(environment: Mapping[str, str], records: int) -> _Cost:
+def _worked(environment: Mapping[str, str]) -> _Cost:
     before = used(())
     finding = timed(environment, "run", "--until-caught-up")
-    postgres = (used(()) - before).postgres
-    return _Cost(python=round(finding.at_work / records * 1e6, 1), postgres=round(postgres / records * 1e6, 1))
+    return _Cost(python=finding.at_work, postgres=(used(()) - before).postgres)
+
+
+def _us(seconds: float, records: int) -> float:
+    return round(seconds / records * 1e6, 1)
+
+
+def _seconds(environment: Mapping[str, str], *arguments: str) -> float:
+    began = time.monotonic()
+    unenroll(environment, "cells", *arguments)
+    return time.monotonic() - began
 
 
 async def _sizes(url: str) -> dict[str, int]:
+    await _execute(url, "vacuum full accounts")
+    await _execute(url, "vacuum full ledger")
     sizes = {table: await _fetch(url, f"select pg_total_relation_size('{table}')") for table in _OURS}
     return {**sizes, "ledger_rows": await _fetch(url, "select count(*) from ledger")}
 
@@ -153,5 +173,13 @@ async def _fetch(url: str, query: str) -> int:
     connection = await asyncpg.connect(url)
     try:
         return int(await connection.fetchval(query))
+    finally:
+        await connection.close()
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
     finally:
         await connection.close()

@@ -209,7 +209,9 @@ class FrontSettings(WorkerSettings):
 class MoveSettings(WorkerSettings):
     """All that it takes to move lanes: the worker's, and where the lanes are to go."""
 
-    to_database_url: Annotated[Secret, Field(description="the PostgreSQL that lanes are moved to, as the other URL")]
+    to_database_url: Annotated[
+        Secret, Field(description="the PostgreSQL that lanes are moved to, written like the other URL")
+    ]
 
     @field_validator("to_database_url")
     @classmethod

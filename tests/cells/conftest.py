@@ -7,11 +7,18 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from stage.databases import cloned
+from stage.place import Place, made
 from unenroll.sandbox.place import Place as Folder
 from unenroll.sandbox.place import cache_folder
 from unenroll.sandbox.postgres import postgres
 from unenroll.sandbox.servers import Servers
 from unenroll.store.migrate import migrate
+
+
+@pytest.fixture
+async def place(servers: Servers, database_url: str, prefix: str, tmp_path: Path) -> Place:
+    """Milestone ABC is defined, and nobody is enrolled yet."""
+    return await made(Place(kafka=servers.kafka, database_url=database_url, prefix=prefix, folder=tmp_path))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cells.judged import judged
-from stage.cells import STEPS, move, moved_until, other
+from stage.cells import STEPS, move, move_under_load, moved_until, other
 from stage.place import Place
 from unenroll.sandbox.servers import Servers
 
@@ -19,7 +19,7 @@ def empty_place(servers: Servers, database_url: str, prefix: str, tmp_path: Path
 
 async def test_lanes_move_to_another_database_under_load(empty_place: Place, second_database: str) -> None:
     there = other(empty_place, second_database)
-    assert await judged(empty_place, there, lambda: move(empty_place, there), accounts=40, seed=3) == []
+    assert await judged(empty_place, there, lambda: move_under_load(empty_place, there), accounts=40, seed=3) == []
     assert [row["home"] for row in await empty_place.rows("select home from lanes order by partition")] == [
         *("here", "gone", "here", "gone")
     ]
@@ -30,7 +30,7 @@ async def test_lanes_move_to_another_server_and_back_under_load(empty_place: Pla
     there = other(empty_place, second_server)
 
     def there_and_back() -> None:
-        move(empty_place, there)
+        move_under_load(empty_place, there)
         move(there, empty_place)
         move(empty_place, there, "0-1,3")
 

@@ -1,10 +1,13 @@
 """Two databases that share the lanes of one group, and a mover that can be killed at each step of its way."""
 
+import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace as changed
+
+import asyncpg
 
 from stage.phases import Strike, replace
 from stage.place import Place
@@ -13,9 +16,13 @@ from unenroll.cells import moving, passage
 from unenroll.cells.moving import Moving
 from unenroll.cells.passage import Passage
 from unenroll.cli import main
+from unenroll.lane_numbers import read_numbers
 from unenroll.store.copying import Copying
 
 MOVED = "1,3"
+
+_DECIDED = "select partition, sequence from lanes where partition = any($1::integer[])"
+_MORE = 2
 
 
 def _anyway(*_: object) -> bool:
@@ -42,6 +49,26 @@ STEPS: dict[str, Callable[[Strike], None]] = {
 }
 
 
+def move_patiently(lanes: str) -> None:
+    """Be the command, and do not hold lanes before much was decided in them that is not copied."""
+
+    async def until_more_is_decided() -> None:
+        connection = await asyncpg.connect(os.environ["UNENROLL_DATABASE_URL"])
+        try:
+            numbers = read_numbers(lanes)
+            before = {row[0]: row[1] for row in await connection.fetch(_DECIDED, numbers)}
+            while True:
+                now = {row[0]: row[1] for row in await connection.fetch(_DECIDED, numbers)}
+                if all(now[number] > before[number] + _MORE for number in numbers):
+                    return
+                await asyncio.sleep(0.02)  # between two looks; the test has the deadline
+        finally:
+            await connection.close()
+
+    STEPS["copied ahead"](until_more_is_decided)
+    main()
+
+
 def move_until(step: str) -> None:
     """Be the command, until it is killed right behind the step."""
 
@@ -65,6 +92,13 @@ def mover(here: Place, there: Place) -> dict[str, str]:
 def move(here: Place, there: Place, lanes: str = MOVED) -> None:
     """Move the lanes, to the end."""
     run("cells", "move", "--lanes", lanes, "--why", "test", environment=mover(here, there))
+
+
+def move_under_load(here: Place, there: Place) -> None:
+    """The same, with much to copy once the lanes are held."""
+    told = ("cells", "move", "--lanes", MOVED, "--why", "test")
+    with started(move_patiently, MOVED, *told, environment=mover(here, there)) as one:
+        assert one.wait() == 0, one.output()
 
 
 def moved_until(step: str, here: Place, there: Place) -> int:
