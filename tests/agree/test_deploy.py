@@ -1,6 +1,8 @@
 """What can be known of the container image and the compose file without a container engine."""
 
+import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +17,6 @@ from packaging.requirements import Requirement
 
 import providers
 from agree.pages import ROOT, variables
-from stage.ports import nobody_listens
 from unenroll.cli.settings_help import defaults
 from unenroll.sandbox.lock import locked
 from unenroll.settings import FrontSettings
@@ -174,36 +175,36 @@ def test_the_image_runs_the_worker_as_nobody_in_particular_without_build_tools()
     assert all(rest.startswith("python:3.11-slim") for word, rest in IMAGE if word == "FROM")
 
 
-class Answering(BaseHTTPRequestHandler):
-    """Answers with the status that the server was given."""
+@pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False)])
+def test_the_health_check_asks_the_address_of_the_process(status: int, healthy: bool) -> None:
+    asked: list[str] = []
 
-    def do_GET(self) -> None:
-        self.send_response(self.server.status if self.path == "/healthz" else 404)  # type: ignore[attr-defined]
-        self.end_headers()
+    class Worker(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(status)
+            self.end_headers()
 
-    def log_message(self, *_: object) -> None:
-        """Nobody wants to read it."""
+        def log_message(self, *_: object) -> None:
+            """Nobody wants to know."""
 
-
-@pytest.mark.parametrize(("status", "well"), [(200, True), (503, False)])
-def test_the_health_check_says_what_the_process_says_of_itself(status: int, *, well: bool) -> None:
-    with HTTPServer(("127.0.0.1", 0), Answering) as server:
-        server.status = status  # type: ignore[attr-defined]
-        thread = Thread(target=server.handle_request)
-        thread.start()
-        assert healthy(server.server_port) == well
-        thread.join()
+    with HTTPServer(("127.0.0.1", 0), Worker) as server:
+        Thread(target=server.handle_request, daemon=True).start()
+        assert (health_check(f"0.0.0.0:{server.server_port}") == 0) is healthy
+    assert asked == ["/healthz"]
 
 
-def test_the_health_check_fails_where_nobody_answers() -> None:
-    with nobody_listens() as port:
-        assert not healthy(port)
+def test_the_health_check_finds_nobody_well_who_does_not_listen() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    assert health_check(f"127.0.0.1:{port}") != 0
 
 
-def healthy(port: int) -> bool:
-    """What the health check of the image says of who listens there, in place of where the program does by itself."""
-    python, *words = yaml.safe_load(dict(LAST_STAGE)["HEALTHCHECK"].partition(" CMD ")[2])
+def health_check(address: str) -> int:
+    """How the health check of the image ends beside a process with this address."""
+    python, *arguments = yaml.safe_load(dict(LAST_STAGE)["HEALTHCHECK"].partition(" CMD ")[2])
     assert python == "python"
-    assert [word.count("'127.0.0.1', 8080") for word in words] == [0, 1]
-    command = [sys.executable, *(word.replace("8080", str(port)) for word in words)]
-    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+    environment = {**os.environ, "UNENROLL_HTTP_ADDRESS": address}
+    return subprocess.run(
+        [sys.executable, *arguments], env=environment, stderr=subprocess.DEVNULL, check=False
+    ).returncode
