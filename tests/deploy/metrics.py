@@ -23,6 +23,7 @@ OURS: Mapping[str, Metric] = MappingProxyType(
         "unenroll_age_seconds": Metric("histogram", ("since",)),
         "unenroll_lane_oldest_unprocessed_seconds": Metric("gauge", ("lane",)),
         "unenroll_lane_lag_records": Metric("gauge", ("lane", "topic")),
+        "unenroll_lanes_assigned": Metric("gauge"),
         "unenroll_lanes_open": Metric("gauge"),
         "unenroll_lane_reopenings_total": Metric("counter", ("cause",)),
         "unenroll_retries_total": Metric("counter", ("server",)),

@@ -19,6 +19,8 @@ from unenroll.wire.names import Topic
 
 RULES = ROOT / "deploy/prometheus/rules.yaml"
 TOPICS = ROOT / "deploy/kafka/topics.toml"
+RULES_MADE = KUBERNETES / "components/prometheus-operator/rules.yaml"
+TOPICS_MADE = KUBERNETES / "strimzi-topics/topics.yaml"
 _LABELS = {"app.kubernetes.io/name": "unenroll", "app.kubernetes.io/part-of": "unenroll"}
 _KAFKA = "events"
 _SAYS_WHENCE = "# made from deploy/{} by `make render`\n"
@@ -26,7 +28,7 @@ _SAYS_WHENCE = "# made from deploy/{} by `make render`\n"
 
 def main() -> None:
     """Write all files anew, or say which ones would change, with exit code 1."""
-    stale = [path for path, text in _written(KUBERNETES / "components").items() if _keep(path, text)]
+    stale = [path for path, text in _written().items() if _keep(path, text)]
     stale += [path for path, text in _rendered().items() if _keep(path, text)]
     if stale and "--check" in sys.argv:
         sys.exit(f"not as `make render` makes them: {', '.join(str(path.relative_to(ROOT)) for path in stale)}")
@@ -61,10 +63,10 @@ def _rendered() -> dict[Path, str]:
     return {rendered(overlay): head() + _kustomized(KUBERNETES / "overlays" / overlay) for overlay in OVERLAYS}
 
 
-def _written(components: Path) -> dict[Path, str]:
+def _written() -> dict[Path, str]:
     return {
-        components / "prometheus-operator/rules.yaml": _SAYS_WHENCE.format("prometheus/rules.yaml") + _yaml([rule()]),
-        components / "strimzi-topics/topics.yaml": _SAYS_WHENCE.format("kafka/topics.toml") + _yaml(topics()),
+        RULES_MADE: _SAYS_WHENCE.format("prometheus/rules.yaml") + _yaml([rule()]),
+        TOPICS_MADE: _SAYS_WHENCE.format("kafka/topics.toml") + _yaml(topics()),
     }
 
 

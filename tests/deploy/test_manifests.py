@@ -25,7 +25,7 @@ from deploy.cluster import (
     title,
 )
 from deploy.rendered import KUBERNETES, OVERLAYS, Manifest, head, rendered
-from deploy.rendering import rule, topics
+from deploy.rendering import RULES_MADE, TOPICS_MADE, rule, topics
 from unenroll.stream.topic_file import read_topics
 
 SCHEMAS = json.loads(Path(__file__).with_name("kubernetes.json").read_text(encoding="utf-8"))
@@ -39,10 +39,8 @@ def test_what_is_rendered_was_made_from_what_is_there_now(overlay: str) -> None:
 
 
 def test_alerts_and_topics_for_operators_are_those_that_are_written_by_hand() -> None:
-    components = KUBERNETES / "components"
-    made = (components / "prometheus-operator/rules.yaml").read_text(encoding="utf-8")
-    assert yaml.safe_load(made) == rule()
-    assert [*yaml.safe_load_all((components / "strimzi-topics/topics.yaml").read_text(encoding="utf-8"))] == topics()
+    assert yaml.safe_load(RULES_MADE.read_text(encoding="utf-8")) == rule()
+    assert [*yaml.safe_load_all(TOPICS_MADE.read_text(encoding="utf-8"))] == topics()
     assert one("PrometheusRule", "unenroll")["spec"] == rule()["spec"]
 
 
