@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 import pexpect
 import pytest
+from pydantic import SecretStr
 
 from stage.events import leaves, three_rewards
 from stage.files import Said, command
@@ -200,7 +201,12 @@ async def _somebody_waits(place: Place) -> bool:
 
 async def test_counting_rests_for_longer_than_it_took(place: Place) -> None:
     looks = Looks.at(
-        WorkerSettings(**{name.removeprefix("UNENROLL_").lower(): value for name, value in place.environment.items()})
+        WorkerSettings(
+            kafka_bootstrap_servers=place.kafka,
+            database_url=SecretStr(place.database_url),
+            topic_prefix=place.prefix,
+            group_id=place.group_id,
+        )
     )
     somebody = await asyncpg.connect(place.database_url)
     async with somebody.transaction():
