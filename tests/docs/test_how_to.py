@@ -15,6 +15,7 @@ from unenroll.settings import KafkaSettings
 from unenroll.stream.cluster import Cluster
 from unenroll.stream.topics import make_topics
 
+pytestmark = pytest.mark.timeout(600)  # a page is many commands, on a machine that may have much else to do
 QUICK = ("docs/upstream.md", "docs/rewards.md")
 ALONE = ("README.md", "docs/tutorial.md")
 SLOW = sorted({*PLAYED} - {*QUICK, *ALONE})

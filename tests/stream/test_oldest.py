@@ -12,7 +12,7 @@ from unenroll.stream.cluster import Cluster, partitions_of
 from unenroll.stream.oldest import oldest_records
 from unenroll.stream.topics import INPUTS, existing_topics
 
-_MOST_SECONDS = 4.0  # the client by itself rests for a second after each partition, and here are eight
+_MOST_SECONDS = 2.0  # the client by itself rests for a second after each partition, and here are eight
 
 
 async def test_eight_partitions_are_asked_together(servers: Servers, database_url: str, prefix: str) -> None:
