@@ -70,7 +70,7 @@ def test_a_worker_tells_ids_and_words_of_its_own_alone(place: Place) -> None:
 
 def test_who_is_ended_by_the_watchdog_tells_no_more(place: Place) -> None:
     place.load([enrolled(951)])
-    environment = {**place.environment, "UNENROLL_PROGRESS_TIMEOUT_MS": "1500", "UNENROLL_LOG_LEVEL": "debug"}
+    environment = {**place.environment, "UNENROLL_PROGRESS_TIMEOUT_MS": "5000", "UNENROLL_LOG_LEVEL": "debug"}
     place.request(careless())
     with struck("held up", "fetched", "run", environment=environment) as worker:
         assert worker.wait() == 1

@@ -58,7 +58,7 @@ def duplicates(shown: Shown) -> float | None:
 @pytest.mark.parametrize("fault", ["held up", "blocked"])
 def test_a_worker_that_hangs_is_ended_and_says_where(place: Place, fault: str) -> None:
     place.load(three_rewards(TWICE[0]))
-    environment = {**place.environment, "UNENROLL_PROGRESS_TIMEOUT_MS": "2000"}
+    environment = {**place.environment, "UNENROLL_PROGRESS_TIMEOUT_MS": "5000"}
     place.request([leaves(TWICE[0])])
     with struck(fault, "fetched", "run", environment=environment) as worker:
         assert worker.wait() == 1, worker.output()

@@ -14,8 +14,8 @@ from waiting import until
 NEW = 77
 DEF = {**ABC, "targets": [{"targetId": 22, "name": "DEF", "kind": "MILESTONE"}]}
 FIRST, LATER = range(601, 611), range(611, 621)
-WATCHED = {**SHOWN, "UNENROLL_PROGRESS_TIMEOUT_MS": "1500"}
-LONGER = timedelta(seconds=4)
+WATCHED = {**SHOWN, "UNENROLL_PROGRESS_TIMEOUT_MS": "6000"}
+LONGER = timedelta(seconds=8)
 
 
 def told_of(group: int) -> str:
@@ -53,6 +53,14 @@ def outlast_the_watchdog(worker: Running) -> None:
     assert shown.get("/readyz")[0] == 503
 
 
+def behind(worker: Running) -> float:
+    """How many records wait, if somebody says that one of them has waited for long."""
+    found = Shown(command=worker).metrics()
+    waits = [value for name, value in found.items() if name.startswith("unenroll_lane_oldest_unprocessed_seconds")]
+    lags = [value for name, value in found.items() if name.startswith("unenroll_lane_lag_records")]
+    return sum(lags) if max(waits) > LONGER.total_seconds() / 2 else -1
+
+
 async def test_postgres_goes_away_and_comes_back(pair: Pair, own_place: Place) -> None:
     own_place.load(line for customer in (*FIRST, *LATER) for line in three_rewards(customer))
     with running("run", environment={**own_place.environment, **WATCHED}) as worker:
@@ -63,6 +71,7 @@ async def test_postgres_goes_away_and_comes_back(pair: Pair, own_place: Place) -
         own_place.tell([told_of(NEW)])
         worker.wait_to_say('"waiting"')
         outlast_the_watchdog(worker)
+        wait_until(lambda: behind(worker) == len(LATER), "the lag", show=worker.output)
         back = await launched(pair.postgres.program)
         wait_for_answers(own_place, worker, count=20)
         await until_defined(own_place, NEW)

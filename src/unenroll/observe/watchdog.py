@@ -11,12 +11,13 @@ from structlog import get_logger
 
 from unenroll.observe.board import Board
 from unenroll.observe.dump import dump
-from unenroll.observe.stillness import Stillness
+from unenroll.observe.stillness import GROUP, Stillness
 
 log = get_logger()
 
 _LOOK_SECONDS = 0.5
 _FAILED = 1
+_REBALANCE_SECONDS = 90.0  # a session that ends, and who shares the lanes out anew
 
 
 def end_the_process(lines: Iterable[str]) -> None:
@@ -56,8 +57,12 @@ def _watch(
     stillness = Stillness(board=board)
     while not over.wait(_LOOK_SECONDS):
         board.still = {name: looks * _LOOK_SECONDS for name, looks in stillness.look().items() if looks}
-        late = {name: since for name, since in board.still.items() if seconds and since >= seconds}
+        late = {name: since for name, since in board.still.items() if seconds and since >= _patience(name, seconds)}
         if late:
             log.critical("no progress", seconds=late, ends="the process")
             end(dump(board, loop))
             return
+
+
+def _patience(name: str, seconds: float) -> float:
+    return max(seconds, _REBALANCE_SECONDS) if name == GROUP else seconds
