@@ -3,7 +3,6 @@
 import json
 
 from stage.events import ABC, enrolled, leaves
-from stage.files import leave
 from stage.stronghold import Stronghold
 from stage.topics import Seen, put, seen
 from stage.workers import run
@@ -27,10 +26,10 @@ def asks(stronghold: Stronghold, customer: int) -> None:
     put(stronghold.kafka.open, f"{stronghold.prefix}requests", [leaves(customer)])
 
 
-def publish(stronghold: Stronghold, customer: int) -> None:
-    """The same, by the real command and as an operator."""
-    file = stronghold.folder / "leave.ndjson"
-    file.write_text(leave(customer) + "\n")
+def publish(stronghold: Stronghold, line: str) -> None:
+    """By the real command, and as an operator."""
+    file = stronghold.folder / "told.ndjson"
+    file.write_text(f"{line}\n")
     run("publish", str(file), environment=stronghold.environment("operator", "operator"))
 
 

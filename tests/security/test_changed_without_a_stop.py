@@ -1,12 +1,15 @@
 """A worker whose password is changed under it goes on: what its files hold is looked at whenever it connects."""
 
 import asyncio
+import json
+from collections.abc import Iterator
 from signal import SIGTERM
 
 import pytest
 
-from security.fortified import asks, left
+from security.fortified import asks, left, publish
 from security.test_ways_in import in_file
+from stage.files import appended
 from stage.stronghold import Stronghold
 from stage.workers import Running, running, wait_until
 
@@ -22,6 +25,14 @@ def leaves_of(stronghold: Stronghold, customers: int, worker: Running) -> None:
     assert len(left(stronghold)) == customers, worker.output()
 
 
+@pytest.fixture
+def worker_as_before(stronghold: Stronghold) -> Iterator[None]:
+    """Afterwards, the old password is right again."""
+    yield
+    stronghold.kafka.has_user("worker", stronghold.passwords["worker"])
+
+
+@pytest.mark.usefixtures("worker_as_before")
 @pytest.mark.thorough
 async def test_kafkas_password(stronghold: Stronghold) -> None:
     """The user's connections are cut as well, and the old password is worth nothing any more."""
@@ -35,10 +46,11 @@ async def test_kafkas_password(stronghold: Stronghold) -> None:
         (stronghold.folder / PASSWORD).write_text(NEW)
         asks(stronghold, 2)
         leaves_of(stronghold, 2, worker)
+        publish(stronghold, _definition())
+        worker.wait_to_say('"definition"')  # read by the other client
         worker.tell(SIGTERM)
         assert worker.wait() == 0
         assert NEW not in worker.output()
-    stronghold.kafka.has_user("worker", stronghold.passwords["worker"])
 
 
 @pytest.mark.thorough
@@ -57,6 +69,11 @@ async def test_postgres_password(stronghold: Stronghold) -> None:
         worker.tell(SIGTERM)
         assert worker.wait() == 0
         assert NEW not in worker.output()
+
+
+def _definition() -> str:
+    told = {"type": "TargetGroupDefined", "source": "/crm", "id": "g11-2", "time": "2026-01-01T00:00:00Z"}
+    return json.dumps({**told, "data": appended(2)})
 
 
 def environment_url(stronghold: Stronghold) -> str:

@@ -16,7 +16,7 @@ from unenroll.store.rights import OF_THE_WORKER
 
 
 def test_each_part_works_with_just_its_rights(stronghold: Stronghold) -> None:
-    publish(stronghold, 1)
+    publish(stronghold, leave(1))
     run("run", "--until-caught-up", environment=stronghold.environment("worker", "worker"))
     assert [record.data["customerId"] for record in left(stronghold)] == [1]
     reader, operator = stronghold.environment("operator", "reader"), stronghold.environment("operator", "operator")
