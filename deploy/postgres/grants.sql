@@ -3,10 +3,14 @@
 -- run
 grant select on alembic_version to unenroll_worker;
 grant select, insert, update on accounts to unenroll_worker;
+grant select on cells to unenroll_worker;
 grant select, insert on dead_letters to unenroll_worker;
 grant insert on definition_refusals to unenroll_worker;
+grant select, update on erased_customers to unenroll_worker;
+grant select, insert, update, delete on lane_leases to unenroll_worker;
 grant select, insert, update on lanes to unenroll_worker;
 grant select, insert on ledger to unenroll_worker;
+grant select on oldest_program to unenroll_worker;
 grant select, insert on publications to unenroll_worker;
 grant select, insert, update, delete on settlements_due to unenroll_worker;
 grant select, insert, update on target_groups to unenroll_worker;
@@ -14,13 +18,15 @@ grant select, insert on targets to unenroll_worker;
 
 -- status, explain, verify, plan, dlq list, dlq show, offsets show
 grant select on
-    accounts, alembic_version, dead_letters, definition_refusals, enrollments, handled_letters, issuances, lanes, leaves,
-    ledger, offset_moves, publications, redrives, replays, rewards, settlements_due, target_groups, targets
+    accounts, alembic_version, cells, dead_letters, definition_refusals, enrollments, erased_counts, erased_customers,
+    handled_letters, issuances, lane_leases, lane_moves, lanes, leaves, ledger, offset_moves, oldest_program, publications,
+    redrives, replays, rewards, settlements_due, target_groups, targets
     to unenroll_reader;
 
 -- api: what its callers ask for, and nothing of it is decided here
 grant select on
-    accounts, alembic_version, dead_letters, lanes, ledger, publications, target_groups, targets
+    accounts, alembic_version, dead_letters, erased_customers, lanes, ledger, oldest_program, publications, target_groups,
+    targets
     to unenroll_front_door;
 grant select, insert, update on front_door_requests to unenroll_front_door;
 
@@ -34,3 +40,11 @@ grant delete on dead_letters, publications to unenroll_operator;
 grant insert, update on offset_moves, redrives, replays to unenroll_operator;
 grant insert, update, delete on handled_letters to unenroll_operator;
 grant select, delete on front_door_requests to unenroll_operator;
+grant update on erased_customers to unenroll_operator;
+
+-- erase: also what an operator may
+grant delete on accounts, replays to unenroll_operator;
+grant update on publications to unenroll_operator;
+grant insert, delete on erased_customers, erased_batches, erased_counts to unenroll_operator;
+grant select on erased_batches to unenroll_operator;
+grant update on erased_counts to unenroll_operator;

@@ -131,6 +131,38 @@ async def test_a_move_that_was_broken_off_can_be_given_up(place: Place, there: P
     assert await everything(place, there) == before
 
 
+async def test_who_was_erased_stays_so_where_the_lane_arrives_and_nobody_is_erased_meanwhile(
+    place: Place, there: Place
+) -> None:
+    everybody_leaves(place)
+    erased, other_one = MOVING[:2]
+    run("erase", "--customer", str(erased), environment=place.environment)
+    assert moved_until("written", place, there) == -signal.SIGKILL
+    for database in (place, there):
+        said = run("erase", "--customer", str(other_one), environment=database.environment, code=1)
+        assert "on their way to or from another database" in said
+    move(place, there)
+    assert [row["customer_id"] for row in await there.rows("select customer_id from erased_customers")] == [erased]
+    run("erase", "--customer", str(other_one), environment=there.environment)
+    known = {row["customer_id"] for row in await there.rows("select customer_id from ledger")}
+    assert known.isdisjoint({erased, other_one})
+
+
+async def test_a_move_that_was_given_up_holds_up_no_erasure(place: Place, there: Place) -> None:
+    everybody_leaves(place)
+    assert moved_until("written", place, there) == -signal.SIGKILL
+    run("cells", "stay", "--lanes", "1,3", environment=mover(place, there))
+    run("erase", "--customer", str(MOVING[0]), environment=place.environment)
+
+
+async def test_a_worker_that_knows_of_no_cells_keeps_a_database_from_becoming_one(place: Place, there: Place) -> None:
+    everybody_leaves(place)
+    await place.execute("update lanes set owner_version = '0009', owner_epoch = epoch where partition = 2")
+    said = run("cells", "move", "--lanes", "1", "--why", "x", environment=mover(place, there), code=1)
+    assert "lane 2" in said
+    assert "knows of no cells" in said
+
+
 async def test_lanes_whose_customers_are_elsewhere_as_well_cannot_be_parted(place: Place, there: Place) -> None:
     place.request([leaves(customer) for customer in CUSTOMERS])
     place.request(wrong_partition([leaves(customer) for customer in (901, 902, 903, 904, 905)], 1))

@@ -17,11 +17,10 @@ from unenroll.cells.places import customers_of
 from unenroll.errors import UnenrollError
 from unenroll.lane_numbers import numbers_text
 from unenroll.settings import MoveSettings
-from unenroll.store.cells import LONG_SECONDS, LaneHome, Noted, homes, is_cell, make_cell
+from unenroll.store.cells import LONG_SECONDS, LaneHome, Noted, homes, is_cell, make_cell, nobody_moves
 from unenroll.store.connect import transaction
 from unenroll.store.copying import forget, forget_letters, forget_publications
 from unenroll.store.definitions import define
-from unenroll.store.only_one import only_one
 from unenroll.store.outage import translated
 from unenroll.store.queries import QUERIES
 from unenroll.wire.stored import load_group
@@ -86,6 +85,8 @@ async def stay(settings: MoveSettings, numbers: tuple[int, ...]) -> LanesMoved:
         for number in numbers:
             with translated():
                 await found.source.execute(QUERIES["lane_stays"], here[number].lane_id, here[number].move_id)
+                for pool in (found.source, found.target):
+                    await pool.execute(QUERIES["moves_given_up"], *found.group, number)
         return LanesMoved(lanes=numbers, came_from=found.names[0], goes_to=found.names[0])
 
 
@@ -199,7 +200,7 @@ async def forgotten(
 
 @asynccontextmanager
 async def _alone(pool: asyncpg.Pool) -> AsyncIterator[None]:
-    async with only_one(pool, "moving lanes", otherwise="somebody else moves lanes from or to one of the databases"):
+    async with nobody_moves(pool, otherwise="somebody else moves lanes from or to one of the databases"):
         yield
 
 

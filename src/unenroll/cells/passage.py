@@ -93,6 +93,7 @@ class Passage:
             await self.copying.customers(customers[begin : begin + AT_ONCE])
         await self.copying.publications(above)
         await self.copying.letters()
+        await self.copying.erased()
         log.info("lane copied", lane=self.number, customers=len(customers))
 
     async def _decided_above(self, above: int) -> list[int]:

@@ -1,18 +1,23 @@
 """Where lanes are decided: in this database, in another one, or on the way."""
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
 
 from unenroll.errors import LaneLostError, UnenrollError
+from unenroll.lane_numbers import numbers_text
 from unenroll.store.connect import Connection, transaction
-from unenroll.store.lanes import LaneKey, LaneRow, lane_row
+from unenroll.store.lanes import LaneKey, LaneRow, lane_row, lanes_of_older
+from unenroll.store.only_one import only_one
 from unenroll.store.outage import translated
 from unenroll.store.queries import QUERIES
 
 LONG_SECONDS = 24 * 3600.0
+_HOMES_SINCE = "0010"
+_MOVING = "moving lanes"
 _HERE, _LEAVING, _GONE, _ARRIVING = "here", "leaving", "gone", "arriving"
 
 
@@ -81,8 +86,19 @@ async def check_one_group(pool: asyncpg.Pool, group: tuple[str, str]) -> None:
 
 
 async def make_cell(pool: asyncpg.Pool, group: tuple[str, str], numbers: Collection[int]) -> None:
-    """From now on the database has these lanes, those that it knows already, and no others. Raises OutageError."""
+    """From now on the database has these lanes, those that it knows already, and no others. Raises OutageError.
+
+    Raises UnenrollError if older programs may be at work, which take a lane wherever it is.
+    """
+    older = await lanes_of_older(pool, _HOMES_SINCE)
+    if older:
+        key, version = older[0]
+        raise UnenrollError(
+            f"lane {key.partition} of group {key.group_id} may be held by a worker of an older version "
+            f"({version or 'unknown'}), which knows of no cells: upgrade all workers, and let them open their lanes"
+        )
     async with transaction(pool) as connection:
+        await connection.execute(QUERIES["oldest_is"], _HOMES_SINCE)
         await connection.execute(QUERIES["nobody_makes_lanes"])
         await connection.execute(QUERIES["make_cell"], *group)
         await connection.execute(QUERIES["claim_lanes"], *group, sorted(numbers))
@@ -95,6 +111,22 @@ async def is_cell(pool: asyncpg.Pool, group: tuple[str, str]) -> bool:
     if found is None or (not found["cell"] and (found["lanes"] or found["decisions"])):
         raise UnenrollError("the database to move to is no cell, and not empty: lanes move to a cell or an empty one")
     return bool(found["cell"])
+
+
+@asynccontextmanager
+async def nobody_moves(pool: asyncpg.Pool, *, otherwise: str) -> AsyncIterator[None]:
+    """While the block runs, no lane is moved from or to this database. Raises UnenrollError if one is, OutageError."""
+    async with only_one(pool, _MOVING, otherwise=otherwise):
+        yield
+
+
+async def check_none_under_way(pool: asyncpg.Pool) -> None:
+    """Raise UnenrollError if a lane is on its way, also if nobody moves it at the moment. Raises OutageError."""
+    with translated():
+        rows = await pool.fetch(QUERIES["moves_under_way"])
+    if rows:
+        told = numbers_text([row["partition"] for row in rows])
+        raise UnenrollError(f"lanes {told} are on their way to or from another database: finish that move first")
 
 
 async def check_quiet(pool: asyncpg.Pool, group: tuple[str, str]) -> None:

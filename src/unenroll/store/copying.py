@@ -85,6 +85,13 @@ class Copying:
             await _write(connection, "dead_letters", dead)
             await _write(connection, "handled_letters", handled)
 
+    async def erased(self) -> None:
+        """Whoever was erased in one of the databases is so in the other. Raises OutageError."""
+        with translated():
+            rows = await self.source.fetch(QUERIES["all_erased"])
+            columns = [[row[name] for row in rows] for name in ("customer_id", "erased_at", "until")]
+            await self.target.execute(QUERIES["save_erased"], *columns)
+
     async def _read(self, query: str, *arguments: object) -> BytesIO:
         data = BytesIO()
         with translated():

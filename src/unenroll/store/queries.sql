@@ -76,7 +76,7 @@ where lane_id = $1 and epoch = $2;
 -- lanes_of_older: the lanes that programs older than this one may hold
 select topic_prefix, group_id, partition, case when owner_epoch = epoch then owner_version end as owner_version
 from lanes
-where owner_epoch is distinct from epoch or owner_version < $1
+where epoch > 0 and (owner_epoch is distinct from epoch or owner_version < $1)
 order by lanes.topic_prefix, lanes.group_id, lanes.partition;
 
 -- has_read: whether a group has read a topic under another id, or when it had fewer partitions than to hold this one
@@ -557,6 +557,9 @@ select exists (select from cells where topic_prefix = $1 and group_id = $2) as c
        exists (select from lanes where topic_prefix = $1 and group_id = $2) as lanes,
        exists (select from ledger) as decisions;
 
+-- oldest_is: programs that are older than this do not work with these tables any more
+update oldest_program set version = greatest(version, $1);
+
 -- lane_homes: where the lanes of a group are
 select partition, lane_id, home, move_id, sequence from lanes where topic_prefix = $1 and group_id = $2 order by partition;
 
@@ -573,6 +576,21 @@ update lane_moves set copied_above = $3 where move_id = $1 and partition = $2;
 
 -- move_done: it has moved
 update lane_moves set done_at = now() where move_id = $1 and partition = $2 and done_at is null;
+
+-- moves_given_up: a lane stays
+update lane_moves set done_at = now() where topic_prefix = $1 and group_id = $2 and partition = $3 and done_at is null;
+
+-- moves_under_way: the lanes of all groups that are on their way
+select distinct partition from lane_moves where done_at is null order by partition;
+
+-- all_erased: who was erased
+select customer_id, erased_at, until from erased_customers;
+
+-- save_erased: customers who were erased, as another database has it
+insert into erased_customers as known (customer_id, erased_at, until)
+select * from unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[])
+on conflict (customer_id) do update
+set erased_at = greatest(known.erased_at, excluded.erased_at), until = greatest(known.until, excluded.until);
 
 -- latest_lane_moves: what moved last
 select move_id, partition, came_from, goes_to, moved_by, why, asked_at, done_at
