@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from unenroll.observe.families import FRONT, WORKER
+
 
 class Metric(NamedTuple):
     """What is scraped under a name."""
@@ -13,31 +15,7 @@ class Metric(NamedTuple):
 
 
 OURS: Mapping[str, Metric] = MappingProxyType(
-    {
-        "unenroll_records_total": Metric("counter", ("topic", "outcome", "reason")),
-        "unenroll_messages_published_total": Metric("counter", ("topic",)),
-        "unenroll_dead_letters_total": Metric("counter", ("reason",)),
-        "unenroll_batches_total": Metric("counter"),
-        "unenroll_batch_records": Metric("histogram"),
-        "unenroll_batch_step_seconds": Metric("histogram", ("step",)),
-        "unenroll_age_seconds": Metric("histogram", ("since",)),
-        "unenroll_lane_oldest_unprocessed_seconds": Metric("gauge", ("lane",)),
-        "unenroll_lane_lag_records": Metric("gauge", ("lane", "topic")),
-        "unenroll_lanes_assigned": Metric("gauge"),
-        "unenroll_lanes_open": Metric("gauge"),
-        "unenroll_lane_reopenings_total": Metric("counter", ("cause",)),
-        "unenroll_retries_total": Metric("counter", ("server",)),
-        "unenroll_last_progress_timestamp_seconds": Metric("gauge"),
-        "unenroll_pool_connections": Metric("gauge", ("state",)),
-        "unenroll_pool_size_max": Metric("gauge"),
-        "unenroll_event_loop_lag_seconds": Metric("histogram"),
-        "unenroll_server_answers": Metric("gauge", ("server",)),
-        "unenroll_build_info": Metric("gauge", ("version", "schema", "rules")),
-        "unenroll_api_requests_total": Metric("counter", ("route", "method", "status")),
-        "unenroll_api_request_seconds": Metric("histogram", ("route",)),
-        "unenroll_api_decision_wait_seconds": Metric("histogram"),
-        "unenroll_api_in_flight": Metric("gauge"),
-    }
+    {family.name: Metric(family.kind, family.labels) for family in (*WORKER, *FRONT)}
 )
 
 OF_THE_CLIENT: Mapping[str, Metric] = MappingProxyType(

@@ -65,4 +65,5 @@ PLAYED: Mapping[str, Scene] = {
     "docs/dead-letters.md": letters,
     "docs/offsets-and-retention.md": decided,
     "docs/replay.md": at_work,
+    "docs/operation.md": decided,
 }
