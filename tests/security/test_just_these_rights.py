@@ -97,10 +97,10 @@ async def test_each_right_of_the_worker_in_kafka_is_missed(stronghold: Stronghol
 @pytest.mark.thorough
 async def test_all_that_is_missing_is_said_at_once(stronghold: Stronghold) -> None:
     await stronghold.execute("revoke update on lanes from unenroll_worker; revoke all on ledger from unenroll_worker")
-    told = _refused(stronghold.environment("operator", "worker"))
+    told = _refused(stronghold.environment("front_door", "worker"))
     assert "grant update on lanes to worker_" in told
     assert "grant select, insert on ledger to worker_" in told
-    assert f"User:operator --operation Write --transactional-id {stronghold.prefix}:{stronghold.group_id}:" in told
+    assert f"User:front_door --operation Write --transactional-id {stronghold.prefix}:{stronghold.group_id}:" in told
 
 
 @pytest.mark.thorough
