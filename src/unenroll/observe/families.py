@@ -24,7 +24,7 @@ _CALLS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 RECORDS = Family(
     "unenroll_records_total",
     "counter",
-    "Records done. outcome: unenrolled, refused, fact, duplicate or dead_lettered; "
+    "Records done. outcome: unenrolled, refused, fact, duplicate, erased or dead_lettered; "
     "reason: the outcome's word, the fact's type, or why it is a dead letter",
     ("topic", "outcome", "reason"),
 )
