@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 _LOOK_SECONDS = 0.1
 _GROUP_SECONDS = 1.0
-_TOPICS_SECONDS = 5.0
+_TOPICS_SECONDS = 15.0  # each answer costs some 100 bytes a topic for good: confluent-kafka keeps their ids
 
 
 async def until(stop: asyncio.Event, failed: "asyncio.Future[None]", *watches: Coroutine[Any, Any, None]) -> None:
