@@ -86,6 +86,7 @@ class Reader:
             key = None if message is None or message.error() else message.key()
             if key is not None:
                 self.seen[key] = monotonic()
+                deadline = self.seen[key] + _PATIENCE_SECONDS
         consumer.close()
 
 
