@@ -11,7 +11,7 @@ COMPILE := .cache/lock/bin/uv pip compile pyproject.toml --quiet --universal --p
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-abuse test-browser test-dashboard test-security audit test-cells sizing check check-alerts check-deploy render vendor-schemas test-docs docs reference picture bench bench-scale bench-load bench-replay bench-front soak profile faults year campaign campaign-convergence campaign-api explore format lock clean
+.PHONY: help setup demo test test-abuse test-browser test-dashboard test-security audit test-cells sizing test-all check check-alerts check-deploy render vendor-schemas test-docs docs reference picture bench bench-scale bench-load bench-replay bench-front soak profile faults year campaign campaign-convergence campaign-api explore format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -81,6 +81,9 @@ sizing: $(STAMP)  ## calculate partitions, workers, Postgres servers and disk; A
 
 bench-front: $(STAMP)  ## measure calls at the front door, 50 a second
 	@$(BIN)/python -m benchmarks.front $(ARGS)
+
+test-all: $(STAMP)  ## all tests, also those that take longer than every run has time for
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not browser and not prometheus"
 
 faults: $(STAMP)  ## let every single fault befall workers at every phase of a batch, and servers go away under the front door
 	$(BIN)/python -m pytest tests/faults tests/e2e/test_front_troubles.py -m "thorough or not thorough"

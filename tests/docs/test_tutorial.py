@@ -18,6 +18,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(600)  # a dozen commands and two servers, on a machine that may have much else to do
 def test_each_command_of_the_tutorial_prints_what_is_shown(folder: Path) -> None:
     (servers,) = [block for block in shell_blocks(TUTORIAL) if block.alone]

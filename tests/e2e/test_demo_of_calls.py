@@ -29,6 +29,7 @@ def ran(*arguments: str, env: dict[str, str] | None = None) -> "subprocess.Compl
 
 
 @curl
+@pytest.mark.thorough
 def test_a_customer_leaves_and_comes_back_by_curl() -> None:
     done = ran(*DEMO, "--json")
     assert done.returncode == 0, done.stderr
