@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from unenroll.errors import UsageError
@@ -46,6 +46,15 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+def _names_postgres(value: SecretStr) -> SecretStr:
+    if urlsplit(value.get_secret_value()).scheme not in {"postgresql", "postgres"}:
+        raise ValueError("must begin with postgresql://")
+    return value
+
+
+_PostgresUrl = Annotated[Secret, AfterValidator(_names_postgres)]
+
+
 class _Settings(BaseSettings):
     """Environment variables, lines of `.env`, and secrets in files that these name."""
 
@@ -69,14 +78,7 @@ class _Settings(BaseSettings):
 class DatabaseSettings(_Settings):
     """Where Postgres is."""
 
-    database_url: Annotated[Secret, Field(description="PostgreSQL, as postgresql://user:password@host:port/name")]
-
-    @field_validator("database_url")
-    @classmethod
-    def _names_postgres(cls, value: SecretStr) -> SecretStr:
-        if urlsplit(value.get_secret_value()).scheme not in {"postgresql", "postgres"}:
-            raise ValueError("must begin with postgresql://")
-        return value
+    database_url: Annotated[_PostgresUrl, Field(description="PostgreSQL, as postgresql://user:password@host:port/name")]
 
 
 class KafkaSettings(_Settings):
@@ -210,15 +212,8 @@ class MoveSettings(WorkerSettings):
     """All that it takes to move lanes: the worker's, and where the lanes are to go."""
 
     to_database_url: Annotated[
-        Secret, Field(description="the PostgreSQL that lanes are moved to, written like the other URL")
+        _PostgresUrl, Field(description="the PostgreSQL that lanes are moved to, written like the other URL")
     ]
-
-    @field_validator("to_database_url")
-    @classmethod
-    def _names_postgres_too(cls, value: SecretStr) -> SecretStr:
-        if urlsplit(value.get_secret_value()).scheme not in {"postgresql", "postgres"}:
-            raise ValueError("must begin with postgresql://")
-        return value
 
 
 class LogSettings(_Settings):

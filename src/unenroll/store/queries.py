@@ -1,4 +1,4 @@
-"""The statements of queries.sql, by name. The only SQL outside the migrations."""
+"""The statements of the files in `sql`, by name. The only SQL outside the migrations."""
 
 import re
 from importlib.resources import files
@@ -12,4 +12,5 @@ def _read(text: str) -> dict[str, str]:
     return {heading["name"]: text[heading.end() : end].strip() for heading, end in zip(headings, ends, strict=True)}
 
 
-QUERIES = _read(files("unenroll.store").joinpath("queries.sql").read_text(encoding="utf-8"))
+_FILES = [file for file in files("unenroll.store").joinpath("sql").iterdir() if file.name.endswith(".sql")]
+QUERIES = {name: sql for file in _FILES for name, sql in _read(file.read_text(encoding="utf-8")).items()}

@@ -1,0 +1,65 @@
+-- keep_request: a request of the front door, unless it is kept already
+insert into front_door_requests
+    (request_id, caller, event_type, fingerprint, customer_id, target_id, event_key, event_time, traceparent, data)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+on conflict (request_id) do nothing
+returning request_id;
+
+-- kept_request: a request of the front door, as it was kept
+select request_id, caller, event_type, fingerprint, customer_id, target_id, event_key, event_time, traceparent, data
+from front_door_requests
+where request_id = $1;
+
+-- undecided_requests: requests of the front door that the ledger does not know, some of them, in the order of their ids
+select request_id, caller, event_type, fingerprint, customer_id, target_id, event_key, event_time, traceparent, data
+from front_door_requests as kept
+where request_id > $1 and created_at < $2
+  and not exists (
+      select from ledger where ledger.customer_id = kept.customer_id and ledger.event_key = kept.event_key
+  )
+order by request_id
+limit $3;
+
+-- keep_answer: what an enrollment is answered, unless it was answered before; returns what holds
+update front_door_requests set answer = coalesce(answer, $2) where request_id = $1 returning answer;
+
+-- fates_of: what became of those of the events that are done: the outcome of a request, or why it is a dead letter
+select sought.place, ledger.outcome::text as outcome, dead.reason, dead.detail
+from unnest($1::bigint[], $2::uuid[], $3::text[], $4::bytea[])
+     with ordinality as sought (customer_id, event_key, topic, digest, place)
+left join ledger using (customer_id, event_key)
+left join dead_letters as dead on ledger.event_type is null and (dead.topic, dead.digest) = (sought.topic, sought.digest)
+where ledger.event_type is not null or dead.reason is not null;
+
+-- prunable_front_door_requests: how many calls in these blocks are old, and will not be in the ledger any more
+select count(*) from front_door_requests as kept
+where ctid >= $1::tid and ctid < $2::tid and created_at < $3
+  and not exists (
+      select from ledger
+      where ledger.customer_id = kept.customer_id and ledger.event_key = kept.event_key
+        and (decided_at >= $3 or lane_id <> all($4::integer[]) or exists (
+            select from unnest($5::text[], $6::integer[], $7::bigint[]) as held (topic_id, partition, first)
+            where held.topic_id = ledger.topic_id and held.partition = ledger.partition
+              and ledger."offset" >= held.first
+        ))
+  );
+
+-- prune_front_door_requests: forget them
+with gone as (
+    delete from front_door_requests as kept
+    where ctid >= $1::tid and ctid < $2::tid and created_at < $3
+      and not exists (
+          select from ledger
+          where ledger.customer_id = kept.customer_id and ledger.event_key = kept.event_key
+            and (decided_at >= $3 or lane_id <> all($4::integer[]) or exists (
+                select from unnest($5::text[], $6::integer[], $7::bigint[]) as held (topic_id, partition, first)
+                where held.topic_id = ledger.topic_id and held.partition = ledger.partition
+                  and ledger."offset" >= held.first
+            ))
+      )
+    returning 1
+)
+select count(*) from gone;
+
+-- ping: whether anybody answers
+select 1;
