@@ -4,11 +4,20 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from urllib.parse import parse_qs, urlsplit
 
+import structlog
 from aiokafka.conn import collect_hosts
 
 from unenroll.settings import WorkerSettings
 
+log = structlog.get_logger()
+
 _VERIFIED = {"verify-ca", "verify-full"}
+
+
+def warn_of_the_clear(settings: WorkerSettings) -> None:
+    """Say in the log what is spoken without TLS that is verified."""
+    for why in in_the_clear(settings):
+        log.warning("in the clear", why=why)
 
 
 def in_the_clear(settings: WorkerSettings) -> Iterator[str]:

@@ -18,7 +18,7 @@ from unenroll.front.guards.hardening import deepen, server_options
 from unenroll.front.observing import Shown, ask_servers, observing
 from unenroll.front.publishing import DELIVERY_SECONDS, publisher
 from unenroll.front.waiting import Waiting
-from unenroll.in_the_clear import in_the_clear
+from unenroll.in_the_clear import warn_of_the_clear
 from unenroll.observe.board import Board, Stage
 from unenroll.settings import FrontSettings
 from unenroll.store.connect import check_tables, connected
@@ -49,8 +49,7 @@ class _Server(uvicorn.Server):
 
 async def serve(settings: FrontSettings, *, stop: asyncio.Event) -> None:
     """Answer calls until `stop` is set. Raises SetupError, UsageError and OutageError where it cannot begin."""
-    for why in in_the_clear(settings):
-        log.warning("in the clear", why=why)
+    warn_of_the_clear(settings)
     async with observing(settings) as shown:
         await existing_topics(Cluster(settings), [settings.topic_prefix + word for word in INPUTS])
         async with _door(settings, shown) as door:

@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 
 from unenroll.batch.step import Step
-from unenroll.in_the_clear import in_the_clear
+from unenroll.in_the_clear import warn_of_the_clear
 from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.definitions import DefinitionCache
@@ -35,8 +35,7 @@ _CONNECTIONS = 8
 
 async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up: bool = False) -> None:
     """Run until `stop` is set, or until what is in the topics now is done. Raises SetupError and OutageError."""
-    for why in in_the_clear(settings):
-        log.warning("in the clear", why=why)
+    warn_of_the_clear(settings)
     async with (
         observing(settings) as seen,
         connected(settings.database_url, connections=_CONNECTIONS) as pool,
