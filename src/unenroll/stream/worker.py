@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
-import structlog
 
 from unenroll.batch.step import Step
 from unenroll.in_the_clear import warn_of_the_clear
@@ -27,8 +26,6 @@ from unenroll.stream.settling_again import SettlingAgain
 from unenroll.stream.topics import INPUTS, existing_topics, limits
 from unenroll.stream.watches import caught_up, same_topics, until
 from unenroll.wire.names import Topic as Word
-
-log = structlog.get_logger()
 
 _CONNECTIONS = 8
 
