@@ -3,11 +3,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+DEMO := $(VENV)/.installed-demo
+STAMP := $(VENV)/.installed-all
 BENCHED := $(VENV)/.installed-bench
 BROWSED := $(VENV)/.installed-browser
-UV := uv==0.13.9
-COMPILE := .cache/lock/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+# A lock is complete, so pip takes what it names and resolves nothing: a package released tomorrow changes nothing.
+INSTALL := -m pip install --disable-pip-version-check --quiet --no-deps --require-hashes --requirement
+COMPILE := .cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
@@ -18,19 +20,27 @@ help:  ## this list
 
 setup: $(STAMP)  ## install everything the other targets need into .venv
 
-$(STAMP): requirements/all.lock pyproject.toml
+$(DEMO): requirements/demo.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing the locked packages into $(VENV)"
-	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements/all.lock
+	@echo "Installing what the demo needs into $(VENV): about a minute."
+	@$(BIN)/python $(INSTALL) requirements/demo.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $(DEMO)
+
+$(STAMP): $(DEMO) requirements/all.lock
+	@echo "Installing what tests and checks need into $(VENV): about a minute."
+	@$(BIN)/python $(INSTALL) requirements/all.lock
 	@touch $(STAMP)
 
-demo: $(STAMP)  ## run the main job on an embedded Kafka and Postgres
+demo: $(DEMO)  ## run the main job on an embedded Kafka and Postgres
 	@$(BIN)/unenroll demo
 
+# More processes than processors: most tests wait for what other processes do.
+SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
+
 test: $(STAMP)  ## pass the tests; the core's branches are covered in full
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term
 	$(BIN)/python -m coverage report --fail-under=100
 
 check: $(STAMP)  ## formatting, lint, types, import direction, the documentation's links
@@ -53,8 +63,8 @@ test-docs: $(STAMP)  ## run every shell block of every page, but for those that 
 	$(BIN)/python -m pytest tests/docs -m "thorough or not thorough"
 
 $(BENCHED): $(STAMP) requirements/bench.lock
-	@echo "installing what the benchmarks compare with into $(VENV)"
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements/bench.lock
+	@echo "Installing what the benchmarks compare with into $(VENV)."
+	@$(BIN)/python $(INSTALL) requirements/bench.lock
 	@touch $(BENCHED)
 
 ARGS ?=
@@ -83,7 +93,7 @@ bench-front: $(STAMP)  ## measure calls at the front door, 50 a second
 	@$(BIN)/python -m benchmarks.front $(ARGS)
 
 test-all: $(STAMP)  ## all tests, also those that take longer than every run has time for
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not browser and not prometheus"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not browser and not prometheus"
 
 faults: $(STAMP)  ## let every single fault befall workers at every phase of a batch, and servers go away under the front door
 	$(BIN)/python -m pytest tests/faults tests/e2e/test_front_troubles.py -m "thorough or not thorough"
@@ -98,8 +108,8 @@ test-cells: $(STAMP)  ## move lanes between two Postgres servers under load, als
 	$(BIN)/python -m pytest tests/cells -m "thorough or not thorough"
 
 $(BROWSED): $(STAMP) requirements/browser.lock
-	@echo "installing what drives a browser into $(VENV)"
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements/browser.lock
+	@echo "Installing what drives a browser into $(VENV)."
+	@$(BIN)/python $(INSTALL) requirements/browser.lock
 	@touch $(BROWSED)
 
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome || echo /usr/bin/chromium)
@@ -136,8 +146,7 @@ check-deploy: $(STAMP) $(filter .cache/%,$(KUSTOMIZE))  ## hold the rendered man
 
 vendor-schemas:  ## make tests/deploy/kubernetes.json again from the packages that carry all of Kubernetes' schemas
 	@$(PYTHON) -m venv .cache/schemas
-	@.cache/schemas/bin/python -m pip install --quiet kubernetes-validate==1.37.0 cloudcoil==0.6.0 \
-		cloudcoil.models.keda==2.16.1.0 cloudcoil.models.prometheus_operator==0.80.1.0
+	@.cache/schemas/bin/python $(INSTALL) requirements/schemas.lock
 	.cache/schemas/bin/python tests/deploy/vendoring.py
 
 POSTGRES_TLS ?= $(or $(firstword $(wildcard /usr/lib/postgresql/*/bin/postgres)),/usr/lib/postgresql/any/bin/postgres)
@@ -151,7 +160,7 @@ test-security: $(STAMP) $(POSTGRES_TLS)  ## try every way in to Kafka and Postgr
 AUDITED := .cache/audit/.installed
 $(AUDITED): requirements/audit.lock
 	@$(PYTHON) -m venv .cache/audit
-	@.cache/audit/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements/audit.lock
+	@.cache/audit/bin/python $(INSTALL) requirements/audit.lock
 	@touch $(AUDITED)
 
 SHIPPED := run all
@@ -169,7 +178,13 @@ campaign: $(STAMP)  ## try faults by chance for MINUTES; SEED=n begins with the 
 campaign-convergence: $(STAMP)  ## try crowds in many orders of arrival for MINUTES
 	PYTHONPATH=tests $(BIN)/python tests/campaigns/convergence.py --minutes $(MINUTES)
 
-campaign-api: $(STAMP)  ## hold the front door against its own OpenAPI document
+CONFORMED := $(VENV)/.installed-conform
+$(CONFORMED): $(STAMP) requirements/conform.lock
+	@echo "Installing schemathesis into $(VENV)."
+	@$(BIN)/python $(INSTALL) requirements/conform.lock
+	@touch $(CONFORMED)
+
+campaign-api: $(CONFORMED)  ## hold the front door against its own OpenAPI document
 	PYTHONPATH=tests $(BIN)/python tests/campaigns/front_door.py $(ARGS)
 
 RECORDS ?= aba
@@ -183,13 +198,21 @@ format: $(STAMP)  ## let the formatter and the linter mend what they can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+LOCKING := .cache/lock/bin/python
+WITH_ALL := --constraint requirements/all.lock
 lock:  ## make the locks again from pyproject.toml
-	@$(PYTHON) -m venv .cache/lock && .cache/lock/bin/python -m pip install --quiet $(UV)
-	$(COMPILE) --extra api --extra otel --extra sandbox --group test --group check --group build --output-file requirements/all.lock
-	$(COMPILE) --extra api --extra otel --constraint requirements/all.lock --output-file requirements/run.lock
-	$(COMPILE) --group bench --constraint requirements/all.lock --output-file requirements/bench.lock
-	$(COMPILE) --group audit --constraint requirements/all.lock --output-file requirements/audit.lock
-	$(COMPILE) --group browser --constraint requirements/all.lock --output-file requirements/browser.lock
+	@$(PYTHON) -m venv .cache/lock && $(LOCKING) $(INSTALL) requirements/lock.lock
+	$(COMPILE) pyproject.toml --all-extras --group test --group check --group build --output-file requirements/all.lock
+	$(COMPILE) pyproject.toml --extra api --extra otel $(WITH_ALL) --output-file requirements/run.lock
+	$(COMPILE) pyproject.toml --all-extras --group build $(WITH_ALL) --output-file requirements/demo.lock
+	$(COMPILE) pyproject.toml --group bench $(WITH_ALL) --output-file requirements/bench.lock
+	$(COMPILE) pyproject.toml --group browser $(WITH_ALL) --output-file requirements/browser.lock
+	$(COMPILE) pyproject.toml --group conform $(WITH_ALL) --output-file requirements/conform.lock
+	$(COMPILE) --group build $(WITH_ALL) --output-file requirements/build.lock
+	$(COMPILE) --group audit --output-file requirements/audit.lock
+	$(COMPILE) --group schemas --output-file requirements/schemas.lock
+	$(COMPILE) --group lock --output-file requirements/lock.lock
+	$(LOCKING) -m documents.lock_metadata
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

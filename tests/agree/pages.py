@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,13 @@ class Command(NamedTuple):
 
     words: tuple[str, ...]
     output: str
+
+
+def tracked() -> list[Path]:
+    """The files of this checkout that git knows, relative to its root."""
+    command = ["git", "ls-files", "-z"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return [Path(name) for name in done.stdout.strip("\0").split("\0")]
 
 
 def section(page: Path, title: str) -> str:

@@ -1,7 +1,7 @@
 """`PYTHONPATH=tests python tests/campaigns/front_door.py`: the front door held against its own OpenAPI document.
 
 Schemathesis makes calls of every kind from the document, the real worker decides, and every answer must be one that the
-document tells of. Arguments go to schemathesis, which `pip install schemathesis` brings.
+document tells of. Arguments go to schemathesis, which `make campaign-api` installs.
 """
 
 import asyncio
