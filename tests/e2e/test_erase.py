@@ -10,6 +10,7 @@ import pytest
 from stage.erasing import dying_erase
 from stage.events import leaves, three_rewards
 from stage.files import command, event, leave, tables, written
+from stage.fronts import ENROLL, Reply, opened
 from stage.place import Place, answers
 from stage.topics import Put, Seen
 from stage.workers import doomed, run, running
@@ -195,3 +196,36 @@ def test_dead_letters_and_plans_do_not_bring_anybody_back(place: Place) -> None:
     file = written(place.folder, [leave(GONE)]).path
     planned = command("plan", str(file), environment=place.environment)
     assert (planned.code, "customer_erased" in planned.err) == (1, True), planned
+
+
+def is_refused(reply: Reply, *, until: str) -> bool:
+    """Whether a call is answered that the customer was erased, and until when."""
+    (error,) = reply.told["errors"]
+    return (reply.status, error["code"]) == (409, 409) and f"up to {until} is not taken" in error["message"]
+
+
+async def test_a_call_about_what_was_erased_is_refused_and_kept_nowhere(place: Place) -> None:
+    until = erase(place)["until"]
+    before = {"customerId": GONE, "effectiveAt": "2026-02-01T00:00:00Z"}
+    with opened(place) as front:
+        refused = [front.post(ENROLL, before, key="twice", who="clerk") for _ in range(2)]
+        taken = front.leave(GONE)
+    assert all(is_refused(reply, until=until) for reply in refused)
+    assert taken.status == 202
+    assert len(await place.rows("select from front_door_requests")) == 1
+    assert len(place.seen("facts", "requests")) == 1
+
+
+async def test_a_call_that_was_kept_before_an_erasure_is_refused_afterwards_and_not_sent_again(place: Place) -> None:
+    with opened(place, UNENROLL_API_WAIT_MS="0") as front:
+        kept = front.leave(GONE)
+        assert kept.status == 202
+        await place.execute(
+            f"insert into erased_customers values ({GONE}, now(), '2100-01-01T00:00:00Z')"  # noqa: S608 - a number
+        )
+        asked = front.get(kept.headers["location"])
+        new = front.leave(GONE)
+    assert is_refused(asked, until="2100-01-01T00:00:00Z")
+    assert is_refused(new, until="2100-01-01T00:00:00Z")
+    again = command("resend-calls", "--older-than=0", "--json", environment=place.environment)
+    assert json.loads(again.out)["calls"] == 0

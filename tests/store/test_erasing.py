@@ -61,3 +61,13 @@ async def test_clocks_may_have_been_ahead_by_a_day(database_url: str, ahead: str
         assert (tombstone.until == told) == counts
         assert tombstone.erased_at < tombstone.until < utc("2060-01-01T00:00:00Z")
         assert gone["ledger"] == await pool.fetchval("select count from erased_counts where became = ''") == 1
+
+
+async def test_who_is_not_in_the_ledger_or_is_erased_twice_is_taken_again_from_that_moment_on(
+    database_url: str,
+) -> None:
+    async with connected(database_url) as pool:
+        first, _ = await entomb(pool, CUSTOMER)
+        again, _ = await entomb(pool, CUSTOMER)
+        assert first.until == first.erased_at
+        assert again.until == again.erased_at > first.until

@@ -74,8 +74,11 @@ REFUSED = {
 }
 """What any call may be refused with."""
 
+ERASED = "the customer was erased after what the call tells of"
+
 _REFUSED_BODY = {
     400: "the call is not understood",
+    409: ERASED,
     413: "the body is too large",
     415: "the body is not JSON",
     422: "the Idempotency-Key was used for another call",
@@ -147,7 +150,7 @@ OUTCOME = Documented(
     responses={
         200: {"description": "It is decided.", "content": _examples({"left": done(_CUSTOMER)})},
         **_WAITS,
-        **failures({400: "the id is no UUID", 404: "there is no such request of this caller", **REFUSED}),
+        **failures({400: "the id is no UUID", 404: "there is no such request of this caller", 409: ERASED, **REFUSED}),
     },
     extra={},
 )

@@ -20,10 +20,15 @@ from unenroll.store.connect import one_moment
 from unenroll.store.definitions import DefinitionCache
 from unenroll.store.front_door import Fate, KeptRequest, Sought, fates_of, keep_answer, keep_request
 from unenroll.wire.identity import unenrollment_id
+from unenroll.wire.instants import instant_text
 from unenroll.wire.record import Message
 from unenroll.wire.refusals import DeadLetter
 
 _OTHER_CALL = "Idempotency-Key: was used for another call before; a new call needs a new key"
+_ERASED = (
+    "customerId: the customer was erased, and what happened to them up to {until} is not taken; "
+    "make a new call about a later time"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,12 +61,15 @@ class Door:
         deadline = monotonic() + self.wait_seconds
         request = _kept(asked)
         message = _worded(request)
-        before = await keep_request(self.pool, request)
+        wanted = sought(request, message, topic_prefix=self.topic_prefix)
+        before = await keep_request(self.pool, request, happened=wanted.happened)
+        if isinstance(before, Fate):
+            return request, await self._answer(request, before)
         if before is not None:
             if before.fingerprint != request.fingerprint:
                 raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, _OTHER_CALL)
             request, message = before, _worded(before)
-        wanted = sought(request, message, topic_prefix=self.topic_prefix)
+            wanted = sought(request, message, topic_prefix=self.topic_prefix)
         fate = None if before is None else await self._known(wanted)
         if fate is None:
             await self.publisher.publish(message)
@@ -83,6 +91,8 @@ class Door:
             return not_yet(request.request_id)
         if fate.dead is not None:
             return to_dead_letter(fate.dead)
+        if fate.erased_until is not None:
+            raise Refused(HTTPStatus.CONFLICT, _ERASED.format(until=instant_text(fate.erased_until)))
         if fate.outcome is not None:
             return to_leave(request.customer_id, fate.outcome)
         return await self._enrolled(request)

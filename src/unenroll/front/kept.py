@@ -7,11 +7,14 @@ import msgspec.json
 
 from unenroll.core.events import EventId
 from unenroll.store.front_door import KeptRequest, Sought
+from unenroll.wire.concerned import received_happened
 from unenroll.wire.dead_letters import content_digest
+from unenroll.wire.decode import Received, decode
 from unenroll.wire.envelope import TRACEPARENT
 from unenroll.wire.identity import named_uuid
 from unenroll.wire.instants import instant_text
 from unenroll.wire.lines import publish_line
+from unenroll.wire.names import CARRIES, Topic
 from unenroll.wire.record import Message, Record
 from unenroll.wire.refusals import DeadLetter
 
@@ -49,4 +52,6 @@ def sought(request: KeptRequest, message: Message, *, topic_prefix: str) -> Soug
     """By what the event is found again, be it decided or a dead letter."""
     topic = topic_prefix + message.topic
     record = Record(topic=topic, partition=0, offset=0, key=message.key, value=message.value, headers=message.headers)
-    return Sought(request.customer_id, request.event_key, topic, content_digest(record))
+    read = decode(record, CARRIES[Topic(message.topic)])
+    happened = received_happened(read) if isinstance(read, Received) else request.event_time
+    return Sought(request.customer_id, request.event_key, topic, content_digest(record), happened)

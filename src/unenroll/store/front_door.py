@@ -37,29 +37,39 @@ class KeptRequest:
 
 
 class Sought(NamedTuple):
-    """By what the ledger knows an event, and by what it would be known as a dead letter."""
+    """By what the ledger knows an event, and by what it would be known as a dead letter.
+
+    `happened` is the earliest instant that it tells of: an erasure after that lets it go.
+    """
 
     customer_id: int
     event_key: str
     topic: str
     digest: bytes
+    happened: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fate:
-    """What became of an event that is done: it was decided, or it is a dead letter. `outcome` None: it is a fact."""
+    """What became of an event that is done: it was decided, or it is a dead letter. `outcome` None: it is a fact.
+
+    `erased_until`: nobody decides it, because what happened to the customer up to then was erased.
+    """
 
     outcome: Outcome | None = None
     dead: DeadLetter | None = None
+    erased_until: datetime | None = None
 
 
-async def keep_request(pool: asyncpg.Pool, request: KeptRequest) -> KeptRequest | None:
+async def keep_request(pool: asyncpg.Pool, request: KeptRequest, *, happened: datetime) -> KeptRequest | Fate | None:
     """Keep the request. Returns the one that was kept under its id before, if any. Raises OutageError and SetupError.
+
+    Returns the fate of the request, and keeps nothing, where its customer was erased after it `happened`.
 
     Two statements: what somebody else keeps meanwhile is invisible to the one that waited for it.
     """
     with translated():
-        kept = await pool.fetchval(
+        row = await pool.fetchrow(
             QUERIES["keep_request"],
             request.request_id,
             request.caller,
@@ -71,8 +81,12 @@ async def keep_request(pool: asyncpg.Pool, request: KeptRequest) -> KeptRequest 
             request.event_time,
             request.traceparent,
             request.data,
+            happened,
         )
-    return None if kept else await kept_request(pool, request.request_id)
+    assert row is not None  # noqa: S101 - it selects without a table
+    if row["erased_until"] is not None:
+        return Fate(erased_until=row["erased_until"])
+    return None if row["kept"] else await kept_request(pool, request.request_id)
 
 
 async def kept_request(pool: asyncpg.Pool, request_id: str) -> KeptRequest | None:
@@ -117,4 +131,6 @@ def _kept(row: asyncpg.Record) -> KeptRequest:
 def _fate(row: asyncpg.Record) -> Fate:
     if row["reason"] is not None:
         return Fate(dead=DeadLetter(reason=row["reason"], detail=row["detail"]))
+    if row["erased_until"] is not None:
+        return Fate(erased_until=row["erased_until"])
     return Fate(outcome=None if row["outcome"] is None else Outcome(row["outcome"]))

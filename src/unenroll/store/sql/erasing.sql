@@ -13,9 +13,11 @@ set local lock_timeout = '2s';
 -- erase_alone: wait for all batches in hand, and let no other one begin before the transaction ends
 lock table erased_customers in exclusive mode;
 
--- erase_customer: from now on nothing up to now is taken; returns when that was. A clock may have been a day ahead
+-- erase_customer: from now on nothing up to now is taken, nor up to a later time that the ledger has, of a day at most
 insert into erased_customers as known (customer_id, erased_at, until)
-select $1, now(), greatest(now(), least(max(event_time), now() + interval '1 day')) from ledger where customer_id = $1
+select $1, now(), greatest(now(), least(coalesce(max(event_time), now()), now() + interval '1 day'))
+from ledger
+where customer_id = $1
 on conflict (customer_id) do update
 set erased_at = excluded.erased_at, until = greatest(known.until, excluded.until)
 returning erased_at, until;

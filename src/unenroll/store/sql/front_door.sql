@@ -1,9 +1,15 @@
--- keep_request: a request of the front door, unless it is kept already
-insert into front_door_requests
-    (request_id, caller, event_type, fingerprint, customer_id, target_id, event_key, event_time, traceparent, data)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-on conflict (request_id) do nothing
-returning request_id;
+-- keep_request: keep a request of the front door, unless it is kept already or its customer was erased after it
+with erased as (
+    select until from erased_customers where customer_id = $5 and until >= $11
+), kept as (
+    insert into front_door_requests
+        (request_id, caller, event_type, fingerprint, customer_id, target_id, event_key, event_time, traceparent, data)
+    select $1::uuid, $2::text, $3::text, $4::bytea, $5, $6::bigint, $7::uuid, $8::timestamptz, $9::text, $10::text
+    where not exists (select from erased)
+    on conflict (request_id) do nothing
+    returning request_id
+)
+select exists (select from kept) as kept, (select until from erased) as erased_until;
 
 -- kept_request: a request of the front door, as it was kept
 select request_id, caller, event_type, fingerprint, customer_id, target_id, event_key, event_time, traceparent, data
@@ -23,13 +29,15 @@ limit $3;
 -- keep_answer: what an enrollment is answered, unless it was answered before; returns what holds
 update front_door_requests set answer = coalesce(answer, $2) where request_id = $1 returning answer;
 
--- fates_of: what became of those of the events that are done: the outcome of a request, or why it is a dead letter
-select sought.place, ledger.outcome::text as outcome, dead.reason, dead.detail
-from unnest($1::bigint[], $2::uuid[], $3::text[], $4::bytea[])
-     with ordinality as sought (customer_id, event_key, topic, digest, place)
+-- fates_of: the events that are done: decided, a dead letter, or let go because the customer was erased after them
+select sought.place, ledger.outcome::text as outcome, dead.reason, dead.detail,
+       case when ledger.event_type is null and dead.reason is null then erased.until end as erased_until
+from unnest($1::bigint[], $2::uuid[], $3::text[], $4::bytea[], $5::timestamptz[])
+     with ordinality as sought (customer_id, event_key, topic, digest, happened, place)
 left join ledger using (customer_id, event_key)
 left join dead_letters as dead on ledger.event_type is null and (dead.topic, dead.digest) = (sought.topic, sought.digest)
-where ledger.event_type is not null or dead.reason is not null;
+left join erased_customers as erased on erased.customer_id = sought.customer_id and erased.until >= sought.happened
+where ledger.event_type is not null or dead.reason is not null or erased.until is not null;
 
 -- prunable_front_door_requests: how many calls in these blocks are old, and will not be in the ledger any more
 select count(*) from front_door_requests as kept
