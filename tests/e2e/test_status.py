@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from dotenv import dotenv_values
 
 from stage.clock import without_clock
 from stage.events import ABC, definition, leaves, three_rewards
@@ -237,7 +238,8 @@ def test_a_cluster_that_never_had_a_group_is_asked_until_it_answers(tmp_path: Pa
     cache = {name: value for name, value in os.environ.items() if name == "UNENROLL_CACHE"}
     with running("sandbox", "--env-file", str(file), environment=cache) as sandbox:
         wait_until(lambda: file.exists() or sandbox.ended, "the servers", show=sandbox.output)
-        said = command("status", "--json", environment=dict(line.split("=", 1) for line in file.read_text().split()))
+        named = {name: value or "" for name, value in dotenv_values(file).items()}
+        said = command("status", "--json", environment=named)
         assert (said.code, said.err) == (0, "")
         assert [lane["epoch"] for lane in json.loads(said.out)["lanes"]] == [0, 0, 0, 0]
         sandbox.tell(signal.SIGINT)

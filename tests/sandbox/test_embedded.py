@@ -51,6 +51,7 @@ async def answer(database_url: str, query: str) -> object:
         await connection.close()
 
 
+@pytest.mark.thorough
 async def test_both_answer_and_end_with_the_body_also_when_it_raises() -> None:
     with suppress(ZeroDivisionError):
         async with embedded(cache=CACHE, say=print) as pair:

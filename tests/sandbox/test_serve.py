@@ -12,8 +12,10 @@ from signal import SIGINT, SIGKILL, SIGTERM
 
 import pytest
 from confluent_kafka.admin import AdminClient
+from dotenv import dotenv_values
 
 from unenroll.errors import UsageError
+from unenroll.sandbox.env_file import add_block, remove_block
 from unenroll.sandbox.place import cache_folder
 from unenroll.sandbox.serve import Serving, serve
 from unenroll.sandbox.servers import Servers
@@ -26,7 +28,8 @@ from unenroll.sandbox.serve import Serving, serve
 from unenroll.sandbox.servers import Servers
 
 async def prepare(servers: Servers) -> None:
-    print("preparing, env file there:", Path(sys.argv[1]).exists(), flush=True)
+    file = Path(sys.argv[1])
+    print("preparing, env file:", file.read_bytes() if file.exists() else None, flush=True)
 
 def say(text: str) -> None:
     print(text, flush=True)
@@ -34,6 +37,10 @@ def say(text: str) -> None:
 env_file, data, cache = map(Path, sys.argv[1:])
 asyncio.run(serve(Serving(env_file=env_file, data=data, cache=cache, say=say), prepare))
 """
+
+
+NEWLINE = b"\n"
+OTHERS = b"UNENROLL_DATABASE_URL=postgresql://of-mine\n# caf\xe9\nPORT=8080"
 
 
 @asynccontextmanager
@@ -65,16 +72,18 @@ async def unexpected(servers: Servers) -> None:
 
 
 def read(env_file: Path) -> dict[str, str]:
-    return dict(line.split("=", 1) for line in env_file.read_text(encoding="utf-8").splitlines())
+    return {name: value or "" for name, value in dotenv_values(env_file, encoding="latin-1").items()}
 
 
 async def test_addresses_are_written_after_preparing_and_one_servers_death_leaves_the_other(open_folder: Path) -> None:
     env_file = open_folder / "env"
-    env_file.write_text("of an earlier run")
+    env_file.write_bytes(OTHERS)
+    env_file.chmod(0o640)
+    add_block(env_file, {"UNENROLL_DATABASE_URL": "postgresql://of-a-run-that-was-killed"})
     async with serving(open_folder) as process:
-        assert "env file there: False" in await said(process, "answer, their addresses are in")
-        assert stat.S_IMODE(env_file.stat().st_mode) == 0o600
-        assert set(read(env_file)) == {"UNENROLL_KAFKA_BOOTSTRAP_SERVERS", "UNENROLL_DATABASE_URL"}
+        assert f"env file: {OTHERS + NEWLINE!r}" in await said(process, "answer, their addresses are in")
+        assert env_file.read_bytes().startswith(OTHERS + NEWLINE)
+        assert set(read(env_file)) == {"UNENROLL_KAFKA_BOOTSTRAP_SERVERS", "UNENROLL_DATABASE_URL", "PORT"}
 
         postmaster = (open_folder / "data" / "postgres" / "data" / "postmaster.pid").read_text().splitlines()[0]
         os.kill(int(postmaster), SIGKILL)
@@ -84,6 +93,35 @@ async def test_addresses_are_written_after_preparing_and_one_servers_death_leave
 
         process.send_signal(SIGTERM)
         assert await process.wait() == 0
+    assert env_file.read_bytes() == OTHERS + NEWLINE
+    assert stat.S_IMODE(env_file.stat().st_mode) == 0o640
+
+
+def test_the_last_line_of_a_name_counts_so_the_sandbox_is_what_commands_find(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("UNENROLL_DATABASE_URL=postgresql://of-mine\n")
+    add_block(env_file, {"UNENROLL_DATABASE_URL": "postgresql://of-the-sandbox"})
+    assert dotenv_values(env_file)["UNENROLL_DATABASE_URL"] == "postgresql://of-the-sandbox"
+    remove_block(env_file)
+    assert env_file.read_text() == "UNENROLL_DATABASE_URL=postgresql://of-mine\n"
+
+
+def test_a_new_file_is_readable_by_its_owner_only_and_goes_again(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    add_block(env_file, {"UNENROLL_DATABASE_URL": "postgresql://of-the-sandbox"})
+    assert stat.S_IMODE(env_file.stat().st_mode) == 0o600
+    remove_block(env_file)
+    assert not env_file.exists()
+
+
+def test_a_link_to_a_file_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("PORT=8080\n")
+    link = tmp_path / ".env"
+    link.symlink_to(tmp_path / "real")
+    add_block(link, {"UNENROLL_DATABASE_URL": "postgresql://of-the-sandbox"})
+    assert link.is_symlink()
+    remove_block(link)
+    assert (tmp_path / "real").read_text() == "PORT=8080\n"
 
 
 async def test_an_interrupt_while_starting_is_a_clean_end(open_folder: Path) -> None:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from os import pathsep
 from pathlib import Path
-from signal import SIGTERM
+from signal import SIGKILL, SIGTERM
 from uuid import uuid4
 
 from confluent_kafka import KafkaException
@@ -87,7 +87,7 @@ class _Node:
             name="Kafka",
             command=(*self.java, *arguments),
             folder=self.folder,
-            ends_by=SIGTERM,
+            ends_by=SIGKILL if self.passing else SIGTERM,  # nobody reads its data again
             address=address,
             removes_folder=self.passing,
         )

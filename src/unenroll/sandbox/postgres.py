@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGINT
+from signal import SIGINT, SIGQUIT
 
 import asyncpg
 
@@ -59,7 +59,7 @@ class _Cluster:
             name="Postgres",
             command=(str(self.programs / name), *arguments),
             folder=self.folder,
-            ends_by=SIGINT,
+            ends_by=SIGQUIT if self.passing else SIGINT,  # at once: nobody reads its data again
             address=address,
             owner=self.owner,
             removes_folder=self.passing,

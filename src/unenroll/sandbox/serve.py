@@ -1,16 +1,14 @@
 """The embedded servers in the foreground, for `unenroll sandbox`."""
 
 import asyncio
-import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGINT, SIGTERM
-from tempfile import NamedTemporaryFile
 
-from unenroll.errors import UsageError
 from unenroll.sandbox.embedded import embedded
+from unenroll.sandbox.env_file import add_block, check_writable, remove_block
 from unenroll.sandbox.errors import SandboxError
 from unenroll.sandbox.patience import Say
 from unenroll.sandbox.server import Server
@@ -30,10 +28,10 @@ class Serving:
 
 
 async def serve(options: Serving, prepare: Prepare) -> None:
-    """Runs both servers until SIGINT or SIGTERM; `env_file` appears, readable by its owner only, after `prepare`.
+    """Runs both servers until SIGINT or SIGTERM; `env_file` has their addresses from after `prepare` until they end.
 
-    A server that dies is said once and not started again. Raises SandboxError if the servers cannot be had, or once
-    both have died.
+    Lines of others in it stay. A file that was not there is readable by its owner only, and goes again. A server that
+    dies is said once and not started again. Raises SandboxError if the servers cannot be had, or once both have died.
     """
     serving = asyncio.ensure_future(_serve(options, prepare))
     with _asked_to_stop(serving) as asked:
@@ -45,31 +43,22 @@ async def serve(options: Serving, prepare: Prepare) -> None:
 
 
 async def _serve(options: Serving, prepare: Prepare) -> None:
-    _clear(options.env_file)
+    check_writable(options.env_file)
+    remove_block(options.env_file)  # what a killed run left there would look like an answer
     async with embedded(data=options.data, cache=options.cache, say=options.say) as pair:
         await prepare(addresses(pair))
-        _write(options.env_file, addresses(pair).environment)
-        options.say(f"Kafka and Postgres answer, their addresses are in {options.env_file}")
-        await asyncio.gather(_watch(pair.kafka, options.say), _watch(pair.postgres, options.say))
+        add_block(options.env_file, addresses(pair).environment)
+        try:
+            options.say(f"Kafka and Postgres answer, their addresses are in {options.env_file}")
+            await asyncio.gather(_watch(pair.kafka, options.say), _watch(pair.postgres, options.say))
+        finally:
+            remove_block(options.env_file)
     raise SandboxError("Kafka and Postgres have both died")
 
 
 async def _watch(server: Server, say: Say) -> None:
     code = await server.ended()
     say(f"{server.program.name} has died, exit code {code}, and is not started again. {server.last_words()}")
-
-
-def _clear(env_file: Path) -> None:
-    if not os.access(env_file.parent, os.W_OK | os.X_OK):
-        raise UsageError(f"{env_file} cannot be written: name a file in a folder that exists and is yours")
-    env_file.unlink(missing_ok=True)  # what an earlier run left there would look like an answer
-
-
-def _write(env_file: Path, settings: Mapping[str, str]) -> None:
-    # Another name until it is whole: whoever waits for the file reads all of it or nothing.
-    with NamedTemporaryFile("w", dir=env_file.parent, prefix=f".{env_file.name}-", delete=False) as unfinished:
-        unfinished.writelines(f"{key}={value}\n" for key, value in settings.items())
-    Path(unfinished.name).replace(env_file)
 
 
 @contextmanager
