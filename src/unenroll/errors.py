@@ -8,7 +8,7 @@ UnenrollError
 │   └── OvertakenError another transaction was faster with the same rows: try again at once
 ├── LaneLostError     another worker owns the lane, or it is unknown whether a commit happened: open the lane again
 ├── RefusedError      the database refuses these records: one of them is to blame
-└── TooMuchError      the database gave up on these records: fewer at a time may do
+└── TooMuchError      the database gave these records too little time: fewer at a time may do
 """
 
 
@@ -45,4 +45,4 @@ class RefusedError(UnenrollError):
 
 
 class TooMuchError(UnenrollError):
-    """The database gave up on a batch: it may be away, or the batch too long for one transaction. Fewer may do."""
+    """The database cut the transaction of a batch for the time that it took. Fewer records at a time may do."""

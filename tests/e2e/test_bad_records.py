@@ -3,6 +3,8 @@
 import hashlib
 import json
 
+import pytest
+
 from stage.events import leaves, three_rewards
 from stage.place import Place, answers
 from stage.topics import Put, put_with_odd_headers
@@ -95,7 +97,7 @@ async def test_a_batch_that_is_too_much_for_one_transaction_is_decided_in_smalle
     await place.execute("""
         create function at_most_three() returns trigger language plpgsql as $$ begin
             if (select count(*) from fresh) > 3 then
-                raise exception 'too much at once' using errcode = 'serialization_failure';
+                raise exception 'canceling statement due to statement timeout' using errcode = 'query_canceled';
             end if;
             return null;
         end $$;
@@ -105,6 +107,25 @@ async def test_a_batch_that_is_too_much_for_one_transaction_is_decided_in_smalle
     place.request(Put(**{**vars(leaves(customer)), "partition": 1}) for customer in range(601, 621))
     place.catch_up()
     assert answers(place.seen()) == {f"leave-{n}": ["unenroll.UnenrollRejected.v1"] for n in range(601, 621)}
+
+
+@pytest.mark.parametrize("state", ["deadlock_detected", "serialization_failure", "admin_shutdown", "disk_full"])
+async def test_a_batch_is_tried_again_whole_after_an_outage(place: Place, state: str) -> None:
+    await place.execute(f"""
+        create sequence tries;
+        create function away_at_first() returns trigger language plpgsql as $$ begin
+            if nextval('tries') <= 3 then
+                raise exception 'away' using errcode = '{state}';
+            end if;
+            return null;
+        end $$;
+        create trigger away_at_first after insert on accounts for each statement execute function away_at_first();
+    """)
+    place.request(Put(**{**vars(leaves(customer)), "partition": 1}) for customer in range(601, 621))
+    said = place.catch_up()
+    assert answers(place.seen()) == {f"leave-{n}": ["unenroll.UnenrollRejected.v1"] for n in range(601, 621)}
+    batches = [json.loads(line) for line in said.splitlines() if '"event": "batch"' in line]
+    assert [batch["records"] for batch in batches] == [20], said
 
 
 def test_the_same_request_at_two_offsets_has_one_answer(place: Place) -> None:

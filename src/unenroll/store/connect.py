@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from time import monotonic
 from typing import Any
 
 import asyncpg
@@ -23,11 +24,12 @@ _REFUSED = (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificat
 _TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 _CONNECT_SECONDS = 10.0
 _ANSWER_SECONDS = 15.0
+_IDLE_SECONDS = 10
 _LIMITS = {
     "application_name": "unenroll",
-    "lock_timeout": "10s",
+    "lock_timeout": "9s",  # less than a statement's, so that who waits for a lock is told so
     "statement_timeout": "10s",
-    "idle_in_transaction_session_timeout": "10s",
+    "idle_in_transaction_session_timeout": f"{_IDLE_SECONDS}s",
 }
 
 
@@ -63,12 +65,15 @@ async def transaction(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
         connection = await pool.acquire(timeout=_CONNECT_SECONDS)
         try:
             current = connection.transaction()
+            began = monotonic()
             await current.start()
             try:
                 yield connection
-            except BaseException:
+            except BaseException as error:
                 with suppress(*_TROUBLE):  # the first error counts
                     await current.rollback()
+                if _was_idle(error, seconds=monotonic() - began):
+                    raise asyncpg.IdleInTransactionSessionTimeoutError("we computed for too long") from error
                 raise
             await _commit(current)
         finally:
@@ -108,6 +113,12 @@ class _Connect:
 
 async def _left_as_it_was(connection: Connection) -> None:
     """Nothing to reset: what we do to a session ends with its transaction. To ask for it would cost a round trip."""
+
+
+def _was_idle(error: BaseException, *, seconds: float) -> bool:
+    """Whether Postgres ended the session between two statements. asyncpg only says that the connection is gone."""
+    gone = isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError)
+    return gone and seconds >= _IDLE_SECONDS
 
 
 async def _commit(current: Transaction) -> None:

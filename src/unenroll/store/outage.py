@@ -46,6 +46,11 @@ def held_up(outage: OutageError) -> bool:
     return isinstance(outage.__cause__, asyncpg.LockNotAvailableError | asyncpg.QueryCanceledError)
 
 
+def took_too_long(outage: OutageError) -> bool:
+    """Whether Postgres cut the transaction for the time that it took: a shorter one may come through."""
+    return isinstance(outage.__cause__, asyncpg.QueryCanceledError | asyncpg.IdleInTransactionSessionTimeoutError)
+
+
 @contextmanager
 def understood() -> Iterator[None]:
     """Turn what asyncpg says of a database URL that it cannot read into UsageError, which never repeats the URL."""

@@ -11,6 +11,7 @@ from unenroll.batch.step import Decisions, Step
 from unenroll.errors import LaneLostError, OutageError, RefusedError, TooMuchError
 from unenroll.observe.laps import Lap
 from unenroll.store.lanes import LaneRow, leave_lane
+from unenroll.store.outage import took_too_long
 from unenroll.stream.arrival import Arrival
 from unenroll.stream.intake import Intake
 from unenroll.stream.life import LaneLife
@@ -109,7 +110,7 @@ class Lane:
                 await patience.lose(outage)
                 if self.life.stopping.is_set():
                     raise LaneLostError("stopped while Postgres was away") from outage
-                if len(batch.readings) > 1:
+                if took_too_long(outage) and len(batch.readings) > 1:
                     raise TooMuchError("a transaction of its own for each half may be short enough") from outage
             else:
                 patience.regain()
