@@ -3,16 +3,45 @@
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+import shared_servers
+from stage.stock import Stock
 from unenroll.sandbox.servers import Servers
+
+_ENDING = pytest.StashKey[ExitStack]()
+_FILE = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start one pair of servers for all processes, where there are several: they share what it costs."""
+    if config.getoption("numprocesses", None) and not config.getoption("collectonly"):
+        config.stash[_ENDING] = ExitStack()
+        config.stash[_FILE] = config.stash[_ENDING].enter_context(shared_servers.started())
+
+
+def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 - xdist has no type for it
+    """Tell a process where it finds the addresses."""
+    node.workerinput["servers"] = str(node.config.stash[_FILE])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the servers."""
+    if _ENDING in config.stash:
+        config.stash[_ENDING].close()
 
 
 @pytest.fixture(scope="session")
 async def servers(pytestconfig: pytest.Config) -> AsyncIterator[Servers]:
-    """A pair of servers for all tests, by the provider chain."""
+    """A pair of servers for all tests: shared with other test processes, or by the provider chain."""
+    if shared := getattr(pytestconfig, "workerinput", {}).get("servers"):
+        yield await shared_servers.found(Path(shared))
+        return
     from providers import coordinated, provided  # noqa: PLC0415 - half a second that tests without servers need not pay
 
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
@@ -41,10 +70,18 @@ async def template(servers: Servers) -> AsyncIterator[str]:
         yield name
 
 
-@pytest.fixture
-async def database_url(servers: Servers, template: str) -> AsyncIterator[str]:
-    """A migrated database of the test's own."""
+@pytest.fixture(scope="session")
+def databases(servers: Servers, template: str) -> Iterator[Stock[str]]:
+    """Migrated databases, made ahead."""
     from stage.databases import cloned  # noqa: PLC0415 - the same
 
-    async with cloned(servers, template) as url:
-        yield url
+    with closing(Stock(lambda: cloned(servers, template))) as stock:
+        yield stock
+
+
+@pytest.fixture
+def database_url(databases: Stock[str]) -> Iterator[str]:
+    """A migrated database of the test's own."""
+    made = databases.take()
+    yield made.thing
+    databases.give_back(made)

@@ -2,13 +2,14 @@
 
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import typer
 from rich.console import Console
 
-from agree.pages import PAGES, README, ROOT, blocks, commands, links, rows, section
+from agree.pages import PAGES, README, ROOT, blocks, commands, links, rows, section, tracked
 from unenroll.cli.program import app
 from unenroll.core.outcomes import Outcome
 from unenroll.demo.compare import compare
@@ -73,15 +74,12 @@ def test_each_command_of_the_readme_is_run_by_a_test() -> None:
     ("target", "runs"),
     [
         ("demo", ".venv/bin/unenroll demo"),
-        (
-            "test",
-            ".venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term",
-        ),
+        ("test", ".venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term"),
     ],
 )
 def test_a_target_of_the_readme_runs_what_it_is_said_to(target: str, runs: str) -> None:
     shown = subprocess.run(
-        ["make", "--dry-run", "--assume-old=.venv/.installed", target],  # noqa: S607 - make is on the path, or no test runs
+        ["make", "--dry-run", "--assume-old=.venv/.installed-all", target],  # noqa: S607 - make is on the path, or no test runs
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -100,6 +98,16 @@ def test_each_target_of_make_that_a_page_names_is_there(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_each_file_that_a_page_links_to_is_there(page: Path) -> None:
     assert [target for target in links(page) if not target.exists()] == []
+
+
+def test_contributing_names_each_folder_of_code_once() -> None:
+    table = rows(section(ROOT / "CONTRIBUTING.md", "Where things are"))
+    named = Counter(name.strip(" /") for cells in table for name in cells[0].split(","))
+    code = [path for path in tracked() if path.suffix == ".py" and path.parts[0] in {"src", "tests"}]
+    folders = {path.parts[:3] if path.parts[0] == "src" else path.parts[:2] for path in code}
+    wanted = {"/".join(parts) for parts in folders if not parts[-1].endswith(".py")}
+    assert {name: named[name] for name in wanted} == dict.fromkeys(wanted, 1)
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -17,6 +17,7 @@ def empty_place(servers: Servers, database_url: str, prefix: str, tmp_path: Path
     return Place(kafka=servers.kafka, database_url=database_url, prefix=prefix, folder=tmp_path)
 
 
+@pytest.mark.thorough
 async def test_lanes_move_to_another_database_under_load(empty_place: Place, second_database: str) -> None:
     there = other(empty_place, second_database)
     assert await judged(empty_place, there, lambda: move_under_load(empty_place, there), accounts=40, seed=3) == []

@@ -85,6 +85,7 @@ async def test_a_lane_takes_with_it_all_that_is_known_of_its_customers(place: Pl
     assert await homes(there) == ["here", "here"]
 
 
+@pytest.mark.thorough
 async def test_a_lane_that_is_not_here_is_taken_by_nobody(place: Place, there: Place) -> None:
     everybody_leaves(place)
     assert moved_until("held", place, there) == -signal.SIGKILL
@@ -117,6 +118,7 @@ def answers_of(place: Place) -> list[str]:
     return list(answers(place.seen()))
 
 
+@pytest.mark.thorough
 async def test_a_move_that_was_broken_off_can_be_given_up(place: Place, there: Place) -> None:
     everybody_leaves(place)
     before = await everything(place)
@@ -131,6 +133,7 @@ async def test_a_move_that_was_broken_off_can_be_given_up(place: Place, there: P
     assert await everything(place, there) == before
 
 
+@pytest.mark.thorough
 async def test_who_was_erased_stays_so_where_the_lane_arrives_and_nobody_is_erased_meanwhile(
     place: Place, there: Place
 ) -> None:
@@ -148,6 +151,7 @@ async def test_who_was_erased_stays_so_where_the_lane_arrives_and_nobody_is_eras
     assert known.isdisjoint({erased, other_one})
 
 
+@pytest.mark.thorough
 async def test_a_move_that_was_given_up_holds_up_no_erasure(place: Place, there: Place) -> None:
     everybody_leaves(place)
     assert moved_until("written", place, there) == -signal.SIGKILL
@@ -155,6 +159,7 @@ async def test_a_move_that_was_given_up_holds_up_no_erasure(place: Place, there:
     run("erase", "--customer", str(MOVING[0]), environment=place.environment)
 
 
+@pytest.mark.thorough
 async def test_a_worker_that_knows_of_no_cells_keeps_a_database_from_becoming_one(place: Place, there: Place) -> None:
     everybody_leaves(place)
     await place.execute("update lanes set owner_version = '0009', owner_epoch = epoch where partition = 2")
@@ -163,6 +168,7 @@ async def test_a_worker_that_knows_of_no_cells_keeps_a_database_from_becoming_on
     assert "knows of no cells" in said
 
 
+@pytest.mark.thorough
 async def test_lanes_whose_customers_are_elsewhere_as_well_cannot_be_parted(place: Place, there: Place) -> None:
     place.request([leaves(customer) for customer in CUSTOMERS])
     place.request(wrong_partition([leaves(customer) for customer in (901, 902, 903, 904, 905)], 1))
@@ -172,6 +178,7 @@ async def test_lanes_whose_customers_are_elsewhere_as_well_cannot_be_parted(plac
     assert await homes(place) == ["here"] * 4
 
 
+@pytest.mark.thorough
 async def test_cells_that_cannot_be_are_told_of(place: Place, there: Place) -> None:
     everybody_leaves(place)
     said = run("cells", "move", "--lanes", "1", "--why", "x", environment=mover(place, place), code=1)

@@ -45,6 +45,7 @@ def named(scene: Place) -> dict[str, str]:
     return {scene.group_id: "unenroll", scene.prefix: "unenroll."}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", QUICK)
 def test_what_a_page_for_another_team_shows_is_so(scene: Place, name: str) -> None:
     played = play(ROOT / name, scene.folder, called=named(scene))

@@ -3,7 +3,10 @@
 And servers of a test's own.
 """
 
+import secrets
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,16 +16,33 @@ from stage.databases import cloned
 from stage.events import ABC
 from stage.files import XYZ
 from stage.place import Place, group_of, made
+from stage.stock import Stock
 from unenroll.sandbox.embedded import Pair, embedded
 from unenroll.sandbox.place import cache_folder
 from unenroll.sandbox.servers import Servers
 from unenroll.store.migrate import migrate
 
 
+@pytest.fixture(scope="session")
+def places(servers: Servers, template: str) -> Iterator[Stock[Place]]:
+    """Topics and tables, made ahead."""
+
+    @asynccontextmanager
+    async def one() -> AsyncIterator[Place]:
+        async with cloned(servers, template) as url:
+            prefix = f"t{secrets.token_hex(4)}."
+            yield await made(Place(kafka=servers.kafka, database_url=url, prefix=prefix, folder=Path()))
+
+    with closing(Stock(one)) as stock:
+        yield stock
+
+
 @pytest.fixture
-async def place(servers: Servers, database_url: str, prefix: str, tmp_path: Path) -> Place:
+def place(places: Stock[Place], tmp_path: Path) -> Iterator[Place]:
     """Milestone ABC is defined, and nobody is enrolled yet."""
-    return await made(Place(kafka=servers.kafka, database_url=database_url, prefix=prefix, folder=tmp_path))
+    one = places.take()
+    yield replace(one.thing, folder=tmp_path)
+    places.give_back(one)
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,10 @@ from unenroll.cli import main
 main()
 """
 SECONDS = 150
+PROGRESS = {
+    *("starting Postgres", "starting Kafka", "creating tables and topics", "the worker decides"),
+    *("loading facts, publishing requests", "reading the answers back"),
+}
 
 # From Python 3.12 on, pexpect's fork is warned of where threads run, as those of Kafka's client do.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
@@ -50,16 +54,6 @@ class Ended:
     err: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Endings:
-    """The ways in which the demo was run, and what the servers left behind of all of them."""
-
-    pipe: Ended
-    json: Ended
-    terminal: Ended
-    left: list[str]
-
-
 @contextmanager
 def own_folder() -> Iterator[Path]:
     """Where a demo runs and keeps what it needs. Everybody may enter: as root, Postgres runs as somebody else."""
@@ -73,19 +67,6 @@ def own_folder() -> Iterator[Path]:
 def folder() -> Iterator[Path]:
     with own_folder() as folder:
         yield folder
-
-
-@pytest.fixture(scope="module")
-def endings() -> Iterator[Endings]:
-    """The demo in a pipe, as JSON and on a terminal: all at once, as most of the time goes into starting servers."""
-    with own_folder() as folder:
-        terminal = on_a_terminal(folder)
-        with started(folder, *DEMO) as in_a_pipe, started(folder, *DEMO, "--json") as as_json:
-            terminal.expect(pexpect.EOF)
-            terminal.close()
-            shown = Ended(code=terminal.exitstatus, out=terminal.before)
-            piped, parsed = ended(in_a_pipe), ended(as_json)
-        yield Endings(pipe=piped, json=parsed, terminal=shown, left=left_in(folder))
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
@@ -107,6 +88,7 @@ def started(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
         env=environment(folder, FORCE_COLOR="1"),  # as many CI systems do
         cwd=folder,
         stdin=subprocess.DEVNULL,
+        preexec_fn=interruptible,  # noqa: PLW1509 - no other thread runs here
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
@@ -141,9 +123,12 @@ def command_line(process: Path) -> str:
         return ""
 
 
-def test_in_a_pipe_all_cases_are_as_expected_in_plain_text(endings: Endings) -> None:
-    piped = endings.pipe
+def test_in_a_pipe_all_cases_are_as_expected_in_plain_text_and_nothing_is_left(folder: Path) -> None:
+    with started(folder, *DEMO) as process:
+        piped = ended(process)
     assert piped.code == 0, piped.err
+    assert set(piped.err.splitlines()) <= PROGRESS
+    assert not left_in(folder)
     lines = piped.out.splitlines()
     assert piped.out.isascii()
     assert ESCAPE not in piped.out
@@ -154,19 +139,11 @@ def test_in_a_pipe_all_cases_are_as_expected_in_plain_text(endings: Endings) -> 
         assert [line for line in lines if re.fullmatch(row, line)], row
 
 
-def test_nothing_is_left_of_the_servers(endings: Endings) -> None:
-    assert not endings.left
-
-
-def test_on_standard_error_there_is_progress_and_nothing_else(endings: Endings) -> None:
-    progress = {"starting Postgres", "starting Kafka", "creating tables and topics", "the worker decides"}
-    progress |= {"loading facts, publishing requests", "reading the answers back"}
-    assert set(endings.pipe.err.splitlines()) <= progress
-    assert set(endings.json.err.splitlines()) <= progress
-
-
-def test_as_json_the_result_parses(endings: Endings) -> None:
-    piped = endings.json
+@pytest.mark.thorough
+def test_as_json_the_result_parses(folder: Path) -> None:
+    with started(folder, *DEMO, "--json") as process:
+        piped = ended(process)
+    assert set(piped.err.splitlines()) <= PROGRESS
     assert piped.code == 0, piped.err
     result: dict[str, Any] = json.loads(piped.out)
     assert result["as_expected"] is True
@@ -188,17 +165,26 @@ def test_as_json_the_result_parses(endings: Endings) -> None:
     }
 
 
-def test_on_a_terminal_there_are_colors(endings: Endings) -> None:
-    shown = endings.terminal
+@pytest.mark.thorough
+def test_on_a_terminal_there_are_colors(folder: Path) -> None:
+    terminal = on_a_terminal(folder)
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    shown = Ended(code=terminal.exitstatus, out=terminal.before)
     assert shown.code == 0, shown.out
     assert f"{ESCAPE}32mKEPT 3 CYCLE_FINISHED" in shown.out
     assert f"{ESCAPE}31mCANCELLED 7 PERIOD_END_LOST, VOID" in shown.out
     assert f"{ESCAPE}1;32m18 of 18 examples as expected" in shown.out
 
 
+def interruptible() -> None:
+    """What a shell starts in the background ignores SIGINT, and so would the demo."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupt_ends_the_servers_and_leaves_nothing(folder: Path) -> None:
     with started(folder, *DEMO) as process:
-        wait_until(lambda: any(folder.glob("unenroll-*/kafka/log/unenroll.rewards-*")), "the demo's topics")
+        wait_until(lambda: any(folder.glob("unenroll-*/kafka/kafka.log")), "the demo's Kafka to start")
         assert left_in(folder)
         process.send_signal(signal.SIGINT)
         interrupted = ended(process)

@@ -77,11 +77,13 @@ def test_a_wrong_expectation_is_told_and_fails(real: Found, capsys: pytest.Captu
     assert "17 of 18 examples as expected, not A3" in printed
 
 
+@pytest.mark.thorough
 def test_a_right_event_for_another_rule_fails(real: Found) -> None:
     another_rule = Answer("CANCELLED 4 AFTER_UNENROLLMENT, VOID", ("RewardCancelled VOID",))
     assert compare(expecting("A3", "R3", another_rule), real).differing == ["A3"]
 
 
+@pytest.mark.thorough
 def test_an_event_too_few_or_too_many_fails(real: Found) -> None:
     once = real.published[LEAVE_OF_A1]
     for published in ((), once * 2, ("UserUnenrolled c2-c5",)):

@@ -3,6 +3,8 @@
 import json
 import signal
 
+import pytest
+
 from stage.events import leaves, three_rewards
 from stage.place import Place, answers
 from stage.workers import Running, run, running, wait_until
@@ -55,6 +57,7 @@ async def test_a_second_process_with_the_same_lane_stands_by_and_takes_it_from_o
         assert ended(first)
 
 
+@pytest.mark.thorough
 async def test_who_takes_a_lane_by_itself_goes_before_whom_the_group_gives_it_to(place: Place) -> None:
     everybody_leaves(place, MANY)
     with running("run", environment=place.environment) as given:
@@ -74,6 +77,7 @@ async def test_who_takes_a_lane_by_itself_goes_before_whom_the_group_gives_it_to
         assert ended(given)
 
 
+@pytest.mark.thorough
 def test_offsets_are_not_set_while_a_process_has_lanes_by_itself(place: Place) -> None:
     with running("run", environment=taking(place, "0")) as worker:
         worker.wait_to_say('"lane open"')
@@ -83,6 +87,7 @@ def test_offsets_are_not_set_while_a_process_has_lanes_by_itself(place: Place) -
     run("offsets", "set", "--to", "earliest", "--why", "test", environment=place.environment)
 
 
+@pytest.mark.thorough
 def test_until_caught_up_is_about_the_lanes_that_the_process_takes(place: Place) -> None:
     everybody_leaves(place, MANY)
     run("run", "--until-caught-up", environment=taking(place, "0,2"))
@@ -92,6 +97,7 @@ def test_until_caught_up_is_about_the_lanes_that_the_process_takes(place: Place)
     assert answered_once(place, MANY)
 
 
+@pytest.mark.thorough
 def test_lanes_that_cannot_be_are_told_of(place: Place) -> None:
     assert "UNENROLL_LANES names 9," in run("run", environment=taking(place, "0,9"), code=1)
     assert "UNENROLL_LANES: must be" in run("run", environment=taking(place, "3-1"), code=2)
@@ -99,6 +105,7 @@ def test_lanes_that_cannot_be_are_told_of(place: Place) -> None:
     assert "UNENROLL_LANES names more lanes than UNENROLL_MOST_LANES" in run("run", environment=over, code=2)
 
 
+@pytest.mark.thorough
 def test_what_is_more_than_a_process_may_take_waits_for_another_one(place: Place) -> None:
     everybody_leaves(place, MANY)
     few = {**place.environment, "UNENROLL_MOST_LANES": "3"}

@@ -94,6 +94,7 @@ def test_one_look_tells_lanes_lag_counts_and_dead_letters(place: Place) -> None:
     assert view["definitions"]["name"] == "Spring campaign"
 
 
+@pytest.mark.thorough
 def test_in_a_pipe_it_is_plain_text_as_wide_as_it_needs(place: Place) -> None:
     said = once(place)
     assert (said.code, said.err) == (0, "")
@@ -107,6 +108,7 @@ def test_in_a_pipe_it_is_plain_text_as_wide_as_it_needs(place: Place) -> None:
     assert lines[-2].startswith("definitions: 1 group; the last was 11 version 1, Spring campaign, ")
 
 
+@pytest.mark.thorough
 def test_two_looks_tell_how_fast_it_goes(place: Place) -> None:
     place.load(three_rewards(1))
     with (
@@ -139,6 +141,7 @@ def _rates(view: dict[str, Any], what: str) -> bool:
     return any(one["per_second"] for one in view[what])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("way", ["q", "\x03"])
 def test_a_key_leaves_and_the_terminal_is_as_it_was(place: Place, way: str) -> None:
     with terminal(place) as screen:
@@ -162,6 +165,7 @@ def test_it_is_drawn_anew_for_another_size(place: Place) -> None:
         ended_well(screen, before)
 
 
+@pytest.mark.thorough
 def test_an_outage_is_shown_and_left_at_once(place: Place) -> None:
     with nobody_listens() as port, terminal(place, UNENROLL_KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{port}") as screen:
         before = modes(screen)
@@ -200,6 +204,7 @@ async def _somebody_waits(place: Place) -> bool:
     return bool(await place.rows(waiting))
 
 
+@pytest.mark.thorough
 async def test_counting_rests_for_longer_than_it_took(place: Place) -> None:
     looks = Looks.at(
         WorkerSettings(
@@ -250,6 +255,7 @@ async def test_counting_that_takes_long_holds_up_nothing_else(place: Place) -> N
         assert top.wait() == 0
 
 
+@pytest.mark.thorough
 def test_what_is_missing_is_said_once_and_ends_a_single_look(place: Place) -> None:
     said = command("top", "--once", environment={**place.environment, "UNENROLL_TOPIC_PREFIX": f"{place.prefix}no."})
     assert (said.code, said.out) == (1, "")

@@ -18,7 +18,13 @@ SCENARIOS = [
 ]
 
 
-@pytest.mark.parametrize("rules", SCENARIOS, ids=lambda rules: rules.touch.value)
+TRIED = [
+    pytest.param(rules, marks=pytest.mark.thorough) if rules.touch is Touch.BACK_IN_ONE else rules
+    for rules in SCENARIOS
+]
+
+
+@pytest.mark.parametrize("rules", TRIED, ids=lambda rules: rules.touch.value)
 def test_whatever_happens_every_output_is_visible_once_and_in_order(
     rules: Rules, capsys: pytest.CaptureFixture[str]
 ) -> None:

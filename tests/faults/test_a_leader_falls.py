@@ -10,7 +10,6 @@ from signal import SIGKILL
 import pytest
 
 from faults.falls import Fall, Verdicts, chosen, outlived
-from faults.quick import tried
 from faults.scene import Scene, place_of, scene
 from stage.brokers import Brokers, three_brokers
 from stage.databases import cloned
@@ -18,7 +17,7 @@ from stage.phases import PHASES
 from unenroll.sandbox.servers import Servers
 from unenroll.stream.topics import INPUTS
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.thorough]  # three brokers, which a small machine feels
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +48,6 @@ async def verdicts(
         return await outlived(scenes, Fall(falls=partial(brokers.by_number[leader].fall, SIGKILL)))
 
 
-@pytest.mark.parametrize("phase", tried(PHASES))
+@pytest.mark.parametrize("phase", PHASES)
 async def test_a_leader_that_is_killed_leaves_nothing_wrong(verdicts: Verdicts, phase: str) -> None:
     assert await verdicts[phase] == {}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from faults.falls import FALLS, Verdicts, chosen, outlived
+from faults.quick import tried
 from faults.rights import RIGHTS, can_deny, lacks
 from faults.scene import place_of, scene
 from havoc.mortal import Mortals, mortal
@@ -85,7 +86,7 @@ async def guarded(pair: Mortals, named: Servers) -> Servers:
     return named
 
 
-@pytest.mark.parametrize("right", RIGHTS)
+@pytest.mark.parametrize("right", tried(RIGHTS))
 async def test_a_right_that_is_taken_away_leaves_nothing_wrong(
     guarded: Servers, own_template: str, tmp_path: Path, right: str
 ) -> None:

@@ -15,6 +15,7 @@ from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from threading import Lock
 from typing import IO, NamedTuple
 
 from stage.doomed_sender import send_two
@@ -23,8 +24,11 @@ from unenroll.cli import main
 
 _DEADLINE_SECONDS = 60.0
 
+_ONE_AT_A_TIME = Lock()
+"""Python looks at all processes when it starts one, and trips over one that another thread closes just then."""
+
 _READY = get_context("forkserver")
-_READY.set_forkserver_preload(["__main__", "unenroll.cli"])
+_READY.set_forkserver_preload(["__main__", "unenroll.cli", "stage.frozen"])
 
 
 class Streams(NamedTuple):
@@ -43,7 +47,11 @@ class Running:
     ) -> None:
         self._log: IO[bytes] = NamedTemporaryFile()  # noqa: SIM115 - closed by `end`
         streams = Streams(os.devnull, self._log.name, self._log.name)
-        self._process = _started(program, arguments, environment, streams)
+        try:
+            self._process = _started(program, arguments, environment, streams)
+        except BaseException:
+            self._log.close()
+            raise
 
     @property
     def ended(self) -> bool:
@@ -76,7 +84,8 @@ class Running:
     def end(self) -> None:
         self._process.kill()
         self._process.join()
-        self._process.close()
+        with _ONE_AT_A_TIME:
+            self._process.close()
         self._log.close()
 
 
@@ -161,7 +170,8 @@ def _started(
     program: Callable[[], object], arguments: tuple[str, ...], environment: Mapping[str, str], streams: Streams
 ) -> BaseProcess:
     process = _READY.Process(target=_become, args=(program, arguments, {**_bare(), **environment}, streams))
-    process.start()
+    with _ONE_AT_A_TIME:
+        process.start()
     return process
 
 

@@ -3,6 +3,8 @@
 import signal
 from pathlib import Path
 
+import pytest
+
 from havoc.mortal import mortal_kafka
 from unenroll.errors import OutageError
 from unenroll.sandbox.kafka import kafka
@@ -15,6 +17,7 @@ from waiting import until
 FACTS = Partition(topic="t.facts", number=0)
 
 
+@pytest.mark.thorough
 async def test_after_a_broker_was_killed_the_ends_of_its_partitions_are_told_again(tmp_path: Path) -> None:
     with place(tmp_path, cache=cache_folder({}), say=lambda _: None) as where:
         async with kafka(where) as server, mortal_kafka(server) as broker:

@@ -1,0 +1,66 @@
+"""Databases and topics made ahead, by a thread of its own, while tests wait for something else."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from threading import Thread
+from typing import Generic, NamedTuple, TypeVar
+
+Thing = TypeVar("Thing")
+
+_AHEAD = 2
+_SECONDS = 120.0
+
+
+class Made(NamedTuple, Generic[Thing]):
+    """A thing, and the block that it lives in."""
+
+    thing: Thing
+    block: AbstractAsyncContextManager[Thing]
+
+
+class Stock(Generic[Thing]):
+    """What `make` makes, each in a block of its own, two of them ahead of who takes them."""
+
+    def __init__(self, make: Callable[[], AbstractAsyncContextManager[Thing]]) -> None:
+        self._make = make
+        self._loop = asyncio.new_event_loop()
+        self._ready: asyncio.Queue[Made[Thing] | BaseException] = asyncio.Queue(_AHEAD)
+        self._thread = Thread(target=self._loop.run_forever, name="stock", daemon=True)
+        self._thread.start()
+        self._filling = asyncio.run_coroutine_threadsafe(self._fill(), self._loop)
+
+    def take(self) -> Made[Thing]:
+        """The next one. Raises what went wrong when it was made."""
+        found = asyncio.run_coroutine_threadsafe(self._ready.get(), self._loop).result(_SECONDS)
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    def give_back(self, made: Made[Thing]) -> None:
+        """End its block, which nobody waits for."""
+        asyncio.run_coroutine_threadsafe(made.block.__aexit__(None, None, None), self._loop)
+
+    def close(self) -> None:
+        """End the blocks of those that nobody took, and of those that were given back."""
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(_SECONDS)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _fill(self) -> None:
+        while True:
+            try:
+                block = self._make()
+                await self._ready.put(Made(await block.__aenter__(), block))
+            except Exception as error:  # noqa: BLE001 - whoever takes it hears of it
+                await self._ready.put(error)
+
+    async def _end(self) -> None:
+        self._filling.cancel()
+        while not self._ready.empty():
+            made = self._ready.get_nowait()
+            if isinstance(made, Made):
+                await made.block.__aexit__(None, None, None)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*others, return_exceptions=True)
