@@ -40,8 +40,9 @@ demo: $(DEMO)  ## run the main job on an embedded Kafka and Postgres
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 
 test: $(STAMP)  ## pass the tests; the core's branches are covered in full
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term
+	$(BIN)/python -m pytest tests/core --cov --cov-report=
 	$(BIN)/python -m coverage report --fail-under=100
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --ignore=tests/core
 
 check: $(STAMP)  ## formatting, lint, types, import direction, the documentation's links
 	$(BIN)/ruff format --check .

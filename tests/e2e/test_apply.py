@@ -128,6 +128,7 @@ def test_whoever_waits_in_vain_says_what_is_not_decided(place: Place) -> None:
     assert done["results"] == AS_PREDICTED | {"UNDECIDED": 5}
 
 
+@pytest.mark.thorough
 def test_nobody_need_wait(place: Place) -> None:
     made = planned(place)
     done = applied(made.path, "--no-wait", environment=place.environment)
@@ -136,6 +137,7 @@ def test_nobody_need_wait(place: Place) -> None:
     assert applied(made.path, environment=place.environment)["results"] == AS_PREDICTED | {"AS_PREDICTED": 5}
 
 
+@pytest.mark.thorough
 def test_requests_that_were_published_without_the_plan_meanwhile_are_not_decided_again(place: Place) -> None:
     made = planned(place)
     place.tell(requests(2))
@@ -173,6 +175,7 @@ async def test_a_plan_of_another_database_is_refused(place: Place, servers: Serv
     assert (said.code, said.err) == (1, "unenroll: the plan was made from another database; plan again from this one\n")
 
 
+@pytest.mark.thorough
 def test_a_plan_is_not_applied_to_topics_that_workers_of_its_database_do_not_read(place: Place) -> None:
     made = planned(place)
     place.catch_up()

@@ -102,7 +102,7 @@ def test_what_does_not_heal_is_put_back_so_often_and_then_parked(place: Place) -
     assert times_back == {"1": 40, "2": 40, "3": 40}
 
 
-@pytest.mark.parametrize("phase", some(PUBLISHING, always={"sent", "committed"}))
+@pytest.mark.parametrize("phase", some(PUBLISHING, always={"committed"}))
 async def test_a_redrive_that_is_killed_and_done_again_puts_each_letter_back_once(place: Place, phase: str) -> None:
     enrolled_too_early(place)
     define_streak(place)

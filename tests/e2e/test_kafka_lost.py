@@ -97,6 +97,7 @@ async def test_accounts_are_settled_again_of_which_only_the_lost_topic_told(plac
     assert len(there.seen("unenrollments")) == len(CUSTOMERS)
 
 
+@pytest.mark.thorough
 async def test_calls_that_were_answered_202_are_decided_all_the_same(place: Place, other_kafka: str) -> None:
     place.load(three_rewards(1))
     with opened(place, UNENROLL_API_WAIT_MS="200") as front:

@@ -83,6 +83,7 @@ async def test_what_the_topics_hold_no_more_is_forgotten_and_accounts_stay(place
     assert (await place.rows("select * from accounts where customer_id < 999 order by customer_id")) == accounts
 
 
+@pytest.mark.thorough
 async def test_a_call_is_kept_for_as_long_as_its_decision(place: Place) -> None:
     place.load(three_rewards(951))
     with decided(place), opened(place) as door:
@@ -143,6 +144,7 @@ async def test_what_is_not_published_is_never_forgotten(place: Place) -> None:
     assert answers(place.seen()) == EVERYBODY
 
 
+@pytest.mark.thorough
 def test_workers_go_on_meanwhile(place: Place) -> None:
     place.load(line for customer in CUSTOMERS for line in three_rewards(customer))
     with running("run", environment=place.environment) as worker:

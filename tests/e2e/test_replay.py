@@ -69,6 +69,7 @@ async def test_a_copy_of_one_topic_alone_will_do(place: Place) -> None:
     assert replayed(place, "--from-topics", "--source-prefix", prefix)["decided_before"] == len(CUSTOMERS)
 
 
+@pytest.mark.thorough
 def test_an_interrupt_ends_a_replay_that_waits_for_somebody_to_type(place: Place) -> None:
     terminal = typed("replay", "-", environment=place.environment)
     terminal.sendline(leave(1))

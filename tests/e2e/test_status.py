@@ -233,6 +233,7 @@ def test_a_setting_that_is_missing_is_wrong_usage(place: Place, name: str) -> No
     assert (said.code, said.out, said.err) == (2, "", f"unenroll: {name} is not set\n")
 
 
+@pytest.mark.thorough
 def test_a_cluster_that_never_had_a_group_is_asked_until_it_answers(tmp_path: Path) -> None:
     file = tmp_path / "servers.env"
     cache = {name: value for name, value in os.environ.items() if name == "UNENROLL_CACHE"}

@@ -93,6 +93,7 @@ def test_a_database_that_is_not_there(place: Place, command: str) -> None:
     assert "hunter2" not in line
 
 
+@pytest.mark.thorough
 def test_a_broker_that_is_not_there_is_said_soon(place: Place) -> None:
     event = place.folder / "event.ndjson"
     event.write_text(enrolled(1).replace('"data"', '"time": "2026-01-01T00:00:00Z", "data"'))

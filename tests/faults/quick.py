@@ -5,20 +5,20 @@ from collections.abc import Iterable
 import pytest
 from _pytest.mark import ParameterSet
 
+from faults.rights import RIGHTS
 from stage.phases import PHASES
 
 _SOME = frozenset({"deciding", "commit sent"})
 _IN_FULL = frozenset({"killed"})
 _ALSO = frozenset({"frozen, sent"})
-_SELDOM = frozenset({"to write to an output topic", "to see an output topic", "to begin a transaction"})
+_SELDOM = frozenset(RIGHTS)
 _SELDOM_WHEN = " at a statement"
 
 
 def tried(names: Iterable[str]) -> list[str | ParameterSet]:
     """To be parametrized with: cases by name, which end with their phase if they have one, or phases themselves.
 
-    A worker that dies is always tried at every phase, all else at some, and what Postgres refuses at COMMIT,
-    and one right that is taken away.
+    A worker that dies is always tried at every phase, all else at some, and what Postgres refuses at COMMIT.
     """
     return [name if _always(name) else pytest.param(name, marks=pytest.mark.thorough) for name in names]
 

@@ -76,7 +76,8 @@ class Scene:
         self.tell(LATE)
         self.wait_for_lanes(worker)
         worker.tell(SIGTERM)
-        assert worker.wait() == 0
+        code = worker.wait()
+        assert code == 0, f"exit code {code}\n{worker.output()}"
 
     def wait_for_lanes(self, worker: Running) -> None:
         """Wait until all that was told is done."""

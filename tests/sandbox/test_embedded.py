@@ -78,6 +78,7 @@ async def test_both_end_and_leave_nothing_when_their_owner_is_killed() -> None:
     await until(removed)
 
 
+@pytest.mark.thorough
 async def test_a_data_folder_keeps_topics_and_rows_between_runs(open_folder: Path) -> None:
     async with embedded(data=open_folder, cache=CACHE, say=print) as pair:
         create_topic(pair.kafka.program.address, "armchair")

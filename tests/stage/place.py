@@ -123,7 +123,15 @@ class Place:
         """Let a topic be configured so."""
         change = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, self.prefix + word, incremental_configs=[change])
-        done(self._admin().incremental_alter_configs, [resource])
+        admin = self._admin()
+        done(admin.incremental_alter_configs, [resource])
+
+        def applied() -> bool:
+            asked = ConfigResource(ResourceType.TOPIC, self.prefix + word)
+            (found,) = admin.describe_configs([asked]).values()
+            return bool(found.result()[name].value == value)
+
+        wait_until(applied, f"{name} of {word} to be {value}")
 
     def add_partitions(self, word: str, total: int) -> None:
         """Let a topic have so many."""
