@@ -45,6 +45,12 @@ def place(places: Stock[Place], tmp_path: Path) -> Iterator[Place]:
     places.give_back(one)
 
 
+@pytest.fixture
+def nowhere(servers: Servers, tmp_path: Path) -> Place:
+    """For what is refused before anybody asks for topics or tables: there are none."""
+    return Place(kafka=servers.kafka, database_url=servers.database_url, prefix="nowhere.", folder=tmp_path)
+
+
 @pytest.fixture(scope="module")
 async def shared_place(
     servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory

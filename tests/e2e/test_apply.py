@@ -228,8 +228,8 @@ def test_a_file_that_is_not_as_it_was_made_is_refused(place: Place) -> None:
         ),
     ],
 )
-def test_wrong_arguments_are_said_in_one_line(place: Place, arguments: tuple[str, ...], why: str) -> None:
-    said = command("apply", *arguments, environment=place.environment)
+def test_wrong_arguments_are_said_in_one_line(nowhere: Place, arguments: tuple[str, ...], why: str) -> None:
+    said = command("apply", *arguments, environment=nowhere.environment)
     assert said.code == 2
     assert said.err.startswith(f"unenroll: {why}")
 

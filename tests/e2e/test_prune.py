@@ -167,6 +167,6 @@ async def test_what_other_topics_brought_is_not_ours_to_forget(place: Place) -> 
 
 
 @pytest.mark.parametrize("length", ["90", "d", "-1d", "9y", "1.5h"])
-def test_a_length_that_is_none_is_said(place: Place, length: str) -> None:
-    said = command("prune", f"--older-than={length}", environment=place.environment)
+def test_a_length_that_is_none_is_said(nowhere: Place, length: str) -> None:
+    said = command("prune", f"--older-than={length}", environment=nowhere.environment)
     assert (said.code, "must be a number and one of s, m, h, d, w" in said.err) == (2, True)

@@ -286,8 +286,8 @@ def test_bad_lines_are_told_and_the_others_replayed(place: Place, tmp_path: Path
         (("--from-topics", "--report", "report.pdf"), "a file whose name ends with .txt, .json, .html"),
     ],
 )
-def test_what_does_not_go_together_is_wrong_usage(place: Place, arguments: tuple[str, ...], words: str) -> None:
-    said = replay(place, *arguments)
+def test_what_does_not_go_together_is_wrong_usage(nowhere: Place, arguments: tuple[str, ...], words: str) -> None:
+    said = replay(nowhere, *arguments)
     assert (said.code, said.out) == (2, "")
     assert words in said.err
 

@@ -227,8 +227,8 @@ def test_what_is_missing_is_said_in_one_line(place: Place) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, default in defaults(WorkerSettings).items() if default == "required"])
-def test_a_setting_that_is_missing_is_wrong_usage(place: Place, name: str) -> None:
-    environment = {one: value for one, value in place.environment.items() if one != name}
+def test_a_setting_that_is_missing_is_wrong_usage(nowhere: Place, name: str) -> None:
+    environment = {one: value for one, value in nowhere.environment.items() if one != name}
     said = command("status", environment=environment)
     assert (said.code, said.out, said.err) == (2, "", f"unenroll: {name} is not set\n")
 

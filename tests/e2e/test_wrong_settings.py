@@ -31,9 +31,9 @@ def test_all_missing_settings_are_named_at_once() -> None:
     assert "UNENROLL_DATABASE_URL is not set" in line
 
 
-def test_all_wrong_settings_are_named_at_once(place: Place) -> None:
+def test_all_wrong_settings_are_named_at_once(nowhere: Place) -> None:
     wrong = {"UNENROLL_BATCH_RECORDS": "many", "UNENROLL_START": "somewhere", "UNENROLL_SESSION_TIMEOUT_MS": "1"}
-    line = said("run", environment={**place.environment, **wrong}, code=2)
+    line = said("run", environment={**nowhere.environment, **wrong}, code=2)
     assert all(name in line for name in wrong)
 
 
@@ -47,8 +47,8 @@ def test_a_secret_in_a_wrong_setting_is_not_repeated() -> None:
 @pytest.mark.parametrize(
     "url", ["me:hunter/2@host:5432/name", "me:hunter2@host:port/name", "host/name?sslmode=hunter2"]
 )
-def test_a_database_url_that_cannot_be_read(place: Place, command: str, url: str) -> None:
-    line = said(command, environment=replace(place, database_url=f"postgresql://{url}").environment, code=2)
+def test_a_database_url_that_cannot_be_read(nowhere: Place, command: str, url: str) -> None:
+    line = said(command, environment=replace(nowhere, database_url=f"postgresql://{url}").environment, code=2)
     assert "UNENROLL_DATABASE_URL: " in line
     assert "hunter" not in line
 
@@ -80,14 +80,14 @@ def test_a_database_url_that_cannot_be_read(place: Place, command: str, url: str
         ({"UNENROLL_KAFKA_SSL_KEY_PASSWORD": "hunter2"}, "UNENROLL_KAFKA_SSL_CERTFILE must be set"),
     ],
 )
-def test_settings_of_kafka_that_cannot_work(place: Place, command: str, more: Mapping[str, str], says: str) -> None:
-    assert says in said(command, environment={**place.environment, **more}, code=2)
+def test_settings_of_kafka_that_cannot_work(nowhere: Place, command: str, more: Mapping[str, str], says: str) -> None:
+    assert says in said(command, environment={**nowhere.environment, **more}, code=2)
 
 
 @pytest.mark.parametrize("command", ["migrate", "run"])
-def test_a_database_that_is_not_there(place: Place, command: str) -> None:
+def test_a_database_that_is_not_there(nowhere: Place, command: str) -> None:
     with nobody_listens() as port:
-        away = replace(place, database_url=f"postgresql://me:hunter2@127.0.0.1:{port}/name")
+        away = replace(nowhere, database_url=f"postgresql://me:hunter2@127.0.0.1:{port}/name")
         line = said(command, environment=away.environment, code=1)
     assert "Postgres does not answer" in line
     assert "hunter2" not in line
