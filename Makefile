@@ -37,7 +37,7 @@ demo: $(DEMO)  ## run the main job on an embedded Kafka and Postgres
 	@$(BIN)/unenroll demo
 
 # More processes than processors: most tests wait for what other processes do.
-SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
 
 test: $(STAMP)  ## pass the tests; the core's branches are covered in full
 	$(BIN)/python -m pytest tests/core --cov --cov-report=

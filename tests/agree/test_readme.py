@@ -74,7 +74,7 @@ def test_each_command_of_the_readme_is_run_by_a_test() -> None:
     ("target", "runs"),
     [
         ("demo", ".venv/bin/unenroll demo"),
-        ("test", ".venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/core"),
+        ("test", ".venv/bin/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --ignore=tests/core"),
     ],
 )
 def test_a_target_of_the_readme_runs_what_it_is_said_to(target: str, runs: str) -> None:

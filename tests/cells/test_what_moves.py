@@ -70,6 +70,7 @@ async def homes(place: Place) -> list[str]:
     return [row["home"] for row in await place.rows("select home from lanes order by partition")]
 
 
+@pytest.mark.thorough
 async def test_a_lane_takes_with_it_all_that_is_known_of_its_customers(place: Place, there: Place) -> None:
     everybody_leaves(place)
     run("dlq", "park", "--topic", "requests", "--why", "no use", environment=place.environment)

@@ -19,7 +19,9 @@ SCENARIOS = [
 
 
 TRIED = [
-    pytest.param(rules, marks=pytest.mark.thorough) if rules.touch in {Touch.BACK, Touch.BACK_IN_ONE} else rules
+    pytest.param(rules, marks=pytest.mark.thorough)
+    if rules.touch in {Touch.BACK, Touch.BACK_IN_ONE, Touch.FORWARD}
+    else rules
     for rules in SCENARIOS
 ]
 

@@ -15,6 +15,7 @@ from stage.workers import run, running
 from unenroll.store.rights import OF_THE_WORKER
 
 
+@pytest.mark.thorough
 def test_each_part_works_with_just_its_rights(stronghold: Stronghold) -> None:
     publish(stronghold, leave(1))
     run("run", "--until-caught-up", environment=stronghold.environment("worker", "worker"))

@@ -34,7 +34,7 @@ def test_a_line_is_made_from_what_is_piped_and_the_file_takes_it(tmp_path: Path)
 @pytest.mark.parametrize(
     ("name", "said", "why"),
     [
-        ("crm", "short\n", "a secret has 12 to 256 characters"),
+        pytest.param("crm", "short\n", "a secret has 12 to 256 characters", marks=pytest.mark.thorough),
         pytest.param("crm", "", "a secret has 12 to 256 characters", marks=pytest.mark.thorough),
         pytest.param("crm", "x" * 257, "a secret has 12 to 256 characters", marks=pytest.mark.thorough),
         ("crm", "hunter2\thunter2\thunter2", "a secret has 12 to 256 characters"),
