@@ -18,12 +18,8 @@ SCENARIOS = [
 ]
 
 
-TRIED = [
-    pytest.param(rules, marks=pytest.mark.thorough)
-    if rules.touch in {Touch.BACK, Touch.BACK_IN_ONE, Touch.FORWARD}
-    else rules
-    for rules in SCENARIOS
-]
+SELDOM = {Touch.BACK, Touch.BACK_IN_ONE, Touch.FORWARD}
+TRIED = [pytest.param(one, marks=pytest.mark.thorough) if one.touch in SELDOM else one for one in SCENARIOS]
 
 
 @pytest.mark.parametrize("rules", TRIED, ids=lambda rules: rules.touch.value)
