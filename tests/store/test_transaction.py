@@ -8,7 +8,9 @@ import pytest
 
 from stage.wire_cutter import cutting
 from unenroll.errors import LaneLostError, OutageError, RefusedError
+from unenroll.store import connect
 from unenroll.store.connect import Connection, connected, transaction
+from unenroll.store.outage import took_too_long
 
 
 async def test_a_commit_without_an_answer_is_not_known_to_have_failed(database_url: str) -> None:
@@ -83,3 +85,43 @@ async def test_a_session_that_the_server_ended_is_an_outage(
         with pytest.raises(OutageError):
             await work(pool)
         assert await pool.fetchval("select to_regclass('happened') is null")
+
+
+async def _is_gone(database_url: str, pid: int) -> None:
+    """Returns once the server has ended this session."""
+    other = await asyncpg.connect(database_url)
+    gone = "select not exists (select from pg_stat_activity where pid = $1)"
+    async with asyncio.timeout(30):
+        while not await other.fetchval(gone, pid):  # noqa: ASYNC110 - Postgres tells nobody
+            await asyncio.sleep(0.02)
+    await other.close()
+
+
+async def _asks_too_late(pool: asyncpg.Pool, database_url: str) -> None:
+    async with transaction(pool) as connection:
+        await _is_gone(database_url, await connection.fetchval("select pg_backend_pid()"))
+        await _asks(connection)
+
+
+async def _asks_when_ended(pool: asyncpg.Pool, database_url: str) -> None:
+    async with transaction(pool) as connection:
+        await _ends_the_others(database_url, connection)
+        await _asks(connection)
+
+
+async def test_a_session_that_postgres_ends_because_we_compute_for_too_long_took_too_long(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connect._LIMITS, "idle_in_transaction_session_timeout", "1s")  # noqa: SLF001 - ten are long
+    monkeypatch.setattr(connect, "_IDLE_SECONDS", 1)
+    async with connected(database_url) as pool:
+        with pytest.raises(OutageError) as outage:
+            await _asks_too_late(pool, database_url)
+    assert took_too_long(outage.value)
+
+
+async def test_a_session_that_somebody_ends_did_not_take_too_long(database_url: str) -> None:
+    async with connected(database_url) as pool:
+        with pytest.raises(OutageError) as outage:
+            await _asks_when_ended(pool, database_url)
+    assert not took_too_long(outage.value)
