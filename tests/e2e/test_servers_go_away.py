@@ -35,6 +35,11 @@ def wait_for_answers(place: Place, worker: Running, *, count: int) -> None:
     wait_until(lambda: len(answers(place.seen())) == count, f"{count} answers", show=worker.output)
 
 
+def waits(said: str) -> tuple[int, int]:
+    """How often a worker said that it waits, and that it goes on."""
+    return said.count('"waiting"'), said.count('"going on"')
+
+
 def outlast_the_watchdog(worker: Running) -> None:
     """Wait until the outage is much older than progress may be, and somebody was told of it."""
     shown = Shown(command=worker)
@@ -66,18 +71,19 @@ async def test_postgres_goes_away_and_comes_back(pair: Pair, own_place: Place) -
     with running("run", environment={**own_place.environment, **WATCHED}) as worker:
         own_place.request(leaves(customer) for customer in FIRST)
         wait_for_answers(own_place, worker, count=10)
+        before = len(worker.output())
         await pair.postgres.end()
         own_place.request(leaves(customer) for customer in LATER)
         own_place.tell([told_of(NEW)])
         worker.wait_to_say('"waiting"')
         outlast_the_watchdog(worker)
         wait_until(lambda: behind(worker) == len(LATER), "the lag", show=worker.output)
+        assert waits(worker.output()[before:]) == (1, 0)
         back = await launched(pair.postgres.program)
         wait_for_answers(own_place, worker, count=20)
         await until_defined(own_place, NEW)
-        said = worker.output()
+        worker.wait_to_say('"going on"')
     await back.end()
-    assert (said.count('"waiting"'), said.count('"going on"')) == (1, 1)
 
 
 async def test_kafka_goes_away_and_comes_back(pair: Pair, own_place: Place) -> None:
@@ -85,17 +91,17 @@ async def test_kafka_goes_away_and_comes_back(pair: Pair, own_place: Place) -> N
     with running("run", environment={**own_place.environment, **WATCHED}) as worker:
         own_place.request(leaves(customer) for customer in FIRST)
         wait_for_answers(own_place, worker, count=10)
+        before = len(worker.output())
         await pair.kafka.end()
         worker.wait_to_say('"waiting"')
         outlast_the_watchdog(worker)
+        assert waits(worker.output()[before:]) == (1, 0)
         back = await launched(pair.kafka.program)
         own_place.request(leaves(customer) for customer in LATER)
         own_place.tell([told_of(NEW)])
         wait_for_answers(own_place, worker, count=20)
         await until_defined(own_place, NEW)
         worker.wait_to_say('"going on"')
-        said = worker.output()
         found = own_place.seen()
     await back.end()
     assert all(len(kinds) == 1 for kinds in answers(found).values())
-    assert (said.count('"waiting"'), said.count('"going on"')) == (1, 1)
