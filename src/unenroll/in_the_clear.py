@@ -17,7 +17,7 @@ _VERIFIED = {"verify-ca", "verify-full"}
 def warn_of_the_clear(settings: WorkerSettings) -> None:
     """Say in the log what is spoken without TLS that is verified."""
     for why in in_the_clear(settings):
-        log.warning("in the clear", why=why)
+        log.warning("connection_not_encrypted", why=why)
 
 
 def in_the_clear(settings: WorkerSettings) -> Iterator[str]:

@@ -46,7 +46,7 @@ class Tally:
 
     def add(self, outcome: Outcome) -> None:
         self.rounds += 1
-        self.batches += outcome.said["batch"]
+        self.batches += outcome.said["batch_published"]
         self.records += len(outcome.history.inputs)
         self.visible += len(outcome.history.visible)
         self.aborted += len(outcome.history.present) - len(outcome.history.visible)

@@ -35,7 +35,7 @@ async def judged(here: Place, there: Place, move: Callable[[], None], *, account
         try:
             await asyncio.to_thread(_decides, workers[0], 4)
             await asyncio.to_thread(move)
-            before = workers[1].output().count('"batch"')
+            before = workers[1].output().count('"batch_published"')
             await asyncio.to_thread(_decides, workers[1], before)
         finally:
             traffic.stop()
@@ -54,7 +54,7 @@ async def judged(here: Place, there: Place, move: Callable[[], None], *, account
 
 
 def _decides(worker: Running, before: int) -> None:
-    worker.wait_to_say('"batch"', times=before + 4)
+    worker.wait_to_say('"batch_published"', times=before + 4)
 
 
 def _both(one: Rows, other: Rows) -> Rows:

@@ -124,7 +124,7 @@ async def test_a_batch_is_tried_again_whole_after_an_outage(place: Place, state:
     place.request(Put(**{**vars(leaves(customer)), "partition": 1}) for customer in range(601, 621))
     said = place.catch_up()
     assert answers(place.seen()) == {f"leave-{n}": ["unenroll.UnenrollRejected.v1"] for n in range(601, 621)}
-    batches = [json.loads(line) for line in said.splitlines() if '"event": "batch"' in line]
+    batches = [json.loads(line) for line in said.splitlines() if '"event": "batch_published"' in line]
     assert [batch["records"] for batch in batches] == [20], said
 
 

@@ -75,7 +75,7 @@ def test_definitions_are_read_before_the_first_lane_opens(place: Place) -> None:
 def test_a_request_waits_a_short_time_for_the_definition_that_it_names(place: Place) -> None:
     patient = {**place.environment, "UNENROLL_DEFINITION_WAIT_MS": "30000"}
     with running("run", environment=patient) as worker:
-        worker.wait_to_say('"lane open"')
+        worker.wait_to_say('"lane_opened"')
         place.request([in_def(1)])
         tell(place, enrolled(1, group=12, target=22))
         define(place, defined(DEF))
@@ -142,7 +142,7 @@ REFUSED = {
 async def test_definitions_that_may_not_follow_are_refused_and_the_old_one_stays(place: Place) -> None:
     define(place, defined(ABC), *(record for record, _ in REFUSED.values()))
     said = place.catch_up()
-    assert said.count('"definition refused"') == len(REFUSED)
+    assert said.count('"definition_refused"') == len(REFUSED)
     reasons = 'select reason from definition_refusals order by "offset"'
     refused = [row["reason"] for row in await place.rows(reasons)]
     assert dict(zip(REFUSED, refused, strict=True)) == {what: reason for what, (_, reason) in REFUSED.items()}

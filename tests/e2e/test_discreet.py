@@ -61,7 +61,7 @@ def test_a_worker_tells_ids_and_words_of_its_own_alone(place: Place) -> None:
             worker.wait_to_say(f'"outcome": "{outcome}"')
         pages = [shown.get(path)[1] for path in ("/metrics", "/healthz", "/readyz")]
         said = worker.output()
-    refused = [json.loads(line) for line in said.splitlines() if '"refused"' in line]
+    refused = [json.loads(line) for line in said.splitlines() if '"request_refused"' in line]
     assert {one["outcome"] for one in refused} == REFUSED
     assert {one["level"] for one in refused} == {"debug"}
     assert {one["customer"] for one in refused if one["outcome"] == "NOT_ENROLLED"} == {952}

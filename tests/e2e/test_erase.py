@@ -179,7 +179,7 @@ async def test_who_comes_back_later_begins_anew(place: Place) -> None:
 async def test_older_workers_would_bring_a_customer_back_so_they_have_to_go_first(place: Place) -> None:
     place.load(three_rewards(GONE))
     with running("run", environment=place.environment) as worker:
-        worker.wait_to_say('"lane open"', times=4)
+        worker.wait_to_say('"lane_opened"', times=4)
         await place.execute("update lanes set owner_epoch = null where partition = 2")
         assert "may be held by a worker of an older version (unknown)" in erase(place, code=1)
         worker.tell(SIGTERM)

@@ -66,7 +66,7 @@ def test_a_front_door_that_is_asked_to_close_finishes_its_answers_and_takes_no_m
         waiting = callers.submit(front.post, LEAVE, leaves(1), who="clerk")
         wait_until(lambda: bool(place.seen("requests")), "the request", show=front.command.output)
         front.command.tell(signal.SIGTERM)
-        front.command.wait_to_say('"front door closing"')
+        front.command.wait_to_say('"api_stopping"')
         wait_until(lambda: refuses(front.host, front.port), "the front door to take no more")
         assert not waiting.done()
         place.catch_up()

@@ -63,7 +63,7 @@ def test_a_worker_that_hangs_is_ended_and_says_where(place: Place, fault: str) -
     with struck(fault, "fetched", "run", environment=environment) as worker:
         assert worker.wait() == 1, worker.output()
         said = worker.output().splitlines()
-    (line,) = (json.loads(line) for line in said if '"no progress"' in line)
+    (line,) = (json.loads(line) for line in said if '"progress_stalled"' in line)
     assert line["level"] == "critical"
     # A lane that does not get on while the event loop is blocked may be noticed first.
     assert [who for who in line["seconds"] if who.startswith(("lane", "the event loop")[: 1 + (fault == "blocked")])]

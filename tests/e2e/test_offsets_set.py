@@ -42,7 +42,7 @@ def of_requests(told: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
 async def test_the_offsets_are_refused_while_a_worker_is_alive(place: Place) -> None:
     everybody_leaves(place)
     with running("run", environment=place.environment) as worker:
-        worker.wait_to_say('"lane open"')
+        worker.wait_to_say('"lane_opened"')
         assert "has members: unenroll-" in offsets(place, "set", "--to", "earliest", *WHY, code=1)
         with pytest.raises(SetupError, match="has members"):  # also if it came a moment ago
             await committing_by_itself(place)
@@ -78,7 +78,7 @@ def test_an_instant_is_the_first_record_that_was_written_then_or_later(place: Pl
 
 def merged(log: str) -> str:
     """How many records of a log's batches were duplicates."""
-    batches = [json.loads(line) for line in log.splitlines() if '"batch"' in line]
+    batches = [json.loads(line) for line in log.splitlines() if '"batch_published"' in line]
     return f'"duplicate": {sum(batch.get("duplicate", 0) for batch in batches)}'
 
 

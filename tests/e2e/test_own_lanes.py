@@ -39,21 +39,21 @@ def ended(worker: Running) -> bool:
 async def test_a_second_process_with_the_same_lane_stands_by_and_takes_it_from_one_that_froze(place: Place) -> None:
     everybody_leaves(place, MANY)
     with running("run", environment=taking(place, "0-2")) as first:
-        first.wait_to_say('"lane open"', times=3)
+        first.wait_to_say('"lane_opened"', times=3)
         with running("run", environment=taking(place, "1-3")) as second:
-            second.wait_to_say('"lane waits"', times=2)
+            second.wait_to_say('"lane_waiting"', times=2)
             wait_until(lambda: answered_once(place, MANY), "all answers", show=second.output)
             assert await epochs(place) == [1, 1, 1, 1]
             first.tell(signal.SIGSTOP)
-            second.wait_to_say('"lane open"', times=3)
+            second.wait_to_say('"lane_opened"', times=3)
             assert await epochs(place) == [1, 2, 2, 1]
             first.tell(signal.SIGCONT)
             everybody_leaves(place, MORE)
             wait_until(lambda: answered_once(place, MANY, MORE), "all answers", show=second.output)
-            first.wait_to_say('"lane waits"', times=2)
+            first.wait_to_say('"lane_waiting"', times=2)
             assert max(await epochs(place)) == 2
             assert ended(second)
-        first.wait_to_say('"lane open"', times=5)
+        first.wait_to_say('"lane_opened"', times=5)
         assert ended(first)
 
 
@@ -61,9 +61,9 @@ async def test_a_second_process_with_the_same_lane_stands_by_and_takes_it_from_o
 async def test_who_takes_a_lane_by_itself_goes_before_whom_the_group_gives_it_to(place: Place) -> None:
     everybody_leaves(place, MANY)
     with running("run", environment=place.environment) as given:
-        given.wait_to_say('"lane open"', times=4)
+        given.wait_to_say('"lane_opened"', times=4)
         with running("run", environment=taking(place, "0-1")) as taken:
-            taken.wait_to_say('"lane open"', times=2)
+            taken.wait_to_say('"lane_opened"', times=2)
             everybody_leaves(place, MORE)
             wait_until(lambda: answered_once(place, MANY, MORE), "all answers", show=given.output)
             given.wait_to_say("in its UNENROLL_LANES, and goes first", times=2)
@@ -73,14 +73,14 @@ async def test_who_takes_a_lane_by_itself_goes_before_whom_the_group_gives_it_to
             ]
             assert owners[0] == owners[1] != owners[2] == owners[3]
             assert ended(taken)
-        given.wait_to_say('"lane open"', times=6)
+        given.wait_to_say('"lane_opened"', times=6)
         assert ended(given)
 
 
 @pytest.mark.thorough
 def test_offsets_are_not_set_while_a_process_has_lanes_by_itself(place: Place) -> None:
     with running("run", environment=taking(place, "0")) as worker:
-        worker.wait_to_say('"lane open"')
+        worker.wait_to_say('"lane_opened"')
         said = run("offsets", "set", "--to", "earliest", "--why", "test", environment=place.environment, code=1)
         assert "stop them first" in said
         assert ended(worker)
@@ -110,7 +110,7 @@ def test_what_is_more_than_a_process_may_take_waits_for_another_one(place: Place
     everybody_leaves(place, MANY)
     few = {**place.environment, "UNENROLL_MOST_LANES": "3"}
     with running("run", environment=few) as first:
-        first.wait_to_say('"lane open"', times=3)
+        first.wait_to_say('"lane_opened"', times=3)
         assert first.output().count("lanes without a worker") == 1
         with running("run", environment=few) as second:
             wait_until(lambda: answered_once(place, MANY), "all answers", show=second.output)

@@ -148,7 +148,7 @@ async def test_what_is_not_published_is_never_forgotten(place: Place) -> None:
 def test_workers_go_on_meanwhile(place: Place) -> None:
     place.load(line for customer in CUSTOMERS for line in three_rewards(customer))
     with running("run", environment=place.environment) as worker:
-        worker.wait_to_say('"lane open"')
+        worker.wait_to_say('"lane_opened"')
         for customer in CUSTOMERS:
             place.request([leaves(customer)])
             if customer % 5 == 0:

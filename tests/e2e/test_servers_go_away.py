@@ -37,7 +37,7 @@ def wait_for_answers(place: Place, worker: Running, *, count: int) -> None:
 
 def waits(said: str) -> tuple[int, int]:
     """How often a worker said that it waits, and that it goes on."""
-    return said.count('"waiting"'), said.count('"going on"')
+    return said.count('"server_unavailable"'), said.count('"server_available"')
 
 
 def outlast_the_watchdog(worker: Running) -> None:
@@ -75,14 +75,14 @@ async def test_postgres_goes_away_and_comes_back(pair: Pair, own_place: Place) -
         await pair.postgres.end()
         own_place.request(leaves(customer) for customer in LATER)
         own_place.tell([told_of(NEW)])
-        worker.wait_to_say('"waiting"')
+        worker.wait_to_say('"server_unavailable"')
         outlast_the_watchdog(worker)
         wait_until(lambda: behind(worker) == len(LATER), "the lag", show=worker.output)
         assert waits(worker.output()[before:]) == (1, 0)
         back = await launched(pair.postgres.program)
         wait_for_answers(own_place, worker, count=20)
         await until_defined(own_place, NEW)
-        worker.wait_to_say('"going on"')
+        worker.wait_to_say('"server_available"')
     await back.end()
 
 
@@ -93,7 +93,7 @@ async def test_kafka_goes_away_and_comes_back(pair: Pair, own_place: Place) -> N
         wait_for_answers(own_place, worker, count=10)
         before = len(worker.output())
         await pair.kafka.end()
-        worker.wait_to_say('"waiting"')
+        worker.wait_to_say('"server_unavailable"')
         outlast_the_watchdog(worker)
         assert waits(worker.output()[before:]) == (1, 0)
         back = await launched(pair.kafka.program)
@@ -101,7 +101,7 @@ async def test_kafka_goes_away_and_comes_back(pair: Pair, own_place: Place) -> N
         own_place.tell([told_of(NEW)])
         wait_for_answers(own_place, worker, count=20)
         await until_defined(own_place, NEW)
-        worker.wait_to_say('"going on"')
+        worker.wait_to_say('"server_available"')
         found = own_place.seen()
     await back.end()
     assert all(len(kinds) == 1 for kinds in answers(found).values())

@@ -24,7 +24,7 @@ def everybody_answered_once(place: Place) -> bool:
 async def test_a_worker_that_is_asked_to_stop_leaves_nothing_to_recover(place: Place, by: signal.Signals) -> None:
     everybody_leaves(place)
     with running("run", environment={**place.environment, "UNENROLL_BATCH_RECORDS": "3"}) as worker:
-        worker.wait_to_say('"batch"')
+        worker.wait_to_say('"batch_published"')
         worker.tell(by)
         assert worker.wait() == 0
     lanes = await place.rows("select sequence, published from lanes")
@@ -39,9 +39,9 @@ def test_workers_that_come_and_go_share_the_lanes(place: Place) -> None:
     everybody_leaves(place)
     few = {**place.environment, "UNENROLL_BATCH_RECORDS": "3"}
     with running("run", environment=few) as first:
-        first.wait_to_say('"batch"')
+        first.wait_to_say('"batch_published"')
         with running("run", environment=few) as second:
-            second.wait_to_say('"lane open"')
+            second.wait_to_say('"lane_opened"')
             second.tell(signal.SIGTERM)
             assert second.wait() == 0
         wait_until(lambda: everybody_answered_once(place), "all answers", show=first.output)

@@ -21,7 +21,7 @@ def in_partition(number: int) -> list[Put]:
 
 def test_a_worker_stops_when_a_topic_is_made_again_beneath_it(place: Place) -> None:
     with running("run", environment=place.environment) as worker:
-        worker.wait_to_say('"lane open"')
+        worker.wait_to_say('"lane_opened"')
         place.make_again("requests")
         place.request(leaves(customer) for customer in CUSTOMERS)
         assert worker.wait() == 1
@@ -49,7 +49,7 @@ async def test_offsets_of_the_topic_that_was_are_none_of_the_new_one(place: Plac
 def test_what_a_lane_without_a_partition_had_decided_is_published(place: Place) -> None:
     decided_and_gone(place)
     output = place.catch_up()
-    assert "published what a lane without a partition had left" in output
+    assert "orphaned_lane_published" in output
     assert answers(place.seen()) == EVERYBODY
     assert "had left" not in place.catch_up()
 

@@ -65,4 +65,4 @@ def test_a_collector_that_is_away_holds_up_nobody(place: Place) -> None:
     with running("run", environment={**place.environment, **away}) as worker:
         place.request([leaves(821)])
         wait_until(lambda: len(answers(place.seen())) == 1, "an answer", show=worker.output)
-        worker.wait_to_say('"traces are lost"')
+        worker.wait_to_say('"trace_export_failed"')

@@ -41,18 +41,18 @@ async def owners(place: Place) -> set[str | None]:
 async def test_an_older_worker_goes_on_and_shares_with_a_newer_one(place: Place, tmp_path: Path) -> None:
     place.load(line for customer in (*FIRST, *SECOND, *THIRD) for line in three_rewards(customer))
     with running("run", environment=place.environment) as old:
-        old.wait_to_say('"lane open"', times=4)
+        old.wait_to_say('"lane_opened"', times=4)
         place.request(leaves(customer) for customer in FIRST)
         await upgrade(place.database_url, newer(tmp_path, EXPANDS, oldest=TABLES_VERSION))
         with of_version(NEWER, "run", environment=place.environment) as new:
-            new.wait_to_say('"lane open"', times=2)
+            new.wait_to_say('"lane_opened"', times=2)
             place.request(leaves(customer) for customer in SECOND)
             wait_until(lambda: answered(place, SECOND), "answers", show=old.output)
             assert await owners(place) == {TABLES_VERSION, NEWER}
             old.tell(SIGTERM)
             assert old.wait() == 0
             with running("run", environment=place.environment) as back:  # a rollback, or a machine that comes late
-                back.wait_to_say('"lane open"', times=2)
+                back.wait_to_say('"lane_opened"', times=2)
                 place.request(leaves(customer) for customer in THIRD)
                 wait_until(lambda: answered(place, THIRD), "answers", show=back.output)
     assert {len(kinds) for kinds in answers(place.seen()).values()} == {1}
@@ -98,7 +98,7 @@ async def test_a_worker_of_an_older_commit_goes_on_while_newer_ones_come(
             wait_until(lambda: answered(place, FIRST), "answers", show=(source / "log").read_text)
             run("migrate", environment=place.environment)
             with running("run", environment=place.environment) as new:
-                new.wait_to_say('"lane open"', times=2)
+                new.wait_to_say('"lane_opened"', times=2)
                 place.request(leaves(customer) for customer in SECOND)
                 wait_until(lambda: answered(place, SECOND), "answers", show=(source / "log").read_text)
                 assert await owners(place) == {TABLES_VERSION, None}

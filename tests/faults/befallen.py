@@ -70,7 +70,7 @@ def shares(scene: Scene, fault: str, phase: str) -> None:
     """It gives lanes to another one in the middle of a batch, and gets them back when that one leaves."""
     with befallen(scene, fault, phase) as worker:
         with running("run", environment=scene.environment) as other:
-            other.wait_to_say('"lane open"', times=LANES // 2)
+            other.wait_to_say('"lane_opened"', times=LANES // 2)
             other.tell(SIGTERM)
             assert other.wait() == 0
         scene.goes_on(worker)

@@ -75,7 +75,7 @@ async def outlived(scenes: Scenes, fall: Fall) -> Verdicts:
 def _be_amid(scenes: Scenes, workers: Mapping[str, Running]) -> None:
     """Have all workers at their phases, none of them for long."""
     for worker in workers.values():
-        worker.wait_to_say('"lane open"', times=LANES)
+        worker.wait_to_say('"lane_opened"', times=LANES)
     for scene in scenes.values():
         scene.tell(EARLY)
     for worker in workers.values():

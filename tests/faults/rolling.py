@@ -32,12 +32,12 @@ def rolling_restart(scene: Scene) -> None:
 
 def _share_the_lanes(workers: list[Running]) -> None:
     for worker in workers:
-        worker.wait_to_say('"lane open"', times=LANES // _WORKERS)
+        worker.wait_to_say('"lane_opened"', times=LANES // _WORKERS)
 
 
 def _stops_amid(scene: Scene, worker: Running, some: Crowd) -> None:
-    done = worker.output().count('"batch"')
+    done = worker.output().count('"batch_published"')
     scene.tell(some)
-    worker.wait_to_say('"batch"', times=done + 1)
+    worker.wait_to_say('"batch_published"', times=done + 1)
     worker.tell(SIGTERM)
     assert worker.wait() == 0

@@ -68,7 +68,7 @@ class Scene:
     def worker(self) -> Iterator[Running]:
         """A worker without faults of its own. It has its lanes."""
         with running("run", environment=self.environment) as worker:
-            worker.wait_to_say('"lane open"', times=LANES)
+            worker.wait_to_say('"lane_opened"', times=LANES)
             yield worker
 
     def goes_on(self, worker: Running) -> None:

@@ -103,5 +103,5 @@ def topic_is_away(scene: Scene) -> None:
 
 def _waits(scene: Scene, worker: Running) -> None:
     scene.tell(EARLY)
-    worker.wait_to_say('"waiting"')
-    assert worker.output().count('"waiting"') == 1
+    worker.wait_to_say('"server_unavailable"')
+    assert worker.output().count('"server_unavailable"') == 1

@@ -12,7 +12,7 @@ from havoc.worker import Worker
 
 _STOP_SECONDS = 90.0
 _LOOK_SECONDS = 0.5
-_JOINED = '"lanes assigned"'
+_JOINED = '"lanes_assigned"'
 _CANNOT_START = (1, -signal.SIGTERM)  # or asked to stop before it could listen
 _MOST_CHARACTERS = 300
 

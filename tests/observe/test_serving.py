@@ -104,7 +104,7 @@ async def test_a_port_that_is_taken_is_told_of_and_refused_only_if_it_was_asked_
         with capture_logs() as said:
             async with served(f"127.0.0.1:{port}", {}, required=False):
                 pass
-    assert [(one["event"], one["log_level"]) for one in said] == [("no metrics", "warning")]
+    assert [(one["event"], one["log_level"]) for one in said] == [("metrics_unavailable", "warning")]
 
 
 async def test_nothing_is_served_at_an_empty_address() -> None:

@@ -59,7 +59,7 @@ def test_without_the_extra_it_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
     with capture_logs() as said:
         traces = traces_of("unenroll", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x"})
-    assert (traces.on, [one["event"] for one in said]) == (False, ["no traces"])
+    assert (traces.on, [one["event"] for one in said]) == (False, ["tracing_unavailable"])
 
 
 def test_the_program_imports_no_opentelemetry_by_itself() -> None:

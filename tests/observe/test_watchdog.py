@@ -43,7 +43,7 @@ async def test_a_held_up_event_loop_is_seen_from_outside_and_the_dump_names_plac
             time.sleep(0.01)  # noqa: ASYNC251 - nothing else may run: that is what is looked for
     stuck.cancel()
     text = "\n".join(said)
-    assert [(one["event"], one["log_level"]) for one in logs] == [("no progress", "critical")]
+    assert [(one["event"], one["log_level"]) for one in logs] == [("progress_stalled", "critical")]
     assert "the event loop" in logs[0]["seconds"]
     assert "lane 4: reading" in text
     (task,) = (line for line in said if line.startswith("task 'lane 4'"))

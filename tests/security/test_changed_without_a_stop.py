@@ -47,7 +47,7 @@ async def test_kafkas_password(stronghold: Stronghold) -> None:
         asks(stronghold, 2)
         leaves_of(stronghold, 2, worker)
         publish(stronghold, _definition())
-        worker.wait_to_say('"definition"')  # read by the other client
+        worker.wait_to_say('"definition_stored"')  # read by the other client
         worker.tell(SIGTERM)
         assert worker.wait() == 0
         assert NEW not in worker.output()
@@ -63,7 +63,7 @@ async def test_postgres_password(stronghold: Stronghold) -> None:
         await stronghold.execute(f"alter role {login} password '{NEW}'")
         await stronghold.execute(_END.format(login))
         asks(stronghold, 2)
-        await asyncio.to_thread(worker.wait_to_say, '"waiting"')
+        await asyncio.to_thread(worker.wait_to_say, '"server_unavailable"')
         (stronghold.folder / URL).write_text(environment_url(stronghold))
         leaves_of(stronghold, 2, worker)
         worker.tell(SIGTERM)

@@ -39,7 +39,7 @@ def test_the_front_door_and_the_other_commands_work_with_just_their_rights(stron
         running("run", environment=stronghold.environment("worker", "worker")) as worker,
         opened(place, **front) as door,
     ):
-        worker.wait_to_say('"lane open"')
+        worker.wait_to_say('"lane_opened"')
         assert door.leave(2, key="a").status == 200
         assert door.enroll(20, key="b").status == 200
         assert door.get("/customers/2/targets/21").status == 200

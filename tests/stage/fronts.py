@@ -125,8 +125,8 @@ class Opened:
         environment = {**self.place.environment, **self._own, **self.settings}
         command = Running(main if self.dies is None else partial(_dying, self.dies), ("api",), environment)
         try:
-            command.wait_to_say('"front door open"')
-            lines = (line for line in command.output().splitlines() if "front door open" in line)
+            command.wait_to_say('"api_listening"')
+            lines = (line for line in command.output().splitlines() if "api_listening" in line)
             host, _, port = json.loads(next(lines))["address"].rpartition(":")
             yield Front(command=command, host=host, port=int(port))
         finally:
@@ -143,7 +143,7 @@ def decided(place: Place) -> Iterator[None]:
     """Whatever is asked for is decided by the real worker, while the block runs."""
     quick = {"UNENROLL_DEFINITION_WAIT_MS": "0", "UNENROLL_BATCH_RECORDS": "100"}
     with running("run", environment=place.environment | quick) as worker:
-        worker.wait_to_say('"lane open"', times=4)
+        worker.wait_to_say('"lane_opened"', times=4)
         yield
 
 

@@ -45,6 +45,6 @@ class Shown:
 
     @property
     def _port(self) -> int:
-        self.command.wait_to_say('"metrics and health"')
-        lines = (line for line in self.command.output().splitlines() if '"metrics and health"' in line)
+        self.command.wait_to_say('"metrics_listening"')
+        lines = (line for line in self.command.output().splitlines() if '"metrics_listening"' in line)
         return int(json.loads(next(lines))["address"].rpartition(":")[2])

@@ -46,7 +46,7 @@ async def test_an_outage_that_meets_all_lanes_is_told_once_and_so_is_its_end() -
         waiting.end(GROUP)
         for lane in lanes:
             lane.regain()
-    assert [one["event"] for one in said if one["log_level"] != "debug"] == ["waiting", "going on"]
+    assert [one["event"] for one in said if one["log_level"] != "debug"] == ["server_unavailable", "server_available"]
 
 
 async def test_a_lane_that_waited_and_went_to_another_worker_is_waited_for_no_more() -> None:
@@ -57,7 +57,11 @@ async def test_a_lane_that_waited_and_went_to_another_worker_is_waited_for_no_mo
         of_lane(1, waiting).regain()
         waiting.now_ours([])
         waiting.begin(GROUP, AWAY)
-    assert [one["event"] for one in said if one["log_level"] != "debug"] == ["waiting", "going on", "waiting"]
+    assert [one["event"] for one in said if one["log_level"] != "debug"] == [
+        "server_unavailable",
+        "server_available",
+        "server_unavailable",
+    ]
 
 
 async def test_nobody_waits_longer_than_until_it_is_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,7 +93,7 @@ async def _http(_: Request, error: Exception) -> JSONResponse:
 
 async def _trouble(_: Request, error: Exception) -> JSONResponse:
     """A server is away, or lacks something."""
-    log.error("a call failed", why=str(error))
+    log.error("http_request_failed", why=str(error))
     if isinstance(error, OutageError):
         words = "a server is away: try again, best with the same Idempotency-Key"
         return over_http(refused(words, code=None, status=_UNAVAILABLE, headers=_TRY_AGAIN))

@@ -105,7 +105,7 @@ async def _asked(
     kept, answer = await door.answer(asked)
     milliseconds = round((monotonic() - began) * 1000, 1)
     log.info(
-        "call",
+        "api_call",
         request_id=kept.request_id,
         asked=kept.event_type,
         caller=kept.caller,

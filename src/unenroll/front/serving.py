@@ -39,7 +39,7 @@ class _Server(uvicorn.Server):
         for listener in sockets or ():
             deepen(listener)
             host, port = listener.getsockname()[:2]
-            log.info("front door open", address=f"{host}:{port}")
+            log.info("api_listening", address=f"{host}:{port}")
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -108,7 +108,7 @@ async def _until(stop: asyncio.Event, server: uvicorn.Server, listener: socket.s
     async def close() -> None:
         await stop.wait()
         board.stage = Stage.STOPPING
-        log.info("front door closing")
+        log.info("api_stopping")
         server.should_exit = True
 
     board.stage = Stage.WORKING

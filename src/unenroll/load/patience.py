@@ -25,7 +25,7 @@ async def patiently(attempt: Callable[[], Awaitable[_T]]) -> _T:
             return await attempt()
         except (OutageError, LaneLostError) as trouble:
             if tries == 0:
-                log.warning("trying again", why=str(trouble))
+                log.warning("load_retrying", why=str(trouble))
             await asyncio.sleep(wait)
     try:
         return await attempt()

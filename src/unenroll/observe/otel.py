@@ -143,4 +143,4 @@ class _InOurLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if monotonic() - self._said >= _SAID_AGAIN_SECONDS:
             self._said = monotonic()
-            log.warning("traces are lost", why=record.getMessage().splitlines()[0][:300])
+            log.warning("trace_export_failed", why=record.getMessage().splitlines()[0][:300])

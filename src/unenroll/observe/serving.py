@@ -108,9 +108,9 @@ async def _server(address: str, pages: Mapping[str, Page], *, required: bool) ->
         )
         if required:
             raise SetupError(words) from error
-        log.warning("no metrics", why=words)
+        log.warning("metrics_unavailable", why=words)
         return None
     for listener in server.sockets:
         host, port = listener.getsockname()[:2]
-        log.info("metrics and health", address=f"{host}:{port}")
+        log.info("metrics_listening", address=f"{host}:{port}")
     return server

@@ -81,7 +81,7 @@ def traces_of(service: str, environment: Mapping[str, str] = os.environ) -> Trac
     try:
         from unenroll.observe.otel import Otel  # noqa: PLC0415 - an extra, which a worker need not carry
     except ModuleNotFoundError as missing:
-        log.warning("no traces", why=f"the package {missing.name} is missing: pip install 'unenroll[otel]'")
+        log.warning("tracing_unavailable", why=f"the package {missing.name} is missing: pip install 'unenroll[otel]'")
         return Traces()
     return Otel(service)
 

@@ -59,7 +59,7 @@ def _watch(
         board.still = {name: looks * _LOOK_SECONDS for name, looks in stillness.look().items() if looks}
         late = {name: since for name, since in board.still.items() if seconds and since >= _patience(name, seconds)}
         if late:
-            log.critical("no progress", seconds=late, ends="the process")
+            log.critical("progress_stalled", seconds=late, ends="the process")
             end(dump(board, loop))
             return
 

@@ -99,11 +99,13 @@ class Definitions:
         if isinstance(verdict, RefusedDefinition):
             await self._refuse(record, DeadLetter(reason=_REFUSED, detail=verdict.detail), group=group)
         if isinstance(verdict, Accepted):
-            log.info("definition", group=group.group_id, version=group.version, cycles=len(group.calendar.cycles))
+            log.info(
+                "definition_stored", group=group.group_id, version=group.version, cycles=len(group.calendar.cycles)
+            )
         return isinstance(verdict, Accepted)
 
     async def _refuse(self, record: Record, why: DeadLetter, *, group: Group | None = None) -> None:
-        log.warning("definition refused", offset=record.offset, reason=why.reason, detail=why.detail)
+        log.warning("definition_refused", offset=record.offset, reason=why.reason, detail=why.detail)
         await save_refusal(
             self._pool,
             RefusedRecord(

@@ -66,7 +66,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carri
         topics: dict[int, list[str]] = defaultdict(list)
         for place in assigned:
             topics[place.partition].append(place.topic)
-        log.info("lanes assigned", lanes=sorted(topics))
+        log.info("lanes_assigned", lanes=sorted(topics))
         self._waiting.now_ours(topics)
         self._board.keep(topics)
         for number in sorted(topics):
@@ -98,7 +98,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carri
         for task in late:
             task.cancel()
         if late:
-            log.warning("lanes did not finish in time", lanes=len(late), seconds=DRAIN_SECONDS)
+            log.warning("lanes_drain_timeout", lanes=len(late), seconds=DRAIN_SECONDS)
             await asyncio.wait(late, timeout=DRAIN_SECONDS)
         # Clients that are closed lie in cycles, and are old: by itself the collector would hardly ever come for them.
         gc.collect()
@@ -113,5 +113,5 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carri
         if self.failed.done():
             return
         if not isinstance(error, UnenrollError):
-            log.error("lane failed", exc_info=error)
+            log.error("lane_failed", exc_info=error)
         self.failed.set_exception(error)

@@ -40,7 +40,7 @@ class Intake:
                 return True
             if hindrance.why not in {None, told}:
                 told = hindrance.why
-                log.warning("lane waits", lane=self.key.partition, why=told)
+                log.warning("lane_waiting", lane=self.key.partition, why=told)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), hindrance.seconds)
         return False

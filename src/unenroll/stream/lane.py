@@ -61,7 +61,7 @@ class Lane:
             async with self.intake.reading(lane.positions) as reader:
                 self.life.opened.set()
                 self.seen.reading(lane)
-                log.info("lane open", lane=lane.partition, epoch=lane.epoch, sequence=lane.sequence)
+                log.info("lane_opened", lane=lane.partition, epoch=lane.epoch, sequence=lane.sequence)
                 quiet = Quiet(pool=self.step.pool, noted=row.published, since=monotonic())
                 while (taken := await reader.take(self.life.stopping)) is not None:
                     patience.regain()
@@ -82,10 +82,10 @@ class Lane:
         try:
             return await self._decide_and_publish(lane, batch, producer, patience=patience)
         except TooMuchError:
-            log.info("trying fewer records at once", lane=lane.partition, records=len(batch.readings) // 2)
+            log.info("batch_halved", lane=lane.partition, records=len(batch.readings) // 2)
         except RefusedError as refused:
             if len(batch.readings) <= 1:
-                log.warning("record refused by the database", lane=lane.partition)  # its text may be the record's
+                log.warning("record_refused_by_postgres", lane=lane.partition)  # its text may be the record's
                 return await self._decide_and_publish(lane, batch.blamed(str(refused)), producer, patience=patience)
         for half in batch.halves(lane.positions):
             lane = await self._process(lane, half, producer, patience=patience)

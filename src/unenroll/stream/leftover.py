@@ -77,7 +77,7 @@ class Leftover:
             messages = await self._messages(row, last_published(row.published, told.values()))
             await producer.publish(messages, {note: (0, metadata(row.sequence))})
         await leave_lane(self.pool, replace(row, published=row.sequence))
-        log.warning("published what a lane without a partition had left", lane=number, published=len(messages))
+        log.warning("orphaned_lane_published", lane=number, published=len(messages))
 
     async def _messages(self, row: LaneRow, published: int) -> list[Message]:
         return [message for packed in await publications_above(self.pool, row, published) for message in unpack(packed)]

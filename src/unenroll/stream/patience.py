@@ -29,7 +29,7 @@ class Waiting:
     def begin(self, who: str, why: UnenrollError) -> None:
         """Somebody waits."""
         if not self.who:
-            log.warning("waiting", who=who, why=str(why))
+            log.warning("server_unavailable", who=who, why=str(why))
         before = self.who.get(who)
         self.who[who] = Waited(str(why), datetime.now(UTC) if before is None else before.since)
 
@@ -41,7 +41,7 @@ class Waiting:
     def end(self, who: str) -> None:
         """Somebody goes on, if it waited."""
         if self.who.pop(who, None) is not None and not self.who:
-            log.warning("going on", who=who)
+            log.warning("server_available", who=who)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -58,7 +58,7 @@ class Patience:
         self._tries += 1
         if self._tries > _SILENT_TRIES:
             self.waiting.begin(_lane(self.lane), error)
-        log.debug("trying again", lane=self.lane, tries=self._tries, why=str(error))
+        log.debug("batch_retrying", lane=self.lane, tries=self._tries, why=str(error))
         seconds = min(_FIRST_SECONDS * 2 ** min(self._tries, 10), _LONGEST_SECONDS)
         with suppress(TimeoutError):
             await asyncio.wait_for(self.stopping.wait(), seconds)

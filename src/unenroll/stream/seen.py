@@ -117,9 +117,9 @@ class Seen:
         if log.is_enabled_for(logging.DEBUG):
             for reading, fate in decisions.told:
                 if (word := refusal(fate)) is not None:
-                    log.debug("refused", lane=self.number, **_refused(reading, word))
+                    log.debug("request_refused", lane=self.number, **_refused(reading, word))
         log.info(
-            "batch",
+            "batch_published",
             lane=self.number,
             records=len(batch.readings),
             published=len(decisions.messages),

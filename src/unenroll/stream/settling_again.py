@@ -38,7 +38,7 @@ class SettlingAgain:
                 with translated("telling of accounts to be settled again"):
                     async with asyncio.timeout(_TELLING_SECONDS):
                         await self._publish(due)
-                log.info("settling again", accounts=len(due))
+                log.info("settlement_resent", accounts=len(due))
 
     async def _publish(self, due: Iterable[Due]) -> None:
         producer = AIOKafkaProducer(

@@ -70,7 +70,7 @@ async def caught_up(lanes: Lanes, coordinator: Coordinator, goal: Mapping[Partit
         return
     while not (lanes.open and await _reached(coordinator, goal)):  # noqa: ASYNC110 - Kafka tells nobody when an offset moves
         await asyncio.sleep(_LOOK_SECONDS)
-    log.info("caught up", partitions=len(goal))
+    log.info("caught_up", partitions=len(goal))
 
 
 async def _reached(coordinator: Coordinator, goal: Mapping[Partition, int]) -> bool:

@@ -148,7 +148,7 @@ async def test_no_secret_is_in_the_log(server: Server) -> None:
     await server.get("/broken", CRM)
 
     async def told() -> bool:
-        return b"credentials were refused" in server.log
+        return b"credentials_refused" in server.log
 
     await until(told, seconds=5)
     log = server.log.decode()

@@ -87,7 +87,7 @@ class Authentication:
             raise later(HTTPStatus.TOO_MANY_REQUESTS, "too many failures from this address", seconds=wait)
 
     def _failed(self, kind: str, address: str, challenge: str) -> Unauthorized:
-        log.warning("credentials were refused", kind=kind, address=address)
+        log.warning("credentials_refused", kind=kind, address=address)
         return Unauthorized(challenge)
 
 

@@ -43,7 +43,7 @@ class Boundary:
         except Refused as refused:
             await answer.refuse(refused)
         except Exception:
-            log.exception("a call failed")
+            log.exception("http_request_failed")
             await answer.refuse(Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong here"))
 
 

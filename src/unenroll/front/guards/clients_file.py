@@ -38,13 +38,13 @@ class ClientsFile:
             self._state = None
             if str(error) != self._failure:
                 self._failure = str(error)
-                log.error("nobody comes in by a secret", why=str(error))  # noqa: TRY400 - a line for a person is all
+                log.error("clients_file_unreadable", why=str(error))  # noqa: TRY400 - a line for a person is all
             raise
         self._failure = None
         self._state = _signature(state)
         if clients != self._clients:
             self._clients = clients
-            log.info("the file of secrets was read again", names=len(clients.by_name))
+            log.info("clients_file_reloaded", names=len(clients.by_name))
 
     def _seen(self) -> _State | None:
         try:

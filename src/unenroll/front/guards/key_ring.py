@@ -60,6 +60,6 @@ class KeyRing:
             self._keys = key_set(await asyncio.to_thread(self._source.read))
             self._read_at = self._clock()
         except (SourceAwayError, UnreadableKeysError) as error:
-            log.warning("the keys of tokens were not read", why=str(error), known=len(self._keys))
+            log.warning("jwks_unavailable", why=str(error), known=len(self._keys))
         finally:
             self._reading = None
