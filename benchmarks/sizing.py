@@ -1,7 +1,7 @@
 """How many partitions, workers and Postgres servers it takes, how much disk, how long a full replay: a calculation.
 
-`python -m benchmarks.sizing --customers 100000000 --rate 10000` prints the tables of docs/scaling.md, from what
-`--measure` has measured with the real commands and kept in sizing.json.
+`python -m benchmarks.sizing --customers 100000000 --rate 10000` prints the tables of benchmarks/README.md and
+docs/operations.md, from what `--measure` has measured with the real commands and kept in sizing.json.
 """
 
 import argparse
@@ -98,11 +98,6 @@ class Plan:
         by_postgres = records * found.again_postgres_us / 1e6 / (self.nodes * wish.node_processors * wish.busy)
         return max(by_workers, by_postgres)
 
-    @property
-    def lane_seconds(self) -> float:
-        """To copy what there is of one lane, by one mover."""
-        return self.wish.customers / self.partitions / self.measured.move_customers_per_second
-
 
 def measured_table(found: Measured) -> Iterator[str]:
     """What was measured, as a table."""
@@ -117,7 +112,6 @@ def measured_table(found: Measured) -> Iterator[str]:
             ("a request", _cost(found.request_python_us, found.request_postgres_us)),
             ("a record that is known already", _cost(found.again_python_us, found.again_postgres_us)),
             ("requests a second and processor, worker's and Postgres's", _rates(found)),
-            ("customers moved to another database", f"{found.move_customers_per_second:,.0f} a second"),
         ],
     )
 
@@ -127,7 +121,7 @@ def plan_table(plans: Iterable[Plan]) -> Iterator[str]:
     yield from _table(
         (
             *("customers", "requests a second, peak", "partitions", "workers", "Postgres servers"),
-            *("disk at first", "a day adds", "days to fill", "disk, pruned", "full replay", "to copy a lane"),
+            *("disk at first", "a day adds", "days to fill", "disk, pruned", "full replay"),
         ),
         [
             (
@@ -141,7 +135,6 @@ def plan_table(plans: Iterable[Plan]) -> Iterator[str]:
                 f"{plan.days_to_fill:,.0f}",
                 f"{plan.steady_bytes / _GB:,.0f} GB",
                 f"{plan.replay_seconds / 3600:,.1f} h",
-                f"{plan.lane_seconds / 60:,.1f} min",
             )
             for plan in plans
         ],
@@ -179,7 +172,7 @@ def wishes(customers: Iterable[int], rates: Iterable[float], rest: argparse.Name
 
 
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The arguments, or their defaults, which are those of docs/scaling.md."""
+    """The arguments, or their defaults, which are those of docs/operations.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--customers", type=int, nargs="+", default=[1_000_000, 10_000_000, 100_000_000])
     parser.add_argument("--rate", type=float, nargs="+", default=[100, 1_000, 10_000], help="requests a second, peak")

@@ -34,7 +34,7 @@ def outcomes() -> Iterator[str]:
         [[code(rule), "is cancelled" if rule in CANCELLING else "stands", text] for rule, text in RULES.items()],
     )
     yield "## Of a record that has no place\n"
-    yield "It becomes a dead letter with this `dlq_reason`. [dead-letters.md](../dead-letters.md) tells what to do.\n"
+    yield "It becomes a dead letter with this `dlq_reason`: [what to do](../operations.md#dead-letters).\n"
     yield from table(["reason", "heals"], [[code(one), HEALS.get(one, "never as it is")] for one in Reason])
 
 

@@ -16,7 +16,9 @@ from unenroll.cli.settings_help import defaults
 _LEAD = """# Settings
 
 Environment variables, or lines of a file `.env` in the folder where the command runs. All wrong or missing settings are
-named at once, exit code 2. `unenroll run --help` and `unenroll api --help` list them too.
+named at once, exit code 2. `unenroll run --help` and `unenroll api --help` list them too. A secret may be in a file,
+which the same name with `_FILE` names: [security.md](../security.md#secrets). `UNENROLL_CACHE` names the folder for
+downloads of the embedded servers; unset: `unenroll` in your cache folder.
 """
 
 _WORDS = re.compile(r"\^\(([\w|-]+)\)\$")

@@ -27,10 +27,10 @@ def tracked() -> list[Path]:
 
 
 def section(page: Path, title: str) -> str:
-    """The text below a heading of level 2, up to the next one."""
-    parts = page.read_text(encoding="utf-8").split(f"\n## {title}\n")
-    assert len(parts) == 2, f"{page.name} has the heading {title!r} {len(parts) - 1} times"
-    return parts[1].split("\n## ")[0]
+    """The text below a heading of level 2 or 3, up to the next one of its level or above."""
+    parts = re.split(rf"^(##|###) {re.escape(title)}\n", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert len(parts) == 3, f"{page.name} has the heading {title!r} {len(parts) // 2} times"
+    return re.split(rf"^#{{1,{len(parts[1])}}} ", parts[2], maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def rows(text: str) -> list[list[str]]:

@@ -1,10 +1,10 @@
-"""The page on dead letters says what the code says."""
+"""docs/operations.md lists the dead letters that heal, and the states of a letter, as the code has them."""
 
 from agree.pages import ROOT, rows, section
 from unenroll.dlq.healing import HEALS
 from unenroll.store.letters import State
 
-PAGE = ROOT / "docs" / "dead-letters.md"
+PAGE = ROOT / "docs" / "operations.md"
 
 
 def test_the_page_has_each_reason_that_heals() -> None:
@@ -12,6 +12,6 @@ def test_the_page_has_each_reason_that_heals() -> None:
 
 
 def test_the_page_has_each_state() -> None:
-    assert [cells[0] for cells in rows(section(PAGE, "What becomes of a letter"))] == [
+    assert [cells[0] for cells in rows(section(PAGE, "States of a letter"))] == [
         state.value for state in (State.OPEN, State.REDRIVEN, State.PARKED, State.UNSETTLED)
     ]

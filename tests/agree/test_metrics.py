@@ -1,15 +1,15 @@
-"""docs/metrics.md names each metric, with its kind, its labels and its meaning, as the code has them."""
+"""docs/observability.md lists each metric with its kind, labels and meaning, as the code has them."""
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from agree.pages import ROOT, rows, section
 from unenroll.observe.board import Board
-from unenroll.observe.families import FRONT, WORKER, Family
+from unenroll.observe.families import BOTH, FRONT, WORKER, Family
 from unenroll.observe.gauges import LaneGauges, ServerGauges
 from unenroll.observe.meters import Build, front_meters, worker_meters
 
-PAGE = ROOT / "docs/metrics.md"
+PAGE = ROOT / "docs/observability.md"
 BUILD = Build(version="1", schema="2", rules="3")
 UNITS = {"seconds", "records", "total", "info", "connections", "max", "assigned", "open", "answers", "flight"}
 
@@ -33,8 +33,16 @@ def test_what_is_served_is_what_the_families_say(kind: str, families: tuple[Fami
     assert served == {(family.name, family.kind, family.meaning) for family in families}
 
 
-@pytest.mark.parametrize(("heading", "families"), [("The worker", WORKER), ("The front door", FRONT)])
-def test_the_page_has_each_metric(heading: str, families: tuple[Family, ...]) -> None:
+def only(families: tuple[Family, ...]) -> list[Family]:
+    """Those that the other process does not have."""
+    return [family for family in families if family not in BOTH]
+
+
+@pytest.mark.parametrize(
+    ("heading", "families"),
+    [("Metrics of the worker", only(WORKER)), ("Metrics of the HTTP API", only(FRONT)), ("Metrics of both", [*BOTH])],
+)
+def test_the_page_has_each_metric(heading: str, families: list[Family]) -> None:
     told = [cells[:4] for cells in rows(section(PAGE, heading))]
     assert told == [
         [family.name, family.kind, ", ".join(family.labels) or "\N{EN DASH}", family.meaning] for family in families

@@ -1,4 +1,4 @@
-"""Settings stand in the README, in `unenroll run --help` and in the code: three times the same."""
+"""Settings are in the reference, in `unenroll run --help` and in the code: three times the same."""
 
 import subprocess
 import sys
@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from pydantic_settings import BaseSettings
 
-from agree.pages import PAGES, README, rows, section, variables
+from agree.pages import PAGES, ROOT, rows, variables
 from unenroll.cli.settings_help import defaults
 from unenroll.sandbox import place
 from unenroll.secret_files import SUFFIX, secrets_of
 from unenroll.settings import PREFIX, FrontSettings, LogSettings, MoveSettings, WorkerSettings
 
+PAGE = ROOT / "docs" / "reference" / "settings.md"
 KINDS = (FrontSettings, MoveSettings, LogSettings)
 DEFAULTS = {name: default for kind in KINDS for name, default in defaults(kind).items()}
 MEANINGS = {
@@ -30,16 +31,17 @@ def test_the_defaults_told_are_those_that_apply() -> None:
     assert told == {name: "unset" if value is None else str(value) for name, value in applied.items()}
 
 
-def test_the_table_of_the_readme_has_each_setting_with_its_default() -> None:
-    """But for what a single command needs, which its own page tells."""
-    elsewhere = defaults(MoveSettings).keys() - defaults(FrontSettings).keys()
-    told = {name: default for name, default in DEFAULTS.items() if name not in elsewhere}
-    assert {cells[0]: cells[1] for cells in rows(section(README, "Settings"))} == told
+def described() -> list[list[str]]:
+    """The rows of all tables of the reference."""
+    return [cells for cells in rows(PAGE.read_text(encoding="utf-8")) if cells[0].startswith(PREFIX)]
 
 
-def test_the_table_of_the_readme_says_what_the_code_says_of_each_setting() -> None:
-    said = {cells[0]: cells[2] for cells in rows(section(README, "Settings"))}
-    assert {name for name, meaning in said.items() if not meaning.startswith(MEANINGS[name])} == set()
+def test_the_reference_has_each_setting_once_with_its_default() -> None:
+    assert sorted(cells[:2] for cells in described()) == sorted(map(list, DEFAULTS.items()))
+
+
+def test_the_reference_says_what_the_code_says_of_each_setting() -> None:
+    assert {cells[0]: cells[-1] for cells in described()} == MEANINGS
 
 
 @pytest.mark.parametrize(("command", "kind"), [("run", WorkerSettings), ("api", FrontSettings)])

@@ -1,4 +1,4 @@
-"""Which pages are played, and on what scene: what has to be there before the first block."""
+"""Which pages, or sections of pages, are played, and on what scene: what has to be there before the first block."""
 
 import gzip
 from collections.abc import Callable, Mapping
@@ -57,13 +57,14 @@ def leaving(place: Place) -> AbstractContextManager[Any]:
 PLAYED: Mapping[str, Scene] = {
     "README.md": nothing,  # tests/e2e/test_readme_walk.py plays it
     "docs/tutorial.md": nothing,  # with servers of its own
-    "docs/upstream.md": nothing,
-    "docs/rewards.md": nothing,
-    "docs/watching.md": nothing,
-    "docs/incident.md": nothing,
-    "docs/backfill.md": leaving,
-    "docs/dead-letters.md": letters,
-    "docs/offsets-and-retention.md": decided,
-    "docs/replay.md": at_work,
-    "docs/operation.md": decided,
+    "docs/integration.md": nothing,
+    "docs/observability.md": nothing,
+    "docs/runbook.md": nothing,
+    "docs/operations.md#day-to-day": nothing,
+    "docs/operations.md#a-year": decided,
+    "docs/operations.md#offsets": decided,
+    "docs/operations.md#retention-and-pruning": decided,
+    "docs/operations.md#backfill": leaving,
+    "docs/operations.md#replay": at_work,
+    "docs/operations.md#dead-letters": letters,
 }

@@ -105,14 +105,16 @@ def shell(folder: Path) -> Iterator[Shell]:
         started.end()
 
 
-def play(page: Path, folder: Path, *, called: Mapping[str, str] | None = None) -> list[str]:
+def play(page: Path, folder: Path, *, section: str = "", called: Mapping[str, str] | None = None) -> list[str]:
     """Save the files of the page and run its commands, in order. Returns the commands that were run.
 
-    `called`: names of the test's own, and what the page calls them.
+    `section`: only this one. `called`: names of the test's own, and what the page calls them.
     """
     played: list[str] = []
     with shell(folder) as main:
         for block in all_blocks(page):
+            if section not in {"", block.section}:
+                continue
             if block.file:
                 (folder / block.file).write_text(block.text)
             elif block in shell_blocks(page) and block.why_not is None and not block.alone:

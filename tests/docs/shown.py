@@ -37,9 +37,10 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """A block of a page. `mark` is what the comment above it says, or nothing."""
+    """A block of a page. `mark` is what the comment above it says, or nothing. `section`: as links name it."""
 
     page: Path
+    section: str
     line: int
     kind: str
     text: str
@@ -69,11 +70,24 @@ def blocks(page: Path) -> Iterator[Block]:
     told = page.read_text(encoding="utf-8")
     for found in _BLOCK.finditer(told):
         line = told.count("\n", 0, found.start("kind")) + 1
-        yield Block(page=page, line=line, kind=found["kind"], text=found["text"], mark=found["mark"] or "")
+        yield Block(
+            page=page,
+            section=_section(told[: found.start()]),
+            line=line,
+            kind=found["kind"],
+            text=found["text"],
+            mark=found["mark"] or "",
+        )
 
 
 def shell_blocks(page: Path) -> list[Block]:
     return [block for block in blocks(page) if block.kind in SHELL]
+
+
+def _section(above: str) -> str:
+    """The last heading of level 2 in this text, as links name it."""
+    headings = re.findall(r"^## (.+)$", above, re.MULTILINE)
+    return re.sub(r"[^\w-]", "", headings[-1].lower().replace(" ", "-")) if headings else ""
 
 
 def _step(part: str, *, code: int) -> Step:

@@ -40,10 +40,12 @@ def test_each_shell_block_is_run_or_says_why_not(block: Block) -> None:
         assert len(block.why_not.split()) > 2
     else:
         assert block.kind == "console", "a block without prompts cannot be run: mark it, or write `console`"
-        assert str(block.page.relative_to(ROOT)) in PLAYED
+        page = str(block.page.relative_to(ROOT))
+        assert {page, f"{page}#{block.section}"} & PLAYED.keys()
         assert block.steps()
 
 
-@pytest.mark.parametrize("page", PLAYED)
-def test_a_page_that_is_played_has_something_to_play(page: str) -> None:
-    assert any(block.why_not is None for block in shell_blocks(Path(ROOT / page)))
+@pytest.mark.parametrize("played", PLAYED)
+def test_a_page_or_section_that_is_played_has_something_to_play(played: str) -> None:
+    page, _, section = played.partition("#")
+    assert any(block.why_not is None and section in {"", block.section} for block in shell_blocks(Path(ROOT / page)))

@@ -25,5 +25,5 @@ def test_each_command_of_the_tutorial_prints_what_is_shown(folder: Path) -> None
     with going_on(servers, folder, until=folder / ".env"):
         played = play(TUTORIAL, folder)
     assert {command.split()[1] for command in played if command.startswith("unenroll ")} >= {
-        *("load", "publish", "run", "explain", "status", "top", "replay", "verify")
+        *("load", "publish", "run", "explain", "status", "replay", "verify")
     }

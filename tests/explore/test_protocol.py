@@ -7,7 +7,7 @@ from explore.guards import Guard, Rules, Touch
 from explore.search import Found
 from explore.tried import REDUNDANT, REMOVALS, Removal, explore, without
 
-PAGE = ROOT / "docs" / "protocol.md"
+PAGE = ROOT / "docs" / "guarantees.md"
 
 SCENARIOS = [
     Rules(records="aba"),

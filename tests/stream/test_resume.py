@@ -1,4 +1,4 @@
-"""Where a lane goes on: the table of docs/architecture.md, row by row."""
+"""Where a lane goes on: the table of docs/guarantees.md, row by row."""
 
 import pytest
 

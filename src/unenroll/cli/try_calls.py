@@ -25,7 +25,7 @@ from unenroll.settings import FrontSettings
 from unenroll.stream.worker import work
 
 _OPENING = """\
-A customer leaves a milestone by a call over HTTP, as curl sends it: docs/api.md tells more of each answer.
+A customer leaves a milestone by a call over HTTP, as curl sends it: docs/http-api.md explains each answer.
 """
 _OPEN_SECONDS = 30.0
 _LOOK_SECONDS = 0.05

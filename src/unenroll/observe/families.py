@@ -1,4 +1,4 @@
-"""Every metric by its name, with its labels and its meaning. docs/metrics.md is held to it."""
+"""Every metric with its name, labels and meaning. A test compares docs/observability.md with it."""
 
 from typing import Literal, NamedTuple
 
@@ -24,69 +24,76 @@ _CALLS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 RECORDS = Family(
     "unenroll_records_total",
     "counter",
-    "Records done. outcome: unenrolled, refused, fact, duplicate, erased or dead_lettered; "
-    "reason: the outcome's word, the fact's type, or why it is a dead letter",
+    "Records processed. outcome: unenrolled, refused, fact, duplicate, erased or dead_lettered; "
+    "reason: the name of the outcome, the type of the fact, or the reason of the dead letter",
     ("topic", "outcome", "reason"),
 )
-PUBLISHED = Family("unenroll_messages_published_total", "counter", "Messages made visible", ("topic",))
+PUBLISHED = Family("unenroll_messages_published_total", "counter", "Messages published and committed", ("topic",))
 DEAD_LETTERS = Family(
-    "unenroll_dead_letters_total", "counter", "Records put on topic dead-letters, by the header dlq_reason", ("reason",)
+    "unenroll_dead_letters_total", "counter", "Records put on topic dead-letters, by header dlq_reason", ("reason",)
 )
-BATCHES = Family("unenroll_batches_total", "counter", "Batches decided and published, also those without records")
+BATCHES = Family("unenroll_batches_total", "counter", "Batches decided and published, including those without records")
 BATCH_RECORDS = Family("unenroll_batch_records", "histogram", "Records in a batch", (), _SIZES)
 STEP_SECONDS = Family(
     "unenroll_batch_step_seconds",
     "histogram",
-    "Time that a batch spends in a step: decode, gather, settle, save (in Postgres, with its commit) or publish",
+    "Time of a batch in a step: decode, gather, settle, save (in Postgres, with the commit) or publish",
     ("step",),
     _STEPS,
 )
 AGE_SECONDS = Family(
     "unenroll_age_seconds",
     "histogram",
-    "Age of a record when its answer becomes visible, since its event's time or since it was appended to its topic; "
-    "duplicates are not counted",
+    "Age of a record when its answer becomes visible, since the event's time or since the record was appended; "
+    "without duplicates",
     ("since",),
     _AGES,
 )
 OLDEST_SECONDS = Family(
     "unenroll_lane_oldest_unprocessed_seconds",
     "gauge",
-    "Since when the oldest record waits that the lane has not done; 0: there is none",
+    "How long the oldest unprocessed record of the lane has waited; 0: there is none",
     ("lane",),
 )
 LAG_RECORDS = Family(
     "unenroll_lane_lag_records",
     "gauge",
-    "Offsets between where the lane has published up to and the end of its partition, markers of transactions included",
+    "Offsets between the lane's published position and the end of its partition, transaction markers included",
     ("lane", "topic"),
 )
-LANES_ASSIGNED = Family("unenroll_lanes_assigned", "gauge", "Lanes that the group has given to this process")
+LANES_ASSIGNED = Family(
+    "unenroll_lanes_assigned", "gauge", "Lanes that the consumer group has assigned to this process"
+)
 LANES_OPEN = Family(
-    "unenroll_lanes_open", "gauge", "Lanes that are open: their former owners fenced, their place found"
+    "unenroll_lanes_open",
+    "gauge",
+    "Lanes that this process has opened: it has fenced their former owners and found their positions",
 )
 REOPENINGS = Family(
     "unenroll_lane_reopenings_total",
     "counter",
-    "Producers thrown away and lanes opened again, at the first sign of trouble. cause: kafka, postgres or lane_lost",
+    "Lanes opened again with a new producer, after any error. cause: kafka, postgres or lane_lost",
     ("cause",),
 )
 RETRIES = Family(
-    "unenroll_retries_total", "counter", "Tries again because a server did not answer or asked to", ("server",)
+    "unenroll_retries_total",
+    "counter",
+    "Batches retried because a server did not answer or asked for a retry",
+    ("server",),
 )
 POOL_CONNECTIONS = Family("unenroll_pool_connections", "gauge", "Connections to Postgres: idle or in_use", ("state",))
-POOL_MOST = Family("unenroll_pool_size_max", "gauge", "Most connections that the pool may have")
+POOL_MOST = Family("unenroll_pool_size_max", "gauge", "Maximum number of connections in the pool")
 LOOP_LAG = Family(
     "unenroll_event_loop_lag_seconds",
     "histogram",
-    "By how much the event loop is late when a quarter of a second is over",
+    "How late the event loop ends a wait of a quarter of a second",
     (),
     _LAGS,
 )
 LAST_PROGRESS = Family(
     "unenroll_last_progress_timestamp_seconds",
     "gauge",
-    "When a batch was last published, as Unix time; before the first one: when the process began",
+    "Unix time of the last published batch; before the first one: of the start of the process",
 )
 SERVER_ANSWERS = Family(
     "unenroll_server_answers", "gauge", "1 while the server answers, 0 while it does not", ("server",)
@@ -94,24 +101,28 @@ SERVER_ANSWERS = Family(
 BUILD = Family(
     "unenroll_build_info",
     "gauge",
-    "Always 1. version: of the program; schema: of the tables; rules: of the hash that tells an event's content",
+    "Always 1. version: of the program; schema: of the tables; rules: of the content hash of events",
     ("version", "schema", "rules"),
 )
 API_REQUESTS = Family("unenroll_api_requests_total", "counter", "Calls answered", ("route", "method", "status"))
 API_SECONDS = Family(
-    "unenroll_api_request_seconds", "histogram", "Time from a call's head to the end of its answer", ("route",), _CALLS
+    "unenroll_api_request_seconds",
+    "histogram",
+    "Time from the head of a call to the end of its answer",
+    ("route",),
+    _CALLS,
 )
 API_WAIT = Family(
     "unenroll_api_decision_wait_seconds",
     "histogram",
-    "Time from an event's acknowledgement by Kafka to its decision, or to giving up waiting for it",
+    "Time from Kafka's acknowledgment of an event to its decision, or to the end of the wait for it",
     (),
     _CALLS,
 )
-API_IN_FLIGHT = Family("unenroll_api_in_flight", "gauge", "Calls that are being answered")
+API_IN_FLIGHT = Family("unenroll_api_in_flight", "gauge", "Calls in flight")
 
 BOTH = (POOL_CONNECTIONS, POOL_MOST, LOOP_LAG, SERVER_ANSWERS, BUILD)
-"""Those of the worker and of the front door."""
+"""Those of the worker and of the HTTP API."""
 
 WORKER = (
     RECORDS,

@@ -57,7 +57,7 @@ def resume(
     committed: Mapping[str, Committed | None],
     topic_ids: Mapping[str, str] = MappingProxyType({}),
 ) -> Resume:
-    """How to go on, by the table in docs/architecture.md. `decided`, `committed` and `topic_ids` are by topic.
+    """How to go on, by the table in docs/guarantees.md. `decided`, `committed` and `topic_ids` are by topic.
 
     An offset that was committed for a topic of the same name that was deleted since says nothing of the new one.
     Raises DataLossError where Kafka is ahead of Postgres.

@@ -47,7 +47,7 @@ def authentication(settings: GuardSettings) -> Authentication:
     tokens = _tokens(settings)
     if basic is None and tokens is None:
         raise UsageError(
-            "nobody could be let in: set UNENROLL_API_CLIENTS_FILE or UNENROLL_API_JWKS (docs/api-security.md)"
+            "nobody could be let in: set UNENROLL_API_CLIENTS_FILE or UNENROLL_API_JWKS (docs/security.md)"
         )
     return Authentication(basic=basic, tokens=tokens)
 
