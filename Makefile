@@ -13,7 +13,7 @@ COMPILE := .cache/lock/bin/uv pip compile --quiet --universal --python-version 3
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-abuse test-browser test-dashboard test-security audit test-cells sizing test-all check check-alerts check-deploy render vendor-schemas test-docs docs reference picture bench bench-scale bench-load bench-replay bench-front soak profile faults year campaign campaign-convergence campaign-api explore format lock clean
+.PHONY: help setup demo test test-abuse test-browser test-dashboard test-security audit test-cells sizing test-all check check-alerts check-deploy render vendor-schemas test-docs docs reference bench bench-scale bench-load bench-replay bench-front soak profile faults year campaign campaign-convergence campaign-api explore format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,9 +56,6 @@ docs: $(STAMP)  ## build the documentation as a site, strictly, into .cache/site
 
 reference: $(STAMP)  ## make the pages of docs/reference again from the code
 	$(BIN)/python -m documents.reference
-
-picture: $(STAMP)  ## draw docs/top.svg again: a real worker that drains a backlog, as `unenroll top` shows it
-	$(BIN)/python -m documents.picture
 
 test-docs: $(STAMP)  ## run every shell block of every page, but for those that say why not
 	$(BIN)/python -m pytest tests/docs -m "thorough or not thorough"

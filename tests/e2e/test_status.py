@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import pexpect
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from dotenv import dotenv_values
@@ -17,9 +18,13 @@ from stage.clock import without_clock
 from stage.events import ABC, definition, leaves, three_rewards
 from stage.files import Said, command, tables
 from stage.place import Place
+from stage.ports import nobody_listens
+from stage.terminal import typed
 from stage.topics import Put
 from stage.workers import running, wait_until
 from unenroll.cli.settings_help import defaults
+from unenroll.sandbox.embedded import Pair
+from unenroll.sandbox.server import launched
 from unenroll.settings import WorkerSettings
 
 NOTHING = "\N{EN DASH}"
@@ -245,3 +250,57 @@ def test_a_cluster_that_never_had_a_group_is_asked_until_it_answers(tmp_path: Pa
         assert [lane["epoch"] for lane in json.loads(said.out)["lanes"]] == [0, 0, 0, 0]
         sandbox.tell(signal.SIGINT)
         assert sandbox.wait() == 0
+
+
+def watched(place: Place, **settings: str) -> pexpect.spawn:
+    """The status, refreshed twice a second on a terminal on which all of it has room."""
+    environment = {**place.environment, "TERM": "xterm", **settings}
+    return typed("status", "--watch", "--interval", "0.5", environment=environment, size=(80, 160))
+
+
+def test_watch_shows_the_numbers_as_they_change_until_ctrl_c(place: Place) -> None:
+    place.load(three_rewards(1))
+    terminal = watched(place)
+    terminal.expect(rb"RewardEarned +3\b")
+    place.load(three_rewards(2))
+    terminal.expect(rb"RewardEarned +6\b")
+    terminal.sendintr()
+    terminal.expect_exact(pexpect.EOF)
+    terminal.close()
+    assert (terminal.exitstatus, terminal.signalstatus) == (0, None)
+    assert b"\x1b[?25h" in terminal.before  # the cursor is visible again
+
+
+@pytest.mark.thorough
+def test_ctrl_c_ends_watch_while_kafka_does_not_answer(place: Place) -> None:
+    with nobody_listens() as port:
+        terminal = watched(place, UNENROLL_KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{port}")
+        terminal.expect_exact(b"! Kafka ")
+        terminal.sendintr()
+        terminal.expect_exact(pexpect.EOF)
+        terminal.close()
+    assert (terminal.exitstatus, terminal.signalstatus) == (0, None)
+
+
+@pytest.mark.thorough
+async def test_watch_goes_on_when_a_server_is_back(pair: Pair, own_place: Place) -> None:
+    terminal = watched(own_place)
+    terminal.expect_exact(b"Input topics")
+    await pair.postgres.end()
+    terminal.expect(rb"! Postgres [^\n]*\n[^\n]*Group ")
+    back = await launched(pair.postgres.program)
+    terminal.expect(rb"\x1b\[2K\x1b\[1mGroup ")  # drawn anew, with no line above it
+    own_place.load(three_rewards(1))
+    terminal.expect(rb"RewardEarned +3\b")
+    terminal.sendintr()
+    terminal.expect_exact(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 0
+    await back.end()
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_watch_needs_a_terminal(nowhere: Place, more: tuple[str, ...]) -> None:
+    said = ask(nowhere, "--watch", *more)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("unenroll: --watch draws tables on a terminal; ")

@@ -9,8 +9,12 @@ import pexpect
 _SECONDS = 60
 
 
-def typed(*arguments: str, environment: Mapping[str, str]) -> pexpect.spawn:
-    """The command, started and at hand."""
+def typed(*arguments: str, environment: Mapping[str, str], size: tuple[int, int] = (24, 80)) -> pexpect.spawn:
+    """The command, started and at hand, on a terminal of so many lines and columns."""
     return pexpect.spawn(
-        sys.executable, ["-m", "unenroll", *arguments], env={**os.environ, **environment}, timeout=_SECONDS
+        sys.executable,
+        ["-m", "unenroll", *arguments],
+        env={**os.environ, **environment},
+        timeout=_SECONDS,
+        dimensions=size,
     )

@@ -15,9 +15,7 @@ Customers = Annotated[
 Targets = Annotated[list[int] | None, typer.Option("--target", **_EVERY_ID, help="only this target; may be said again")]
 Since = Annotated[str | None, typer.Option(metavar="INSTANT", help="not before, like 2026-03-15T09:30:00Z")]
 Until = Annotated[str | None, typer.Option(metavar="INSTANT", help="before, like 2026-03-15T09:30:00Z")]
-Report = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="write a report: .txt, .json, or .html, a page to send around")
-]
+Report = Annotated[Path | None, typer.Option(metavar="FILE", help="write a report to this file: .txt or .json")]
 Differences = Annotated[
     Path | None, typer.Option(metavar="FILE", help="write every difference to this file, a line of JSON each")
 ]

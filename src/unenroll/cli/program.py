@@ -19,7 +19,6 @@ from unenroll.cli.prune import prune
 from unenroll.cli.replaying import replay
 from unenroll.cli.resend_calls import resend_calls
 from unenroll.cli.settings_help import settings_help
-from unenroll.cli.top import top
 from unenroll.cli.try_out import demo, sandbox
 from unenroll.cli.verifying import verify
 from unenroll.errors import UnenrollError, UsageError
@@ -38,7 +37,6 @@ for command in (demo, sandbox, migrate, topics, load, publish, plan, apply):
 app.command(epilog=settings_help(WorkerSettings))(run)
 app.command(epilog=settings_help(FrontSettings))(api)
 app.command()(status)
-app.command()(top)
 app.command()(explain)
 app.command()(replay)
 app.command()(verify)

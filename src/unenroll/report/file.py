@@ -7,7 +7,6 @@ from typing import TextIO
 from pydantic import TypeAdapter
 
 from unenroll.errors import UnenrollError, UsageError
-from unenroll.report.page import page
 from unenroll.report.sheet import Sheet, sheet_text
 
 
@@ -16,7 +15,6 @@ class Form(Enum):
 
     TEXT = ".txt"
     JSON = ".json"
-    PAGE = ".html"
 
 
 class ReportFile:
@@ -44,4 +42,4 @@ class ReportFile:
     def _text(self, result: object, sheet: Sheet) -> str:
         if self._form is Form.JSON:
             return TypeAdapter(type(result)).dump_json(result, indent=2).decode() + "\n"
-        return page(sheet) if self._form is Form.PAGE else sheet_text(sheet, self._file) + "\n"
+        return sheet_text(sheet, self._file) + "\n"

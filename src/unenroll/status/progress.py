@@ -30,11 +30,9 @@ class LaneTold:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """How far the group is. `state` is what Kafka calls the group's, `members` counts the workers in it."""
+    """How far the group is."""
 
     at: datetime
-    state: str
-    members: int
     lanes: tuple[LaneTold, ...]
     partitions: tuple[PartitionTold, ...]
 
@@ -62,12 +60,10 @@ async def progress(
     """
     known, places = tuple(lanes), partitions_of(said.topics.values())
     first, end = await cluster.beginnings(places), await cluster.ends(places)
-    owners = {place.number: owner for place, owner in said.group.membership.owners.items()}
+    owners = {place.number: owner for place, owner in said.group.owners.items()}
     partitions = await _partitions(settings, _offsets(said, known, first=first, end=end))
     return Progress(
         at=datetime.now(UTC),
-        state=said.group.membership.state,
-        members=len(said.group.membership.members),
         lanes=tuple(_lanes(places, {**owners, **alone}, known)),
         partitions=tuple(partitions),
     )

@@ -37,9 +37,8 @@ class Status:
     refusals: tuple[RefusalTold, ...]
 
 
-async def status(settings: WorkerSettings) -> Status:
+async def status(settings: WorkerSettings, cluster: Cluster) -> Status:
     """The status now. Changes and locks nothing. Raises OutageError and SetupError."""
-    cluster = Cluster(settings)
     async with connected(settings.database_url, connections=1) as pool:
         await check_tables(pool)
         kafka = await said(settings, cluster)

@@ -26,10 +26,11 @@ _Cells = tuple[Text | str, ...]
 
 def told(status: Status, file: TextIO) -> str:
     """The status as it is to be shown in this file: as wide as a terminal is, or with no line broken."""
-    return printed(_parts(status), file)
+    return printed(tables(status), file)
 
 
-def _parts(status: Status) -> Iterator[RenderableType]:
+def tables(status: Status) -> Iterator[RenderableType]:
+    """The status as tables below their titles."""
     yield Text(f"Group {status.group_id} of topics {status.topic_prefix}*, {clock_time(status.at)}", "bold")
     yield from titled("Lanes", _LANE_HEADS, map(_lane, status.lanes))
     partitions = (_partition(one, status.topic_prefix) for one in status.partitions)

@@ -100,12 +100,6 @@ async def overview(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> O
         )
 
 
-async def known_lanes(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> tuple[KnownLane, ...]:
-    """The rows of the group's lanes. Raises OutageError and SetupError."""
-    async with one_moment(pool) as connection:
-        return tuple(_lane(row) for row in await _rows(connection, "group_lanes", topic_prefix, group_id))
-
-
 async def _rows(connection: Connection, query: str, *arguments: object) -> Sequence[Any]:
     return await connection.fetch(QUERIES[query], *arguments, timeout=_COUNTING_SECONDS)
 

@@ -5,7 +5,6 @@ Asked through aiokafka: confluent-kafka reads metadata beyond its end, and is lo
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -27,18 +26,6 @@ _NO_COORDINATOR_SECONDS = 15.0
 _ASK_AGAIN_SECONDS = 0.2
 
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Membership:
-    """Who is in the group, by client id, and who of them owns each partition. `state` is Kafka's word.
-
-    `owners` is empty while the group is not stable.
-    """
-
-    state: str
-    members: tuple[str, ...]
-    owners: Mapping[Partition, str]
 
 
 class Coordinator:
@@ -80,22 +67,15 @@ class Coordinator:
             for place in wanted
         }
 
-    async def membership(self) -> Membership:
-        """Who is in the group, and who owns what."""
-        state, members = await self._group()
-        return Membership(
-            state=state,
-            members=tuple(sorted(client_id for _, client_id, *_ in members)),
-            owners=dict(_owned(members)) if state == _STABLE else {},
-        )
-
     async def owners(self) -> Mapping[Partition, str]:
         """The client id that owns each partition; empty while the group is not stable."""
-        return (await self.membership()).owners
+        state, members = await self._group()
+        return dict(_owned(members)) if state == _STABLE else {}
 
     async def members(self) -> list[str]:
         """The client ids of all that are in the group, also while it shares its partitions out."""
-        return list((await self.membership()).members)
+        _, members = await self._group()
+        return sorted(client_id for _, client_id, *_ in members)
 
     async def _group(self) -> tuple[str, list[tuple[Any, ...]]]:
         with translated("asking who is in the group"):

@@ -47,16 +47,6 @@ from definition_refusals
 order by refused_at desc, topic_id, partition, "offset" desc
 limit $1;
 
--- latest_dead_letters: the contents that were dead-lettered last
-select topic, partition, "offset", reason, detail, decided_at
-from dead_letters
-order by decided_at desc, topic, partition, "offset" desc
-limit $1;
-
--- definitions_in_short: how many groups are defined, and the one that was accepted last
-select (select count(*) from target_groups) as groups, group_id, version, definition::json ->> 'name' as name, accepted_at
-from (select * from target_groups order by accepted_at desc, group_id limit 1) as latest;
-
 -- see_accounts: accounts as they are, not locked
 select customer_id, target_id, decisions, waits, facts
 from accounts
