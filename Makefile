@@ -87,19 +87,19 @@ soak: $(STAMP)  ## load, rolling restarts and replays for half an hour; ARGS="--
 sizing: $(STAMP)  ## calculate partitions, workers, Postgres servers and disk; ARGS="--measure 20000" measures first
 	@$(BIN)/python -m benchmarks.sizing $(ARGS)
 
-bench-front: $(STAMP)  ## measure calls at the front door, 50 a second
+bench-front: $(STAMP)  ## measure calls at the HTTP API, 50 a second
 	@$(BIN)/python -m benchmarks.front $(ARGS)
 
 test-all: $(STAMP)  ## all tests, also those that take longer than every run has time for
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not browser and not prometheus"
 
-faults: $(STAMP)  ## let every single fault befall workers at every phase of a batch, and servers go away under the front door
+faults: $(STAMP)  ## let every single fault befall workers at every phase of a batch, and servers go away under the HTTP API
 	$(BIN)/python -m pytest tests/faults tests/e2e/test_front_troubles.py -m "thorough or not thorough"
 
 year: $(STAMP)  ## what happens in a year of operation: erasures, two versions, old backups, a lost Kafka
 	$(BIN)/python -m pytest tests/e2e/test_erase.py tests/e2e/test_two_versions.py tests/e2e/test_old_backup.py tests/e2e/test_kafka_lost.py tests/faults/test_erased_amid.py -m "thorough or not thorough"
 
-test-abuse: $(STAMP)  ## abuse the guards of the front door, also with 10,000 connections at once
+test-abuse: $(STAMP)  ## try the limits and the authentication of the HTTP API, also while 500 addresses guess secrets
 	$(BIN)/python -m pytest tests/front/guards -m "thorough or not thorough"
 
 test-cells: $(STAMP)  ## move lanes between two Postgres servers under load, also killed at each step
@@ -182,7 +182,7 @@ $(CONFORMED): $(STAMP) requirements/conform.lock
 	@$(BIN)/python $(INSTALL) requirements/conform.lock
 	@touch $(CONFORMED)
 
-campaign-api: $(CONFORMED)  ## hold the front door against its own OpenAPI document
+campaign-api: $(CONFORMED)  ## compare the HTTP API with its own OpenAPI document
 	PYTHONPATH=tests $(BIN)/python tests/campaigns/front_door.py $(ARGS)
 
 RECORDS ?= aba

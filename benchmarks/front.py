@@ -1,4 +1,4 @@
-"""How long a call at the front door takes, end to end: `make bench-front`.
+"""How long a call at the HTTP API takes, end to end: `make bench-front`.
 
 Calls come at a constant rate, whatever happens, over open connections; one worker decides. Prints p50, p99 and the
 most in milliseconds, from when a call's turn came to the last byte of its answer.
@@ -83,7 +83,7 @@ async def measure(address: str, customers: list[int], *, rate: float) -> Latenci
 
 @contextmanager
 def open_front(where: Site) -> Iterator[str]:
-    """The address of a front door beside the worker."""
+    """The address of an HTTP API beside the worker."""
     (port,) = free_ports(1)
     address = f"{LOOPBACK}:{port}"
     with TemporaryDirectory() as folder:
@@ -96,7 +96,7 @@ def open_front(where: Site) -> Iterator[str]:
             while not _answers(port):
                 one.check()
                 if monotonic() > deadline:
-                    raise SystemExit("the front door does not open:\n" + one.last_words())
+                    raise SystemExit("the HTTP API does not start:\n" + one.last_words())
                 sleep(_LOOK_SECONDS)
             yield address
 
@@ -107,7 +107,7 @@ def _answers(port: int) -> bool:
 
 
 async def main(*, rate: int, seconds: int) -> None:
-    """One worker, one front door."""
+    """One worker, one HTTP API."""
     count = rate * seconds + _WARM_UP
     crowd = Crowd(requests=count, accounts=count, cycles=(datetime.now(UTC) - BEGINNING) // CYCLE + 3)
     async with (

@@ -190,10 +190,10 @@ class WorkerSettings(DatabaseSettings, KafkaSettings):
 
 
 class FrontSettings(WorkerSettings):
-    """All that the front door needs: where the worker's topics and tables are, and how it is called."""
+    """Settings of the HTTP API: those of the worker, and how to call it."""
 
     api_address: Annotated[
-        str, Field(description="where the front door listens, as host:port", pattern=r"^\S+:\d{1,5}$")
+        str, Field(description="address that the HTTP API listens on, as host:port", pattern=r"^\S+:\d{1,5}$")
     ] = "127.0.0.1:8081"
     api_wait_ms: Annotated[
         int, Field(description="how long a call waits for its decision before it is answered 202", ge=0, le=60_000)

@@ -36,7 +36,7 @@ IMAGE = instructions()
 LAST_STAGE = IMAGE[max(at for at, (word, _) in enumerate(IMAGE) if word == "FROM") :]
 
 
-def test_compose_starts_the_servers_then_tables_and_topics_then_the_worker_and_the_front_door() -> None:
+def test_compose_starts_the_servers_then_tables_and_topics_then_the_worker_and_the_http_api() -> None:
     assert set(SERVICES) == {"kafka", "postgres", *OURS}
     waits = {name: {on: how["condition"] for on, how in SERVICES[name]["depends_on"].items()} for name in OURS}
     assert waits == {
@@ -101,7 +101,7 @@ def test_data_lie_in_named_volumes() -> None:
     assert used == set(COMPOSE["volumes"]) == {"kafka", "postgres"}
 
 
-def test_the_front_door_is_called_from_this_machine_by_those_in_a_file_that_it_only_reads() -> None:
+def test_the_http_api_is_called_from_this_machine_by_those_in_a_file_that_it_only_reads() -> None:
     front = SERVICES["front"]
     (clients,) = front["volumes"]
     assert front["environment"]["UNENROLL_API_CLIENTS_FILE"] == clients["target"]
@@ -113,7 +113,7 @@ def test_the_front_door_is_called_from_this_machine_by_those_in_a_file_that_it_o
     assert f"deploy/{clients['source'].removeprefix('./')}" in ignored
 
 
-def test_the_lock_of_the_image_is_made_with_what_the_front_door_needs() -> None:
+def test_the_lock_of_the_image_is_made_with_what_the_http_api_needs() -> None:
     (recipe,) = [
         line
         for line in (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()

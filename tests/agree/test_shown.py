@@ -1,4 +1,4 @@
-"""What the front door shows is all that a story tells, and its examples are answers that it could give."""
+"""The schemas of the HTTP API have all fields of a story, and their examples are answers that it could give."""
 
 from collections.abc import Iterator
 from dataclasses import fields

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 
-from stage.reading import door
+from stage.reading import readable
 from unenroll.store.connect import connected
 from waiting import until
 
@@ -15,7 +15,7 @@ from waiting import until
 async def served(database_url: str) -> AsyncIterator[str]:
     """The address where what is in this database can be read."""
     async with connected(database_url) as pool:
-        server = uvicorn.Server(uvicorn.Config(door(pool), port=0, log_level="warning", lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(readable(pool), port=0, log_level="warning", lifespan="off"))
         serving = asyncio.create_task(server.serve())
         try:
             await until(lambda: _started(server, serving))

@@ -1,4 +1,4 @@
-"""`PYTHONPATH=tests python tests/campaigns/front_door.py`: the front door held against its own OpenAPI document.
+"""`PYTHONPATH=tests python tests/campaigns/front_door.py`: the HTTP API compared with its own OpenAPI document.
 
 Schemathesis makes calls of every kind from the document, the real worker decides, and every answer must be one that the
 document tells of. Arguments go to schemathesis, which `make campaign-api` installs.

@@ -84,7 +84,7 @@ def test_a_deployment_selects_its_pods_and_spreads_them(name: str) -> None:
     assert selected(one("PodDisruptionBudget", name)["spec"]["selector"]["matchLabels"]) == {name}
 
 
-def test_calls_reach_the_front_door() -> None:
+def test_calls_reach_the_http_api() -> None:
     service = one("Service", "unenroll-front")["spec"]
     pod = PODS["unenroll-front"]
     ports = {port["name"]: port["containerPort"] for port in container(pod)["ports"]}

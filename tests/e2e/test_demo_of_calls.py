@@ -54,7 +54,7 @@ def test_an_answer_that_is_not_as_expected_is_told() -> None:
     done = ran("-c", OTHERWISE)
     assert done.returncode == 1
     assert done.stdout.count("this is not what was expected") == 1
-    assert "the front door answered something else than the rules say" in done.stderr
+    assert "the HTTP API gave another answer than the rules say" in done.stderr
 
 
 def test_without_curl_nothing_is_started() -> None:

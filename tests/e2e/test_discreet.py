@@ -77,7 +77,7 @@ def test_who_is_ended_by_the_watchdog_tells_no_more(place: Place) -> None:
         nothing_of_it((*PERSONAL, *secrets_of(place)), worker.output())
 
 
-def test_the_front_door_tells_ids_and_words_of_its_own_alone(place: Place) -> None:
+def test_the_http_api_logs_ids_and_words_of_its_own_alone(place: Place) -> None:
     with opened(place, **SHOWN, UNENROLL_LOG_LEVEL="debug", UNENROLL_API_WAIT_MS="0") as front:
         shown = Shown(command=front.command)
         told = {"customerId": 951, "reason": REASON, "requestedBy": REQUESTER}

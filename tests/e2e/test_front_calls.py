@@ -62,9 +62,9 @@ async def where(shared_place: Place) -> Place:
 
 @pytest.fixture(scope="module")
 def front(where: Place) -> Iterator[Front]:
-    """A front door with a worker behind it."""
-    with decided(where), opened(where) as door:
-        yield door
+    """The HTTP API with a worker."""
+    with decided(where), opened(where) as api:
+        yield api
 
 
 def of(group: int, target: int, what: str = "unEnroll") -> str:
@@ -122,10 +122,12 @@ def test_a_campaign_that_is_over_has_nothing_left_to_leave(where: Place, front: 
     assert front.enroll(9, path=of(113, 123, "enroll")).code == 310019
 
 
-def test_who_may_says_when_it_takes_effect_and_nobody_else(where: Place, front: Front) -> None:
+def test_only_callers_with_the_scope_may_say_when_it_takes_effect(where: Place, front: Front) -> None:
     then = NOW - timedelta(days=40)
     body = {"customerId": 10, "effectiveAt": then.isoformat(), "reason": "moved", "requestedBy": "agent 7"}
-    assert front.post(of(111, 121), body).code == 403
+    refused = front.post(of(111, 121), body)
+    assert refused.code == 403
+    assert refused.told["errors"][0]["message"] == "effectiveAt needs the scope unenroll:backdate"
     assert front.post(of(111, 121), body, who="clerk").told["data"] == 10
     (told,) = [record.data for record in where.seen("unenrollments") if record.key == b"10"]
     assert (told["cutPeriod"], told["reason"], told["requestedBy"]) == ("c2", "moved", "agent 7")
@@ -201,10 +203,15 @@ async def test_a_body_that_is_not_understood_is_refused_and_nothing_is_kept(
 
 @pytest.mark.parametrize(
     "path",
-    [of("x", 21), of("1_1", 21), of("+11", 21), of("9" * 20, 21), of("%D9%A1", 21)],  # type: ignore[arg-type]
+    [of("x", 21), of("1_1", 21), of("+11", 21), of("%2011", 21), of("9" * 20, 21), of("%D9%A1", 21), of("11%00", 21)],  # type: ignore[arg-type]
 )
 def test_a_path_that_names_no_number_is_refused(front: Front, path: str) -> None:
     assert front.leave(1, path=path).code == 400
+
+
+@pytest.mark.parametrize("customer", ["x", "1_1", "+11", "%2011", "7.0", "9" * 20, "%D9%A1", "11%00"])
+def test_a_path_to_read_that_names_no_number_is_refused(front: Front, customer: str) -> None:
+    assert front.get(f"/customers/{customer}/targets/21").code == 400
 
 
 def test_anything_but_json_is_refused(front: Front) -> None:
@@ -217,7 +224,8 @@ def test_anything_but_json_is_refused(front: Front) -> None:
 def test_other_methods_and_paths_have_the_envelope_too(front: Front) -> None:
     assert front.get(LEAVE).code == 405
     assert front.get("/").code == 404
-    assert front.post(f"{LEAVE}/", {"customerId": 1}).code == 400
+    assert front.post(f"{LEAVE}/", {"customerId": 1}).code == 404
+    assert front.post(f"/{LEAVE}", {"customerId": 1}).code == 404
 
 
 def test_nobody_gets_an_answer_without_being_known_and_allowed(front: Front) -> None:

@@ -1,4 +1,4 @@
-"""The front door watched: calls counted by route, health for everybody, metrics at its other address alone."""
+"""The HTTP API observed: calls counted by route, health without authentication, metrics only at the other address."""
 
 import base64
 import signal
@@ -17,7 +17,7 @@ def test_calls_are_counted_by_route_and_health_needs_no_caller(place: Place) -> 
     place.load(three_rewards(901))
     with decided(place), opened(place, **SHOWN) as front:
         shown = Shown(command=front.command)
-        wait_until(lambda: shown.get("/readyz")[0] == 200, "a front door that is ready", show=front.command.output)
+        wait_until(lambda: shown.get("/readyz")[0] == 200, "an HTTP API that is ready", show=front.command.output)
         assert front.post(LEAVE, {"customerId": 901, "effectiveAt": MARCH}, who="clerk").status == 200
         stranger = base64.b64encode(b"crm:wrong").decode()
         assert front.call("POST", LEAVE, b"[]", Authorization=f"Basic {stranger}").status == 401

@@ -1,4 +1,4 @@
-"""A front door that waits in vain, is killed, is asked to close or has lost a server: nothing is lost or done twice."""
+"""The HTTP API times out, is killed, is stopped or loses a server: no call is lost or done twice."""
 
 import http.client
 import signal
@@ -42,7 +42,7 @@ async def test_who_waits_in_vain_is_told_where_to_ask_and_the_outcome_is_there(p
 
 
 @pytest.mark.parametrize("when", ["kept", "published"])
-async def test_a_front_door_that_is_killed_loses_nothing_and_does_nothing_twice(place: Place, when: str) -> None:
+async def test_an_api_that_is_killed_loses_nothing_and_does_nothing_twice(place: Place, when: str) -> None:
     place.load(three_rewards(1))
     with opened(place, dies=when) as front:
         with pytest.raises((ConnectionError, http.client.HTTPException)):
@@ -60,14 +60,14 @@ async def test_a_front_door_that_is_killed_loses_nothing_and_does_nothing_twice(
     assert await place.rows("select from dead_letters") == []
 
 
-def test_a_front_door_that_is_asked_to_close_finishes_its_answers_and_takes_no_more(place: Place) -> None:
+def test_an_api_that_is_stopped_answers_calls_in_flight_and_accepts_no_more(place: Place) -> None:
     place.load(three_rewards(1))
     with opened(place, UNENROLL_API_WAIT_MS="20000") as front, ThreadPoolExecutor() as callers:
         waiting = callers.submit(front.post, LEAVE, leaves(1), who="clerk")
         wait_until(lambda: bool(place.seen("requests")), "the request", show=front.command.output)
         front.command.tell(signal.SIGTERM)
         front.command.wait_to_say('"api_stopping"')
-        wait_until(lambda: refuses(front.host, front.port), "the front door to take no more")
+        wait_until(lambda: refuses(front.host, front.port), "the HTTP API to accept no more")
         assert not waiting.done()
         place.catch_up()
         assert waiting.result().told["data"] == 1
@@ -100,7 +100,7 @@ def test_an_event_that_the_database_refuses_is_no_success(place: Place) -> None:
 
 def test_nobody_is_let_in_where_nobody_could_be_known(place: Place) -> None:
     said = run("api", environment=place.environment, code=2)
-    assert "unenroll: nobody could be let in: set UNENROLL_API_CLIENTS_FILE or UNENROLL_API_JWKS" in said
+    assert "unenroll: no caller could authenticate: set UNENROLL_API_CLIENTS_FILE or UNENROLL_API_JWKS" in said
 
 
 def test_the_calls_of_a_customer_who_was_erased_are_gone_and_new_ones_are_answered(place: Place) -> None:

@@ -86,8 +86,8 @@ async def test_what_the_topics_hold_no_more_is_forgotten_and_accounts_stay(place
 @pytest.mark.thorough
 async def test_a_call_is_kept_for_as_long_as_its_decision(place: Place) -> None:
     place.load(three_rewards(951))
-    with decided(place), opened(place) as door:
-        assert door.leave(951, key="k").status == 200
+    with decided(place), opened(place) as api:
+        assert api.leave(951, key="k").status == 200
     assert prune(place, "--older-than", "90d")["front_door_requests"] == 0
     await grow_old(place)
     await place.execute("update front_door_requests set created_at = created_at - interval '100 days'")

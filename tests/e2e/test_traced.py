@@ -1,4 +1,4 @@
-"""One trace from a caller through the front door, Kafka, a batch and Postgres to who reads the answer."""
+"""One trace from a caller through the HTTP API, Kafka, a batch and Postgres to who reads the answer."""
 
 from stage.collector import collecting
 from stage.events import leaves, three_rewards

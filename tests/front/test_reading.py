@@ -237,6 +237,6 @@ async def test_who_may_not_read_reads_nothing() -> None:
 
     app = FastAPI()
     app.include_router(routes(pool=lambda: None, reader=nobody))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://front.door") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api.example") as client:
         for where in ("/customers/7/targets/21", "/customers/7/targets/21/explain"):
             assert (await client.get(where)).status_code == 401

@@ -27,7 +27,7 @@ def test_each_part_works_with_just_its_rights(stronghold: Stronghold) -> None:
 
 
 @pytest.mark.thorough
-def test_the_front_door_and_the_other_commands_work_with_just_their_rights(stronghold: Stronghold) -> None:
+def test_the_http_api_and_the_other_commands_work_with_just_their_rights(stronghold: Stronghold) -> None:
     place = Place(
         kafka=stronghold.kafka.sasl,
         database_url=stronghold.database_url,
@@ -37,12 +37,12 @@ def test_the_front_door_and_the_other_commands_work_with_just_their_rights(stron
     front = stronghold.environment("front_door", "front_door")
     with (
         running("run", environment=stronghold.environment("worker", "worker")) as worker,
-        opened(place, **front) as door,
+        opened(place, **front) as api,
     ):
-        worker.wait_to_say('"lane_opened"')
-        assert door.leave(2, key="a").status == 200
-        assert door.enroll(20, key="b").status == 200
-        assert door.get("/customers/2/targets/21").status == 200
+        worker.wait_to_say('"lane open"')
+        assert api.leave(2, key="a").status == 200
+        assert api.enroll(20, key="b").status == 200
+        assert api.get("/customers/2/targets/21").status == 200
         worker.tell(SIGTERM)
         assert worker.wait() == 0
     operator, reader = stronghold.environment("operator", "operator"), stronghold.environment("operator", "reader")

@@ -1,4 +1,4 @@
-"""The front door as a process of its own, and callers of it."""
+"""The HTTP API as a process of its own, and callers of it."""
 
 import http.client
 import json
@@ -65,7 +65,7 @@ class Reply:
 
 @dataclass(frozen=True, kw_only=True)
 class Front:
-    """A front door that is open."""
+    """A process that answers calls."""
 
     command: Running
     host: str
@@ -101,7 +101,7 @@ class Front:
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """How a front door is opened: `dies` names the moment at which it kills itself, if any."""
+    """How the HTTP API is started: `dies` names the moment at which it kills itself, if any."""
 
     place: Place
     dies: str | None = None
@@ -134,7 +134,7 @@ class Opened:
 
 
 def opened(place: Place, *, dies: str | None = None, **settings: str) -> Any:  # noqa: ANN401 - a context manager
-    """A front door of the place, until the end of the block."""
+    """The HTTP API of the place, until the end of the block."""
     return Opened(place=place, dies=dies, settings=settings).open()
 
 

@@ -1,4 +1,4 @@
-"""The read side of the front door by itself, for callers whom nobody asks who they are."""
+"""The routes that read accounts, without authentication."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +13,7 @@ from unenroll.store.connect import connected
 PAGE = {"Accept": "text/html"}
 
 
-def door(pool: asyncpg.Pool) -> FastAPI:
+def readable(pool: asyncpg.Pool) -> FastAPI:
     """An app that has the read side only."""
     app = FastAPI()
     app.include_router(routes(pool=lambda: pool, reader=lambda: None))
@@ -24,6 +24,6 @@ def door(pool: asyncpg.Pool) -> FastAPI:
 async def reader(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
     """Who reads what is in this database."""
     async with connected(database_url) as pool:
-        transport = httpx.ASGITransport(door(pool))
-        async with httpx.AsyncClient(transport=transport, base_url="http://front.door") as client:
+        transport = httpx.ASGITransport(readable(pool))
+        async with httpx.AsyncClient(transport=transport, base_url="http://api.example") as client:
             yield client

@@ -17,6 +17,6 @@ async def _run(settings: FrontSettings) -> None:
     try:
         from unenroll.front.serving import serve  # noqa: PLC0415 - an extra, which the worker does not carry
     except ModuleNotFoundError as missing:
-        raise SetupError(f"the front door needs the package {missing.name}: pip install 'unenroll[api]'") from missing
+        raise SetupError(f"the HTTP API needs the package {missing.name}: pip install 'unenroll[api]'") from missing
     gc.freeze()  # what was imported is never garbage
     await serve(settings, stop=told_to_stop())

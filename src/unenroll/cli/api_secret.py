@@ -1,4 +1,4 @@
-"""A command that makes a line for the file of those who may call the front door."""
+"""The command that makes a line for the clients file of the HTTP API."""
 
 import getpass
 import sys
@@ -24,7 +24,7 @@ def api_secret(
     except ImportError:
         raise UsageError("this command needs the extra `api`: pip install 'unenroll[api]'") from None
     if not hashing.is_name(name):
-        raise UsageError("a name is 1 to 64 letters, digits, dots, underscores and hyphens")
+        raise UsageError("a name must be 1 to 64 letters, digits, dots, underscores or hyphens")
     secret = _secret()
     if not hashing.is_secret(secret):
         raise UsageError(f"a secret has {hashing.SHORTEST} to {hashing.LONGEST} characters that can be printed")

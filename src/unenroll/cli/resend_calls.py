@@ -18,7 +18,7 @@ def resend_calls(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only count")] = False,
     as_json: Json = False,
 ) -> None:
-    """Publish calls to the front door again that nobody has decided. What arrives twice is decided once."""
+    """Publish undecided calls to the HTTP API again. The worker decides an event that arrives twice once."""
     done = asyncio.run(resend(read(WorkerSettings), older_than=timedelta(seconds=older_than), dry_run=dry_run))
     show(done, _told(done), as_json=as_json)
 

@@ -1,4 +1,4 @@
-"""The demo of the front door: servers, worker and door in one process, and a session of curl."""
+"""The demo of the HTTP API: servers, worker and API in one process, and a session of curl."""
 
 import asyncio
 import os
@@ -40,7 +40,7 @@ def demo_of_calls(*, as_json: bool) -> None:
     if as_json:
         show(exchanges, "", as_json=True)
     if not all(exchange.as_expected for exchange in exchanges):
-        raise UnenrollError("the front door answered something else than the rules say")
+        raise UnenrollError("the HTTP API gave another answer than the rules say")
 
 
 async def _session(*, aloud: bool) -> list[Exchange]:
@@ -69,7 +69,7 @@ def _clients_file(folder: Path, secret: str) -> Path:
     try:
         from unenroll.front.guards import hashing  # noqa: PLC0415 - of an extra that a worker does without
     except ModuleNotFoundError as missing:
-        raise SetupError(f"the front door needs the package {missing.name}: pip install 'unenroll[api]'") from missing
+        raise SetupError(f"the HTTP API needs the package {missing.name}: pip install 'unenroll[api]'") from missing
     path = folder / "clients"
     path.touch(mode=0o600)
     path.write_text(f"{CALLER} unenroll:write,unenroll:read,unenroll:backdate {hashing.hash_of(secret)}\n")
@@ -78,7 +78,7 @@ def _clients_file(folder: Path, secret: str) -> Path:
 
 @asynccontextmanager
 async def _open(settings: FrontSettings) -> AsyncIterator[None]:
-    """The worker works and the front door answers, until the end of the block."""
+    """Run the worker and the HTTP API until the end of the block."""
     from unenroll.front.serving import serve  # noqa: PLC0415 - the same
 
     stop = asyncio.Event()
@@ -87,7 +87,7 @@ async def _open(settings: FrontSettings) -> AsyncIterator[None]:
         asyncio.ensure_future(serve(settings, stop=stop)),
     ]
     try:
-        async with telling(_say, lambda: "opening the front door"):
+        async with telling(_say, lambda: "starting the HTTP API"):
             await _first([_answering(settings.api_address), *running])
         yield
     finally:

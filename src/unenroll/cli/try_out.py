@@ -62,9 +62,7 @@ def sandbox(
 
 def demo(
     *,
-    api: Annotated[
-        bool, typer.Option("--api", help="show calls to the front door instead, as curl sends them")
-    ] = False,
+    api: Annotated[bool, typer.Option("--api", help="show calls to the HTTP API instead, as curl sends them")] = False,
     as_json: Json = False,
 ) -> None:
     """Show the whole flow on an embedded Kafka and Postgres, with the worked examples of the rules."""

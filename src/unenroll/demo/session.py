@@ -1,4 +1,4 @@
-"""A session of curl at the front door: one customer of the worked examples leaves, and comes back."""
+"""A session of curl with the HTTP API: one customer of the worked examples leaves, and comes back."""
 
 import asyncio
 import json
@@ -101,7 +101,7 @@ def check_curl() -> None:
 
 
 async def held(address: str, secret: str) -> AsyncIterator[Exchange]:
-    """Every step at the front door at this address, one after another. Raises UnenrollError where curl fails."""
+    """Every step at the HTTP API at this address, one after another. Raises UnenrollError where curl fails."""
     for step in STEPS:
         yield await _exchanged(step, address, secret)
 

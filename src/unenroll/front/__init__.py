@@ -1,1 +1,1 @@
-"""The front door: the calls over HTTP as their callers know them. Nothing of it is imported by the worker."""
+"""The HTTP API: routes that publish events and wait for decisions, and routes that read accounts."""

@@ -1,4 +1,4 @@
-"""Which form of an answer is preferred, by the Accept header (RFC 9110, section 12.5.1)."""
+"""Content negotiation between JSON and HTML by the Accept header (RFC 9110, section 12.5.1)."""
 
 import re
 from typing import NamedTuple
@@ -7,14 +7,14 @@ _QUALITY = re.compile(r"0(?:\.\d{0,3})?|1(?:\.0{0,3})?", re.ASCII)
 
 
 class _Range(NamedTuple):
-    """One of the ranges that are accepted, and how much it is liked, from 0 to 1."""
+    """A media range of the header with its quality, from 0 to 1."""
 
     kind: str
     subkind: str
     quality: float
 
     def fits(self, kind: str, subkind: str) -> int:
-        """How closely the range names the type: 0 if not at all."""
+        """How specifically the range matches the type: 0 if it does not match, up to 3 for an exact match."""
         if (self.kind, self.subkind) == (kind, subkind):
             return 3
         if (self.kind, self.subkind) == (kind, "*"):
@@ -23,19 +23,19 @@ class _Range(NamedTuple):
 
 
 def prefers_page(accept: str | None) -> bool:
-    """Whether a page is liked better than JSON, which is what everybody else gets, whatever they accept."""
+    """Whether the client prefers HTML to JSON. Everybody else gets JSON, whatever they accept."""
     ranges = [found for part in (accept or "").split(",") if (found := _range(part)) is not None]
     return _quality(ranges, "text", "html") > _quality(ranges, "application", "json")
 
 
 def _quality(ranges: list[_Range], kind: str, subkind: str) -> float:
-    """By the range that names the type most closely."""
+    """The quality of the most specific range that matches the type."""
     fitting = ((found.fits(kind, subkind), found.quality) for found in ranges)
     return max((fit for fit in fitting if fit[0]), default=(0, 0.0))[1]
 
 
 def _range(part: str) -> _Range | None:
-    """The range that is written here, or None where nothing is that can be read."""
+    """Parse one media range. None if it is malformed."""
     name, *parameters = (piece.strip().lower() for piece in part.split(";"))
     kind, slash, subkind = name.partition("/")
     if not (kind and slash and subkind):

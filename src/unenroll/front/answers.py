@@ -1,4 +1,4 @@
-"""What a call is answered: the envelope that callers know, with the codes of rules.md section 4."""
+"""Answers of the calls: the documented envelope, with the codes of rules.md, section 4."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from unenroll.core.sentences import ENROLLMENTS, OUTCOMES
 from unenroll.wire.refusals import DeadLetter, Reason
 
 _OK, _ACCEPTED, _FAILED = 200, 202, 500
-_NOT_YET = "It is not decided yet. Ask again where the header Location says."
+_NOT_YET = "Not decided yet. Poll the URL in the Location header."
 
 _CODES: Mapping[str, int | None] = {
     Reason.GROUP_NOT_FOUND: Outcome.GROUP_NOT_FOUND.code,
@@ -19,18 +19,18 @@ _CODES: Mapping[str, int | None] = {
     Reason.TARGET_NOT_IN_GROUP: Outcome.TARGET_NOT_IN_GROUP.code,
     Reason.PERIOD_NOT_FOUND: EnrollmentOutcome.NO_CYCLE_LEFT.code,
 }
-"""What an enrollment is told that is a dead letter because of what it names."""
+"""Codes of the rules for enrollments that became dead letters, by reason."""
 
 
 class Problem(BaseModel):
-    """Something to know of a call. Where the rules have no number for it, `code` is the status of the answer."""
+    """An error or a warning. If the rules have no code for it, `code` is the HTTP status."""
 
     code: Annotated[int, Field(examples=[310019])]
     message: Annotated[str, Field(examples=[OUTCOMES[Outcome.NOTHING_LEFT]])]
 
 
 class Envelope(BaseModel):
-    """The answer to a call: `data` is the customer if it was done, `errors` say why it was not."""
+    """The body of an answer: `data` is the customer if the call succeeded, `errors` say why it did not."""
 
     data: Annotated[int | None, Field(description="The unique identifier of the customer.", examples=[423789336])]
     errors: Annotated[list[Problem] | None, Field(description="Errors during the API call, if any.")]
@@ -39,7 +39,7 @@ class Envelope(BaseModel):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """An answer over HTTP."""
+    """Status, body and headers of an answer."""
 
     status: int
     envelope: Envelope
@@ -47,13 +47,13 @@ class Answer:
 
 
 def done(customer_id: int, *, warning: str | None = None) -> Answer:
-    """It is as the caller wishes."""
+    """The answer to a call that succeeded."""
     warnings = None if warning is None else [Problem(code=_OK, message=warning)]
     return Answer(status=_OK, envelope=Envelope(data=customer_id, errors=None, warnings=warnings))
 
 
 def refused(message: str, *, code: int | None, status: int = _OK, headers: Mapping[str, str] | None = None) -> Answer:
-    """It is not."""
+    """The answer to a call that failed or was refused."""
     problem = Problem(code=status if code is None else code, message=message)
     return Answer(
         status=status, envelope=Envelope(data=None, errors=[problem], warnings=None), headers=dict(headers or {})
@@ -61,7 +61,7 @@ def refused(message: str, *, code: int | None, status: int = _OK, headers: Mappi
 
 
 def not_yet(request_id: str) -> Answer:
-    """Nobody knows yet: it is published, and will be decided."""
+    """The answer while the event is published and not decided."""
     warning = Problem(code=_ACCEPTED, message=_NOT_YET)
     return Answer(
         status=_ACCEPTED,
@@ -71,7 +71,7 @@ def not_yet(request_id: str) -> Answer:
 
 
 def to_leave(customer_id: int, outcome: Outcome) -> Answer:
-    """What is answered to a request with this first outcome. Who left before is out, as the caller wishes."""
+    """The answer to an unenroll call with this outcome. A customer who had left before is a success with a warning."""
     if outcome is Outcome.UNENROLLED:
         return done(customer_id)
     if outcome is Outcome.ALREADY_UNENROLLED:
@@ -80,13 +80,13 @@ def to_leave(customer_id: int, outcome: Outcome) -> Answer:
 
 
 def to_enroll(customer_id: int, outcome: EnrollmentOutcome) -> Answer:
-    """What is answered to an enrollment that did this."""
+    """The answer to an enroll call with this outcome."""
     if outcome is EnrollmentOutcome.OPENED:
         return done(customer_id)
     return refused(ENROLLMENTS[outcome], code=outcome.code)
 
 
 def to_dead_letter(dead: DeadLetter) -> Answer:
-    """What is answered to an event that could not be taken."""
+    """The answer to a call whose event became a dead letter."""
     code = _CODES.get(dead.reason)
     return refused(dead.detail, code=code, status=_FAILED if code is None else _OK)

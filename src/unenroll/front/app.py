@@ -1,4 +1,4 @@
-"""The front door as an ASGI application."""
+"""The ASGI application of the HTTP API."""
 
 from importlib.metadata import version
 from typing import Any
@@ -28,10 +28,10 @@ log = get_logger()
 
 
 class FrontDoor(FastAPI):
-    """The application. Its document tells of no answer that it never gives, and its examples are whole."""
+    """The application, with an OpenAPI document that lists only answers that it gives, with complete examples."""
 
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document, once FastAPI's own 422 is out of it, and back in it what is null in the examples."""
+        """The OpenAPI document without FastAPI's own 422, and with the null fields that FastAPI drops from examples."""
         if self.openapi_schema is None:
             document = super().openapi()
             for methods in document["paths"].values():
@@ -43,13 +43,13 @@ class FrontDoor(FastAPI):
 
 
 def application(door: Door, settings: FrontSettings, *, shown: Shown | None = None) -> FastAPI:
-    """The application of this door, guarded as the settings say, and `shown` to who looks at it.
+    """The application with its middleware. `shown`: where to count and trace calls, if anywhere.
 
-    Raises UsageError and SetupError if it cannot be guarded so.
+    Raises UsageError and SetupError if the settings of authentication are unusable.
     """
     app = FrontDoor(
         title="Unenroll",
-        summary="The un-enroll call, as its callers know it.",
+        summary="Customers leave and rejoin milestones and streaks.",
         version=version("unenroll"),
         docs_url=None,
         redoc_url=None,
@@ -92,9 +92,9 @@ async def _http(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _trouble(_: Request, error: Exception) -> JSONResponse:
-    """A server is away, or lacks something."""
+    """Kafka or Postgres is unavailable, or is not set up."""
     log.error("http_request_failed", why=str(error))
     if isinstance(error, OutageError):
-        words = "a server is away: try again, best with the same Idempotency-Key"
-        return over_http(refused(words, code=None, status=_UNAVAILABLE, headers=_TRY_AGAIN))
-    return over_http(refused("it failed; the log says why", code=None, status=_FAILED))
+        message = "Kafka or Postgres is unavailable: retry, best with the same Idempotency-Key"
+        return over_http(refused(message, code=None, status=_UNAVAILABLE, headers=_TRY_AGAIN))
+    return over_http(refused("the call failed; the server log says why", code=None, status=_FAILED))

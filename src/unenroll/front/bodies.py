@@ -1,4 +1,4 @@
-"""What a call carries: a list of one record, and headers."""
+"""The body and the headers of a call: a list of one record, and an Idempotency-Key."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from unenroll.wire.instants import instant_text
 from unenroll.wire.refusals import DeadLetter, of_model
 
 KEY = "^[!-~]{1,255}$"
-"""What an Idempotency-Key looks like, its quotes included."""
+"""The pattern of an Idempotency-Key, quotes included."""
 
 _WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _KEY = re.compile(KEY, re.ASCII)
@@ -33,48 +33,49 @@ def _whole(value: object) -> object:
 
 
 PathId = Annotated[int, BeforeValidator(_whole), Field(ge=SMALLEST_INT64, le=LARGEST_INT64)]
-"""An id in a path: digits, and nothing else that Python would take for a number."""
+"""An id in a path: ASCII digits only. Python's int() would also take spaces, underscores and a plus."""
 
 _Balance = Annotated[Number, WithJsonSchema({"type": "number"})]
 
 
 class UnenrollRecord(Fields):
-    """Who is to leave."""
+    """The record of an unenroll call."""
 
     customer_id: Annotated[Int64, Field(description="the customer", examples=[423789336])]
     effective_at: Annotated[
-        Instant | None, Field(description="when the leave takes effect: now, unless the caller may say otherwise")
+        Instant | None,
+        Field(description="when the leave takes effect; default: now; needs the scope unenroll:backdate"),
     ] = None
-    reason: Annotated[Remark | None, Field(description="passed on to the answer's event")] = None
-    requested_by: Annotated[Remark | None, Field(description="passed on to the answer's event")] = None
+    reason: Annotated[Remark | None, Field(description="copied to the published answer")] = None
+    requested_by: Annotated[Remark | None, Field(description="copied to the published answer")] = None
 
     def data(self, *, now: datetime) -> dict[str, object]:
-        """The fields of the event's `data` that the record tells."""
-        del now  # an event without `effectiveAt` takes effect at its time
+        """The fields of the event's `data` that come from the record."""
+        del now  # an event without `effectiveAt` takes effect at its `time`
         effective = None if self.effective_at is None else instant_text(self.effective_at)
         return {"effectiveAt": effective, "reason": self.reason, "requestedBy": self.requested_by}
 
 
 class EnrollRecord(Fields):
-    """Who is to take part, and how."""
+    """The record of an enroll call."""
 
     customer_id: Annotated[Int64, Field(description="the customer", examples=[423789336])]
     period_name: Annotated[
-        Name | None, Field(description="the cycle to start from; unless given, the one that holds the moment")
+        Name | None, Field(description="the cycle to start from; default: the cycle at `effectiveAt`, or the next")
     ] = None
     initial_balance: Annotated[
-        _Balance | None, Field(description="a number starts a milestone over; else it carries on")
+        _Balance | None, Field(description="a number restarts a milestone at this balance; default: it continues")
     ] = None
-    reset_streak_status: Annotated[bool | None, Field(description="true starts a streak over; else it carries on")] = (
+    reset_streak_status: Annotated[bool | None, Field(description="true restarts a streak; default: it continues")] = (
         None
     )
     effective_at: Annotated[
-        Instant | None, Field(description="when the customer enrolled: now, unless the caller may say otherwise")
+        Instant | None, Field(description="when the customer enrolled; default: now; needs the scope unenroll:backdate")
     ] = None
 
     def data(self, *, now: datetime) -> dict[str, object]:
-        """The fields of the event's `data` that the record tells. Raises Refused for what is no customer."""
-        if self.customer_id < 1:  # of a fact with such a customer the worker would say no more than that
+        """The fields of the event's `data` that come from the record. Raises Refused for an impossible customer id."""
+        if self.customer_id < 1:  # the worker would make it a dead letter
             outcome = Outcome.INVALID_CUSTOMER
             raise Refused(HTTPStatus.OK, OUTCOMES[outcome], code=outcome.code)
         return {
@@ -90,14 +91,14 @@ Record = UnenrollRecord | EnrollRecord
 
 
 def read_body(model: type[Model], body: bytes, *, content_type: str | None) -> tuple[Model, object]:
-    """The only record of a body, and the body as it was parsed. Raises Refused for any other body."""
+    """The only record of a body, and the parsed body. Raises Refused for any other body."""
     if not _is_json(content_type):
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "content-type: must be application/json")
     document = parse(body)
     if isinstance(document, DeadLetter):
         raise Refused(HTTPStatus.BAD_REQUEST, f"body: {document.detail.removeprefix('value: ')}")
     if not isinstance(document, list) or len(document) != 1:
-        raise Refused(HTTPStatus.BAD_REQUEST, "body: must be a list of one record; many belong on the topic")
+        raise Refused(HTTPStatus.BAD_REQUEST, "body: must be a list of one record; publish many records to the topic")
     try:
         return model.model_validate(document[0]), document
     except ValidationError as error:
@@ -105,24 +106,25 @@ def read_body(model: type[Model], body: bytes, *, content_type: str | None) -> t
 
 
 def fingerprint(*what: object) -> bytes:
-    """SHA-256 of JSON values: the same for the same call, however its body is spaced and its fields are ordered."""
+    """SHA-256 of JSON values. White space and the order of fields do not change it."""
     return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).digest()
 
 
 def idempotency_key(values: list[str]) -> str | None:
-    """The key in these headers, with or without quotes. Raises Refused for more than one, or an odd one."""
+    """The key in these headers, without quotes. Raises Refused for several or malformed ones."""
     if not values:
         return None
     text = values[0].strip()
     if len(values) > 1 or _KEY.fullmatch(text) is None:
         raise Refused(
-            HTTPStatus.BAD_REQUEST, "Idempotency-Key: must be one text of 1 to 255 printable characters, without spaces"
+            HTTPStatus.BAD_REQUEST,
+            "Idempotency-Key: must be one text of 1 to 255 printable ASCII characters, without spaces",
         )
     quoted = _QUOTED.fullmatch(text)
     return text if quoted is None else re.sub(r'\\(["\\])', r"\1", quoted[1])
 
 
 def _is_json(content_type: str | None) -> bool:
-    """Whether it says JSON, or nothing. A page of another site could send anything else in its visitor's name."""
+    """Whether it is JSON, or missing. A page of another site can make its visitor's browser send form data or text."""
     media = (content_type or "application/json").partition(";")[0].strip().lower()
     return media == "application/json" or (media.startswith("application/") and media.endswith("+json"))

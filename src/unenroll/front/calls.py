@@ -1,4 +1,4 @@
-"""The calls that ask for something, and the one that tells what became of them."""
+"""The routes of the calls: unenroll, enroll, and the outcome of either."""
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -23,20 +23,20 @@ from unenroll.wire.envelope import LONGEST_TRACEPARENT
 
 _TARGET = "/targetGroups/{targetGroupId}/targets/{targetId}"
 _PREFIXES = {"": "", "/v3": "-v3"}
-_MAY_NOT = f"effectiveAt: only a caller with the right {Scope.BACKDATE} may say when"
+_NEEDS_SCOPE = f"effectiveAt needs the scope {Scope.BACKDATE}"
 
 log = get_logger()
 
 Writer = Callable[..., Awaitable[Caller]]
-"""A dependency: the caller, who may ask for leaves and enrollments."""
+"""A dependency that returns a caller with the scope to unenroll and enroll."""
 
-_Group = Annotated[PathId, Path(alias="targetGroupId", description="The ID of the target group associated.")]
-_Target = Annotated[PathId, Path(alias="targetId", description="The ID of the target associated.")]
+_Group = Annotated[PathId, Path(alias="targetGroupId", description="the target group")]
+_Target = Annotated[PathId, Path(alias="targetId", description="the target")]
 _Key = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        description="the same key and body get the same answer, and are done once; another body is refused",
+        description="calls with the same key and body are done once and get the same answer; another body is refused",
         pattern=KEY,
         examples=["8e03978e-40d5-43dd-bc93-6894a57f9324"],
     ),
@@ -44,20 +44,20 @@ _Key = Annotated[
 
 
 def calls(door: Door, writer: Writer) -> APIRouter:
-    """The routes of a door."""
+    """The routes. `writer`: see Writer."""
     router = APIRouter()
     may_write = Depends(writer)
 
     async def unenroll(
         request: Request, group: _Group, target: _Target, *, key: _Key = None, caller: Caller = may_write
     ) -> JSONResponse:
-        del key  # only told of here: a header may be there twice
+        del key  # only documented here: `_asked` reads all headers of that name
         return await _asked(door, request, UnenrollRecord, caller=caller, place=(group, target))
 
     async def enroll(
         request: Request, group: _Group, target: _Target, *, key: _Key = None, caller: Caller = may_write
     ) -> JSONResponse:
-        del key  # the same
+        del key  # as above
         return await _asked(door, request, EnrollRecord, caller=caller, place=(group, target))
 
     async def outcome(
@@ -65,7 +65,7 @@ def calls(door: Door, writer: Writer) -> APIRouter:
     ) -> JSONResponse:
         request = await kept_request(door.pool, str(request_id))
         if request is None or request.caller != caller.name:
-            raise Refused(HTTPStatus.NOT_FOUND, "there is no such request of this caller")
+            raise Refused(HTTPStatus.NOT_FOUND, "this caller has made no such request")
         return over_http(await door.outcome(request), request_id=request.request_id)
 
     for prefix, suffix in _PREFIXES.items():
@@ -76,7 +76,7 @@ def calls(door: Door, writer: Writer) -> APIRouter:
 
 
 def over_http(answer: Answer, *, request_id: str | None = None) -> JSONResponse:
-    """The answer as it is sent."""
+    """The answer as an HTTP response."""
     named = {} if request_id is None else {"Request-Id": request_id}
     return JSONResponse(answer.envelope.model_dump(), answer.status, headers={**answer.headers, **named})
 
@@ -92,7 +92,7 @@ async def _asked(
     began = monotonic()
     record, document = read_body(model, await request.body(), content_type=request.headers.get("content-type"))
     if record.effective_at is not None and Scope.BACKDATE not in caller.scopes:
-        raise Refused(HTTPStatus.FORBIDDEN, _MAY_NOT)
+        raise Refused(HTTPStatus.FORBIDDEN, _NEEDS_SCOPE)
     asked = Asked(
         caller=caller.name,
         group_id=place[0],

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of each call, with examples."""
+"""Descriptions and examples of each call for the OpenAPI document."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Documented:
-    """A call in words. `extra` is what goes into the document as it stands."""
+    """The description of a call. `extra` is copied into the document as it is."""
 
     method: str
     name: str
@@ -34,7 +34,7 @@ def _examples(answers: Mapping[str, Answer]) -> dict[str, Any]:
 
 
 def failures(statuses: Mapping[int, str]) -> Responses:
-    """The refusals with these statuses, each with words that say when."""
+    """Refusals by status, each with a text that says when."""
     return {
         status: {
             "model": Envelope,
@@ -53,31 +53,31 @@ def _body(model: type[BaseModel], examples: Mapping[str, list[dict[str, Any]]]) 
 
 
 _LOCATED = {
-    "Location": {"description": "where the outcome can be read", "schema": {"type": "string"}},
-    "Retry-After": {"description": "seconds until it is worth asking", "schema": {"type": "string"}},
+    "Location": {"description": "the URL to poll for the outcome", "schema": {"type": "string"}},
+    "Retry-After": {"description": "seconds to wait before polling", "schema": {"type": "string"}},
 }
 _WAITS: Responses = {
     202: {
         "model": Envelope,
-        "description": "It is published, and not decided yet.",
+        "description": "The event is published, and not decided yet.",
         "headers": _LOCATED,
         "content": _examples({"not yet": not_yet(_REQUEST)}),
     }
 }
 REFUSED = {
-    401: "nobody knows who calls",
-    403: "the caller may not do that",
-    408: "the body took too long",
-    429: "too many calls of this caller",
-    500: "it failed, and trying again will not help",
-    503: "a server is away, try again",
+    401: "the credentials are missing or wrong",
+    403: "the caller lacks the scope",
+    408: "the body took too long to arrive",
+    429: "this caller makes too many calls",
+    500: "the call failed; retrying will not help",
+    503: "Kafka or Postgres is unavailable; retry",
 }
-"""What any call may be refused with."""
+"""Refusals that any call can get."""
 
-ERASED = "the customer was erased after what the call tells of"
+ERASED = "the customer was erased after the time of the call"
 
 _REFUSED_BODY = {
-    400: "the call is not understood",
+    400: "the call is malformed",
     409: ERASED,
     413: "the body is too large",
     415: "the body is not JSON",
@@ -88,10 +88,10 @@ UNENROLL = Documented(
     method="POST",
     name="un-enrol-users-into-a-milestonestreak",
     summary="Unenroll a customer from a milestone or streak",
-    description="The worker decides what the leave does to the customer's cycles and rewards; the call waits for it.",
+    description="Publishes the request, and waits for the worker to decide what the leave does to cycles and rewards.",
     responses={
         200: {
-            "description": "It is decided. `errors` say why it was refused, if it was.",
+            "description": "The worker has decided. If it refused the request, `errors` say why.",
             "content": _examples(
                 {
                     "left": done(_CUSTOMER),
@@ -116,15 +116,15 @@ UNENROLL = Documented(
 ENROLL = Documented(
     method="POST",
     name="enrol-users-into-a-milestonestreak",
-    summary="Enroll a customer in a milestone or streak, again or for the first time",
-    description="Coming back carries on, unless `initialBalance` (milestones) or `resetStreakStatus` starts over.",
+    summary="Enroll a customer in a milestone or streak, for the first time or again",
+    description="A customer who returns continues, unless `initialBalance` or `resetStreakStatus` restarts the target.",
     responses={
         200: {
-            "description": "It is decided. `errors` say why it was refused, if it was.",
+            "description": "The worker has decided. If it refused the request, `errors` say why.",
             "content": _examples(
                 {
-                    "takes part": done(_CUSTOMER),
-                    "took part already": to_enroll(_CUSTOMER, EnrollmentOutcome.ALREADY_ENROLLED),
+                    "enrolled": done(_CUSTOMER),
+                    "was enrolled already": to_enroll(_CUSTOMER, EnrollmentOutcome.ALREADY_ENROLLED),
                     "no cycle is left": to_enroll(_CUSTOMER, EnrollmentOutcome.NO_CYCLE_LEFT),
                 }
             ),
@@ -135,9 +135,9 @@ ENROLL = Documented(
     extra=_body(
         EnrollRecord,
         {
-            "from now on": [{"customerId": _CUSTOMER}],
-            "a milestone over again": [{"customerId": _CUSTOMER, "periodName": "c4", "initialBalance": 0}],
-            "a streak over again": [{"customerId": _CUSTOMER, "resetStreakStatus": True}],
+            "now": [{"customerId": _CUSTOMER}],
+            "restart a milestone": [{"customerId": _CUSTOMER, "periodName": "c4", "initialBalance": 0}],
+            "restart a streak": [{"customerId": _CUSTOMER, "resetStreakStatus": True}],
         },
     ),
 )
@@ -145,12 +145,12 @@ ENROLL = Documented(
 OUTCOME = Documented(
     method="GET",
     name="outcome-of-a-request",
-    summary="What became of a call",
-    description="The answer that the call would get now. Only who made the call may ask.",
+    summary="Outcome of a call",
+    description="The answer that the call would get now. Only the caller who made it can read it.",
     responses={
-        200: {"description": "It is decided.", "content": _examples({"left": done(_CUSTOMER)})},
+        200: {"description": "The worker has decided.", "content": _examples({"left": done(_CUSTOMER)})},
         **_WAITS,
-        **failures({400: "the id is no UUID", 404: "there is no such request of this caller", 409: ERASED, **REFUSED}),
+        **failures({400: "the id is not a UUID", 404: "this caller has made no such request", 409: ERASED, **REFUSED}),
     },
     extra={},
 )

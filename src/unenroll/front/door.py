@@ -1,4 +1,4 @@
-"""A call from its arrival to its answer: kept, published, waited for."""
+"""The flow of a call: store the request, publish its event, wait for the decision, answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,16 +24,15 @@ from unenroll.wire.instants import instant_text
 from unenroll.wire.record import Message
 from unenroll.wire.refusals import DeadLetter
 
-_OTHER_CALL = "Idempotency-Key: was used for another call before; a new call needs a new key"
+_OTHER_CALL = "Idempotency-Key: was used for another call; a new call needs a new key"
 _ERASED = (
-    "customerId: the customer was erased, and what happened to them up to {until} is not taken; "
-    "make a new call about a later time"
+    "customerId: the customer was erased, and events up to {until} are not accepted; make a new call with a later time"
 )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """A call as it arrived. `document` is its whole body as parsed, `key` its Idempotency-Key."""
+    """A call as it arrived. `document`: its whole parsed body; `key`: its Idempotency-Key."""
 
     caller: str
     group_id: int
@@ -46,7 +45,10 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Door:
-    """What all calls share. `wait_seconds`: how long one waits for its decision; `waited` is told how long it did."""
+    """What all calls share.
+
+    `wait_seconds`: how long a call waits for its decision. `waited`: called with the seconds that it waited.
+    """
 
     pool: asyncpg.Pool
     publisher: Publisher
@@ -57,7 +59,7 @@ class Door:
     definitions: DefinitionCache = field(default_factory=DefinitionCache)
 
     async def answer(self, asked: Asked) -> tuple[KeptRequest, Answer]:
-        """The call, and what it is answered. Raises Refused, OutageError and SetupError."""
+        """The stored request and the answer. Raises Refused, OutageError and SetupError."""
         deadline = monotonic() + self.wait_seconds
         request = _kept(asked)
         message = _worded(request)
@@ -79,7 +81,7 @@ class Door:
         return request, await self._answer(request, fate)
 
     async def outcome(self, request: KeptRequest) -> Answer:
-        """What the call is answered by now. Raises OutageError and SetupError."""
+        """The answer that the call would get now. Raises OutageError and SetupError."""
         wanted = sought(request, _worded(request), topic_prefix=self.topic_prefix)
         return await self._answer(request, await self._known(wanted))
 
@@ -98,20 +100,20 @@ class Door:
         return await self._enrolled(request)
 
     async def _enrolled(self, request: KeptRequest) -> Answer:
-        """What the enrollment did: the ledger does not say it, the account that it became a fact of does."""
+        """The outcome of an enrollment. The ledger does not record it, so it is worked out from the account."""
         key = AccountKey(request.customer_id, request.target_id)
         async with one_moment(self.pool) as connection:
             known = (await see_accounts(connection, [key])).get(key)
-        if known is None:  # the customer was erased meanwhile, and the call with everything else
+        if known is None:  # the customer was erased meanwhile, and the request too
             return not_yet(request.request_id)
         account = known.state.account
-        # Read behind the account: it was never settled with newer ones than these.
+        # Read after the account, so these are at least as new as those that the account was settled with.
         await self.definitions.look(self.pool, group_ids=[], target_ids=[request.target_id])
         defined = self.definitions.known
         owner = defined.groups[defined.owners[request.target_id]]
         stays = walk(account, owner.targets[request.target_id], owner.calendar)
         stay = stays.enrollments.get(event_id(request.caller, request.request_id))
-        if stay is None:  # the same, and the customer is back
+        if stay is None:  # as above, and the customer has returned since
             return not_yet(request.request_id)
         return to_enroll(request.customer_id, await keep_answer(self.pool, request.request_id, stay.outcome))
 
@@ -137,7 +139,7 @@ def _kept(asked: Asked) -> KeptRequest:
 
 
 def _worded(request: KeptRequest) -> Message:
-    """The event. Raises Refused if the worker would not take it."""
+    """The event. Raises Refused if the worker would reject it."""
     message = message_of(request)
     if isinstance(message, DeadLetter):
         raise Refused(HTTPStatus.BAD_REQUEST, message.detail)

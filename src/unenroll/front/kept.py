@@ -1,4 +1,4 @@
-"""A call as it is kept, and the event that is made of it: the same one, however often."""
+"""A stored request, and the event that is built from it: always the same bytes."""
 
 from urllib.parse import quote
 from uuid import uuid4
@@ -23,22 +23,22 @@ _JSON = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def new_request_id(caller: str, key: str | None) -> str:
-    """The id of a call: the same for the same key of a caller, and one of its own without a key."""
+    """The id of a request: derived from caller and key, or random without a key."""
     return str(uuid4()) if key is None else named_uuid(_SOURCE, caller, key)
 
 
 def data_text(data: dict[str, object]) -> str:
-    """The `data` of an event as JSON, without what is not told. Numbers keep every digit."""
+    """The `data` of an event as JSON, without null fields. Numbers keep every digit."""
     return _JSON({name: value for name, value in data.items() if value is not None}).decode()
 
 
 def event_id(caller: str, request_id: str) -> EventId:
-    """Who the event of a call is."""
+    """Id and source of the event of a call."""
     return EventId(request_id, f"{_SOURCE}/{quote(caller, safe='')}")
 
 
 def message_of(request: KeptRequest) -> Message | DeadLetter:
-    """The event as it is published, or why the worker would not take it."""
+    """The event to publish, or why the worker would reject it."""
     key = event_id(request.caller, request.request_id)
     told = {"type": request.event_type, "source": key.source, "id": key.id, "time": instant_text(request.event_time)}
     message = publish_line(_JSON(told).removesuffix(b"}") + b',"data":' + request.data.encode() + b"}")
@@ -49,7 +49,7 @@ def message_of(request: KeptRequest) -> Message | DeadLetter:
 
 
 def sought(request: KeptRequest, message: Message, *, topic_prefix: str) -> Sought:
-    """By what the event is found again, be it decided or a dead letter."""
+    """The keys that find the event again in the ledger or among the dead letters."""
     topic = topic_prefix + message.topic
     record = Record(topic=topic, partition=0, offset=0, key=message.key, value=message.value, headers=message.headers)
     read = decode(record, CARRIES[Topic(message.topic)])

@@ -1,6 +1,6 @@
-"""What is written on the bands of a drawing: the name of each cycle, or of the first and the last of a band."""
+"""Labels on the bands of a timeline: the name of each cycle, or the first and the last name of a band."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,7 +14,7 @@ _CHARACTER, _MARGIN = 8, 6
 
 
 class Room(StrEnum):
-    """On which screens a label is shown."""
+    """The screens that are wide enough for a label."""
 
     ALL = "all"
     WIDE = "wide"
@@ -32,28 +32,24 @@ class Label:
 
 
 def cycle_labels(cycles: Iterable[Cycle], lots: Iterable[CyclesTold], scale: Scale) -> tuple[Label, ...]:
-    """The names of the cycles where each has room for its own, else the first and the last of each band."""
+    """Label each cycle on screens where all their names fit, and on others each band whose text fits."""
     single = [(cycle.name, *scale.stretch(cycle.start, cycle.end)) for cycle in cycles]
     joint = [(cycles_named(lot), *scale.stretch(lot.start, lot.end)) for lot in lots]
-    if all(_fits(text, width, on=_NARROW) for text, _, width in single):
-        return _labels(single, Room.ALL)
-    narrow = [one for one in joint if _fits(one[0], one[2], on=_NARROW)]
-    if all(_fits(text, width, on=_WIDE) for text, _, width in single):
-        return _labels(single, Room.WIDE) + _labels(narrow, Room.NARROW)
-    wide = [one for one in joint if one not in narrow and _fits(one[0], one[2], on=_WIDE)]
-    return _labels(narrow, Room.ALL) + _labels(wide, Room.WIDE)
+    rooms = {room(text, width) for text, _, width in single}
+    if rooms == {Room.ALL}:
+        return tuple(Label(x=x, width=width, text=text, room=Room.ALL) for text, x, width in single)
+    fitting = [(text, x, width, fits) for text, x, width in joint if (fits := room(text, width)) is not None]
+    if None in rooms:
+        return tuple(Label(x=x, width=width, text=text, room=fits) for text, x, width, fits in fitting)
+    return (
+        *(Label(x=x, width=width, text=text, room=Room.WIDE) for text, x, width in single),
+        *(Label(x=x, width=w, text=text, room=Room.NARROW) for text, x, w, fits in fitting if fits is Room.ALL),
+    )
 
 
 def room(text: str, width: float) -> Room | None:
-    """Where there is room for the text on a band that is so wide, or None."""
-    if _fits(text, width, on=_NARROW):
+    """The screens on which the text fits on a band of this width in percent, or None."""
+    needed = len(text) * _CHARACTER + _MARGIN
+    if needed <= _NARROW * width / 100:
         return Room.ALL
-    return Room.WIDE if _fits(text, width, on=_WIDE) else None
-
-
-def _fits(text: str, width: float, *, on: int) -> bool:
-    return len(text) * _CHARACTER + _MARGIN <= on * width / 100
-
-
-def _labels(found: Sequence[tuple[str, float, float]], room: Room) -> tuple[Label, ...]:
-    return tuple(Label(x=x, width=width, text=text, room=room) for text, x, width in found)
+    return Room.WIDE if needed <= _WIDE * width / 100 else None

@@ -1,4 +1,4 @@
-"""What the front door shows: its pages beside it, and each call counted, timed and traced."""
+"""Metrics, health and traces of the HTTP API."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,7 +31,7 @@ _TOLD = "unenroll.told"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shown:
-    """What the front door writes to."""
+    """Where the HTTP API reports to."""
 
     board: Board
     health: Health
@@ -39,7 +39,7 @@ class Shown:
     traces: Traces
 
     def routes(self) -> APIRouter:
-        """Health for whoever may reach the front door: yes or no, and nothing of what is behind it."""
+        """Health without authentication: yes or no, and no details."""
         router = APIRouter(include_in_schema=False)
 
         async def alive() -> JSONResponse:
@@ -59,13 +59,13 @@ class Shown:
 async def observing(settings: FrontSettings) -> AsyncIterator[Shown]:
     """Serve metrics and health, and watch the event loop, until the end of the block. Raises SetupError."""
     board, meters = Board(), front_meters(build())
-    board.keep(())  # it has no lanes, and waits for none
+    board.keep(())  # the HTTP API has no lanes
     async with looked_after(settings, board, meters) as health, traced("unenroll-api") as traces:
         yield Shown(board=board, health=health, meters=meters, traces=traces)
 
 
 async def ask_servers(board: Board, pool: asyncpg.Pool, settings: FrontSettings) -> None:
-    """Ask Kafka and Postgres for ever whether they answer."""
+    """Check again and again whether Kafka and Postgres answer."""
     cluster = Cluster(settings)
     board.pool = lambda: (pool.get_idle_size(), pool.get_size(), pool.get_max_size())
 
@@ -76,7 +76,7 @@ async def ask_servers(board: Board, pool: asyncpg.Pool, settings: FrontSettings)
 
 
 class _Told:
-    """What is told of one call: its span, and the route that it took, once that is known."""
+    """The span of a call, and its route once the router has found it."""
 
     def __init__(self, call: Call) -> None:
         self.call = call
@@ -84,13 +84,13 @@ class _Told:
 
 
 class Routed:
-    """An app of which is noted which route each call took. The innermost: a guard may hand on a copy of what it got."""
+    """Innermost middleware: notes the route of each call. Other middleware may pass on a copy of the scope."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers the call."""
+        """Pass the call on."""
         try:
             await self._app(scope, receive, send)
         finally:
@@ -99,14 +99,14 @@ class Routed:
 
 
 class Counted:
-    """An app of whose calls, refused ones too, is told. The outermost."""
+    """Outermost middleware: counts, times and traces all calls, refused ones included."""
 
     def __init__(self, app: ASGIApp, *, shown: Shown) -> None:
         self._app = app
         self._shown = shown
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers the call."""
+        """Pass the call on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -130,7 +130,7 @@ class Counted:
 
 
 def carried(scope: Scope) -> str | None:
-    """The `traceparent` that what this call publishes is to carry."""
+    """The `traceparent` for the event that this call publishes."""
     return scope[_TOLD].call.traceparent if _TOLD in scope else _sent(scope)
 
 

@@ -1,4 +1,4 @@
-"""What is known of an account as a page for a person, which loads nothing and runs nothing."""
+"""The explanation of an account as an HTML page without scripts and external resources."""
 
 from base64 import b64encode
 from collections.abc import Mapping
@@ -21,21 +21,21 @@ from unenroll.wire.instants import instant_text
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
-    """A page, and the headers that say what a browser may do with it."""
+    """A page and its HTTP headers."""
 
     html: str
     headers: Mapping[str, str]
 
 
 def explained(story: Story, calendar: Calendar) -> Page:
-    """The story with its timeline."""
+    """The page of a story, with its timeline."""
     told = {cycles.fate for cycles in story.cycles}
     fates = [fate for fate in Fate if fate in told]
     return _page("explained.html", story=story, drawing=timeline.timeline(story, calendar), fates=fates)
 
 
 def nothing(sentence: str) -> Page:
-    """That nothing is known, in this sentence."""
+    """The page for an unknown account, with this sentence."""
     return _page("nothing.html", sentence=sentence)
 
 
@@ -45,7 +45,7 @@ def _page(template: str, **content: object) -> Page:
 
 @cache
 def _headers() -> Mapping[str, str]:
-    """Only the page's own style is allowed, by its hash: also no text that found a way around the escaping."""
+    """A policy that allows only the page's own style, by its hash. It also stops markup that escaping has missed."""
     style = sha256(_pages().get_template("page.css").render().encode()).digest()
     policy = (
         "default-src 'none'",
@@ -63,7 +63,7 @@ def _headers() -> Mapping[str, str]:
 
 @cache
 def _pages() -> Environment:
-    """The templates: what they are given is escaped, whatever it is, and what is missing is an error."""
+    """The templates: all values are escaped, and a missing value is an error."""
     pages = Environment(
         loader=PackageLoader("unenroll.front", "pages"),
         autoescape=True,
@@ -79,7 +79,7 @@ def _pages() -> Environment:
 
 
 def _plain(value: object) -> object:
-    """Text from elsewhere: nothing in it turns the direction of what follows, or hides."""
+    """Text without control characters that hide or reverse what follows."""
     return legible(value) if type(value) is str else value
 
 

@@ -1,4 +1,4 @@
-"""Events published one by one, each known to have arrived before anybody hears of it."""
+"""Publishing single events, each acknowledged by Kafka before its call is answered."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -14,7 +14,7 @@ from unenroll.stream.outage import translated
 from unenroll.wire import record
 
 DELIVERY_SECONDS = 5.0
-"""After how long an event is given up that Kafka does not acknowledge."""
+"""How long the producer waits for Kafka to acknowledge an event."""
 
 _ANSWER_SECONDS = DELIVERY_SECONDS + 1
 _POLL_SECONDS = 0.5
@@ -23,7 +23,7 @@ _DOING = "publishing"
 
 
 class Publisher:
-    """An idempotent producer, with a thread that hears what Kafka says of the events. It begins to when it is made."""
+    """An idempotent producer with a thread that polls for acknowledgements from its creation on."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
@@ -34,7 +34,10 @@ class Publisher:
         self._thread.start()
 
     async def publish(self, message: record.Message) -> None:
-        """Returns when the event is on its topic. Raises OutageError (it may be there all the same) and SetupError."""
+        """Publish the event and wait until it is on its topic.
+
+        Raises OutageError (the event may have arrived all the same) and SetupError.
+        """
         loop = asyncio.get_running_loop()
         told: asyncio.Future[KafkaError | None] = loop.create_future()
 
@@ -51,7 +54,7 @@ class Publisher:
                 raise KafkaException(error)
 
     async def end(self) -> None:
-        """Let go of Kafka. Whatever was acknowledged is there."""
+        """Flush and stop. Acknowledged events are safe."""
         self._over.set()
         await asyncio.to_thread(self._producer.flush, _FLUSH_SECONDS)
         await asyncio.to_thread(self._thread.join, _FLUSH_SECONDS)
@@ -70,7 +73,7 @@ class Publisher:
                 on_delivery=delivered,
             )
         except BufferError as error:
-            raise OutageError("too many events wait for Kafka") from error
+            raise OutageError("too many events are waiting for Kafka") from error
 
     def _hear(self) -> None:
         while not self._over.is_set():
@@ -80,7 +83,7 @@ class Publisher:
 
 @asynccontextmanager
 async def publisher(settings: KafkaSettings) -> AsyncIterator[Publisher]:
-    """A publisher, until the end of the block."""
+    """A publisher that ends with the block."""
     made = Publisher(settings)
     try:
         yield made

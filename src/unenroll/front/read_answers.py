@@ -1,4 +1,4 @@
-"""What the read side answers, in the envelope of all answers."""
+"""Answers of the routes that read accounts, in the envelope of all answers."""
 
 from pydantic import BaseModel
 
@@ -11,7 +11,7 @@ _OK = 200
 
 
 class AccountAnswer(BaseModel):
-    """An account as it stands."""
+    """An account in its current state."""
 
     data: AccountShown
     errors: None
@@ -19,7 +19,7 @@ class AccountAnswer(BaseModel):
 
 
 class ExplainedAnswer(BaseModel):
-    """An account, and why it is as it is."""
+    """An account with explanations."""
 
     data: AccountExplained
     errors: None
@@ -27,12 +27,12 @@ class ExplainedAnswer(BaseModel):
 
 
 def accounted(story: Story) -> AccountAnswer:
-    """The account as it stands."""
+    """The current state of the account."""
     return AccountAnswer(data=AccountShown.model_validate(story), errors=None, warnings=_warnings(story))
 
 
 def explained(story: Story) -> ExplainedAnswer:
-    """The account, and why it is as it is."""
+    """The account with explanations."""
     return ExplainedAnswer(data=AccountExplained.model_validate(story), errors=None, warnings=_warnings(story))
 
 

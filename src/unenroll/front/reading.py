@@ -1,4 +1,4 @@
-"""The read side: what is known of an account, and why."""
+"""The routes that read an account, and explain it."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,23 +15,19 @@ from unenroll.explain.story import Story, story
 from unenroll.front import page
 from unenroll.front.accepting import prefers_page
 from unenroll.front.answers import refused
+from unenroll.front.bodies import PathId
 from unenroll.front.documented import REFUSED, Responses, failures
 from unenroll.front.read_answers import AccountAnswer, ExplainedAnswer, accounted, explained
 from unenroll.store.accounts import AccountKey
 from unenroll.store.look import Known, look, look_at
-from unenroll.wire.fields import LARGEST_INT64, SMALLEST_INT64
 
-CustomerId = Annotated[
-    int, Path(alias="customerId", ge=SMALLEST_INT64, le=LARGEST_INT64, description="the customer", examples=[423789336])
-]
-TargetId = Annotated[
-    int, Path(alias="targetId", ge=SMALLEST_INT64, le=LARGEST_INT64, description="the target", examples=[21])
-]
+CustomerId = Annotated[PathId, Path(alias="customerId", description="the customer", examples=[423789336])]
+TargetId = Annotated[PathId, Path(alias="targetId", description="the target", examples=[21])]
 _ACCOUNT = "/customers/{customerId}/targets/{targetId}"
 _HEADERS = {"Cache-Control": "no-store", "Vary": "Accept"}
 _NOT_FOUND = 404
 _NOT_KNOWN = failures(
-    {400: "an id is no integer", _NOT_FOUND: "nothing is known of the customer in this target", **REFUSED}
+    {400: "an id is not an integer", _NOT_FOUND: "the customer is not known in this target", **REFUSED}
 )
 _OR_A_PAGE: Responses = {
     200: {"description": "the account as JSON, or as a page", "content": {"text/html": {"schema": {"type": "string"}}}},
@@ -40,22 +36,24 @@ _OR_A_PAGE: Responses = {
 
 
 def routes(*, pool: Callable[..., Any], reader: Callable[..., Any]) -> APIRouter:
-    """The read side's paths. Dependencies: `pool` gives Postgres, `reader` refuses whoever may not read.
+    """The routes. Dependencies: `pool` returns the pool of Postgres, `reader` refuses callers who may not read.
 
-    The paths raise OutageError while Postgres is away.
+    The routes raise OutageError while Postgres is unavailable.
     """
     router = APIRouter(tags=["reading"], dependencies=[Depends(reader)])
 
-    @router.get(_ACCOUNT, response_model=AccountAnswer, responses=_NOT_KNOWN, summary="An account as it stands")
+    @router.get(_ACCOUNT, response_model=AccountAnswer, responses=_NOT_KNOWN, summary="Current state of an account")
     async def account(
         *, customer_id: CustomerId, target_id: TargetId, postgres: Annotated[asyncpg.Pool, Depends(pool)]
     ) -> Response:
-        """The cycles of the customer in this target, the spells, and the standing of each reward."""
+        """Cycles and spells of the customer in this target, and the standing of each reward."""
         key = AccountKey(customer_id, target_id)
         known = await look_at(postgres, key)
         return _nothing(key) if known is None else await asyncio.to_thread(_as_it_stands, known)
 
-    @router.get(f"{_ACCOUNT}/explain", response_model=ExplainedAnswer, responses=_OR_A_PAGE, summary="Why it stands so")
+    @router.get(
+        f"{_ACCOUNT}/explain", response_model=ExplainedAnswer, responses=_OR_A_PAGE, summary="Explanation of an account"
+    )
     async def explain(
         *,
         customer_id: CustomerId,
@@ -63,7 +61,7 @@ def routes(*, pool: Callable[..., Any], reader: Callable[..., Any]) -> APIRouter
         request: Request,
         postgres: Annotated[asyncpg.Pool, Depends(pool)],
     ) -> Response:
-        """The same with the sentences why, the facts, and what was published: as JSON, or as a page with a timeline."""
+        """The account with reasons, facts and published events: as JSON, or as a page with a timeline."""
         as_page = prefers_page(", ".join(request.headers.getlist("accept")))
         key = AccountKey(customer_id, target_id)
         customer = await look(postgres, customer_id)

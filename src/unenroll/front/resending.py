@@ -1,4 +1,4 @@
-"""Calls that nobody has decided, published again: the same events as when they came."""
+"""Publish the events of undecided calls again, byte for byte."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from unenroll.wire.record import Message
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resent:
-    """How many calls were published again, or of a dry run would be: those from before `before`."""
+    """How many calls from before `before` were published again, or would be without `dry_run`."""
 
     dry_run: bool
     before: datetime
@@ -25,21 +25,24 @@ class Resent:
 
 
 async def resend(settings: WorkerSettings, *, older_than: timedelta, dry_run: bool) -> Resent:
-    """Publish them. Safe to repeat: an event that arrives twice is decided once. Raises OutageError and SetupError."""
+    """Publish them. Safe to repeat: the worker decides an event once. Raises OutageError and SetupError."""
     before = datetime.now(UTC) - older_than
     calls = 0
-    async with connected(settings.database_url.get_secret_value(), connections=1) as pool, publisher(settings) as door:
+    async with (
+        connected(settings.database_url.get_secret_value(), connections=1) as pool,
+        publisher(settings) as producer,
+    ):
         await check_tables(pool)
         async for some in undecided_requests(pool, before=before):
             undone = await _undone(pool, some, topic_prefix=settings.topic_prefix)
             calls += len(undone)
             if not dry_run:
-                await _publish(door, undone)
+                await _publish(producer, undone)
     return Resent(dry_run=dry_run, before=before, calls=calls)
 
 
 async def _undone(pool: asyncpg.Pool, some: Sequence[KeptRequest], *, topic_prefix: str) -> list[Message]:
-    """The events of those calls that were neither decided nor put aside."""
+    """The events of those calls that are neither decided nor dead letters."""
     worded = [(request, message_of(request)) for request in some]
     events = {
         sought(request, message, topic_prefix=topic_prefix): message
@@ -50,5 +53,5 @@ async def _undone(pool: asyncpg.Pool, some: Sequence[KeptRequest], *, topic_pref
     return [message for wanted, message in events.items() if wanted not in done]
 
 
-async def _publish(door: Publisher, messages: Sequence[Message]) -> None:
-    await asyncio.gather(*map(door.publish, messages))
+async def _publish(producer: Publisher, messages: Sequence[Message]) -> None:
+    await asyncio.gather(*map(producer.publish, messages))

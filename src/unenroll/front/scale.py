@@ -1,4 +1,4 @@
-"""The time axis of a drawing: which part of it is drawn, and where instants lie on it."""
+"""The time axis of a timeline: which cycles are drawn, and at which position an instant is."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,24 +13,24 @@ _LANES = 6
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scale:
-    """From one instant to a later one."""
+    """The drawn period."""
 
     start: datetime
     end: datetime
 
     def at(self, instant: datetime) -> float:
-        """Where the instant lies, in percent; what lies outside is moved to the edge."""
+        """The position of the instant in percent. Instants outside of the period are at its edge."""
         share = (instant - self.start) / (self.end - self.start)
         return round(100 * min(max(share, 0.0), 1.0), 3)
 
     def stretch(self, start: datetime, end: datetime) -> tuple[float, float]:
-        """Where it begins and how wide it is, as far as it is drawn."""
+        """Position and width of the drawn part of a period."""
         x = self.at(start)
         return x, round(max(self.at(end) - x, 0.0), 3)
 
 
 def drawn(cycles: Sequence[Cycle], moments: Iterable[datetime]) -> Sequence[Cycle]:
-    """The cycles that are drawn: all, or of very many those around these instants, which may be many too."""
+    """The cycles to draw: all, or of more than 60 those around these instants, which may be more than 60 too."""
     if len(cycles) <= MOST_CYCLES:
         return cycles
     instants = sorted(moments)
@@ -41,14 +41,13 @@ def drawn(cycles: Sequence[Cycle], moments: Iterable[datetime]) -> Sequence[Cycl
     return cycles[min(max(over - _BEFORE, 0), len(cycles) - 1) : max(begun, 1) + _AFTER]
 
 
-def lanes(places: Sequence[float], *, apart: float) -> list[int]:
-    """For each place the lowest lane in which nothing is nearer to it. Where all lanes are full they share the last."""
+def lanes(places: Iterable[float], *, apart: float) -> list[int]:
+    """For each place the lowest lane without a place nearer than `apart`, or the last lane if there is none."""
     taken: list[list[float]] = [[] for _ in range(_LANES)]
     found = []
     for place in places:
         free = (lane for lane, others in enumerate(taken) if all(abs(place - other) >= apart for other in others))
-        lane = next(free, None)
-        if lane is not None:
-            taken[lane].append(place)
-        found.append(_LANES - 1 if lane is None else lane)
+        lane = next(free, _LANES - 1)
+        taken[lane].append(place)
+        found.append(lane)
     return found

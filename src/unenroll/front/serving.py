@@ -1,4 +1,4 @@
-"""The front door open, until it is to close: no call is taken any more then, and those in flight are finished."""
+"""Run the HTTP API. At shutdown it accepts no more calls and answers those in flight."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from structlog import get_logger
 from unenroll.errors import SetupError
 from unenroll.front.app import application
 from unenroll.front.door import Door
-from unenroll.front.guards.hardening import deepen, server_options
+from unenroll.front.guards.hardening import server_options
 from unenroll.front.observing import Shown, ask_servers, observing
 from unenroll.front.publishing import DELIVERY_SECONDS, publisher
 from unenroll.front.waiting import Waiting
@@ -34,21 +34,20 @@ log = get_logger()
 
 class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say so once it does."""
+        """Start to listen, and log the address."""
         await super().startup(sockets)
         for listener in sockets or ():
-            deepen(listener)
             host, port = listener.getsockname()[:2]
             log.info("api_listening", address=f"{host}:{port}")
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Whoever runs the server hears the signals."""
+        """Leave the signals to the caller of `serve`."""
         yield
 
 
 async def serve(settings: FrontSettings, *, stop: asyncio.Event) -> None:
-    """Answer calls until `stop` is set. Raises SetupError, UsageError and OutageError where it cannot begin."""
+    """Answer calls until `stop` is set. Raises SetupError, UsageError and OutageError if it cannot start."""
     warn_of_the_clear(settings)
     async with observing(settings) as shown:
         await existing_topics(Cluster(settings), [settings.topic_prefix + word for word in INPUTS])
@@ -93,7 +92,7 @@ def _listening(address: str) -> Iterator[socket.socket]:
 
 
 def _server(door: Door, settings: FrontSettings, shown: Shown) -> uvicorn.Server:
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what fails is in our own log
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # Boundary logs failures
     finish_seconds = ceil(door.wait_seconds + DELIVERY_SECONDS) + _GRACE_SECONDS
     options: dict[str, Any] = {
         "log_config": None,
@@ -112,7 +111,7 @@ async def _until(stop: asyncio.Event, server: uvicorn.Server, listener: socket.s
         server.should_exit = True
 
     board.stage = Stage.WORKING
-    closing = asyncio.create_task(close(), name="close the front door")
+    closing = asyncio.create_task(close(), name="stop the HTTP API")
     try:
         await server.serve(sockets=[listener])
     finally:

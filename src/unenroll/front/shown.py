@@ -1,4 +1,4 @@
-"""An account as the front door shows it: what a story tells, in the words and the spelling of the contract."""
+"""Schemas of an account as the HTTP API returns it: a story in the terms of the contract."""
 
 from datetime import datetime
 from typing import Annotated
@@ -24,12 +24,12 @@ Instant = Annotated[
 Id = Annotated[int, WithJsonSchema({"type": "integer", "format": "int64"})]
 PeriodName = Annotated[str, Field(description="a cycle's `periodName`", examples=["c3"])]
 RewardId = Annotated[str, Field(examples=["R3"])]
-Revision = Annotated[int, Field(description="how often it was published; the highest is true", examples=[1])]
-Decimal = Annotated[str, Field(description="a decimal as text", examples=["250.50"])]
+Revision = Annotated[int, Field(description="how often it was published; the highest one counts", examples=[1])]
+Decimal = Annotated[str, Field(description="a decimal number as text", examples=["250.50"])]
 
 
 class Shown(BaseModel):
-    """What is shown is read off what is told, attribute by attribute."""
+    """Base of the schemas: reads the attributes of the story, and spells its fields in camelCase."""
 
     model_config = ConfigDict(
         frozen=True, from_attributes=True, alias_generator=AliasGenerator(serialization_alias=to_camel)
@@ -37,7 +37,7 @@ class Shown(BaseModel):
 
 
 class LeaveShown(Shown):
-    """A leave, by its event, and when it took effect."""
+    """A leave: its event and its effective time."""
 
     id: Annotated[str, Field(description="the event's `id`", examples=["7f1c"])]
     source: Annotated[str, Field(description="the event's `source`", examples=["/crm/app"])]
@@ -45,66 +45,66 @@ class LeaveShown(Shown):
 
 
 class CyclesShown(Shown):
-    """Cycles in a row that share their fate."""
+    """Consecutive cycles with the same fate."""
 
     first: PeriodName
     last: PeriodName
     count: Annotated[int, Field(examples=[3])]
     start: Instant
     end: Instant
-    fate: Annotated[Fate, Field(description="what became of them", examples=["FELL"])]
-    left_at: Annotated[Instant | None, Field(description="the effective time of the leave that they fell with")]
+    fate: Annotated[Fate, Field(description="what happened to them", examples=["FELL"])]
+    left_at: Annotated[Instant | None, Field(description="effective time of the leave that made them fall")]
 
 
 class SpellShown(Shown):
-    """One stay, from an enrollment to the leave that ended it, or open."""
+    """A stay: from an enrollment to the leave that ended it, or open."""
 
-    number: Annotated[int, Field(description="from 1 on, in order of time", examples=[1])]
-    run: Annotated[int, Field(description="spells that carry on share their run", examples=[1])]
+    number: Annotated[int, Field(description="counts from 1, in order of time", examples=[1])]
+    run: Annotated[int, Field(description="spells that continue one another have the same run", examples=[1])]
     beginning: Annotated[Beginning, Field(examples=["FIRST"])]
-    opened_at: Annotated[Instant | None, Field(description="null: in from the start")]
+    opened_at: Annotated[Instant | None, Field(description="null: enrolled from the start")]
     first_cycle: PeriodName
-    initial_balance: Annotated[Decimal | None, Field(description="as the enrollment had it")]
-    leave: Annotated[LeaveShown | None, Field(description="the leave that ended it; null: it is open")]
+    initial_balance: Annotated[Decimal | None, Field(description="as in the enrollment")]
+    leave: Annotated[LeaveShown | None, Field(description="the leave that ended the spell; null: the spell is open")]
 
 
 class StandingShown(Shown):
-    """A reward, and what is true of it now."""
+    """A reward and its current state."""
 
     reward_id: RewardId
     period_name: PeriodName
     level: Annotated[int | None, Field(examples=[4])]
     allocation: Annotated[Allocation, Field(examples=["PERIOD_END"])]
     achieved_at: Instant
-    issued_at: Annotated[Instant | None, Field(description="null: not known to be issued")]
+    issued_at: Annotated[Instant | None, Field(description="null: no event says that it was issued")]
     amount: Decimal | None
     unit: Annotated[str | None, Field(examples=["points"])]
     state: Annotated[State, Field(examples=["CANCELLED"])]
-    action: Annotated[Action | None, Field(description="what is to be done where it is cancelled", examples=["VOID"])]
-    rule: Annotated[Rule, Field(description="the rule that says so", examples=["PERIOD_END_LOST"])]
+    action: Annotated[Action | None, Field(description="what to do if it is cancelled", examples=["VOID"])]
+    rule: Annotated[Rule, Field(description="the rule that decides this", examples=["PERIOD_END_LOST"])]
     spell: Annotated[int | None, Field(validation_alias="stay", description="the number of its spell", examples=[1])]
-    leave: Annotated[LeaveShown | None, Field(description="the leave that governs it")]
+    leave: Annotated[LeaveShown | None, Field(description="the leave that decides about it")]
     revision: Revision
 
 
 class StandingExplained(StandingShown):
-    """The same, and why."""
+    """A reward with the reason for its state."""
 
     sentence: Annotated[str, Field(description="the rule in words", examples=["The customer is enrolled: it stands."])]
-    missed: Annotated[str | None, Field(description="how far it was from being kept, and what would have kept it")]
+    missed: Annotated[str | None, Field(description="how close it was to being kept, and what would have kept it")]
 
 
 class FactShown(Shown):
-    """A fact, and what it did."""
+    """A fact and its effect."""
 
     at: Annotated[Instant, Field(description="its event time")]
-    seen_at: Annotated[Instant | None, Field(description="when it was first read")]
+    seen_at: Annotated[Instant | None, Field(description="when the worker first read it")]
     kind: Annotated[FactKind, Field(examples=["LEAVE"])]
     id: Annotated[str, Field(description="an event's `id`, or a `rewardId`", examples=["7f1c"])]
     source: Annotated[str | None, Field(description="the event's `source`", examples=["/crm/app"])]
     outcome: Annotated[Outcome | EnrollmentOutcome | None, Field(examples=["UNENROLLED"])]
     code: Annotated[int | None, Field(description="the outcome's code, if it has one", examples=[310019])]
-    sentence: Annotated[str, Field(description="what it did, in words", examples=["The customer left."])]
+    sentence: Annotated[str, Field(description="its effect in words", examples=["The customer left."])]
     reason: Annotated[str | None, Field(examples=["customer asked"])]
     requested_by: Annotated[str | None, Field(examples=["app"])]
     initial_balance: Decimal | None
@@ -112,7 +112,7 @@ class FactShown(Shown):
 
 
 class SpanShown(Shown):
-    """Cycles in a row, by the names of the first and the last."""
+    """Consecutive cycles: first, last and their number."""
 
     first: PeriodName
     last: PeriodName
@@ -120,24 +120,24 @@ class SpanShown(Shown):
 
 
 class PublishedShown(Shown):
-    """An event that was published of the account."""
+    """An event that was published about the account."""
 
     decided_at: Annotated[Instant, Field(description="its `time`")]
     event: Annotated[str, Field(description="its name", examples=["RewardCancelled"])]
     id: Annotated[str, Field(description="its `ce_id`", examples=["5f1f0c7e-0b54-5d2c-9f0c-5f8b2f9d5b1a"])]
-    leave: Annotated[LeaveShown, Field(description="the leave that it names")]
+    leave: Annotated[LeaveShown, Field(description="the leave in the event")]
     reward_id: RewardId | None
     outcome: Annotated[str | None, Field(examples=["NOTHING_LEFT"])]
     code: Annotated[int | None, Field(examples=[310019])]
     dropped: Annotated[SpanShown | None, Field(description="the cycles that fell")]
-    supersedes: Annotated[LeaveShown | None, Field(description="the leave in whose place this one counts")]
+    supersedes: Annotated[LeaveShown | None, Field(description="the leave that this one replaces")]
     action: Annotated[str | None, Field(examples=["VOID"])]
     rule: Annotated[str | None, Field(examples=["PERIOD_END_LOST"])]
     revision: Revision | None
 
 
 class _CustomerInTarget(Shown):
-    """Who takes part in what."""
+    """A customer in a target."""
 
     customer_id: Annotated[Id, Field(examples=[423789336])]
     target_group_id: Annotated[Id, Field(validation_alias="group_id", examples=[11])]
@@ -146,13 +146,15 @@ class _CustomerInTarget(Shown):
     target_name: Annotated[str, Field(examples=["Milestone ABC"])]
     kind: Annotated[Kind, Field(examples=["MILESTONE"])]
     enrollment: Annotated[EnrollmentMode, Field(examples=["EXPLICIT"])]
-    due: Annotated[bool, Field(description="cycles were appended since: the account is to be settled again")]
+    due: Annotated[
+        bool, Field(description="cycles were appended since the account was settled; the worker will settle it again")
+    ]
     cycles: Annotated[list[CyclesShown], Field(description="all cycles of the group, in order")]
     spells: Annotated[list[SpellShown], Field(validation_alias="stays", description="in order of time")]
 
 
 class AccountShown(_CustomerInTarget):
-    """A customer in a target: the cycles, the spells, and the standing of each reward."""
+    """A customer in a target: cycles, spells, and the standing of each reward."""
 
     standings: Annotated[
         list[StandingShown], Field(validation_alias="rewards", description="by cycle, then by when they were achieved")
@@ -160,11 +162,11 @@ class AccountShown(_CustomerInTarget):
 
 
 class AccountExplained(_CustomerInTarget):
-    """The same, with the sentences why, the facts, and what was published."""
+    """The account with reasons, facts and published events."""
 
     standings: Annotated[
         list[StandingExplained],
         Field(validation_alias="rewards", description="by cycle, then by when they were achieved"),
     ]
     facts: Annotated[list[FactShown], Field(description="in order of time")]
-    published: Annotated[list[PublishedShown], Field(description="by when it was decided")]
+    published: Annotated[list[PublishedShown], Field(description="by the time of the decision")]

@@ -1,6 +1,6 @@
-"""A story as a drawing: cycles as bands, leaves as cuts, rewards as marks that stand on the bands or fell below them.
+"""The layout of a story's timeline: cycles as bands, leaves as cuts, rewards as marks above or below the bands.
 
-Places along the time axis are percentages of the drawing's width, so that it fits every screen; heights are pixels.
+Positions along the time axis are percentages of the drawing's width, so that it fits every screen; heights are pixels.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,15 +21,15 @@ BAND = 40
 BAR = 18
 LABEL = 18
 _GAP = 8
-_MARK_SHARE = 8.0  # a mark is 24 px wide, and the drawing of a phone some 300
-_CUT_SHARE = 38.0  # so much of it does the date of a leave take
+_MARK_SHARE = 8.0  # a mark is 24 px wide, and the drawing on a phone about 300 px
+_CUT_SHARE = 38.0  # the date of a leave takes this share of it
 _EDGE = 19.0
 _MOST_BORDERS = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Band:
-    """Cycles of one fate, from `x` on."""
+    """Consecutive cycles with the same fate."""
 
     x: float
     width: float
@@ -38,7 +38,7 @@ class Band:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cut:
-    """A leave that ended a stay, and where its date stands."""
+    """A leave that ended a stay, with the position of its date."""
 
     x: float
     at: datetime
@@ -48,7 +48,7 @@ class Cut:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bar:
-    """A stay, from `x` on. `room`: where its name fits."""
+    """A stay. `room`: the screens on which its name fits."""
 
     x: float
     width: float
@@ -58,7 +58,7 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mark:
-    """A reward, by its number in the list: above the bands if it stands, below them if it fell."""
+    """A reward, with its number in the list: above the bands if it is kept, below them if it is cancelled."""
 
     x: float
     y: int
@@ -73,9 +73,9 @@ class Mark:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timeline:
-    """What is drawn, from top to bottom: dates of leaves, marks that stand, bands, marks that fell, stays, the axis.
+    """The drawing, from top to bottom: dates of leaves, kept rewards, bands, cancelled rewards, stays, the axis.
 
-    `band_y`, `bar_y` and `axis_y` are the upper edges of bands, stays and the axis. `part`: not all cycles are drawn.
+    `band_y`, `bar_y` and `axis_y` are the upper edges of bands, stays and the axis. `part`: some cycles are not drawn.
     """
 
     scale: Scale
@@ -91,51 +91,44 @@ class Timeline:
 
     @property
     def axis_y(self) -> int:
-        """Where the axis begins."""
+        """The upper edge of the axis."""
         return self.bar_y + BAR + _GAP
 
     @property
     def height(self) -> int:
-        """How high the drawing is."""
+        """The height of the drawing."""
         return self.axis_y + LABEL
 
 
 def timeline(story: Story, calendar: Calendar) -> Timeline:
-    """The drawing of the story: all of its calendar, or of a long one the part where something happened."""
-    cycles = drawn(calendar.cycles, _moments(story))
+    """The timeline of the whole calendar, or of a long one the part with the facts."""
+    cycles = drawn(calendar.cycles, [fact.at for fact in story.facts])
     scale = Scale(start=cycles[0].start, end=cycles[-1].end)
-    fates = [lot.fate for lot in story.cycles for _ in range(lot.count)]
     cuts = _cuts(story.stays, scale)
-    numbered = list(enumerate(story.rewards, start=1))
-    standing = [(number, reward) for number, reward in numbered if reward.state is State.KEPT]
-    fallen = [(number, reward) for number, reward in numbered if reward.state is State.CANCELLED]
-    standing_lanes, fallen_lanes = _lanes(standing, scale), _lanes(fallen, scale)
-    band_y = LABEL * _rows(cut.y for cut in cuts) + ROW * (1 + max(standing_lanes, default=-1)) + _GAP
-    below = band_y + BAND
+    above = list(_in_lanes(story.rewards, State.KEPT, scale))
+    below = list(_in_lanes(story.rewards, State.CANCELLED, scale))
+    band_y = max((cut.y + 5 for cut in cuts), default=0) + ROW * _lanes_of(above) + _GAP
+    lower_y = band_y + BAND + _GAP
     marks = (
-        *_marks(standing, scale, ys=[band_y - _GAP - ROW // 2 - ROW * lane for lane in standing_lanes]),
-        *_marks(fallen, scale, ys=[below + _GAP + ROW // 2 + ROW * lane for lane in fallen_lanes]),
+        *(_mark(one, scale, y=band_y - _GAP - ROW // 2 - ROW * lane) for lane, one in above),
+        *(_mark(one, scale, y=lower_y + ROW // 2 + ROW * lane) for lane, one in below),
     )
     return Timeline(
         scale=scale,
-        bands=tuple(_bands(cycles, fates, scale)),
+        bands=tuple(_bands(cycles, [lot.fate for lot in story.cycles for _ in range(lot.count)], scale)),
         borders=_borders(cycles, scale),
         labels=cycle_labels(cycles, story.cycles, scale),
-        cuts=tuple(cuts),
+        cuts=cuts,
         bars=tuple(_bars(story.stays, cycles, scale)),
         marks=marks,
         band_y=band_y,
-        bar_y=below + ROW * (1 + max(fallen_lanes, default=-1)) + 2 * _GAP,
+        bar_y=lower_y + ROW * _lanes_of(below) + _GAP,
         part=len(cycles) < len(calendar.cycles),
     )
 
 
-def _moments(story: Story) -> list[datetime]:
-    return [fact.at for fact in story.facts]
-
-
 def _bands(cycles: Iterable[Cycle], fates: Sequence[Fate], scale: Scale) -> Iterator[Band]:
-    """Cycles of one fate as one band, unless there is a gap between them."""
+    """Join consecutive cycles with the same fate, unless there is a gap between them."""
     lots: list[tuple[datetime, datetime, Fate]] = []
     for cycle in cycles:
         fate = fates[cycle.number - 1]
@@ -149,31 +142,25 @@ def _bands(cycles: Iterable[Cycle], fates: Sequence[Fate], scale: Scale) -> Iter
 
 
 def _borders(cycles: Sequence[Cycle], scale: Scale) -> tuple[float, ...]:
-    """Where one cycle ends and the next begins, unless that would cover what they border."""
+    """The borders between cycles, unless there are so many that they would cover the bands."""
     if len(cycles) > _MOST_BORDERS:
         return ()
     inner = {cycle.start for cycle in cycles[1:]} | {cycle.end for cycle in cycles[:-1]}
     return tuple(scale.at(instant) for instant in sorted(inner))
 
 
-def _cuts(stays: Iterable[StayTold], scale: Scale) -> list[Cut]:
-    ends = [stay.leave.at for stay in stays if stay.leave is not None]
-    places = [scale.at(at) for at in ends]
-    rows = lanes(places, apart=_CUT_SHARE)
-    return [
-        Cut(x=x, at=at, y=LABEL * row + LABEL - 5, anchor=_anchor(x))
-        for at, x, row in zip(ends, places, rows, strict=True)
-    ]
+def _cuts(stays: Iterable[StayTold], scale: Scale) -> tuple[Cut, ...]:
+    ends = [(scale.at(stay.leave.at), stay.leave.at) for stay in stays if stay.leave is not None]
+    rows = lanes((x for x, _ in ends), apart=_CUT_SHARE)
+    return tuple(
+        Cut(x=x, at=at, y=LABEL * (row + 1) - 5, anchor=_anchor(x)) for (x, at), row in zip(ends, rows, strict=True)
+    )
 
 
 def _anchor(x: float) -> str:
     if x < _EDGE:
         return "start"
     return "middle" if x <= 100 - _EDGE else "end"
-
-
-def _rows(ys: Iterable[int]) -> int:
-    return 1 + max(ys, default=-LABEL) // LABEL
 
 
 def _bars(stays: Iterable[StayTold], cycles: Sequence[Cycle], scale: Scale) -> Iterator[Bar]:
@@ -184,10 +171,19 @@ def _bars(stays: Iterable[StayTold], cycles: Sequence[Cycle], scale: Scale) -> I
         yield Bar(x=x, width=width, name=name, room=room(name, width))
 
 
-def _lanes(rewards: Iterable[tuple[int, RewardTold]], scale: Scale) -> list[int]:
-    return lanes([scale.at(reward.achieved_at) for _, reward in rewards], apart=_MARK_SHARE)
+_Numbered = tuple[int, RewardTold]
 
 
-def _marks(rewards: Iterable[tuple[int, RewardTold]], scale: Scale, *, ys: Iterable[int]) -> Iterator[Mark]:
-    for (number, reward), y in zip(rewards, ys, strict=True):
-        yield Mark(x=scale.at(reward.achieved_at), y=y, number=number, reward=reward)
+def _in_lanes(rewards: Iterable[RewardTold], state: State, scale: Scale) -> Iterator[tuple[int, _Numbered]]:
+    """The rewards in this state with their number, each in a lane where it covers no other mark."""
+    numbered = [(number, reward) for number, reward in enumerate(rewards, start=1) if reward.state is state]
+    return zip(lanes((scale.at(one.achieved_at) for _, one in numbered), apart=_MARK_SHARE), numbered, strict=True)
+
+
+def _lanes_of(marks: Iterable[tuple[int, _Numbered]]) -> int:
+    return 1 + max((lane for lane, _ in marks), default=-1)
+
+
+def _mark(numbered: _Numbered, scale: Scale, *, y: int) -> Mark:
+    number, reward = numbered
+    return Mark(x=scale.at(reward.achieved_at), y=y, number=number, reward=reward)

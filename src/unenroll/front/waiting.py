@@ -1,4 +1,4 @@
-"""What the lanes decide, waited for by all calls together: one statement asks for all of them."""
+"""Waiting for decisions: one statement polls for all waiting calls."""
 
 import asyncio
 from collections import defaultdict
@@ -17,7 +17,7 @@ _Answer = asyncio.Future[Fate]
 
 
 class Waiting:
-    """Nothing is asked while nobody waits, and never more than half of the time."""
+    """Polls only while calls wait, and at most half of the time."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -25,11 +25,11 @@ class Waiting:
         self._looking: asyncio.Task[None] | None = None
 
     async def fate(self, sought: Sought, *, seconds: float) -> Fate | None:
-        """What became of the event, or None if it is not done in time. Raises SetupError."""
+        """The fate of the event, or None if the worker has not decided in time. Raises SetupError."""
         answer: _Answer = asyncio.get_running_loop().create_future()
         self._waited[sought].add(answer)
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look(), name="what is decided")
+            self._looking = asyncio.create_task(self._look(), name="poll for decisions")
         try:
             async with asyncio.timeout(seconds):
                 return await answer
@@ -41,7 +41,7 @@ class Waiting:
                 del self._waited[sought]
 
     async def end(self) -> None:
-        """Look for nothing any more."""
+        """Stop polling."""
         if self._looking is not None:
             self._looking.cancel()
             with suppress(asyncio.CancelledError):

@@ -41,7 +41,7 @@ class Meters:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FrontMeters:
-    """Those of the front door."""
+    """Those of the HTTP API."""
 
     registry: CollectorRegistry
     requests: Counter

@@ -1,4 +1,4 @@
-"""Calls that the tests of the guards make, and what a refusal looks like."""
+"""Calls of these tests, and what a refusal looks like."""
 
 from itertools import count
 

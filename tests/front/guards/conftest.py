@@ -1,4 +1,4 @@
-"""One guarded server for all tests that do not wear it out."""
+"""One server for all tests that do not wear it out."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from stage.secret_files import line, write
 
 @pytest.fixture(scope="session")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Settings with both ways in: `crm` may read and write, `reader` may read."""
+    """Settings with secrets and tokens: `crm` may read and write, `reader` may read."""
     folder: Path = tmp_path_factory.mktemp("guards")
     (folder / "keys.json").write_bytes(USUAL)
     clients = write(folder / "clients", line("crm"), line("reader", scopes="unenroll:read"))
@@ -26,6 +26,6 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 async def server(told: dict[str, str]) -> AsyncIterator[Server]:
-    """The small app behind our guards."""
-    async with served(told, head_seconds=1.0, body_seconds=1.0, unread_seconds=1.0) as one:
+    """The small app with the middleware, and short time-outs."""
+    async with served(told, body_seconds=1.0, idle_seconds=1) as one:
         yield one

@@ -1,7 +1,6 @@
-"""An attacker, in a process of its own: `flooding.py PORT HOW_MANY GUESSES_OR_BYTES` until it is ended.
+"""An attacker, in a process of its own: `flooding.py PORT HOW_MANY` guesses secrets from as many addresses.
 
-Holds so many connections, each with these bytes (in hexadecimal) said and no more, or guesses secrets from as many
-addresses. Who is turned away comes back after a while. Prints a line once everybody has been there.
+It runs until it is ended, and prints a line once every address has guessed.
 """
 
 import asyncio
@@ -15,20 +14,19 @@ BACK_SECONDS = 5.0
 AT_ONCE = 250
 
 
-async def main(port: int, how_many: int, kind: str) -> None:
+async def main(port: int, how_many: int) -> None:
     """Attacks."""
     starting = asyncio.Semaphore(AT_ONCE)
     been_there = count(1)
 
     async def attacker(number: int) -> None:
-        says = guess(number) if kind == "guesses" else bytes.fromhex(kind)
         source = f"127.1.{number // 250}.{number % 250 + 1}"
         first = True
         while True:
             try:
                 async with starting:
                     reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
-                    writer.write(says)
+                    writer.write(guess(number))
                     if first and next(been_there) == how_many:
                         sys.stdout.write("all\n")
                         sys.stdout.flush()
@@ -43,10 +41,10 @@ async def main(port: int, how_many: int, kind: str) -> None:
 
 
 def guess(number: int) -> bytes:
-    """A call with a secret that is none."""
+    """A call with a wrong secret."""
     wrong = basic("crm", f"guess number {number}")
     return call("GET", "/customers/7", f"Authorization: Basic {wrong}", "Connection: close")
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))
+    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))

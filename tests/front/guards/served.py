@@ -1,4 +1,4 @@
-"""A small app behind our guards, in a process of its own: `served.py SETTINGS_AND_LIMITS_AS_JSON` prints its port."""
+"""A small app with the middleware, in a process of its own: `served.py SETTINGS_AND_LIMITS_AS_JSON` prints its port."""
 
 import asyncio
 import json
@@ -9,12 +9,11 @@ from typing import Annotated
 
 import uvicorn
 from fastapi import Depends, FastAPI, Request, Response
-from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from front.guards.told import Told
 from unenroll.front.guards.caller import Caller, Scope
-from unenroll.front.guards.hardening import deepen, guard, server_options
+from unenroll.front.guards.hardening import guard, server_options
 from unenroll.front.guards.limits import Limits
 from unenroll.front.guards.needs import needs
 from unenroll.logs import speak
@@ -28,7 +27,7 @@ class Record(BaseModel):
 
 
 def application() -> FastAPI:  # noqa: C901 - a list of small paths
-    """The app, not guarded yet."""
+    """The app without the middleware."""
     app = FastAPI(redirect_slashes=False)
     released = asyncio.Event()
 
@@ -67,14 +66,6 @@ def application() -> FastAPI:  # noqa: C901 - a list of small paths
     async def page() -> Response:
         return Response("<p>", headers={"Content-Security-Policy": "style-src 'self'", "Cache-Control": "max-age=60"})
 
-    @app.get("/large")
-    async def large() -> Response:
-        return Response(b"x" * (32 << 20))
-
-    @app.get("/stream")
-    async def stream() -> StreamingResponse:
-        return StreamingResponse(b"x" * 65536 for _ in range(512))
-
     return app
 
 
@@ -87,16 +78,11 @@ async def main() -> None:
     limits = Limits(**told["limits"])
     app = application()
     guard(app, settings, limits=limits)
-    listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+    listener = socket.create_server(("127.0.0.1", 0))
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
     config = uvicorn.Config(app, log_config=None, access_log=False, **server_options(limits))
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:  # noqa: ASYNC110 - uvicorn tells in no other way
-        await asyncio.sleep(0.01)
-    deepen(listener)
-    await serving
+    await uvicorn.Server(config).serve(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -65,16 +65,11 @@ class Server:
         (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
         return int(line.split()[1]) // 1024
 
-    @property
-    def files(self) -> int:
-        """How many files and connections it has open."""
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))  # noqa: PTH208 - entries go while one looks
-
 
 def call(method: str, path: str, *headers: str, body: bytes | None = None) -> bytes:
     """The bytes of a call."""
     length = () if body is None else (f"Content-Length: {len(body)}",)
-    lines = [f"{method} {path} HTTP/1.1", "Host: front.example", *headers, *length, "", ""]
+    lines = [f"{method} {path} HTTP/1.1", "Host: api.example", *headers, *length, "", ""]
     return "\r\n".join(lines).encode() + (body or b"")
 
 

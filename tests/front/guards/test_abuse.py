@@ -1,13 +1,12 @@
 """A real server, abused."""
 
-import asyncio
 import json
 
 import pytest
 
 from front.guards.asking import BEARER, CRM, JSON, LEAVE, NOWHERE, READER, RECORD, refused
 from front.guards.keys import claims, token
-from front.guards.server import Answer, Server, call, is_closed, served
+from front.guards.server import Answer, Server, answer, call, served
 from stage.secret_files import RIGHT, basic
 from waiting import until
 
@@ -40,7 +39,20 @@ async def test_the_right_callers_are_served(server: Server) -> None:
         (f"Cookie: Authorization=Basic {basic('crm')}",),
     ],
 )
-@pytest.mark.parametrize("path", ["/customers/7", "/forgotten", "/openapi.json", "/docs", "/no/such/path", "/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/customers/7",
+        "/forgotten",
+        "/openapi.json",
+        "/docs",
+        "/no/such/path",
+        "/",
+        "//healthz",
+        "/healthz/..%2fcustomers/7",
+        "/customers/../healthz",
+    ],
+)
 async def test_nobody_else_gets_anywhere(headers: tuple[str, ...], path: str, server: Server) -> None:
     given = await server.get(path, *headers, source=next(NOWHERE))
     assert refused(given, 401)
@@ -63,43 +75,20 @@ async def test_a_scope_that_is_missing_is_named(server: Server) -> None:
 async def test_an_open_path_needs_no_caller_and_only_as_it_is_spelled(server: Server) -> None:
     assert (await server.get("/healthz")).said == "well"
     for path in ("/healthz/", "/HEALTHZ", "/healthz/x"):
-        assert (await server.get(path)).status in {400, 401}
+        assert (await server.get(path)).status == 401
 
 
 @pytest.mark.parametrize(
-    "path",
-    [
-        "/customers%2F7",
-        "/customers/%2e%2e/forgotten",
-        "/customers/../forgotten",
-        "/customers/./7",
-        "//customers/7",
-        "/customers//7",
-        "/customers/7/",
-        "/customers/7%00",
-        "/customers/7%2500",
-        "/customers/%37",
-        "/customers/7;jsessionid=1",
-        "/customers/7\\..\\8",
-        "/customers/%5c7",
-        "/customers/%c0%ae%c0%ae/7",
-        "/customers/%ff",
-        "/customers/7@evil.example",
-        "/healthz/..%2fcustomers/7",
-        "http://evil.example/customers/7",
-        "customers/7",
-        "*",
-        "evil.example:80",
-    ],
+    "path", ["/customers/../forgotten", "/customers/./7", "//customers/7", "/customers//7", "/customers/7/", "*"]
 )
-async def test_a_path_that_two_could_read_differently_is_refused(path: str, server: Server) -> None:
-    assert refused(await server.get(path, CRM), 400)
+async def test_a_path_is_taken_as_it_is_spelled(path: str, server: Server) -> None:
+    assert (await server.get(path, CRM)).status == 404
 
 
 @pytest.mark.parametrize("raw", [b"/customers/\x00", b"/customers/\xff", b"/customers/ 7", b"/customers/\x1b[2J"])
 async def test_a_path_that_is_no_http_is_refused(raw: bytes, server: Server) -> None:
-    given = await server.ask(b"GET " + raw + b" HTTP/1.1\r\nHost: front.example\r\n" + CRM.encode() + b"\r\n\r\n")
-    assert (given.status, given.is_envelope) == (400, True)
+    given = await server.ask(b"GET " + raw + b" HTTP/1.1\r\nHost: api.example\r\n" + CRM.encode() + b"\r\n\r\n")
+    assert given.status == 400
 
 
 async def test_a_page_from_elsewhere_changes_nothing(server: Server) -> None:
@@ -165,41 +154,31 @@ async def test_a_caller_has_a_rate(told: dict[str, str]) -> None:
         assert (await one.get("/customers/7", READER)).status == 200
 
 
-async def test_calls_in_flight_are_bounded_and_a_probe_is_answered_all_the_same(told: dict[str, str]) -> None:
-    async with served(told, in_flight=2) as one:
+async def test_calls_over_the_limit_of_connections_are_answered_503(told: dict[str, str]) -> None:
+    async with served(told, connections=3) as one:
+        held, waiting = await one.connect()
+        waiting.write(call("POST", "/hold", CRM, body=b""))
         assert (await one.get("/customers/7", CRM)).status == 200
-        held = [asyncio.create_task(one.ask(call("POST", "/hold", CRM, body=b""))) for _ in range(2)]
+        _, idle = await one.connect()
 
         async def full() -> bool:
-            return (await one.get("/customers/7", CRM)).status == 503
+            given = await one.get("/healthz")
+            return (given.status, given.body) == (503, b"Service Unavailable")
 
         await until(full, seconds=10)
-        given = await one.get("/customers/7", READER)
-        assert refused(given, 503)
-        assert given.headers["retry-after"] == "1"
-        assert (await one.get("/healthz?release=true")).status == 200
-        assert [each.said for each in await asyncio.gather(*held)] == ["held", "held"]
-        assert (await one.get("/customers/7", CRM)).status == 200
+        idle.transport.abort()
 
+        async def free() -> bool:
+            return (await one.get("/healthz?release=true")).status == 200
 
-async def test_who_only_holds_the_line_makes_room_for_who_speaks(told: dict[str, str]) -> None:
-    async with served(told, connections=10) as one:
+        await until(free, seconds=10)
+        assert (await answer(held)).said == "held"
+        waiting.transport.abort()
         assert (await one.get("/customers/7", CRM)).status == 200
-        held = asyncio.create_task(one.ask(call("POST", "/hold", CRM, body=b"")))
-        silent = [await one.connect() for _ in range(50)]
-        for _ in range(20):
-            assert (await one.get("/customers/7", CRM)).status == 200
-        assert one.files < 40
-        for reader, _ in silent[:40]:
-            assert await is_closed(reader)
-        await one.get("/healthz?release=true")
-        assert (await held).said == "held"
-        for _, writer in silent:
-            writer.transport.abort()
 
 
 async def test_a_server_without_a_way_in_does_not_start() -> None:
-    with pytest.raises(AssertionError, match="nobody could be let in"):
+    with pytest.raises(AssertionError, match="no caller could authenticate"):
         async with served({}):
             pytest.fail("it started")
 

@@ -1,4 +1,4 @@
-"""The command that makes a line of the file of secrets."""
+"""The command that makes a line of the clients file."""
 
 import subprocess
 import sys
@@ -38,8 +38,8 @@ def test_a_line_is_made_from_what_is_piped_and_the_file_takes_it(tmp_path: Path)
         pytest.param("crm", "", "a secret has 12 to 256 characters", marks=pytest.mark.thorough),
         pytest.param("crm", "x" * 257, "a secret has 12 to 256 characters", marks=pytest.mark.thorough),
         ("crm", "hunter2\thunter2\thunter2", "a secret has 12 to 256 characters"),
-        pytest.param("c/rm", SECRET, "a name is 1 to 64 letters", marks=pytest.mark.thorough),
-        ("c:rm", SECRET, "a name is 1 to 64 letters"),
+        pytest.param("c/rm", SECRET, "a name must be 1 to 64 letters", marks=pytest.mark.thorough),
+        ("c:rm", SECRET, "a name must be 1 to 64 letters"),
     ],
 )
 def test_what_would_make_no_good_line_is_refused(name: str, said: str, why: str) -> None:

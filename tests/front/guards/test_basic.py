@@ -37,7 +37,7 @@ def known(path: Path, clock: Clock) -> Basic:
 
 
 @pytest.fixture
-def door(known: Basic, clock: Clock) -> Authentication:
+def authentication(known: Basic, clock: Clock) -> Authentication:
     return Authentication(basic=known, tokens=None, clock=clock)
 
 
@@ -54,8 +54,8 @@ def encoded(raw: bytes) -> str:
 
 
 @pytest.mark.parametrize("scheme", ["Basic ", "basic ", "BASIC   ", "  Basic "])
-async def test_the_right_secret_opens(scheme: str, door: Authentication) -> None:
-    assert await door.caller(scheme + basic("crm")) == CRM
+async def test_the_right_secret_opens(scheme: str, authentication: Authentication) -> None:
+    assert await authentication.caller(scheme + basic("crm")) == CRM
 
 
 @pytest.mark.parametrize(
@@ -88,9 +88,9 @@ async def test_the_right_secret_opens(scheme: str, door: Authentication) -> None
         basic("crm"),
     ],
 )
-async def test_everything_else_is_challenged(authorization: str | None, door: Authentication) -> None:
+async def test_everything_else_is_challenged(authorization: str | None, authentication: Authentication) -> None:
     with pytest.raises(Unauthorized) as refused:
-        await door.caller(authorization)
+        await authentication.caller(authorization)
     assert refused.value.challenge == 'Basic realm="unenroll", charset="UTF-8"'
     assert RIGHT not in str(refused.value)
 
@@ -142,14 +142,16 @@ async def test_another_change_while_a_secret_is_checked_does_not_matter(path: Pa
     assert await asking == CRM
 
 
-async def test_an_unusable_file_is_an_outage_also_for_who_is_remembered(path: Path, door: Authentication) -> None:
-    await door.caller("Basic " + basic("crm"))
+async def test_an_unusable_file_is_an_outage_also_for_who_is_remembered(
+    path: Path, authentication: Authentication
+) -> None:
+    await authentication.caller("Basic " + basic("crm"))
     opened(path)
     with pytest.raises(Refused) as refused:
-        await door.caller("Basic " + basic("crm"))
+        await authentication.caller("Basic " + basic("crm"))
     assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "5"})
     closed(path)
-    assert await door.caller("Basic " + basic("crm")) == CRM
+    assert await authentication.caller("Basic " + basic("crm")) == CRM
 
 
 async def test_an_unknown_name_costs_as_much_as_a_wrong_secret(known: Basic, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,37 +193,43 @@ async def test_a_flood_of_guesses_is_turned_away_before_it_waits_for_long(known:
     assert await known.caller(basic("crm")) == CRM
 
 
-async def test_who_fails_too_often_from_one_address_waits_and_others_do_not(door: Authentication, clock: Clock) -> None:
-    await door.caller("Basic " + basic("app", NEW), address="192.0.2.1")
-    wrong = [door.caller("Basic " + basic("crm", f"guess number {n}"), address="192.0.2.1") for n in range(40)]
+async def test_who_fails_too_often_from_one_address_waits_and_others_do_not(
+    authentication: Authentication, clock: Clock
+) -> None:
+    await authentication.caller("Basic " + basic("app", NEW), address="192.0.2.1")
+    wrong = [
+        authentication.caller("Basic " + basic("crm", f"guess number {n}"), address="192.0.2.1") for n in range(40)
+    ]
     answers = await asyncio.gather(*wrong, return_exceptions=True)
     assert [isinstance(one, Unauthorized) for one in answers] == [True] * 20 + [False] * 20
     assert {one.status for one in answers[20:] if isinstance(one, Refused)} == {429}
 
     # The right secret opens elsewhere, and also here if it did a moment ago.
-    assert await door.caller("Basic " + basic("crm"), address="192.0.2.2") == CRM
-    assert (await door.caller("Basic " + basic("app", NEW), address="192.0.2.1")).name == "app"
+    assert await authentication.caller("Basic " + basic("crm"), address="192.0.2.2") == CRM
+    assert (await authentication.caller("Basic " + basic("app", NEW), address="192.0.2.1")).name == "app"
     clock.now += 61
     with pytest.raises(Unauthorized):
-        await door.caller("Basic " + basic("crm", NEW), address="192.0.2.1")
+        await authentication.caller("Basic " + basic("crm", NEW), address="192.0.2.1")
 
 
 @pytest.mark.thorough
-async def test_a_network_of_version_six_counts_as_one_address(door: Authentication) -> None:
-    tried = [door.caller("Basic " + basic("crm", f"guess {n}"), address=f"2001:db8::{n:x}") for n in range(21)]
+async def test_a_network_of_version_six_counts_as_one_address(authentication: Authentication) -> None:
+    tried = [
+        authentication.caller("Basic " + basic("crm", f"guess {n}"), address=f"2001:db8::{n:x}") for n in range(21)
+    ]
     answers = await asyncio.gather(*tried, return_exceptions=True)
     assert [one.status == 429 for one in answers if isinstance(one, Refused)].count(True) == 1
 
 
 @pytest.mark.thorough
-async def test_right_secrets_cost_nothing_of_what_failures_may(door: Authentication, clock: Clock) -> None:
+async def test_right_secrets_cost_nothing_of_what_failures_may(authentication: Authentication, clock: Clock) -> None:
     for _ in range(30):
-        assert await door.caller("Basic " + basic("crm"), address="192.0.2.1") == CRM
+        assert await authentication.caller("Basic " + basic("crm"), address="192.0.2.1") == CRM
         clock.now += 60.5
 
 
-async def test_a_caller_may_begin_with_many_calls_at_once(door: Authentication) -> None:
-    calls = [door.caller("Basic " + basic("crm"), address="192.0.2.1") for _ in range(64)]
+async def test_a_caller_may_begin_with_many_calls_at_once(authentication: Authentication) -> None:
+    calls = [authentication.caller("Basic " + basic("crm"), address="192.0.2.1") for _ in range(64)]
     assert await asyncio.gather(*calls) == [CRM] * 64
 
 

@@ -107,7 +107,7 @@ def test_whom_nobody_vouches_for_is_not_believed(far: Issuer) -> None:
 
 def test_a_redirect_is_not_followed(far: Issuer) -> None:
     far.status, far.location = 302, "file:///etc/passwd"
-    with pytest.raises(SourceAwayError, match="answers 302"):
+    with pytest.raises(SourceAwayError, match="answered 302"):
         source_of(far.url, tls=far.tls).read()
 
 

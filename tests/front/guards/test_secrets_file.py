@@ -1,4 +1,4 @@
-"""What the file of secrets may look like, and who may read it."""
+"""The format of the clients file, and who may read it."""
 
 import os
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_each_line_names_a_caller_with_scopes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", [0o604, 0o602, 0o601, 0o644, 0o666, 0o660, 0o777])
 def test_a_file_that_others_may_open_is_refused_with_the_way_out(mode: int, tmp_path: Path) -> None:
     path = write(tmp_path / "clients", GOOD, mode=mode)
-    with pytest.raises(SetupError, match=f"open to others .mode {mode:04o}.: chmod 600 {path}"):
+    with pytest.raises(SetupError, match=f"accessible to others .mode {mode:04o}.: chmod 600 {path}"):
         clients(path)
 
 
@@ -47,21 +47,21 @@ def weak(**changed: object) -> str:
     [
         ([], "has no line"),
         (["# crm"], "has no line"),
-        (["crm hunter2hunter2"], "line 1: 2 words"),
-        ([GOOD, f"app {RIGHT}"], "line 2: 5 words"),
-        ([GOOD + " # hunter2hunter2"], "line 1: 5 words in"),
-        (["c/rm unenroll:read hunter2hunter2"], "line 1: a name is"),
-        (["client:crm unenroll:read hunter2hunter2"], "line 1: a name is"),
-        ([GOOD.replace("unenroll:read", "unenroll:reed")], "line 1: the scopes are unenroll:write, "),
-        (["crm unenroll:read hunter2hunter2"], "the hash is none of argon2"),
-        (["crm unenroll:read $2b$12$abcdefghijklmnopqrstuv"], "the hash is none of argon2"),
-        ([f"crm unenroll:read {weak(type=Type.I)}"], "not of argon2id"),
+        (["crm hunter2hunter2"], "line 1: expected a name, scopes and a hash; found 2 words"),
+        ([GOOD, f"app {RIGHT}"], "line 2: expected a name, scopes and a hash; found 5 words"),
+        ([GOOD + " # hunter2hunter2"], "line 1: expected a name, scopes and a hash; found 5 words"),
+        (["c/rm unenroll:read hunter2hunter2"], "line 1: a name must be"),
+        (["client:crm unenroll:read hunter2hunter2"], "line 1: a name must be"),
+        ([GOOD.replace("unenroll:read", "unenroll:reed")], "line 1: scopes must be among unenroll:write, "),
+        (["crm unenroll:read hunter2hunter2"], "the hash is not an argon2 hash"),
+        (["crm unenroll:read $2b$12$abcdefghijklmnopqrstuv"], "the hash is not an argon2 hash"),
+        ([f"crm unenroll:read {weak(type=Type.I)}"], "not argon2id"),
         ([f"crm unenroll:read {weak(time_cost=1)}"], "too weak"),
         ([f"crm unenroll:read {weak(memory_cost=1024, time_cost=40)}"], "too weak"),
-        (["crm unenroll:read " + hashed(RIGHT).replace("m=19456", "m=4194304")], "too dear"),
-        (["crm unenroll:read " + hashed(RIGHT).replace("t=2", "t=2000")], "too dear"),
+        (["crm unenroll:read " + hashed(RIGHT).replace("m=19456", "m=4194304")], "too expensive"),
+        (["crm unenroll:read " + hashed(RIGHT).replace("t=2", "t=2000")], "too expensive"),
         (["crm unenroll:read " + hashed(RIGHT).replace("p=1", "p=64")], "more than 8 lanes"),
-        ([GOOD, GOOD, line("crm", "another one of 1988")], "line 3: more than 2 lines of one name"),
+        ([GOOD, GOOD, line("crm", "another one of 1988")], "line 3: more than 2 lines with this name"),
     ],
 )
 def test_a_line_that_is_wrong_is_named_without_a_word_of_it(lines: list[str], why: str, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_line_that_is_wrong_is_named_without_a_word_of_it(lines: list[str], wh
 
 def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)
-    for path, why in ((tmp_path, "is not a file|Is a directory"), (tmp_path / "pipe", "is not a file")):
+    for path, why in ((tmp_path, "is not a regular file|Is a directory"), (tmp_path / "pipe", "is not a regular file")):
         with pytest.raises(SetupError, match=why):
             clients(path)
     with pytest.raises(SetupError, match="cannot be read: No such file"):
@@ -128,7 +128,7 @@ def test_a_file_that_breaks_lets_nobody_in_until_it_is_mended(tmp_path: Path) ->
     file = ClientsFile(path)
     path.chmod(0o644)
     for _ in range(2):
-        with pytest.raises(SetupError, match="open to others"):
+        with pytest.raises(SetupError, match="accessible to others"):
             file.now()
     path.unlink()
     with pytest.raises(SetupError, match="No such file"):

@@ -235,19 +235,19 @@ async def test_a_token_for_another_algorithm_of_its_key_does_not_open() -> None:
 
 
 async def test_bad_tokens_are_counted_by_address_and_good_ones_always_open() -> None:
-    door = Authentication(basic=None, tokens=tokens())
+    authentication = Authentication(basic=None, tokens=tokens())
     for _ in range(20):
         with pytest.raises(Unauthorized, match="missing or wrong") as unauthorized:
-            await door.caller("Bearer " + token(claims(), STRANGER), address="192.0.2.1")
+            await authentication.caller("Bearer " + token(claims(), STRANGER), address="192.0.2.1")
         assert unauthorized.value.challenge == 'Bearer realm="unenroll", error="invalid_token"'
-    with pytest.raises(Refused, match="too many failures") as refused:
-        await door.caller("Bearer " + token(claims(), STRANGER), address="192.0.2.1")
+    with pytest.raises(Refused, match="too many failed authentications") as refused:
+        await authentication.caller("Bearer " + token(claims(), STRANGER), address="192.0.2.1")
     assert refused.value.status == 429
-    assert await door.caller("Bearer " + token(claims()), address="192.0.2.1") == CRM
+    assert await authentication.caller("Bearer " + token(claims()), address="192.0.2.1") == CRM
 
 
 async def test_without_any_way_in_configured_nobody_comes_in() -> None:
-    door = Authentication(basic=None, tokens=None)
+    authentication = Authentication(basic=None, tokens=None)
     for authorization in (None, "Basic YTpi", "Bearer " + token(claims())):
         with pytest.raises(Unauthorized):
-            await door.caller(authorization)
+            await authentication.caller(authorization)

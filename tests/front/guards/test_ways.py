@@ -1,4 +1,4 @@
-"""What the settings say of who may come in."""
+"""Authentication from the settings."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def test_a_file_of_secrets_that_cannot_be_used_is_told_at_once(tmp_path: Path) -
 
 async def test_both_ways_may_stand_side_by_side(tmp_path: Path) -> None:
     (tmp_path / "keys").write_bytes(USUAL)
-    door = authentication(
+    known = authentication(
         Told(
             api_clients_file=write(tmp_path / "clients", line("crm")),
             api_jwks=str(tmp_path / "keys"),
@@ -47,4 +47,4 @@ async def test_both_ways_may_stand_side_by_side(tmp_path: Path) -> None:
             api_jwt_issuer="i",
         )
     )
-    assert (await door.caller("Basic " + basic("crm"))).name == "crm"
+    assert (await known.caller("Basic " + basic("crm"))).name == "crm"

@@ -1,1 +1,1 @@
-"""Who may come in, how much of it, and in which shape. Whatever is unclear is refused."""
+"""Authentication and limits of the HTTP API. Unclear calls are refused."""

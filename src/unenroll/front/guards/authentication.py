@@ -1,4 +1,4 @@
-"""Who calls: found out from the header `Authorization`, or not at all."""
+"""Authentication by the header `Authorization`."""
 
 import time
 from collections.abc import Callable
@@ -18,11 +18,11 @@ log = structlog.get_logger()
 
 _FAILURES_AT_ONCE = 20
 _FAILURES_A_SECOND = 1 / 6
-_PREFIX_OF_ONE = 64  # who has one address of version 6 has all of these
+_PREFIX_OF_ONE = 64  # whoever has one IPv6 address usually has the whole /64
 
 
 class Authentication:
-    """Callers by secret, by token, or by either. Who fails too often from one address has to wait."""
+    """Authenticates by secret, by token, or by either. Limits the failures from one address."""
 
     def __init__(
         self, *, basic: Basic | None, tokens: Tokens | None, clock: Callable[[], float] = time.monotonic
@@ -35,7 +35,7 @@ class Authentication:
         self._challenge = ", ".join(challenge for way, challenge in offered if way is not None)
 
     async def caller(self, authorization: str | None, *, address: str = "") -> Caller:
-        """Whom these credentials belong to. Raises Unauthorized, or Refused if they cannot be looked at now."""
+        """The caller with these credentials. Raises Unauthorized, or Refused if they cannot be checked now."""
         if authorization is None:
             raise Unauthorized(self._challenge)
         scheme, _, credentials = authorization.strip().partition(" ")
@@ -53,14 +53,14 @@ class Authentication:
                 return known
             found = await self._checked(basic, credentials, address)
         except SetupError:
-            raise later(HTTPStatus.SERVICE_UNAVAILABLE, "no secret can be checked at the moment", seconds=5) from None
+            raise later(HTTPStatus.SERVICE_UNAVAILABLE, "secrets cannot be checked at the moment", seconds=5) from None
         if found is None:
             raise self._failed("secret", address, self._challenge)
         return found
 
     async def _checked(self, basic: Basic, credentials: str, address: str) -> Caller | None:
-        # Paid before it is known whether it is a failure: many at once must not slip through before the first ends.
-        # The same once more is no other guess: a caller may well begin with many calls at once.
+        # Take the token of a failure before the check: many guesses at once must not pass before the first one ends.
+        # Credentials that are being checked already are no further guess: a caller may start with many calls at once.
         pays = not basic.checks(credentials)
         if pays:
             self._pay(address)
@@ -74,7 +74,7 @@ class Authentication:
         return found
 
     async def _by_token(self, tokens: Tokens, token: str, address: str) -> Caller:
-        # Nobody guesses a signature, and it is checked fast: a good token is never held up by what came before it.
+        # Signatures cannot be guessed, and checking one is fast: earlier failures never delay a valid token.
         found = await tokens.caller(token)
         if found is None:
             self._pay(address)
@@ -84,7 +84,7 @@ class Authentication:
     def _pay(self, address: str) -> None:
         wait = self._failures.take(_place(address), self._clock())
         if wait:
-            raise later(HTTPStatus.TOO_MANY_REQUESTS, "too many failures from this address", seconds=wait)
+            raise later(HTTPStatus.TOO_MANY_REQUESTS, "too many failed authentications from this address", seconds=wait)
 
     def _failed(self, kind: str, address: str, challenge: str) -> Unauthorized:
         log.warning("credentials_refused", kind=kind, address=address)

@@ -1,4 +1,4 @@
-"""A name and a secret: argon2 in threads of its own, and a short memory of what it said."""
+"""Basic authentication: argon2 in its own threads, and a short cache of its results."""
 
 import asyncio
 import base64
@@ -20,7 +20,7 @@ from unenroll.front.guards.hashing import LONGEST, matches
 from unenroll.front.guards.refusals import later
 from unenroll.front.guards.secrets_file import Client, Clients
 
-_AT_ONCE = 2  # each takes as much memory as its hash says
+_AT_ONCE = 2  # each check needs as much memory as its hash says
 _WAITING = 64
 _REMEMBERED = 10_000
 _REMEMBERED_SECONDS = 60.0
@@ -29,7 +29,7 @@ _NICENESS = 15
 
 
 class Basic:
-    """Callers by name and secret. What was right is remembered by a keyed hash until it is unused for a minute."""
+    """Callers by name and secret. A keyed hash of valid credentials is cached until it is unused for a minute."""
 
     def __init__(self, file: ClientsFile, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._file = file
@@ -41,7 +41,7 @@ class Basic:
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="argon2", initializer=_step_back)
 
     def remembered(self, credentials: str) -> Caller | None:
-        """Who had these credentials a moment ago, without asking argon2. Raises SetupError: the file is unusable."""
+        """The caller with these credentials, from the cache. Raises SetupError if the file is unusable."""
         self._follow_file()
         key = self._key(credentials)
         caller, until = self._right.get(key, (None, 0.0))
@@ -56,17 +56,17 @@ class Basic:
         return self._key(credentials) in self._under_way
 
     async def caller(self, credentials: str) -> Caller | None:
-        """Who has these credentials, None if nobody. Raises SetupError, and Refused if too many ask at once."""
+        """The caller with these credentials, or None. Raises SetupError, and Refused during too many checks."""
         clients = self._follow_file()
         said = _said(credentials)
         if said is None:
             return None
-        # The same credentials that are checked right now are not checked once more.
+        # If these credentials are being checked, wait for that check.
         key = self._key(credentials)
         task = self._under_way.get(key)
         if task is None:
             if len(self._under_way) >= _WAITING:
-                raise later(HTTPStatus.SERVICE_UNAVAILABLE, "too many secrets are checked at once", seconds=2)
+                raise later(HTTPStatus.SERVICE_UNAVAILABLE, "too many secrets are being checked", seconds=2)
             task = asyncio.create_task(self._check(key, said, clients))
             self._under_way[key] = task
         return await asyncio.shield(task)
@@ -78,8 +78,8 @@ class Basic:
             found = await asyncio.get_running_loop().run_in_executor(self._threads, _first, lines, secret)
         finally:
             del self._under_way[key]
-        # A stand-in took the time that the name would have taken: its answer is none for this name. And the file may
-        # have changed meanwhile.
+        # For an unknown name the lines of another name were checked, to take the same time: they prove nothing.
+        # The file may also have changed meanwhile.
         if found is None or found not in self._follow_file().by_name.get(name, ()):
             return None
         self._remember(key, found.caller)
@@ -103,8 +103,8 @@ class Basic:
 
 
 def _step_back() -> None:
-    """Checks take whole cores: calls of those who are known already go first."""
-    if sys.platform == "linux":  # elsewhere it would be the whole process
+    """Lower the thread's priority: a check takes a whole core, and calls of known callers go first."""
+    if sys.platform == "linux":  # elsewhere this sets the priority of the whole process
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
@@ -113,7 +113,7 @@ def _first(lines: tuple[Client, ...], secret: str) -> Client | None:
 
 
 def _said(credentials: str) -> tuple[str, str] | None:
-    """The name and the secret as RFC 7617 has them, None if they cannot be any."""
+    """Name and secret (RFC 7617). None if malformed."""
     try:
         text = base64.b64decode(credentials, validate=True).decode()
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""A body is read whole before the app sees the call: no larger than this, and no slower."""
+"""Middleware that reads the whole body of a call before the app sees it, with limits for its size and its time."""
 
 import asyncio
 from http import HTTPStatus
@@ -9,7 +9,7 @@ from unenroll.front.guards.refusals import Refused
 
 
 class Body:
-    """An app that sees only calls whose body is there. Sizes in bytes, before any decoding; `seconds` for all of it."""
+    """Passes on calls with a complete body of at most `largest` bytes that arrived within `seconds`."""
 
     def __init__(self, app: ASGIApp, *, largest: int, seconds: float) -> None:
         self._app = app
@@ -17,18 +17,23 @@ class Body:
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Lets the call through with its body. Raises Refused. A caller who went away needs no answer."""
+        """Pass the call on with its body. Raises Refused. If the caller has disconnected, answer nothing."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        length = int(dict(scope["headers"]).get(b"content-length", b"0"))
-        if length > self._largest:
+        headers = dict(scope["headers"])
+        if b"content-length" in headers and b"transfer-encoding" in headers:
+            message = "the call has both content-length and transfer-encoding"
+            raise Refused(HTTPStatus.BAD_REQUEST, message, {"Connection": "close"})
+        if int(headers.get(b"content-length", b"0")) > self._largest:
             raise self._too_large()
         try:
             async with asyncio.timeout(self._seconds):
                 body = await self._read(receive)
         except TimeoutError:
-            raise Refused(HTTPStatus.REQUEST_TIMEOUT, "the body came too slowly", {"Connection": "close"}) from None
+            raise Refused(
+                HTTPStatus.REQUEST_TIMEOUT, "the body took too long to arrive", {"Connection": "close"}
+            ) from None
         if body is not None:
             await self._app(scope, _again(body, receive), send)
 
@@ -49,7 +54,7 @@ class Body:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """What the app receives: the body at once, then whatever comes after it."""
+    """The app's `receive`: the whole body first, then the server's next messages."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def next_message() -> Message:

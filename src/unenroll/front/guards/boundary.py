@@ -1,4 +1,4 @@
-"""The outermost layer: every answer gets its security headers, every refusal and every failure its envelope."""
+"""Middleware that adds security headers, and turns refusals and failures into answers."""
 
 from http import HTTPStatus
 
@@ -16,7 +16,7 @@ _ALWAYS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-# A page may say what it needs; what says nothing gets nothing.
+# Defaults, unless the answer has its own.
 _UNLESS_SAID = (
     (b"content-security-policy", b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"no-store"),
@@ -25,13 +25,13 @@ _OVER_TLS = (b"strict-transport-security", b"max-age=31536000")
 
 
 class Boundary:
-    """An app whose refusals and failures are answers like all others."""
+    """Answers refusals and failures in the envelope."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers the call. What is no call is for the app alone; of web sockets there are none."""
+        """Answer the call. The app handles lifespan events; there are no web sockets."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -44,11 +44,11 @@ class Boundary:
             await answer.refuse(refused)
         except Exception:
             log.exception("http_request_failed")
-            await answer.refuse(Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong here"))
+            await answer.refuse(Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "the call failed; the server log says why"))
 
 
 class _Answer:
-    """One answer on its way."""
+    """An answer that is being sent."""
 
     def __init__(self, send: Send, *, over_tls: bool) -> None:
         self._send = send
@@ -63,7 +63,7 @@ class _Answer:
 
     async def refuse(self, refused: Refused) -> None:
         if self._begun:
-            raise refused  # too late to say so: the server closes the connection
+            raise refused  # too late for another answer: the server closes the connection
         body = envelope(refused.code, refused.message)
         headers = {"content-type": "application/json", "content-length": str(len(body)), **refused.headers}
         raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]

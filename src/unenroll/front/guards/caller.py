@@ -1,11 +1,11 @@
-"""Who calls, and what the caller may do."""
+"""Callers and their scopes."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """What a caller may do."""
+    """A permission of a caller."""
 
     WRITE = "unenroll:write"
     READ = "unenroll:read"
@@ -14,12 +14,12 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
-    """Who was recognized. The name has neither spaces nor slashes, and one of a token has a colon."""
+    """An authenticated caller. The name has no spaces and no slashes; the name from a token has a colon."""
 
     name: str
     scopes: frozenset[Scope]
 
 
 def scopes_among(words: list[str]) -> frozenset[Scope]:
-    """Those of the words that are scopes of ours: others are for other programs."""
+    """The scopes among these words. Others belong to other programs."""
     return frozenset(scope for scope in Scope if scope in words)

@@ -1,4 +1,4 @@
-"""The file of secrets as it is now: read again whenever it was changed."""
+"""The clients file, read again whenever it changes."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ _State = tuple[int, int, int, int, int]
 
 
 class ClientsFile:
-    """The clients that the file names. Raises SetupError at once if it cannot be used."""
+    """The clients in the file. Raises SetupError if the file is unusable at the start."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -23,9 +23,9 @@ class ClientsFile:
         self._state: _State | None = _signature(state)
 
     def now(self) -> Clients:
-        """The clients as of now: the same object until others are in the file.
+        """The current clients: the same object until the file has others.
 
-        Raises SetupError while the file cannot be used: what it said before may have been taken back.
+        Raises SetupError while the file is unusable: clients that it had before may have been removed.
         """
         if self._state is None or self._state != self._seen():
             self._read()
@@ -38,7 +38,7 @@ class ClientsFile:
             self._state = None
             if str(error) != self._failure:
                 self._failure = str(error)
-                log.error("clients_file_unreadable", why=str(error))  # noqa: TRY400 - a line for a person is all
+                log.error("clients_file_unreadable", why=str(error))  # noqa: TRY400 - the message says all
             raise
         self._failure = None
         self._state = _signature(state)

@@ -1,4 +1,4 @@
-"""Names, secrets and their hashes: argon2id, strong enough and not too dear."""
+"""Names, secrets and their argon2id hashes, with bounds for their cost."""
 
 import re
 import unicodedata
@@ -12,27 +12,27 @@ LONGEST = 256
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LEAST_KIB = 19 * 1024
 _MOST_KIB = 256 * 1024
-_MOST_WORK_KIB = 1024 * 1024  # memory times passes: about a second
+_MOST_WORK_KIB = 1024 * 1024  # memory times passes: a check takes about a second
 _MOST_LANES = 8
 
 
 def is_name(text: str) -> bool:
-    """Whether it may be a caller's name."""
+    """Whether the text is a valid name of a caller."""
     return _NAME.fullmatch(text) is not None
 
 
 def is_secret(text: str) -> bool:
-    """Whether it may become a caller's secret."""
+    """Whether the text is acceptable as a new secret."""
     return SHORTEST <= len(text) <= LONGEST and text.isprintable()
 
 
 def hash_of(secret: str) -> str:
-    """The hash of a secret, with a salt of its own."""
+    """Hash a secret with a random salt."""
     return PasswordHasher().hash(_bytes(secret))
 
 
 def matches(hashed: str, secret: str) -> bool:
-    """Whether the secret has this hash. Takes long, by design, and lets other threads run meanwhile."""
+    """Whether the secret has this hash. Slow by design; it releases the GIL."""
     try:
         return verify_secret(hashed.encode(), _bytes(secret), Type.ID)
     except VerificationError:
@@ -40,17 +40,17 @@ def matches(hashed: str, secret: str) -> bool:
 
 
 def flaw_of_hash(hashed: str) -> str | None:
-    """What is wrong with a hash, None if nothing is. Says nothing of its content."""
+    """What is wrong with a hash, or None. The text contains nothing of the hash."""
     try:
         found = extract_parameters(hashed)
     except InvalidHashError:
-        return "the hash is none of argon2: unenroll api-secret NAME makes one"
+        return "the hash is not an argon2 hash: make one with unenroll api-secret NAME"
     if found.type is not Type.ID or found.version != ARGON2_VERSION:
-        return "the hash is not of argon2id, version 19"
+        return "the hash is not argon2id, version 19"
     if found.memory_cost < _LEAST_KIB or found.time_cost * found.memory_cost < 2 * _LEAST_KIB:
-        return "the hash is too weak: 19 MiB and 2 passes are the least"
+        return "the hash is too weak: use at least 19 MiB and 2 passes"
     if found.memory_cost > _MOST_KIB or found.time_cost * found.memory_cost > _MOST_WORK_KIB:
-        return "the hash is too dear: 256 MiB, and 1 GiB in all passes, are the most"
+        return "the hash is too expensive: use at most 256 MiB, and 1 GiB in all passes"
     if found.parallelism > _MOST_LANES:
         return f"the hash has more than {_MOST_LANES} lanes"
     return None

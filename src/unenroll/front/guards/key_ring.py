@@ -1,4 +1,4 @@
-"""The keys of tokens as far as they are known: read anew now and then, and kept while their source is away."""
+"""A cache of the keys of tokens: refreshed now and then, and kept while their source is unavailable."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ _NEVER = float("-inf")
 
 
 class KeyRing:
-    """The keys of one source. Whoever asks waits for it only if there is nothing to answer with."""
+    """The keys of one source. A call waits for the source only if the cache cannot answer."""
 
     def __init__(self, source: Source, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._source = source
@@ -29,13 +29,13 @@ class KeyRing:
         self._reading: asyncio.Task[None] | None = None
 
     async def key(self, kid: str, algorithm: str) -> PyJWK | None:
-        """The key of this id for this algorithm, None if there is none. Raises Refused if no keys can be had at all."""
+        """The key with this id for this algorithm, or None. Raises Refused if there are no keys at all."""
         if self._age() > self._source.kept:
             await self._read()
         elif self._age() > self._source.fresh:
             self._begin_to_read()
         if self._age() > self._source.kept:
-            raise later(HTTPStatus.SERVICE_UNAVAILABLE, "no token can be checked at the moment", seconds=5)
+            raise later(HTTPStatus.SERVICE_UNAVAILABLE, "tokens cannot be checked at the moment", seconds=5)
         if (kid, algorithm) not in self._keys:
             await self._read()
         return self._keys.get((kid, algorithm))
@@ -49,7 +49,7 @@ class KeyRing:
             await asyncio.shield(task)
 
     def _begin_to_read(self) -> asyncio.Task[None] | None:
-        """The reading that is under way, or a new one, or None: the source was asked a moment ago."""
+        """The task that reads the source, started if need be. None if the source was read a moment ago."""
         if self._reading is None and self._clock() - self._asked_at >= self._source.apart:
             self._asked_at = self._clock()
             self._reading = asyncio.create_task(self._try_to_read())

@@ -1,4 +1,4 @@
-"""A JWKS document, read: the public keys that may have signed a token."""
+"""Parsing of a JWKS document into the public keys that check tokens."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
-# Nothing symmetric: whoever could check such a token could make one. And never "none".
+# No symmetric algorithms: whoever can check such a token can also make one. And never "none".
 _ALGORITHMS: Mapping[tuple[str, str | None], tuple[str, ...]] = {
     ("RSA", None): ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     ("EC", "P-256"): ("ES256",),
@@ -23,23 +23,23 @@ KeySet = Mapping[tuple[str, str], PyJWK]
 
 
 class UnreadableKeysError(ValueError):
-    """The document is no JWKS with a key that we could use."""
+    """The document is not a JWKS with a usable key."""
 
 
 def key_set(document: bytes) -> KeySet:
-    """The keys by their `kid` and the algorithm they may be used with. Raises UnreadableKeysError."""
+    """The keys by `kid` and algorithm. Raises UnreadableKeysError."""
     try:
         found = json.loads(document)
     except (ValueError, RecursionError):
-        raise UnreadableKeysError("it is not JSON") from None
+        raise UnreadableKeysError("the document is not JSON") from None
     entries = found.get("keys") if isinstance(found, dict) else None
     if not isinstance(entries, list):
-        raise UnreadableKeysError("it has no list of keys")
+        raise UnreadableKeysError("the document has no list `keys`")
     usable: dict[tuple[str, str], PyJWK] = {}
     for place, key in _usable(entries[:_MOST_KEYS]):
         usable.setdefault(place, key)
     if not usable:
-        raise UnreadableKeysError("it has no public key with a kid to check signatures with")
+        raise UnreadableKeysError("the document has no public key for signatures with a kid")
     return usable
 
 
@@ -69,7 +69,7 @@ def _algorithms(entry: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _key(entry: dict[str, Any], algorithm: str) -> PyJWK | None:
-    public = {name: value for name, value in entry.items() if name != "d"}  # a private key has no business here
+    public = {name: value for name, value in entry.items() if name != "d"}  # use only the public part of a private key
     try:
         key = PyJWK(public, algorithm)
     except (PyJWTError, ValueError, TypeError, KeyError):

@@ -1,4 +1,4 @@
-"""Where the keys of tokens come from: a file, or a URL that is asked with little patience."""
+"""Sources of the keys of tokens: a file, or an https URL with short time-outs."""
 
 import ssl
 import time
@@ -18,14 +18,15 @@ _DAY_SECONDS = 86_400.0
 
 
 class SourceAwayError(Exception):
-    """The keys cannot be had now. The text says why, and holds nothing secret."""
+    """The source is unavailable. The text says why, and has no secrets."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """How to read the keys (blocks; raises SourceAwayError), and how often: all in seconds.
+    """How to read the keys (`read` blocks, and raises SourceAwayError), and how often, in seconds.
 
-    After `fresh` they are read anew, at most every `apart`; `kept` long they are good without being read again.
+    `fresh`: age after which they are read again. `apart`: least time between two reads. `kept`: age up to which they
+    are used if reading fails.
     """
 
     read: Callable[[], bytes]
@@ -36,14 +37,14 @@ class Source:
 
 
 def source_of(place: str, *, tls: ssl.SSLContext | None = None) -> Source:
-    """The source that a setting names. `tls`: whom to trust, unset: whom this machine trusts. Raises UsageError."""
+    """The source for a setting. `tls`: default: the authorities that this machine trusts. Raises UsageError."""
     parts = urlsplit(place)
     if "://" not in place:
         return Source(read=lambda: _from_file(Path(place)), fresh=2.0, apart=1.0, kept=60.0, local=True)
     if parts.scheme != "https":
-        raise UsageError("UNENROLL_API_JWKS: keys are fetched by https:// only, or read from a file")
+        raise UsageError("UNENROLL_API_JWKS must be a file or an https:// URL")
     if not parts.hostname or parts.username or parts.password:
-        raise UsageError("UNENROLL_API_JWKS: the URL names a host, and neither user nor password")
+        raise UsageError("UNENROLL_API_JWKS: the URL must have a host, and no user and no password")
     context = tls or ssl.create_default_context()
     return Source(read=lambda: _from_url(parts, context), fresh=300.0, apart=30.0, kept=_DAY_SECONDS)
 
@@ -57,7 +58,7 @@ def _from_file(path: Path) -> bytes:
 
 
 def _from_url(url: SplitResult, tls: ssl.SSLContext) -> bytes:
-    """The document. A redirect is none: it could lead anywhere, also out of TLS."""
+    """Fetch the document. Redirects are not followed: they could lead out of TLS."""
     connection = HTTPSConnection(str(url.hostname), url.port, timeout=_PATIENCE_SECONDS, context=tls)
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")
     try:
@@ -73,7 +74,7 @@ def _asked(connection: HTTPSConnection, target: str) -> bytes:
     connection.request("GET", target, headers={"Accept": "application/jwk-set+json, application/json"})
     answer = connection.getresponse()
     if answer.status != HTTPStatus.OK:
-        raise SourceAwayError(f"{connection.host} answers {answer.status}")
+        raise SourceAwayError(f"{connection.host} answered {answer.status}")
     document = b""
     while piece := answer.read1(_PIECE):
         document = _bounded(document + piece)

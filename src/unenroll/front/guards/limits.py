@@ -1,21 +1,19 @@
-"""How much, how many and how long, in one place."""
+"""The limits of the HTTP API, in one place."""
 
 from dataclasses import dataclass
-
-LARGEST_HEAD = 16 * 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
     """Sizes in bytes, times in seconds.
 
-    `head_seconds`: from a connection, or the last answer on it, until the head of a call is whole. `body_seconds`: for
-    a body from then on. `unread_seconds`: how long a caller may leave an answer unread.
+    `connections`: open connections, idle ones included; uvicorn answers calls beyond them with 503.
+    `head_bytes`: what uvicorn buffers of a head that is not complete yet. `body_bytes`, `body_seconds`: size of a body
+    and time until it is complete. `idle_seconds`: how long uvicorn keeps a connection open after an answer.
     """
 
     connections: int = 1000
-    in_flight: int = 500
+    head_bytes: int = 16 * 1024
     body_bytes: int = 64 * 1024
-    head_seconds: float = 10.0
     body_seconds: float = 10.0
-    unread_seconds: float = 20.0
+    idle_seconds: int = 5

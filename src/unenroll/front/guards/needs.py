@@ -1,4 +1,4 @@
-"""What a path asks of its caller, for FastAPI: `Annotated[Caller, Depends(needs(Scope.WRITE))]`."""
+"""The scope that a route needs, for FastAPI: `Annotated[Caller, Depends(needs(Scope.WRITE))]`."""
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -14,14 +14,14 @@ from unenroll.front.guards.refusals import Refused, Unauthorized
 
 
 class _Way(SecurityBase):
-    """A way to authenticate, for the OpenAPI document alone: who calls was found out before the path was looked at."""
+    """A security scheme for the OpenAPI document. Admission authenticates before FastAPI sees the call."""
 
     def __init__(self, scheme: str) -> None:
         self.model = HTTPModel(scheme=scheme)
         self.scheme_name = scheme
 
     async def __call__(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 _BASIC = _Way("basic")
@@ -29,7 +29,7 @@ _BEARER = _Way("bearer")
 
 
 def needs(scope: Scope) -> Callable[..., Awaitable[Caller]]:
-    """A dependency: the caller, who has this scope. It raises Refused, also if nobody found out who calls."""
+    """A dependency that returns the caller. It raises Refused without an authenticated caller with this scope."""
 
     async def caller(
         request: Request, _basic: Annotated[None, Depends(_BASIC)], _bearer: Annotated[None, Depends(_BEARER)]

@@ -1,4 +1,4 @@
-"""Token buckets: how much of something each one may have, however many there are."""
+"""Token buckets for rate limits by key."""
 
 from collections import OrderedDict
 
@@ -6,8 +6,8 @@ from collections import OrderedDict
 class Buckets:
     """A bucket for each key: `burst` tokens at once, then `rate` a second.
 
-    Nobody is told apart from a full bucket that is forgotten, so at most `most` are kept, the latest used ones.
-    Instants are seconds of one clock that never goes back.
+    Only the `most` buckets that were used last are kept; a new bucket is full.
+    Instants are seconds of a monotonic clock.
     """
 
     def __init__(self, *, rate: float, burst: int, most: int = 10_000) -> None:
@@ -21,7 +21,7 @@ class Buckets:
         return len(self._buckets)
 
     def take(self, key: str, now: float) -> float:
-        """Takes one token: 0 if there was one, else the seconds until there will be one, and nothing is taken."""
+        """Take a token and return 0, or return the seconds until there is one."""
         tokens = self._tokens(key, now)
         if tokens < 1:
             return (1 - tokens) / self._rate
@@ -29,7 +29,7 @@ class Buckets:
         return 0.0
 
     def give_back(self, key: str, now: float) -> None:
-        """Gives one token back that was taken in vain."""
+        """Give a token back."""
         self._keep(key, self._tokens(key, now) + 1, now)
 
     def _tokens(self, key: str, now: float) -> float:

@@ -1,4 +1,4 @@
-"""What a call is told that ends early: one envelope, and no word that would help to get in."""
+"""Refusals of calls, in the envelope. Their texts must not help an attacker."""
 
 import json
 from collections.abc import Mapping
@@ -6,10 +6,10 @@ from http import HTTPStatus
 from math import ceil
 
 
-class Refused(Exception):  # noqa: N818 - an answer that cuts a call short, no error of ours
-    """The call ends here, with this status and these words. `headers` go with the answer.
+class Refused(Exception):  # noqa: N818 - an early answer, not an error
+    """Ends the call with this status, message and headers.
 
-    `code` is the number that the rules have for it; where they have none, it is the status.
+    `code`: the code of the rules; default: the status.
     """
 
     def __init__(
@@ -23,7 +23,7 @@ class Refused(Exception):  # noqa: N818 - an answer that cuts a call short, no e
 
 
 class Unauthorized(Refused):
-    """Nobody knows who calls. `challenge` says how to tell."""
+    """The call is not authenticated. `challenge`: the header WWW-Authenticate."""
 
     def __init__(self, challenge: str) -> None:
         super().__init__(
@@ -33,11 +33,11 @@ class Unauthorized(Refused):
 
 
 def later(status: HTTPStatus, message: str, *, seconds: float) -> Refused:
-    """A refusal that may be tried again after so many seconds, one at least."""
+    """A refusal with Retry-After, at least one second."""
     return Refused(status, message, {"Retry-After": str(max(1, ceil(seconds)))})
 
 
 def envelope(code: int, message: str) -> bytes:
-    """The body of an answer that is one refusal."""
+    """The body of a refusal."""
     errors = [{"code": code, "message": message}]
     return json.dumps({"data": None, "errors": errors, "warnings": None}, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""Bearer tokens: JWTs that an issuer signed, checked with its public keys."""
+"""Bearer tokens: JWTs, checked with the public keys of their issuer."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,7 +17,7 @@ _SAFE = "@"  # and letters, digits, underscore, dot, hyphen, tilde
 
 
 class Tokens:
-    """Callers by the tokens of one issuer, made for one audience."""
+    """Callers by the tokens of one issuer for one audience."""
 
     def __init__(self, keys: KeyRing, *, audience: str, issuer: str) -> None:
         self._keys = keys
@@ -25,7 +25,7 @@ class Tokens:
         self._issuer = issuer
 
     async def caller(self, token: str) -> Caller | None:
-        """Whom the token is for, None if it is not good. Raises Refused if no keys can be had."""
+        """The caller in the token, or None if it is not valid. Raises Refused if there are no keys."""
         head = _head(token)
         if head is None:
             return None
@@ -36,7 +36,7 @@ class Tokens:
         return None if claims is None else _caller(claims)
 
     def _claims(self, token: str, key: jwt.PyJWK, algorithm: str) -> Mapping[str, Any] | None:
-        """What a good token says. The algorithm is one that the key may be used with: the key ring looked."""
+        """The claims of a valid token. The key ring has checked that the key is for this algorithm."""
         try:
             claims: dict[str, Any] = jwt.decode(
                 token,
@@ -47,13 +47,13 @@ class Tokens:
                 leeway=_LEEWAY_SECONDS,
                 options={"require": ["exp", "aud", "iss"]},
             )
-        except Exception:  # noqa: BLE001 - claims of odd types make the library stumble in many ways: all are a no
+        except Exception:  # noqa: BLE001 - claims of unexpected types raise all kinds of errors
             return None
         return claims
 
 
 def _head(token: str) -> dict[str, str] | None:
-    """What the token says of its key, before anything of it can be believed. None: it cannot be good."""
+    """The header of a token, not yet verified. None if the token cannot be valid."""
     if len(token) > _LONGEST:
         return None
     try:
@@ -79,7 +79,7 @@ def _caller(claims: Mapping[str, Any]) -> Caller | None:
 
 
 def _names(claims: Mapping[str, Any]) -> Iterator[str]:
-    """The program that the token was given to, or else whom it is about: never one in the place of the other."""
+    """The client of the token, else its subject. The prefix keeps the two apart."""
     for claim, kind in (("client_id", "client"), ("azp", "client"), ("sub", "subject")):
         said = claims.get(claim)
         if isinstance(said, str) and said:

@@ -1,4 +1,4 @@
-"""The settings of the front door that say who may come in, made into what looks after it."""
+"""Authentication from the settings of the HTTP API."""
 
 from pathlib import Path
 from typing import Protocol
@@ -14,40 +14,40 @@ from unenroll.front.guards.tokens import Tokens
 
 
 class GuardSettings(Protocol):
-    """What the guards need to be told."""
+    """The settings that the middleware needs."""
 
     @property
     def api_clients_file(self) -> Path | None:
-        """The file of names and hashed secrets."""
+        """The clients file: names, scopes and hashed secrets."""
 
     @property
     def api_jwks(self) -> str | None:
-        """The file or the URL of the keys of tokens."""
+        """File or URL of the keys of tokens (JWKS)."""
 
     @property
     def api_jwt_audience(self) -> str | None:
-        """Whom a token has to be for."""
+        """The audience that a token must have."""
 
     @property
     def api_jwt_issuer(self) -> str | None:
-        """Who has to have made a token."""
+        """The issuer that a token must have."""
 
     @property
     def api_rate(self) -> float:
-        """Calls a second that one caller may make for long."""
+        """Calls per second of one caller, on average."""
 
     @property
     def api_rate_burst(self) -> int:
-        """Calls that one caller may make at once."""
+        """Calls of one caller at once."""
 
 
 def authentication(settings: GuardSettings) -> Authentication:
-    """What the settings ask for. Raises UsageError if that is nobody or anybody, SetupError over an unusable file."""
+    """The authentication in the settings. Raises UsageError for missing settings, SetupError for unusable files."""
     basic = None if settings.api_clients_file is None else Basic(ClientsFile(settings.api_clients_file))
     tokens = _tokens(settings)
     if basic is None and tokens is None:
         raise UsageError(
-            "nobody could be let in: set UNENROLL_API_CLIENTS_FILE or UNENROLL_API_JWKS (docs/security.md)"
+            "no caller could authenticate: set UNENROLL_API_CLIENTS_FILE or UNENROLL_API_JWKS (docs/api-security.md)"
         )
     return Authentication(basic=basic, tokens=tokens)
 
@@ -57,7 +57,7 @@ def _tokens(settings: GuardSettings) -> Tokens | None:
         return None
     audience, issuer = settings.api_jwt_audience, settings.api_jwt_issuer
     if not audience or not issuer:
-        raise UsageError("UNENROLL_API_JWKS needs UNENROLL_API_JWT_AUDIENCE and UNENROLL_API_JWT_ISSUER beside it")
+        raise UsageError("UNENROLL_API_JWKS also needs UNENROLL_API_JWT_AUDIENCE and UNENROLL_API_JWT_ISSUER")
     source = source_of(settings.api_jwks)
     if source.local:
         _check(source)
@@ -65,8 +65,8 @@ def _tokens(settings: GuardSettings) -> Tokens | None:
 
 
 def _check(source: Source) -> None:
-    """A URL may be away for a while, a file may not."""
+    """Read a file of keys at the start. A URL may be unavailable for a while, a file may not."""
     try:
         key_set(source.read())
     except (SourceAwayError, UnreadableKeysError) as error:
-        raise SetupError(f"the keys that UNENROLL_API_JWKS names cannot be read: {error}") from None
+        raise SetupError(f"UNENROLL_API_JWKS: the keys cannot be read: {error}") from None
