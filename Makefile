@@ -13,7 +13,7 @@ COMPILE := .cache/lock/bin/uv pip compile --quiet --universal --python-version 3
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-abuse test-browser test-dashboard test-security audit test-cells sizing test-all check check-alerts check-deploy render vendor-schemas test-docs docs reference bench bench-scale bench-load bench-replay bench-front soak profile faults year campaign campaign-convergence campaign-api explore format lock clean
+.PHONY: help setup demo test test-abuse test-browser test-dashboard test-security audit sizing test-all check check-alerts check-deploy render vendor-schemas test-docs docs reference bench bench-scale bench-load bench-replay bench-front soak profile faults year campaign campaign-convergence campaign-api explore format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -101,9 +101,6 @@ year: $(STAMP)  ## what happens in a year of operation: erasures, two versions, 
 
 test-abuse: $(STAMP)  ## try the limits and the authentication of the HTTP API, also while 500 addresses guess secrets
 	$(BIN)/python -m pytest tests/front/guards -m "thorough or not thorough"
-
-test-cells: $(STAMP)  ## move lanes between two Postgres servers under load, also killed at each step
-	$(BIN)/python -m pytest tests/cells -m "thorough or not thorough"
 
 $(BROWSED): $(STAMP) requirements/browser.lock
 	@echo "Installing what drives a browser into $(VENV)."

@@ -27,8 +27,7 @@ class Measured:
 
     Bytes are of tables with their indexes, as VACUUM FULL leaves them: what updates leave behind until autovacuum has
     been there comes on top. Microseconds are of a processor, for a record that is decided for the first time or
-    (`again`) is known already. What a command costs that has nothing to do is taken off. `move_…`: half of the lanes
-    moved to another database of the same server.
+    (`again`) is known already. What a command costs that has nothing to do is taken off.
     """
 
     customers: int
@@ -44,7 +43,6 @@ class Measured:
     request_postgres_us: float
     again_python_us: float
     again_postgres_us: float
-    move_customers_per_second: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,15 +58,9 @@ class _Cost:
 
 async def measure(customers: int) -> Measured:
     """Run it all on servers of its own. Raises SystemExit if something is not as it should be."""
-    async with (
-        provided(os.environ, say=print) as servers,
-        copied(servers.database_url, None) as url,
-        copied(servers.database_url, None) as other,
-    ):
+    async with provided(os.environ, say=print) as servers, copied(servers.database_url, None) as url:
         environment = {"UNENROLL_DATABASE_URL": url, **_kafka(servers)}
-        moving = {**environment, "UNENROLL_TO_DATABASE_URL": other}
-        for each in (environment, {"UNENROLL_DATABASE_URL": other}):
-            unenroll(each, "migrate")
+        unenroll(environment, "migrate")
         unenroll(environment, "topics", "--partitions", str(PARTITIONS))
         idle = _worked(environment)
         _publish(environment, customers, requests=False)
@@ -80,9 +72,6 @@ async def measure(customers: int) -> Measured:
         unenroll(environment, "offsets", "set", "--to", "earliest", "--why", "measured")
         again = _worked(environment) - idle
         sizes = await _sizes(url)
-        seconds = _seconds(moving, "move", "--lanes", f"0-{PARTITIONS // 2 - 1}", "--why", "measured")
-        seconds -= _seconds(environment, "show")
-        moved = await _fetch(other, "select count(*) from accounts")
     if sizes["ledger_rows"] != customers * (FACTS_OF_AN_ACCOUNT + 1):
         raise SystemExit(f"{sizes['ledger_rows']} rows in the ledger")
     facts_told = customers * FACTS_OF_AN_ACCOUNT
@@ -100,7 +89,6 @@ async def measure(customers: int) -> Measured:
         request_postgres_us=_us(asked.postgres, customers),
         again_python_us=_us(again.python, facts_told + customers),
         again_postgres_us=_us(again.postgres, facts_told + customers),
-        move_customers_per_second=round(moved / seconds),
     )
 
 
@@ -150,12 +138,6 @@ def _worked(environment: Mapping[str, str]) -> _Cost:
 
 def _us(seconds: float, records: int) -> float:
     return round(seconds / records * 1e6, 1)
-
-
-def _seconds(environment: Mapping[str, str], *arguments: str) -> float:
-    began = time.monotonic()
-    unenroll(environment, "cells", *arguments)
-    return time.monotonic() - began
 
 
 async def _sizes(url: str) -> dict[str, int]:

@@ -3,11 +3,9 @@
 -- run
 grant select on alembic_version to unenroll_worker;
 grant select, insert, update on accounts to unenroll_worker;
-grant select on cells to unenroll_worker;
 grant select, insert on dead_letters to unenroll_worker;
 grant insert on definition_refusals to unenroll_worker;
 grant select, update on erased_customers to unenroll_worker;
-grant select, insert, update, delete on lane_leases to unenroll_worker;
 grant select, insert, update on lanes to unenroll_worker;
 grant select, insert on ledger to unenroll_worker;
 grant select on oldest_program to unenroll_worker;
@@ -18,9 +16,9 @@ grant select, insert on targets to unenroll_worker;
 
 -- status, explain, verify, plan, dlq list, dlq show, offsets show
 grant select on
-    accounts, alembic_version, cells, dead_letters, definition_refusals, enrollments, erased_counts, erased_customers,
-    handled_letters, issuances, lane_leases, lane_moves, lanes, leaves, ledger, offset_moves, oldest_program, publications,
-    redrives, replays, rewards, settlements_due, target_groups, targets
+    accounts, alembic_version, dead_letters, definition_refusals, enrollments, erased_counts, erased_customers,
+    handled_letters, issuances, lanes, leaves, ledger, offset_moves, oldest_program, publications, redrives, replays,
+    rewards, settlements_due, target_groups, targets
     to unenroll_reader;
 
 -- api: what its callers ask for, and nothing of it is decided here

@@ -10,7 +10,6 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_va
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from unenroll.errors import UsageError
-from unenroll.lane_numbers import read_numbers
 from unenroll.secret_files import Secret, SecretFiles
 
 PREFIX = "UNENROLL_"
@@ -163,30 +162,6 @@ class WorkerSettings(DatabaseSettings, KafkaSettings):
     start: Annotated[
         Start, Field(description="where a partition begins that this group never committed; none: refuse")
     ] = Start.EARLIEST
-    most_lanes: Annotated[
-        int | None, Field(description="lanes that a process takes from the group at most; the rest waits", ge=1)
-    ] = None
-    lanes: Annotated[
-        str | None, Field(description="lanes that the process takes whatever the group says, as 0-7,12")
-    ] = None
-
-    @field_validator("lanes")
-    @classmethod
-    def _numbers(cls, value: str | None) -> str | None:
-        if value is not None:
-            read_numbers(value)
-        return value
-
-    @model_validator(mode="after")
-    def _within_budget(self) -> Self:
-        if self.most_lanes is not None and len(self.own_lanes or ()) > self.most_lanes:
-            raise ValueError(f"UNENROLL_LANES names more lanes than UNENROLL_MOST_LANES, which is {self.most_lanes}")
-        return self
-
-    @property
-    def own_lanes(self) -> tuple[int, ...] | None:
-        """The lanes that the process takes by itself; None: those that the group gives it."""
-        return None if self.lanes is None else read_numbers(self.lanes)
 
 
 class FrontSettings(WorkerSettings):
@@ -206,14 +181,6 @@ class FrontSettings(WorkerSettings):
     api_jwt_issuer: Annotated[str | None, Field(description="the issuer that a token must name")] = None
     api_rate: Annotated[float, Field(description="calls a second of one caller, on average", gt=0)] = 100.0
     api_rate_burst: Annotated[int, Field(description="calls of one caller at once", ge=1)] = 200
-
-
-class MoveSettings(WorkerSettings):
-    """All that it takes to move lanes: the worker's, and where the lanes are to go."""
-
-    to_database_url: Annotated[
-        _PostgresUrl, Field(description="the PostgreSQL that lanes are moved to, written like the other URL")
-    ]
 
 
 class LogSettings(_Settings):

@@ -11,10 +11,10 @@ from agree.pages import PAGES, ROOT, rows, variables
 from unenroll.cli.settings_help import defaults
 from unenroll.sandbox import place
 from unenroll.secret_files import SUFFIX, secrets_of
-from unenroll.settings import PREFIX, FrontSettings, LogSettings, MoveSettings, WorkerSettings
+from unenroll.settings import PREFIX, FrontSettings, LogSettings, WorkerSettings
 
 PAGE = ROOT / "docs" / "reference" / "settings.md"
-KINDS = (FrontSettings, MoveSettings, LogSettings)
+KINDS = (FrontSettings, LogSettings)
 DEFAULTS = {name: default for kind in KINDS for name, default in defaults(kind).items()}
 MEANINGS = {
     PREFIX + name.upper(): str(field.description) for kind in KINDS for name, field in kind.model_fields.items()
@@ -25,7 +25,7 @@ FILES = {PREFIX + name.upper() + SUFFIX for kind in KINDS for name in secrets_of
 def test_the_defaults_told_are_those_that_apply() -> None:
     made = FrontSettings(kafka_bootstrap_servers="kafka:9092", database_url="postgresql://host/name")
     told = {name.removeprefix(PREFIX).lower(): default for name, default in DEFAULTS.items()}
-    assert told.pop("kafka_bootstrap_servers") == told.pop("database_url") == told.pop("to_database_url") == "required"
+    assert told.pop("kafka_bootstrap_servers") == told.pop("database_url") == "required"
     assert (told.pop("log_format"), told.pop("log_level")) == ("unset", LogSettings().log_level)
     applied = made.model_dump(mode="json", include=set(told))
     assert told == {name: "unset" if value is None else str(value) for name, value in applied.items()}

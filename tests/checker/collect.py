@@ -39,15 +39,10 @@ async def collected(
     samples: Iterable[Sample],
     outgrown: Iterable[Group] = (),
     loaded: Iterable[LoadedFact] = (),
-    cells: Iterable[Place] = (),
 ) -> History:
-    """All that is left of a campaign at this place. `outgrown`: versions of its groups that are not their last.
-
-    `cells` are places with other databases and the same topics, whose lanes are lanes of one history.
-    """
+    """All that is left of a campaign at this place. `outgrown`: versions of its groups that are not their last."""
     cluster = Cluster(KafkaSettings(kafka_bootstrap_servers=place.kafka, topic_prefix=place.prefix))
     topics = await cluster.topics([place.prefix + word for word in INPUTS])
-    tables = await _tables([place, *cells])
     return History(
         prefix=place.prefix,
         groups=(*outgrown, *(load_group(row["definition"]) for row in await place.rows("select * from target_groups"))),
@@ -55,13 +50,11 @@ async def collected(
         sent=tuple(sent),
         inputs=tuple(place.seen(*INPUTS)),
         topic_ids={topic.topic_id: topic.name for topic in topics.values()},
-        lanes=tuple(sorted(map(_lane, tables["lanes"]), key=lambda lane: lane.partition)),
-        ledger=tuple(sorted(map(_kept, tables["ledger"]), key=lambda row: (row.lane_id or 0, row.sequence or 0))),
-        dead=tuple(
-            sorted(map(_buried, tables["dead_letters"]), key=lambda row: (row.place.lane_id, row.place.sequence))
-        ),
-        publications=tuple(map(_publication, tables["publications"])),
-        accounts=_once(map(_account, tables["accounts"])),
+        lanes=tuple(_lane(row) for row in await place.rows("select * from lanes order by partition")),
+        ledger=tuple(_kept(row) for row in await place.rows("select * from ledger order by lane_id, sequence")),
+        dead=tuple(_buried(row) for row in await place.rows("select * from dead_letters order by lane_id, sequence")),
+        publications=tuple(_publication(row) for row in await place.rows("select * from publications")),
+        accounts=dict(_account(row) for row in await place.rows("select * from accounts")),
         visible=tuple(place.seen()),
         present=tuple(place.seen(isolation="read_uncommitted")),
         samples=(*samples, told_at_last(watched(place).sample)),
@@ -69,25 +62,6 @@ async def collected(
         dead_letter_bytes=(await limits(cluster, place.prefix))[Topic.DEAD_LETTERS],
         erased={row["lane_id"]: int(row["count"]) for row in await place.rows(_ERASED)},
     )
-
-
-async def _tables(places: Iterable[Place]) -> dict[str, list[Row]]:
-    """The rows of all databases. A lane has another id in each of them, so here its partition stands for it."""
-    found: dict[str, list[Row]] = {name: [] for name in ("lanes", "ledger", "dead_letters", "publications", "accounts")}
-    for place in places:
-        lanes = {row["lane_id"]: row["partition"] for row in await place.rows("select lane_id, partition from lanes")}
-        for name, rows in found.items():
-            here = " where home = 'here'" if name == "lanes" else ""
-            for row in await place.rows(f"select * from {name}{here}"):  # noqa: S608 - our own words
-                rows.append({**row, "lane_id": lanes.get(row["lane_id"])} if "lane_id" in row else row)
-    assert len({row["partition"] for row in found["lanes"]}) == len(found["lanes"]), "a lane is in two databases"
-    return found
-
-
-def _once(accounts: Iterable[tuple[AccountKey, KnownAccount]]) -> dict[AccountKey, KnownAccount]:
-    pairs = list(accounts)
-    assert len(dict(pairs)) == len(pairs), "an account is in two databases"
-    return dict(pairs)
 
 
 def _lane(row: Row) -> LaneRow:

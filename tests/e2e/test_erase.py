@@ -2,7 +2,6 @@
 
 import json
 from datetime import datetime, timedelta
-from signal import SIGTERM
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from stage.files import command, event, leave, tables, written
 from stage.fronts import ENROLL, Reply, opened
 from stage.place import Place, answers
 from stage.topics import Put, Seen
-from stage.workers import doomed, run, running
+from stage.workers import doomed, run
 from unenroll.wire.pack import unpack
 
 GONE = 423789336
@@ -174,17 +173,6 @@ async def test_who_comes_back_later_begins_anew(place: Place) -> None:
     assert erase(place)["rows"]["ledger"] == 2
     read_all_again(place)
     assert len(await told_anywhere(place)) == 1
-
-
-async def test_older_workers_would_bring_a_customer_back_so_they_have_to_go_first(place: Place) -> None:
-    place.load(three_rewards(GONE))
-    with running("run", environment=place.environment) as worker:
-        worker.wait_to_say('"lane_opened"', times=4)
-        await place.execute("update lanes set owner_epoch = null where partition = 2")
-        assert "may be held by a worker of an older version (unknown)" in erase(place, code=1)
-        worker.tell(SIGTERM)
-        assert worker.wait() == 0
-    assert erase(place)["rows"]["accounts"] == 1
 
 
 def test_dead_letters_and_plans_do_not_bring_anybody_back(place: Place) -> None:

@@ -73,12 +73,6 @@ def test_an_outage_is_a_reason_for_none() -> None:
     assert looked(waits, 5) == looked(asked, 5) == looked(grouped, 5) == {}
 
 
-def test_a_lane_that_another_process_has_is_waited_for_without_end() -> None:
-    board = working(Doing.OPENING, Doing.OPENING)
-    board.lanes[1].hindered = AWAY
-    assert looked(board, 3) == {"lane 0": 2}
-
-
 def test_another_lane_that_waits_is_no_reason() -> None:
     board = working(Doing.DECIDING, Doing.DECIDING)
     board.waiting["lane 1"] = AWAY

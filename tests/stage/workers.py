@@ -118,15 +118,6 @@ def doomed_sender(*arguments: str, environment: Mapping[str, str]) -> Iterator[R
 
 
 @contextmanager
-def started(
-    program: Callable[[str], object], how: str, *arguments: str, environment: Mapping[str, str]
-) -> Iterator[Running]:
-    """The same, as this program has it be."""
-    with _ended(Running(partial(program, how), arguments, environment)) as command:
-        yield command
-
-
-@contextmanager
 def _ended(command: Running) -> Iterator[Running]:
     try:
         yield command

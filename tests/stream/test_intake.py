@@ -8,21 +8,18 @@ import pytest
 
 from unenroll.sandbox.servers import Servers
 from unenroll.settings import WorkerSettings
-from unenroll.store.connect import connected
-from unenroll.store.lanes import LaneKey
 from unenroll.stream.cluster import Cluster
 from unenroll.stream.coordinator import Coordinator
 from unenroll.stream.group import Lanes
 from unenroll.stream.intake import Intake
 from unenroll.stream.membership import joined
 from unenroll.stream.patience import Waiting
-from unenroll.stream.rights import GivenByGroup
 from unenroll.stream.topics import make_topics
 from waiting import until
 
 
 @pytest.fixture
-async def intake(servers: Servers, database_url: str, prefix: str) -> AsyncIterator[Intake]:
+async def intake(servers: Servers, prefix: str) -> AsyncIterator[Intake]:
     """That of a lane that the group has given to its worker."""
     settings = WorkerSettings.model_construct(
         kafka_bootstrap_servers=servers.kafka, topic_prefix=prefix, group_id=f"{prefix}group"
@@ -37,22 +34,18 @@ async def intake(servers: Servers, database_url: str, prefix: str) -> AsyncItera
             return bool(consumer.assignment())
 
         await until(assigned)
-        key = LaneKey(topic_prefix=prefix, group_id=settings.group_id, partition=0)
-        async with connected(database_url) as pool:
-            rights = GivenByGroup(coordinator=coordinator, pool=pool, client_id="rightful")
-            yield Intake(settings=settings, rights=rights, key=key, topics=topics)
+        yield Intake(settings=settings, coordinator=coordinator, client_id="rightful", number=0, topics=topics)
 
 
 async def test_whoever_the_group_has_given_the_lane_to_owns_it(intake: Intake) -> None:
     async with asyncio.timeout(30):
-        assert await intake.owned(asyncio.Event(), hindered=print)
+        assert await intake.owned(asyncio.Event())
 
 
 async def test_a_zombie_whom_the_group_has_forgotten_waits_until_it_is_to_stop(intake: Intake) -> None:
-    await intake.owned(asyncio.Event(), hindered=print)
-    assert isinstance(intake.rights, GivenByGroup)
-    zombie, stopping = replace(intake, rights=replace(intake.rights, client_id="zombie")), asyncio.Event()
-    waits = asyncio.create_task(zombie.owned(stopping, hindered=print))
+    await intake.owned(asyncio.Event())
+    zombie, stopping = replace(intake, client_id="zombie"), asyncio.Event()
+    waits = asyncio.create_task(zombie.owned(stopping))
     done, _ = await asyncio.wait([waits], timeout=1)
     assert not done
     stopping.set()

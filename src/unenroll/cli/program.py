@@ -9,7 +9,6 @@ from unenroll.cli.api import api
 from unenroll.cli.api_secret import api_secret
 from unenroll.cli.ask import explain, status
 from unenroll.cli.backfill import apply, plan
-from unenroll.cli.cells import app as cells
 from unenroll.cli.dead_letters import app as dlq
 from unenroll.cli.erase import erase
 from unenroll.cli.feed import load, publish
@@ -46,7 +45,6 @@ app.command()(api_secret)
 app.command()(resend_calls)
 app.add_typer(dlq, name="dlq")
 app.add_typer(offsets, name="offsets")
-app.add_typer(cells, name="cells")
 
 
 @app.callback()

@@ -39,13 +39,11 @@ class Waited(NamedTuple):
 class LaneNow:
     """One lane. `positions` are what it has published up to.
 
-    `hindered`: why it cannot be taken yet, where another process has it.
     `oldest_in_hand`: when the oldest record of its batch was appended, as Unix time. `ends` and `oldest_behind` are
     what Kafka said of its partitions when it was last asked.
     """
 
     doing: Doing = Doing.OPENING
-    hindered: Waited | None = None
     positions: Mapping[str, int] = field(default_factory=dict)
     oldest_in_hand: float | None = None
     ends: Mapping[str, int] = field(default_factory=dict)
@@ -129,9 +127,6 @@ class Board:
         who = GROUP if lane is None else f"lane {lane}"
         for name in {GROUP, who} & self.waiting.keys():
             yield told(name, self.waiting[name])
-        now = None if lane is None else self.lanes.get(lane)
-        if now is not None and now.hindered is not None:
-            yield told(who, now.hindered)
         for server, away in self.servers.items():
             if away is not None:
                 yield told(server, away)

@@ -9,7 +9,6 @@ from unenroll.errors import DataLossError
 from unenroll.offsets.told import LaneStanding, PartitionStanding, Standing
 from unenroll.settings import WorkerSettings
 from unenroll.store.behind import LaneBehind, lanes_of
-from unenroll.store.leases import holders
 from unenroll.store.moves import latest_moves
 from unenroll.stream.cluster import Cluster, Partition, Topic, partitions_of
 from unenroll.stream.coordinator import Coordinator, asked
@@ -95,10 +94,9 @@ async def look(settings: WorkerSettings, pool: asyncpg.Pool, cluster: Cluster) -
     places = partitions_of(topics.values())
     members, committed = await _said(settings, places)
     lanes = await lanes_of(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
-    alone = await holders(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
     return Seen(
         topics=topics,
-        members=(*members, *sorted(set(alone.values()))),
+        members=tuple(members),
         committed=committed,
         lanes={lane.row.partition: lane for lane in lanes},
         first=await cluster.beginnings(places),

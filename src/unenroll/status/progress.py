@@ -51,20 +51,15 @@ async def said(settings: WorkerSettings, cluster: Cluster) -> Said:
     return Said(topics=topics, group=await group(settings, partitions_of(topics.values())))
 
 
-async def progress(
-    settings: WorkerSettings, cluster: Cluster, *, said: Said, lanes: Iterable[KnownLane], alone: Mapping[int, str]
-) -> Progress:
-    """How far the group is, from what Kafka said before these rows were read. Raises OutageError and SetupError.
-
-    `alone`: who holds which lane by itself, without the group.
-    """
+async def progress(settings: WorkerSettings, cluster: Cluster, *, said: Said, lanes: Iterable[KnownLane]) -> Progress:
+    """How far the group is, from what Kafka said before these rows were read. Raises OutageError and SetupError."""
     known, places = tuple(lanes), partitions_of(said.topics.values())
     first, end = await cluster.beginnings(places), await cluster.ends(places)
     owners = {place.number: owner for place, owner in said.group.owners.items()}
     partitions = await _partitions(settings, _offsets(said, known, first=first, end=end))
     return Progress(
         at=datetime.now(UTC),
-        lanes=tuple(_lanes(places, {**owners, **alone}, known)),
+        lanes=tuple(_lanes(places, owners, known)),
         partitions=tuple(partitions),
     )
 

@@ -8,7 +8,6 @@ from unenroll.settings import WorkerSettings
 from unenroll.status.partitions import PartitionTold
 from unenroll.status.progress import LaneTold, progress, said
 from unenroll.store.connect import check_tables, connected
-from unenroll.store.leases import holders
 from unenroll.store.overview import DefinitionTold, RefusalTold, overview
 from unenroll.stream.cluster import Cluster
 
@@ -42,9 +41,8 @@ async def status(settings: WorkerSettings, cluster: Cluster) -> Status:
     async with connected(settings.database_url, connections=1) as pool:
         await check_tables(pool)
         kafka = await said(settings, cluster)
-        alone = await holders(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
         tables = await overview(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
-    found = await progress(settings, cluster, said=kafka, lanes=tables.lanes, alone=alone)
+    found = await progress(settings, cluster, said=kafka, lanes=tables.lanes)
     return Status(
         at=found.at,
         topic_prefix=settings.topic_prefix,

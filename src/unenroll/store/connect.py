@@ -17,7 +17,7 @@ from unenroll.store.queries import QUERIES
 
 Connection = asyncpg.Connection | PoolConnectionProxy
 
-TABLES_VERSION = "0010"
+TABLES_VERSION = "0001"
 """The step of the history that the statements of this program are written for."""
 
 _REFUSED = (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError)

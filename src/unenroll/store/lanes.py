@@ -59,18 +59,13 @@ async def take_lane(pool: asyncpg.Pool, key: LaneKey, *, to_work: bool = True) -
     version = connect.TABLES_VERSION if to_work else None
     try:
         with translated():
-            named = (key.topic_prefix, key.group_id, key.partition, version)
-            found = await pool.fetchrow(QUERIES["take_lane"], *named)
-            if found is None:
-                found = await pool.fetchrow(QUERIES["make_lane"], *named)
+            (row,) = await pool.fetch(QUERIES["take_lane"], key.topic_prefix, key.group_id, key.partition, version)
     except OutageError as outage:
         if held_up(outage):
             with suppress(OutageError), translated():
                 await pool.execute(QUERIES["end_hung"])
         raise
-    if found is None:
-        raise LaneLostError(f"lane {key.partition} is not decided in this database, or somebody else has just made it")
-    return lane_row(found)
+    return lane_row(row)
 
 
 async def hold_lane(connection: Connection, lane: LaneRow) -> None:
@@ -136,19 +131,6 @@ async def leave_lane(pool: asyncpg.Pool, lane: LaneRow) -> None:
     """Write how far the lane has published and that nobody holds it. Does nothing if another worker took it."""
     with translated():
         await pool.execute(QUERIES["leave_lane"], lane.lane_id, lane.epoch, lane.published)
-
-
-async def lanes_of_older(pool: asyncpg.Pool, version: str) -> list[tuple[LaneKey, str | None]]:
-    """The lanes that programs may hold which were written for older tables, and for which, if they said so."""
-    with translated():
-        rows = await pool.fetch(QUERIES["lanes_of_older"], version)
-    return [
-        (
-            LaneKey(topic_prefix=row["topic_prefix"], group_id=row["group_id"], partition=row["partition"]),
-            row["owner_version"],
-        )
-        for row in rows
-    ]
 
 
 async def publications_above(pool: asyncpg.Pool, lane: LaneRow, sequence: int) -> list[bytes]:

@@ -13,11 +13,9 @@ OF_THE_WORKER: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "accounts": ("select", "insert", "update"),
         "alembic_version": ("select",),
-        "cells": ("select",),
         "dead_letters": ("select", "insert"),
         "definition_refusals": ("insert",),
         "erased_customers": ("select", "update"),
-        "lane_leases": ("select", "insert", "update", "delete"),
         "lanes": ("select", "insert", "update"),
         "ledger": ("select", "insert"),
         "oldest_program": ("select",),

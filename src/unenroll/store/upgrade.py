@@ -17,7 +17,6 @@ from unenroll.errors import SetupError
 from unenroll.store.queries import QUERIES
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_LANES_SAY_SINCE = "0008"
 _LOCK = 0x756E656E726F6C6C  # one migration of a database at a time: the key of an advisory lock
 
 
@@ -75,7 +74,7 @@ def _upgrade(connection: Connection, how: Upgrade) -> tuple[str | None, str]:
     if before is not None and before > head.revision:
         return before, _as_it_is(connection, before, head.revision)
     if before is not None and before < head.revision and not how.even_if_held:
-        _check_lanes(connection, before, oldest)
+        _check_lanes(connection, oldest)
     connection.commit()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
@@ -91,13 +90,11 @@ def _as_it_is(connection: Connection, found: str, ours: str) -> str:
     return found
 
 
-def _check_lanes(connection: Connection, before: str, oldest: str) -> None:
+def _check_lanes(connection: Connection, oldest: str) -> None:
     """Raise SetupError if workers hold lanes that the new tables do not work with."""
-    if before < _LANES_SAY_SINCE or oldest <= _LANES_SAY_SINCE:
-        return
     held = connection.execute(text(QUERIES["lanes_of_older"].replace("$1", ":oldest")), {"oldest": oldest}).all()
     if held:
-        told = ", ".join(f"{row.partition} of {row.group_id} ({row.owner_version or 'unknown'})" for row in held[:10])
+        told = ", ".join(f"{row.partition} of {row.group_id} ({row.owner_version})" for row in held[:10])
         raise SetupError(
             f"programs older than version {oldest} of the tables may hold lanes: {told}; upgrade the workers first, "
             "and let them open these lanes. If nobody holds them any more: --even-if-held"

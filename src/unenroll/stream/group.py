@@ -1,7 +1,4 @@
-"""The lanes of one worker: opened when the group gives them to it, closed before it gives them away.
-
-Or opened once, where it takes them by itself.
-"""
+"""The lanes of one worker: opened when the group gives them to it, closed before it gives them away."""
 
 import asyncio
 import gc
@@ -24,14 +21,11 @@ LaneStarter = Callable[[int, list[str], LaneLife], "asyncio.Task[None]"]
 
 
 class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carries no types
-    """The open lanes by partition number. aiokafka swallows what a listener raises, so failures are kept here.
-
-    `consumer` is the group's, None where the worker takes its lanes by itself.
-    """
+    """The open lanes by partition number. aiokafka swallows what a listener raises, so failures are kept here."""
 
     def __init__(
         self,
-        consumer: AIOKafkaConsumer | None,
+        consumer: AIOKafkaConsumer,
         start_lane: LaneStarter,
         *,
         waiting: Waiting,
@@ -54,8 +48,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carri
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Open a lane for each partition number. This consumer fetches nothing: each lane has a reader of its own."""
         try:
-            if self._consumer is not None:
-                self._consumer.pause(*assigned)
+            self._consumer.pause(*assigned)
             if not self._leaving:
                 self._open(assigned)
         except Exception as error:  # noqa: BLE001 - nobody else would ever hear of it

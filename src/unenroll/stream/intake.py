@@ -1,50 +1,44 @@
-"""What a lane may read: its partition number of every input topic, and only while the lane is its worker's."""
+"""What a lane may read: its partition number of every input topic, and only while the group gives it to its worker."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 
-import structlog
-
 from unenroll.settings import WorkerSettings
-from unenroll.store.lanes import LaneKey, Position
+from unenroll.store.lanes import Position
 from unenroll.stream.cluster import Partition
+from unenroll.stream.coordinator import Coordinator
 from unenroll.stream.reader import Reader, reading
-from unenroll.stream.rights import Rights
 
-log = structlog.get_logger()
+_ASK_AGAIN_SECONDS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Intake:
-    """A lane's right to its partitions, and its way to their records."""
+    """A lane's right to its partitions, and its way to their records. `client_id` is its worker's in the group."""
 
     settings: WorkerSettings
-    rights: Rights
-    key: LaneKey
+    coordinator: Coordinator
+    client_id: str
+    number: int
     topics: Iterable[str]
 
-    async def owned(self, stopping: asyncio.Event, *, hindered: Callable[[str | None], None]) -> bool:
-        """Wait until nothing speaks against taking the lane; False if it is to stop before.
+    async def owned(self, stopping: asyncio.Event) -> bool:
+        """Wait until the group's coordinator says that the lane is ours; False if it is to stop before.
 
-        What is worth telling is told once, not each time that it is found; `hindered` hears of it each time, and of
-        None once it is over.
+        A resumed zombie that did not ask would fence the rightful owner. That nothing is decided or published by two of
+        them is the business of the row's epoch and of the transactional id, whatever is answered here.
         """
-        mine = {Partition(topic=topic, number=self.key.partition) for topic in self.topics}
-        told = None
+        mine = {Partition(topic=topic, number=self.number) for topic in self.topics}
         while not stopping.is_set():
-            hindrance = await self.rights.hindrance(self.key, mine)
-            hindered(None if hindrance is None else hindrance.why)
-            if hindrance is None:
+            owners = await self.coordinator.owners()
+            if all(owners.get(place) == self.client_id for place in mine):
                 return True
-            if hindrance.why not in {None, told}:
-                told = hindrance.why
-                log.warning("lane_waiting", lane=self.key.partition, why=told)
             with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), hindrance.seconds)
+                await asyncio.wait_for(stopping.wait(), _ASK_AGAIN_SECONDS)
         return False
 
     def reading(self, positions: Iterable[Position]) -> AbstractAsyncContextManager[Reader]:
         """The lane's records from these positions on."""
-        return reading(self.settings, self.key.partition, tuple(positions))
+        return reading(self.settings, self.number, tuple(positions))

@@ -53,7 +53,7 @@ class Lane:
                 await patience.lose(strike)
 
     async def _live(self, patience: Patience) -> None:
-        if not await self.intake.owned(self.life.stopping, hindered=self.seen.hindered):
+        if not await self.intake.owned(self.life.stopping):
             return
         row = await self.opening.take()
         async with self.producer() as producer:

@@ -4,16 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import structlog
 from aiokafka import AIOKafkaConsumer
 
-from unenroll.lane_numbers import numbers_text
 from unenroll.settings import WorkerSettings
 from unenroll.stream.assignor import NumberAssignor
 from unenroll.stream.clients import for_aiokafka, let_go, stays_current
 from unenroll.stream.outage import translated
-
-log = structlog.get_logger()
 
 _HEARTBEATS_IN_A_SESSION = 5
 _LONGEST_HEARTBEAT_MS = 3_000
@@ -33,7 +29,7 @@ async def joined(settings: WorkerSettings, client_id: str) -> AsyncIterator[AIOK
         group_id=settings.group_id,
         enable_auto_commit=False,
         auto_offset_reset="none",
-        partition_assignment_strategy=(NumberAssignor(settings.most_lanes, _tell_left),),
+        partition_assignment_strategy=(NumberAssignor,),
         session_timeout_ms=settings.session_timeout_ms,
         heartbeat_interval_ms=min(settings.session_timeout_ms // _HEARTBEATS_IN_A_SESSION, _LONGEST_HEARTBEAT_MS),
         rebalance_timeout_ms=_REBALANCE_TIMEOUT_MS,
@@ -48,14 +44,3 @@ async def joined(settings: WorkerSettings, client_id: str) -> AsyncIterator[AIOK
         yield consumer
     finally:
         await let_go(consumer.stop(), seconds=_LEAVE_SECONDS)
-
-
-def _tell_left(lanes: tuple[int, ...]) -> None:
-    """Whoever runs the workers has to act: their records wait. To end would only share the lanes out once more."""
-    if lanes:
-        log.error(
-            "lanes without a worker",
-            lanes=numbers_text(lanes),
-            why="every worker of the group has as many as its UNENROLL_MOST_LANES",
-            help="start more workers, or raise it",
-        )

@@ -12,9 +12,10 @@ _QUIET_SECONDS = 30.0
 
 @dataclass(kw_only=True, slots=True)
 class Quiet:
-    """One opening's. Kafka forgets the offsets of a group without members after a while, and the number beside them.
+    """One opening's. A worker that is killed while it is idle leaves a row that knows all that was published.
 
-    A lane that its process takes by itself has no other member, and may have nothing to do for longer than that.
+    So the number is known also when the committed offsets, and the number beside them, expire or are reset before the
+    lane is opened again.
     """
 
     pool: asyncpg.Pool

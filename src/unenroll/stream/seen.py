@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from operator import attrgetter
 from time import perf_counter, time
 from typing import Any
@@ -16,7 +16,7 @@ from unenroll.batch.numbering import DEAD_LETTERED, Told, refusal
 from unenroll.batch.readings import Batch, Reading
 from unenroll.batch.step import Decisions
 from unenroll.errors import LaneLostError, UnenrollError
-from unenroll.observe.board import Board, Doing, LaneNow, Waited
+from unenroll.observe.board import Board, Doing, LaneNow
 from unenroll.observe.laps import Lap
 from unenroll.observe.meters import APPEND, EVENT, Meters
 from unenroll.observe.traces import Part, Traces, sampled, trace_id
@@ -45,12 +45,6 @@ class Seen:
     def opening(self) -> None:
         """It looks for its place."""
         self.now.turn_to(Doing.OPENING)
-
-    def hindered(self, why: str | None) -> None:
-        """It cannot be taken yet, because of this; None: it can."""
-        before = self.now.hindered
-        since = datetime.now(UTC) if before is None else before.since
-        self.now.hindered = None if why is None else Waited(why, since)
 
     def reading(self, lane: LaneRow) -> None:
         """It has published up to here, and reads on."""

@@ -1,4 +1,4 @@
-"""The worker: runs the lanes that it is given or that it takes; stops when asked, when done, or when it must."""
+"""The worker: joins the group, runs the lanes that it is given, and stops when asked, when done, or when it must."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ from unenroll.stream.patience import Waiting
 from unenroll.stream.permitted import check_rights
 from unenroll.stream.settling_again import SettlingAgain
 from unenroll.stream.topics import INPUTS, existing_topics, limits
-from unenroll.stream.watches import caught_up, same_topics, until
+from unenroll.stream.watches import caught_up, in_the_group, same_topics, until
 from unenroll.wire.names import Topic as Word
 
 _CONNECTIONS = 8
@@ -46,11 +46,11 @@ async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up
         await due_again(pool, group=group, topic=facts.name, topic_id=facts.topic_id)
         await following.catch_up(await cluster.ends(definitions.partitions))
         goal = await cluster.ends(means.inputs) if until_caught_up else None
-        async with held(means) as (lanes, keeping):
+        async with held(means) as (lanes, consumer):
             await until(
                 stop,
                 lanes.failed,
-                keeping,
+                in_the_group(consumer, means.coordinator, means.waiting),
                 following.go_on(means.waiting),
                 same_topics(cluster, {name: means.topics[name] for name in _read_topics(settings)}),
                 caught_up(lanes, means.coordinator, goal),

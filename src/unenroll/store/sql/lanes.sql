@@ -4,38 +4,11 @@ select version_num from alembic_version;
 -- oldest_program: the oldest program that the tables work with
 select version from oldest_program;
 
--- take_lane: raise the epoch of a lane that is here, so that its former owner can decide nothing more
-update lanes set epoch = epoch + 1, owner_version = $4, owner_epoch = epoch + 1, updated_at = now()
-where topic_prefix = $1 and group_id = $2 and partition = $3 and home = 'here'
-returning lane_id, partition, epoch, sequence, published, topics, topic_ids, partition_counts, positions;
-
--- make_lane: a lane that nobody took before. A cell has the lanes that it has, and makes none
-insert into lanes (topic_prefix, group_id, partition, epoch, owner_version, owner_epoch)
-select $1, $2, $3, 1, $4, 1 where not exists (select from cells where topic_prefix = $1 and group_id = $2)
-on conflict (topic_prefix, group_id, partition) do nothing
-returning lane_id, partition, epoch, sequence, published, topics, topic_ids, partition_counts, positions;
-
--- lane_hindrance: who else takes the lane by itself, and whether it is decided in this database
-select (select holder from lane_leases
-        where topic_prefix = $1 and group_id = $2 and partition = $3 and held_until >= now() and holder <> $4) as holder,
-       (select home from lanes where topic_prefix = $1 and group_id = $2 and partition = $3) as home,
-       exists (select from cells where topic_prefix = $1 and group_id = $2) as cell;
-
--- lease_lanes: take lanes that nobody holds, or hold them on; returns those that are ours
-insert into lane_leases as lease (topic_prefix, group_id, partition, holder, held_until)
-select $1, $2, number, $4, now() + $5 * interval '1 millisecond' from unnest($3::integer[]) as number order by number
+-- take_lane: raise the epoch of a lane, so that its former owner can decide nothing more
+insert into lanes as lane (topic_prefix, group_id, partition, epoch, owner_version) values ($1, $2, $3, 1, $4)
 on conflict (topic_prefix, group_id, partition) do update
-set holder = excluded.holder, held_until = excluded.held_until
-where lease.holder = excluded.holder or lease.held_until < now()
-returning partition;
-
--- release_lanes: hold none of them any more
-delete from lane_leases where topic_prefix = $1 and group_id = $2 and holder = $3;
-
--- leases: which lanes are held by whom
-select partition, holder from lane_leases
-where topic_prefix = $1 and group_id = $2 and held_until >= now()
-order by partition;
+set epoch = lane.epoch + 1, owner_version = $4, updated_at = now()
+returning lane_id, partition, epoch, sequence, published, topics, topic_ids, partition_counts, positions;
 
 -- end_hung: end sessions of ours that wait for their client amid a statement for longer than any may last
 select pg_terminate_backend(pid)
@@ -73,11 +46,11 @@ where lane_id = $1 and epoch = $2;
 update lanes set published = greatest(published, $3), owner_version = null, updated_at = now()
 where lane_id = $1 and epoch = $2;
 
--- lanes_of_older: the lanes that programs older than this one may hold
-select topic_prefix, group_id, partition, case when owner_epoch = epoch then owner_version end as owner_version
+-- lanes_of_older: the lanes that programs older than this one hold
+select group_id, partition, owner_version
 from lanes
-where epoch > 0 and (owner_epoch is distinct from epoch or owner_version < $1)
-order by lanes.topic_prefix, lanes.group_id, lanes.partition;
+where owner_version < $1
+order by topic_prefix, group_id, partition;
 
 -- has_read: whether a group has read a topic under another id, or when it had fewer partitions than to hold this one
 select exists (

@@ -4,6 +4,7 @@ from unenroll.store.migrations.plain import run_sql_beside
 
 revision = "0001"
 down_revision: str | None = None
+oldest_program = "0001"
 
 
 def upgrade() -> None:
