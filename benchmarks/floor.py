@@ -21,7 +21,7 @@ from benchmarks.crowd import TARGET_ID, Crowd
 from benchmarks.expected import request_of
 from unenroll.core.events import EventId
 from unenroll.settings import DatabaseSettings, read
-from unenroll.wire.identity import unenrollment_id
+from unenroll.wire.identity import event_uuid
 
 _BATCH = 1000
 _FACT_BYTES = 40
@@ -103,7 +103,7 @@ def _batches(crowd: Crowd, number: int) -> list[Batch]:
         held = requests[begin : begin + _BATCH]
         ledger: Rows = [
             (
-                *(one.customer_id, UUID(unenrollment_id(EventId(one.key.id, source))), one.time),
+                *(one.customer_id, UUID(event_uuid(EventId(one.key.id, source))), one.time),
                 *(secrets.token_bytes(32), TARGET_ID, _NEW, decision, now, 1, begin + place, begin + place),
             )
             for place, one in enumerate(held)

@@ -11,6 +11,15 @@ UnenrollError
 └── TooMuchError      the database gave these records too little time: fewer at a time may do
 """
 
+from enum import StrEnum
+
+
+class Server(StrEnum):
+    """The servers that this program depends on."""
+
+    KAFKA = "kafka"
+    POSTGRES = "postgres"
+
 
 class UnenrollError(Exception):
     """Anything this program says of itself. Its text is one line for a person: what happened and what to do."""
@@ -29,7 +38,11 @@ class DataLossError(SetupError):
 
 
 class OutageError(UnenrollError):
-    """A server is away, overloaded or asks to try again. A retry helps."""
+    """A server is away, overloaded or asks to try again. A retry helps. `server` is the one that failed."""
+
+    def __init__(self, text: str, *, server: Server) -> None:
+        super().__init__(text)
+        self.server = server
 
 
 class OvertakenError(OutageError):

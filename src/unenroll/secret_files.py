@@ -10,11 +10,12 @@ from pydantic import SecretStr, WrapValidator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, PydanticBaseSettingsSource
 
-from unenroll.errors import OutageError
+from unenroll.errors import OutageError, Server
 
 SUFFIX = "_FILE"
 
 _LARGEST = 64 * 1024
+_DATABASE_URL = "UNENROLL_DATABASE_URL"
 
 
 class FileSecret(SecretStr):
@@ -28,13 +29,14 @@ class FileSecret(SecretStr):
         self._path = path
         self.variable = variable
         self.twice = twice
+        self._server = Server.POSTGRES if variable == _DATABASE_URL else Server.KAFKA
 
     def get_secret_value(self) -> str:
         """What the file holds now, without a newline at its end. Raises OutageError if it cannot be read."""
         try:
             return self.read()
         except ValueError as error:
-            raise OutageError(f"{self.variable}{SUFFIX}: {error}") from None
+            raise OutageError(f"{self.variable}{SUFFIX}: {error}", server=self._server) from None
 
     def read(self) -> str:
         """The same. Raises ValueError, whose text holds nothing of the file's."""

@@ -14,7 +14,7 @@ from unenroll.store.dead_letters import DeadRow
 from unenroll.store.ledger import EventKey, LedgerRow
 from unenroll.wire.dead_letters import dead_letter
 from unenroll.wire.decode import Received, decode
-from unenroll.wire.identity import unenrollment_id
+from unenroll.wire.identity import event_uuid
 from unenroll.wire.names import CARRIES, Topic
 from unenroll.wire.record import Message, Record
 from unenroll.wire.refusals import DeadLetter
@@ -61,7 +61,7 @@ class Evidence:
             Received(
                 event=fact.event,
                 event_type=fact.event_type,
-                event_key=unenrollment_id(fact.event.key),
+                event_key=event_uuid(fact.event.key),
                 content_hash=fact.content_hash,
                 time=fact.time,
                 traceparent=None,

@@ -12,9 +12,9 @@ from deploy.rendered import Manifest
 from unenroll.cli.program import app
 from unenroll.cli.settings_help import defaults
 from unenroll.front import serving
-from unenroll.front.publishing import DELIVERY_SECONDS
 from unenroll.settings import PREFIX, FrontSettings, LogSettings
-from unenroll.stream import group, membership, producer, reader
+from unenroll.stream import group, membership
+from unenroll.stream.idempotent_producer import DELIVERY_SECONDS
 
 SETTINGS = {**defaults(FrontSettings), **defaults(LogSettings)}
 SECRETS = {
@@ -136,7 +136,7 @@ def test_a_pod_is_not_ended_before_it_is_known_to_be_ill(name: str) -> None:
 
 
 def test_a_worker_has_the_time_to_drain_its_lanes() -> None:
-    budgets = group.DRAIN_SECONDS + membership._LEAVE_SECONDS + producer._STOP_SECONDS + reader._STOP_SECONDS  # noqa: SLF001
+    budgets = group.DRAIN_SECONDS + group.CUT_OFF_SECONDS + membership._LEAVE_SECONDS  # noqa: SLF001
     grace = PODS["unenroll-worker"]["spec"]["terminationGracePeriodSeconds"]
     assert 1.5 * budgets < grace <= 2 * budgets
 

@@ -142,7 +142,7 @@ REFUSED = {
 async def test_definitions_that_may_not_follow_are_refused_and_the_old_one_stays(place: Place) -> None:
     define(place, defined(ABC), *(record for record, _ in REFUSED.values()))
     said = place.catch_up()
-    assert said.count('"definition_refused"') == len(REFUSED)
+    assert said.count('"event": "definition_refused"') == len(REFUSED)
     reasons = 'select reason from definition_refusals order by "offset"'
     refused = [row["reason"] for row in await place.rows(reasons)]
     assert dict(zip(REFUSED, refused, strict=True)) == {what: reason for what, (_, reason) in REFUSED.items()}

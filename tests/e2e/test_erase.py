@@ -189,7 +189,7 @@ def test_dead_letters_and_plans_do_not_bring_anybody_back(place: Place) -> None:
 def is_refused(reply: Reply, *, until: str) -> bool:
     """Whether a call is answered that the customer was erased, and until when."""
     (error,) = reply.told["errors"]
-    return (reply.status, error["code"]) == (409, 409) and f"up to {until} is not taken" in error["message"]
+    return (reply.status, error["code"]) == (409, 409) and f"up to {until} are not accepted" in error["message"]
 
 
 async def test_a_call_about_what_was_erased_is_refused_and_kept_nowhere(place: Place) -> None:

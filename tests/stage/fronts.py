@@ -15,7 +15,7 @@ from stage.secret_files import basic, line, write
 from stage.workers import Running, running
 from unenroll.cli import main
 from unenroll.front.guards.caller import Scope
-from unenroll.front.publishing import Publisher
+from unenroll.stream.idempotent_producer import Publisher
 from unenroll.wire.record import Message
 
 LEAVE = "/targetGroups/11/targets/21/unEnroll"

@@ -9,7 +9,7 @@ from stage.endings import Row, Rows, ended, expected, is_due, paid
 from stage.hearing import Heard, in_force, last_word
 from unenroll.core.events import EventId, UnenrollRequested
 from unenroll.wire.account import load_account
-from unenroll.wire.identity import unenrollment_id
+from unenroll.wire.identity import event_uuid
 
 
 def complaints(crowd: Crowd, found: Rows, told: Heard, *, keyed: bool) -> Iterator[str]:
@@ -51,7 +51,7 @@ def _answers(found: Rows, told: Heard, crowd: Crowd) -> Iterator[str]:
     requests = [event for event in crowd.events() if isinstance(event, UnenrollRequested)]
     for request in requests:
         key = (request.customer_id, request.key.source, request.key.id)
-        outcome = ledger.get((request.customer_id, unenrollment_id(request.key)))
+        outcome = ledger.get((request.customer_id, event_uuid(request.key)))
         rejected = told.rejected.get(key, [])
         if rejected != ([] if outcome == "UNENROLLED" else [outcome]) or (outcome == "UNENROLLED" and key not in left):
             yield f"request {key} was decided to be {outcome} at first, and got {rejected or 'no rejection'}"
@@ -66,7 +66,7 @@ def _leaves(found: Rows, told: Heard, crowd: Crowd) -> Iterator[str]:
     for row in found["leaves"]:
         if row["outcome"] == "UNENROLLED":
             name = cycles[row["target_id"]][row["first_dropped"] - 1].name
-            key = unenrollment_id(EventId(row["id"], row["source"]))
+            key = event_uuid(EventId(row["id"], row["source"]))
             cuts.setdefault((row["customer_id"], row["target_id"]), {})[key] = name
     for row in found["accounts"]:
         account = (row["customer_id"], row["target_id"])

@@ -5,7 +5,7 @@ from typing import Any
 
 from stage.topics import Seen
 from unenroll.core.events import EventId
-from unenroll.wire.identity import unenrollment_id
+from unenroll.wire.identity import event_uuid
 
 SOURCE = "/crm"
 
@@ -72,6 +72,4 @@ def sentence(record: Seen) -> str:
 def superseded(data: dict[str, Any]) -> str:
     """The leave that the event says it supersedes, by the name it has here."""
     instants = ("15 03", "12 03", "05 02")
-    return next(
-        f"leave {at}" for at in instants if unenrollment_id(EventId(f"leave {at}", SOURCE)) == data["supersedes"]
-    )
+    return next(f"leave {at}" for at in instants if event_uuid(EventId(f"leave {at}", SOURCE)) == data["supersedes"])

@@ -1,12 +1,16 @@
 """A lane's row lets its newest owner decide, from where the lane stands, and nobody else."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
 import asyncpg
 import pytest
 
 from stage.events import utc
-from unenroll.errors import LaneLostError
+from unenroll.errors import LaneLostError, OutageError
+from unenroll.store import lanes
 from unenroll.store.connect import connected, transaction
 from unenroll.store.lanes import (
     LaneKey,
@@ -20,6 +24,7 @@ from unenroll.store.lanes import (
     reposition,
     take_lane,
 )
+from waiting import until
 
 KEY = LaneKey(topic_prefix="unenroll.", group_id="unenroll", partition=3)
 REQUESTS = Position(topic="unenroll.requests", topic_id="id-1", partitions=4, offset=100)
@@ -85,3 +90,51 @@ async def test_what_is_published_never_goes_back(database_url: str) -> None:
         for published in (5, 3):
             await leave_lane(pool, replace(lane, published=published))
         assert (await take_lane(pool, KEY)).published == 5
+
+
+@asynccontextmanager
+async def hung(pool: asyncpg.Pool, lane: LaneRow) -> AsyncIterator[None]:
+    """An owner of the lane that is frozen amid a COPY."""
+    copying = asyncio.Event()
+
+    async def rows() -> AsyncIterator[tuple[object, ...]]:
+        copying.set()
+        await asyncio.Event().wait()
+        yield ()
+
+    async def decide() -> None:
+        async with transaction(pool) as connection:
+            await hold_lane(connection, lane)
+            await connection.copy_records_to_table("ledger", records=rows(), columns=["customer_id"])
+
+    task = asyncio.create_task(decide())
+    await copying.wait()
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError, OutageError):
+            await task
+
+
+async def copies(pool: asyncpg.Pool, number: int) -> bool:
+    """Whether so many sessions are amid a COPY."""
+    asked = "select count(*) from pg_stat_activity where query like 'COPY%' and datname = current_database()"
+    return bool(await pool.fetchval(asked) == number)
+
+
+async def test_whoever_takes_a_lane_ends_the_hung_session_that_blocks_it_and_no_other(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "_LOCKED_SECONDS", 0.5)
+    monkeypatch.setattr(lanes, "_HUNG_SECONDS", 0.1)
+    other = replace(KEY, partition=4)
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(connected(database_url, connections=6))
+        former, elsewhere = await take_lane(pool, KEY), await take_lane(pool, other)
+        await stack.enter_async_context(hung(pool, former))
+        await stack.enter_async_context(hung(pool, elsewhere))
+        assert (await take_lane(pool, KEY)).epoch == former.epoch + 1
+        await until(lambda: copies(pool, 1))  # a session lets go of its locks before it is gone
+        await asyncio.sleep(0.1)
+        assert await copies(pool, 1)

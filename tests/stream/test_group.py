@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from unenroll.errors import SetupError
-from unenroll.stream import group
+from unenroll.stream import group, membership, producer, reader
 from unenroll.stream.group import Lanes
 from unenroll.stream.life import LaneLife
 from unenroll.stream.patience import Waiting
@@ -83,6 +83,32 @@ async def test_a_lane_that_does_not_finish_in_time_is_cut_off(
     await lanes.close()
     assert started.finished == []
     assert not lanes.failed.done()
+
+
+def test_lanes_are_closed_before_the_rebalance_is_over() -> None:
+    told = membership._LONGEST_HEARTBEAT_MS / 1000  # noqa: SLF001 - how late a worker hears of a rebalance
+    closed = told + group.DRAIN_SECONDS + group.CUT_OFF_SECONDS
+    assert closed < membership._REBALANCE_TIMEOUT_MS / 1000  # noqa: SLF001
+    assert producer._STOP_SECONDS + reader._STOP_SECONDS < group.CUT_OFF_SECONDS  # noqa: SLF001
+
+
+async def test_a_lane_that_does_not_even_stop_when_cut_off_holds_up_nobody(
+    started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group, "DRAIN_SECONDS", 0.05)
+    monkeypatch.setattr(group, "CUT_OFF_SECONDS", 0.05)
+    over = asyncio.Event()
+
+    async def cling() -> None:
+        while not over.is_set():
+            with suppress(asyncio.CancelledError):
+                await over.wait()
+
+    lanes = Lanes(started.consumer, lambda *_: asyncio.create_task(cling()), waiting=Waiting())
+    await lanes.on_partitions_assigned(ASSIGNED)
+    async with asyncio.timeout(5):
+        await lanes.close()
+    over.set()
 
 
 async def test_what_is_given_to_a_worker_that_leaves_is_not_opened(started: Started) -> None:

@@ -5,12 +5,12 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from unenroll.errors import OutageError
+from unenroll.errors import OutageError, Server
 from unenroll.observe.board import GROUP
 from unenroll.stream import patience
 from unenroll.stream.patience import Patience, Waiting
 
-AWAY = OutageError("Kafka does not answer")
+AWAY = OutageError("Kafka does not answer", server=Server.KAFKA)
 
 
 @pytest.fixture(autouse=True)

@@ -1,15 +1,15 @@
 """One strike: messages and offsets become visible together, or the producer says that nobody knows."""
 
 import gc
-import inspect
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import RequestTimedOutError
+from aiokafka.errors import ConcurrentTransactions, RequestTimedOutError
 from aiokafka.producer import sender
-from aiokafka.protocol.transaction import EndTxnRequest
+from aiokafka.protocol.transaction import AddPartitionsToTxnResponse_v0, EndTxnRequest
 
 from stage.topics import seen
 from unenroll.errors import OutageError
@@ -17,7 +17,7 @@ from unenroll.sandbox.servers import Servers
 from unenroll.settings import WorkerSettings
 from unenroll.stream.cluster import Cluster, Partition
 from unenroll.stream.coordinator import Coordinator
-from unenroll.stream.producer import LaneProducer
+from unenroll.stream.producer import AddPartitions, LaneProducer
 from unenroll.stream.resume import Committed
 from unenroll.stream.topics import make_topics
 from unenroll.wire.record import Message
@@ -107,7 +107,37 @@ async def test_a_commit_that_had_to_be_sent_again_is_not_taken_for_one(
     assert visible(settings) == [b"a"]
 
 
-def test_the_client_still_has_the_pause_between_transactions_that_we_shorten() -> None:
-    code = inspect.getsource(sender)
-    assert code.count("BACKOFF_OVERRIDE") == code.count("return BACKOFF_OVERRIDE") + 1 >= 2
-    assert sender.BACKOFF_OVERRIDE < 0.02
+class Manager:
+    """What the client knows of a transaction that has no partitions yet."""
+
+    txn_partitions: frozenset[TopicPartition] = frozenset()
+
+
+class Sending:
+    """What a request of the client needs of it."""
+
+    _retry_backoff = 0.1
+    _txn_manager = Manager()
+
+
+def test_a_transaction_that_follows_right_on_another_begins_after_3_ms() -> None:
+    busy = AddPartitionsToTxnResponse_v0(throttle_time_ms=0, errors=[("facts", [(0, ConcurrentTransactions.errno)])])
+    places = [TopicPartition("facts", 0)]
+    assert sender.AddPartitionsToTxnHandler(Sending(), places).handle_response(busy) == 0.02
+    assert AddPartitions(Sending(), places).handle_response(busy) == 0.003
+
+
+async def test_the_client_begins_a_transaction_as_we_have_it(
+    settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+    handle = AddPartitions.handle_response
+
+    def noted(handler: AddPartitions, response: Any) -> float | None:  # noqa: ANN401
+        begun.append(handler)
+        return handle(handler, response)
+
+    monkeypatch.setattr(AddPartitions, "handle_response", noted)
+    async with producer(settings) as ours:
+        await ours.publish([message(b"a")], {requests(settings): (1, "")})
+    assert begun

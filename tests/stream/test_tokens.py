@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from stage.certificates import Authority
 from stage.token_server import TokenServer, token_server
-from unenroll.errors import OutageError, SetupError
+from unenroll.errors import OutageError, Server, SetupError
 from unenroll.stream.tokens import Grant, Token, Tokens
 
 SECRET = "crunchy armchair/1987"  # noqa: S105 - of nobody
@@ -58,7 +58,7 @@ def test_while_nobody_gives_a_new_one_the_old_one_does_until_it_ends(lasts: int,
         try:
             return next(given)
         except StopIteration:
-            raise OutageError("nobody is there") from None
+            raise OutageError("nobody is there", server=Server.KAFKA) from None
 
     tokens = Tokens(ask)
     first = tokens.current()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unenroll.core.events import EventId
-from unenroll.wire.identity import NAMESPACE, named_uuid, unenrollment_id
+from unenroll.wire.identity import NAMESPACE, event_uuid, named_uuid
 from unenroll.wire.publish import Context, encode
 from wire.test_publish import CALENDAR, CANCELLED, CONTEXT, LEAVE, REINSTATED, UNENROLLED, header
 
@@ -24,7 +24,7 @@ def test_ids_are_named_as_the_contract_says() -> None:
     assert header(encode(UNENROLLED, CONTEXT), "ce_id") == name(
         *whole, "unenroll.UserUnenrolled.v1", "/crm/app", "7f1c"
     )
-    assert unenrollment_id(LEAVE.key) == name("/crm/app", "7f1c")
+    assert event_uuid(LEAVE.key) == name("/crm/app", "7f1c")
 
 
 @given(st.lists(st.text() | st.integers(-(2**63), 2**63 - 1), max_size=7))

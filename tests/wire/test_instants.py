@@ -1,5 +1,6 @@
 """Instants: RFC 3339 in, UTC kept, `Z` out."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -7,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unenroll.core import events
-from unenroll.wire.instants import instant_text, parse_instant
-from wire.samples import REQUEST, as_json, headers, taken
+from unenroll.wire.instants import instant_text, parse_any_instant, parse_instant
+from wire.samples import INSTANT_TEXTS, REQUEST, as_json, headers, taken
 
 AT = datetime(2026, 3, 15, 4, 0, tzinfo=UTC)
 OFFSETS = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -51,6 +52,17 @@ def test_an_instant_that_is_written_is_read_back(instant: datetime) -> None:
 @given(st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=OFFSETS))  # noqa: DTZ001 - they get one
 def test_an_instant_is_written_in_utc_with_six_digits_or_none(instant: datetime) -> None:
     assert instant_text(instant) == instant.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+@given(INSTANT_TEXTS)
+def test_an_instant_is_the_same_by_the_quick_way_as_by_the_other(text: str) -> None:
+    def told(parse: Callable[[str], datetime]) -> str:
+        try:
+            return repr(parse(text))
+        except ValueError as error:
+            return repr(error)
+
+    assert told(parse_instant) == told(parse_any_instant)
 
 
 def test_a_naive_instant_is_not_written() -> None:

@@ -85,7 +85,9 @@ async def _publish(file: PlanFile, settings: WorkerSettings, pool: asyncpg.Pool)
                 done(page.size)
         await sending.finish()
     except OutageError as outage:
-        raise OutageError(f"{outage}; apply the plan again: what has arrived already changes nothing") from outage
+        raise OutageError(
+            f"{outage}; apply the plan again: what has arrived already changes nothing", server=outage.server
+        ) from outage
     return sending.published
 
 

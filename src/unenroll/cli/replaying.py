@@ -113,7 +113,9 @@ def _suppress(order: Order, *, report: Path | None, as_json: bool) -> None:
     try:
         found = until_interrupted(work, waits_for_input=STANDARD_INPUT in order.files)
     except OutageError as outage:
-        raise OutageError(f"{outage}; run the same command again: what was sent is decided once") from outage
+        raise OutageError(
+            f"{outage}; run the same command again: what was sent is decided once", server=outage.server
+        ) from outage
     _tell(found, suppressed_sheet(found), file=file, as_json=as_json)
     if found.stopped:
         raise UnenrollError(f"stopped; to go on, run the same command again{_with(found.go_on)}")

@@ -8,7 +8,7 @@ from unenroll.demo.campaigns import Chapter
 from unenroll.demo.found import Found, found
 from unenroll.demo.lines import facts, requests
 from unenroll.demo.reader import read_all
-from unenroll.errors import OutageError, UnenrollError
+from unenroll.errors import UnenrollError
 from unenroll.load.loading import load
 from unenroll.ndjson.bad_lines import bad_lines
 from unenroll.publish.publishing import most_bytes, publish
@@ -78,7 +78,7 @@ async def _work(settings: WorkerSettings) -> None:
         async with asyncio.timeout(WORK_SECONDS):
             await work(settings, stop=asyncio.Event(), until_caught_up=True)
     except TimeoutError:
-        raise OutageError(f"the worker was not done within {WORK_SECONDS:.0f} s") from None
+        raise UnenrollError(f"the worker was not done within {WORK_SECONDS:.0f} s") from None
 
 
 async def _read_back(chapters: Sequence[Chapter], settings: WorkerSettings) -> Found:

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from unenroll.errors import OutageError
+from unenroll.errors import OutageError, Server
 
 _DEADLINE_SECONDS = 30.0
 _POLL_SECONDS = 0.5
@@ -49,7 +49,9 @@ def read_all(bootstrap_servers: str, topics: Collection[str], *, seconds: float 
     try:
         return list(_to_the_end(consumer, topics, seconds=seconds))
     except KafkaException as error:
-        raise OutageError(f"Kafka failed while the answers were read: {error.args[0].str()}") from error
+        raise OutageError(
+            f"Kafka failed while the answers were read: {error.args[0].str()}", server=Server.KAFKA
+        ) from error
     finally:
         consumer.close()
 
@@ -60,7 +62,7 @@ def _to_the_end(consumer: Consumer, topics: Collection[str], *, seconds: float) 
     deadline = monotonic() + seconds
     while unfinished:
         if monotonic() > deadline:
-            raise OutageError(f"Kafka did not end its transactions within {seconds:.0f} s")
+            raise OutageError(f"Kafka did not end its transactions within {seconds:.0f} s", server=Server.KAFKA)
         message = consumer.poll(_POLL_SECONDS)
         if message is None:
             continue

@@ -14,7 +14,7 @@ from unenroll.dlq.order import Order, Redriven, Tally
 from unenroll.dlq.reading import Letters, chosen, reading
 from unenroll.dlq.told import key_of, state_of, told
 from unenroll.dlq.wanted import Found
-from unenroll.errors import LaneLostError, OutageError
+from unenroll.errors import LaneLostError, OutageError, Server
 from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.erased import erased_seen
@@ -52,8 +52,10 @@ async def redrive(settings: WorkerSettings, order: Order) -> Redriven:
         try:
             async with _office(desk, order) as office:
                 return await _Redriving(order=order, pool=pool, rules=rules).run(letters, office)
-        except (OutageError, LaneLostError) as outage:
-            raise OutageError(f"{outage}; redrive again: what was put back is not put back twice") from outage
+        except (OutageError, LaneLostError) as trouble:
+            server = trouble.server if isinstance(trouble, OutageError) else Server.POSTGRES
+            said = f"{trouble}; redrive again: what was put back is not put back twice"
+            raise OutageError(said, server=server) from trouble
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from pydantic_core import from_json
 from unenroll.core.facts import Account
 from unenroll.explain.stays import LeaveTold, leave_told
 from unenroll.store.history import Sent
-from unenroll.wire.identity import unenrollment_id
+from unenroll.wire.identity import event_uuid
 from unenroll.wire.names import event_name
 from unenroll.wire.outbound import PeriodSpan
 from unenroll.wire.record import Message
@@ -39,7 +39,7 @@ class PublishedTold:
 
 def published_told(sent: Sequence[Sent], account: Account, *, reward_id: str | None) -> tuple[PublishedTold, ...]:
     """What was sent of the account, in that order: the answers to its leaves, and of one reward or of all."""
-    leaves = {unenrollment_id(leave.key): leave_told(leave) for leave in account.leaves}
+    leaves = {event_uuid(leave.key): leave_told(leave) for leave in account.leaves}
     read = ((one.decided_at, *_read(one.message)) for one in sent)
     return tuple(
         _told(decided_at, headers, data, leaves=leaves)

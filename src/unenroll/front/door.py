@@ -13,13 +13,13 @@ from unenroll.front.answers import Answer, not_yet, to_dead_letter, to_enroll, t
 from unenroll.front.bodies import Record, UnenrollRecord, fingerprint
 from unenroll.front.guards.refusals import Refused
 from unenroll.front.kept import data_text, event_id, message_of, new_request_id, sought
-from unenroll.front.publishing import Publisher
 from unenroll.front.waiting import Waiting
 from unenroll.store.accounts import AccountKey, see_accounts
 from unenroll.store.connect import one_moment
 from unenroll.store.definitions import DefinitionCache
 from unenroll.store.front_door import Fate, KeptRequest, Sought, fates_of, keep_answer, keep_request
-from unenroll.wire.identity import unenrollment_id
+from unenroll.stream.idempotent_producer import Publisher
+from unenroll.wire.identity import event_uuid
 from unenroll.wire.instants import instant_text
 from unenroll.wire.record import Message
 from unenroll.wire.refusals import DeadLetter
@@ -131,7 +131,7 @@ def _kept(asked: Asked) -> KeptRequest:
         fingerprint=fingerprint(event_type, asked.group_id, asked.target_id, asked.document),
         customer_id=record.customer_id,
         target_id=asked.target_id,
-        event_key=unenrollment_id(event_id(asked.caller, request_id)),
+        event_key=event_uuid(event_id(asked.caller, request_id)),
         event_time=now,
         traceparent=asked.traceparent,
         data=data_text({**account, **record.data(now=now)}),

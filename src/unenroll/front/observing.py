@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from unenroll.errors import Server
 from unenroll.observe.answering import keep_asking
 from unenroll.observe.board import Board
 from unenroll.observe.health import Health
@@ -19,7 +20,6 @@ from unenroll.settings import FrontSettings
 from unenroll.store.connect import ping
 from unenroll.stream.cluster import Cluster, Partition
 from unenroll.stream.observing import build, looked_after, traced
-from unenroll.stream.seen import KAFKA, POSTGRES
 from unenroll.wire.envelope import TRACEPARENT
 from unenroll.wire.names import Topic
 
@@ -72,7 +72,7 @@ async def ask_servers(board: Board, pool: asyncpg.Pool, settings: FrontSettings)
     async def kafka() -> None:
         await cluster.ends([Partition(topic=settings.topic_prefix + Topic.REQUESTS, number=0)])
 
-    await keep_asking(board, {KAFKA: kafka, POSTGRES: lambda: ping(pool)})
+    await keep_asking(board, {Server.KAFKA: kafka, Server.POSTGRES: lambda: ping(pool)})
 
 
 class _Told:

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 
 from unenroll.front.kept import message_of, sought
-from unenroll.front.publishing import Publisher, publisher
 from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.front_door import KeptRequest, fates_of, undecided_requests
+from unenroll.stream.idempotent_producer import Publisher, publisher
 from unenroll.wire.record import Message
 
 

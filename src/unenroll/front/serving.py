@@ -16,13 +16,13 @@ from unenroll.front.app import application
 from unenroll.front.door import Door
 from unenroll.front.guards.hardening import server_options
 from unenroll.front.observing import Shown, ask_servers, observing
-from unenroll.front.publishing import DELIVERY_SECONDS, publisher
 from unenroll.front.waiting import Waiting
 from unenroll.in_the_clear import warn_of_the_clear
 from unenroll.observe.board import Board, Stage
 from unenroll.settings import FrontSettings
 from unenroll.store.connect import check_tables, connected
 from unenroll.stream.cluster import Cluster
+from unenroll.stream.idempotent_producer import DELIVERY_SECONDS, publisher
 from unenroll.stream.observing import beside
 from unenroll.stream.topics import INPUTS, existing_topics
 

@@ -6,7 +6,7 @@ from unenroll.core.events import CustomerEnrolled, RewardEarned, RewardIssued
 from unenroll.store.accounts import AccountKey
 from unenroll.store.ledger import Content, EventKey
 from unenroll.wire.content import CONTENT_VERSION
-from unenroll.wire.identity import unenrollment_id
+from unenroll.wire.identity import event_uuid
 from unenroll.wire.lines import LoadedFact
 
 Told = CustomerEnrolled | RewardEarned | RewardIssued
@@ -26,7 +26,7 @@ def fact(told: LoadedFact) -> Fact:
     event = told.event
     return Fact(
         told=told,
-        key=EventKey(event.customer_id, unenrollment_id(event.key)),
+        key=EventKey(event.customer_id, event_uuid(event.key)),
         content=Content(CONTENT_VERSION, told.content_hash, told.time),
         account=AccountKey(event.customer_id, event.target_id),
     )

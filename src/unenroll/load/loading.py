@@ -70,4 +70,7 @@ class _Loading:
 
 
 def _given_up(outage: OutageError, line: Line) -> OutageError:
-    return OutageError(f"{outage}; gave up at line {line.number} of {line.file}: what was loaded may be loaded again")
+    return OutageError(
+        f"{outage}; gave up at line {line.number} of {line.file}: what was loaded may be loaded again",
+        server=outage.server,
+    )

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import structlog
 
-from unenroll.errors import LaneLostError, OutageError
+from unenroll.errors import LaneLostError, OutageError, Server
 
 WAITS = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0)
 
@@ -30,4 +30,4 @@ async def patiently(attempt: Callable[[], Awaitable[_T]]) -> _T:
     try:
         return await attempt()
     except LaneLostError as trouble:
-        raise OutageError(str(trouble)) from trouble
+        raise OutageError(str(trouble), server=Server.POSTGRES) from trouble

@@ -54,7 +54,9 @@ def publish(lines: Iterable[Line], settings: KafkaSettings, *, limits: Mapping[s
                 counts[message.topic] += 1
         sender.finish()
     except OutageError as outage:
-        raise OutageError(f"{outage}; publish the files again: what has arrived already changes nothing") from outage
+        raise OutageError(
+            f"{outage}; publish the files again: what has arrived already changes nothing", server=outage.server
+        ) from outage
     return Published(
         requests=counts[Topic.REQUESTS],
         facts=counts[Topic.FACTS],

@@ -10,7 +10,7 @@ from asyncpg.pool import PoolConnectionProxy
 from asyncpg.transaction import Transaction
 from pydantic import SecretStr
 
-from unenroll.errors import LaneLostError, OutageError, SetupError
+from unenroll.errors import LaneLostError, OutageError, Server, SetupError
 from unenroll.secret_files import may_change
 from unenroll.store.outage import translated, understood
 from unenroll.store.queries import QUERIES
@@ -105,7 +105,8 @@ class _Connect:
             connection: asyncpg.Connection = await asyncpg.connect(url, **more)
         except _REFUSED as error:
             if self._was_let_in and not isinstance(self._url, str) and may_change(self._url):
-                raise OutageError(f"Postgres refuses the user or password that the file holds now: {error}") from error
+                said = f"Postgres refuses the user or password that the file holds now: {error}"
+                raise OutageError(said, server=Server.POSTGRES) from error
             raise
         self._was_let_in = True
         return connection

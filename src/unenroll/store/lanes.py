@@ -1,17 +1,22 @@
 """The lane's row: its epoch, how far it has decided, and how far it is known to have published."""
 
-from contextlib import suppress
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 import asyncpg
 
-from unenroll.errors import LaneLostError, OutageError
+from unenroll.errors import LaneLostError, UnenrollError
 from unenroll.store import connect
 from unenroll.store.connect import Connection, transaction
-from unenroll.store.outage import held_up, translated
+from unenroll.store.outage import translated
 from unenroll.store.queries import QUERIES
+
+_LOCKED_SECONDS = 8.0  # less than Postgres lets a statement wait for a lock
+_HUNG_SECONDS = 10.0  # longer than a statement may take
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,19 +58,32 @@ async def take_lane(pool: asyncpg.Pool, key: LaneKey, *, to_work: bool = True) -
 
     The row says which tables whoever takes the lane `to_work` was written for, until it leaves the lane.
 
-    If the row was locked for too long, its former owner may be frozen amid a COPY, where no time-out of Postgres
-    reaches it: then it is ended, and to try again helps.
+    If the row stays locked, its former owner may be frozen amid a COPY, where no time-out of Postgres reaches it: then
+    its session is ended.
     """
     version = connect.TABLES_VERSION if to_work else None
-    try:
-        with translated():
-            (row,) = await pool.fetch(QUERIES["take_lane"], key.topic_prefix, key.group_id, key.partition, version)
-    except OutageError as outage:
-        if held_up(outage):
-            with suppress(OutageError), translated():
-                await pool.execute(QUERIES["end_hung"])
-        raise
+    named = (key.topic_prefix, key.group_id, key.partition, version)
+    with translated():
+        async with pool.acquire() as connection, _hung_ended(pool, connection):
+            (row,) = await connection.fetch(QUERIES["take_lane"], *named)
     return lane_row(row)
+
+
+@asynccontextmanager
+async def _hung_ended(pool: asyncpg.Pool, connection: Connection) -> AsyncIterator[None]:
+    """If the block takes long, end the hung sessions that block the connection then."""
+    ending = asyncio.create_task(_end_hung(pool, connection.get_server_pid()))
+    try:
+        yield
+    finally:
+        ending.cancel()
+        await asyncio.wait([ending])
+
+
+async def _end_hung(pool: asyncpg.Pool, blocked: int) -> None:
+    await asyncio.sleep(_LOCKED_SECONDS)
+    with suppress(UnenrollError), translated():  # the lane is not taken then, which says enough
+        await pool.execute(QUERIES["end_hung"], blocked, _HUNG_SECONDS)
 
 
 async def hold_lane(connection: Connection, lane: LaneRow) -> None:

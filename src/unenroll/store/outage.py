@@ -6,7 +6,7 @@ from ssl import SSLCertVerificationError
 
 import asyncpg
 
-from unenroll.errors import OutageError, OvertakenError, RefusedError, SetupError, UnenrollError, UsageError
+from unenroll.errors import OutageError, OvertakenError, RefusedError, Server, SetupError, UnenrollError, UsageError
 
 _NEEDS_A_PERSON = {
     "0A": "does not support what we ask",
@@ -36,9 +36,9 @@ def translated() -> Iterator[None]:
             raise RefusedError(f"Postgres cannot hold the data: {_brief(error)}") from error
         if not any(words in str(error) for words in _ENDED):
             raise  # we called the client wrongly: waiting cannot help
-        raise OutageError(f"Postgres does not answer: {_brief(error)}") from error
+        raise OutageError(f"Postgres does not answer: {_brief(error)}", server=Server.POSTGRES) from error
     except (asyncpg.InternalClientError, OSError, TimeoutError, EOFError) as error:
-        raise OutageError(_away(error)) from error
+        raise OutageError(_away(error), server=Server.POSTGRES) from error
 
 
 def held_up(outage: OutageError) -> bool:
@@ -72,14 +72,14 @@ def _in_our_words(error: asyncpg.PostgresError) -> UnenrollError:
     if isinstance(
         error, asyncpg.InvalidCachedStatementError
     ):  # the tables were upgraded meanwhile: asked anew, it works
-        return OutageError(f"Postgres asks to try again ({state}): {_brief(error)}")
+        return OutageError(f"Postgres asks to try again ({state}): {_brief(error)}", server=Server.POSTGRES)
     if state in _CONFLICT:
-        return OvertakenError(f"Postgres: another lane was faster: {_brief(error)}")
+        return OvertakenError(f"Postgres: another lane was faster: {_brief(error)}", server=Server.POSTGRES)
     if state[:2] in _BLAMES_THE_RECORDS:
         return RefusedError(f"Postgres refuses the data: {_brief(error)}")
     if state[:2] in _NEEDS_A_PERSON and state != "42P07":
         return SetupError(f"Postgres {_NEEDS_A_PERSON[state[:2]]}: {_brief(error)}")
-    return OutageError(f"Postgres asks to try again ({state}): {_brief(error)}")
+    return OutageError(f"Postgres asks to try again ({state}): {_brief(error)}", server=Server.POSTGRES)
 
 
 def _away(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 
-from unenroll.errors import OutageError
+from unenroll.errors import OutageError, Server
 from unenroll.secret_files import may_change
 from unenroll.settings import KafkaSettings
 from unenroll.stream.tokens import TokenProvider, tokens_of
@@ -69,17 +69,6 @@ def for_reading(settings: KafkaSettings, group_id: str) -> dict[str, Any]:
         "isolation.level": "read_committed",
         "auto.offset.reset": "error",
         "enable.partition.eof": True,
-    }
-
-
-def for_publishing(settings: KafkaSettings, *, seconds: float) -> dict[str, Any]:
-    """The configuration of an idempotent producer that gives an event up after so many seconds."""
-    return {
-        **for_confluent(settings),
-        "enable.idempotence": True,
-        "acks": "all",
-        "partitioner": "murmur2_random",  # Kafka's own: a customer's events lie together whoever publishes them
-        "message.timeout.ms": int(seconds * 1000),
     }
 
 
@@ -152,7 +141,8 @@ def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
         files = (settings.kafka_ssl_cafile, settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile)
         raise OutageError(
             f"{', '.join(str(file) for file in files if file)}: a certificate or key cannot be used, "
-            f"or its password is wrong ({error.strerror or error})"
+            f"or its password is wrong ({error.strerror or error})",
+            server=Server.KAFKA,
         ) from None
     return context
 

@@ -24,7 +24,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
     ResourceType,
 )
 
-from unenroll.errors import OutageError, SetupError
+from unenroll.errors import OutageError, Server, SetupError
 from unenroll.settings import KafkaSettings
 from unenroll.stream.clients import REQUEST_SECONDS, Identity, for_confluent
 from unenroll.stream.knocking import knock
@@ -179,7 +179,9 @@ class Cluster:
                 raise
             if OFFSET_INVALID in found.values():  # no error of the client's: who led a partition is gone
                 await self._look_for_leaders()
-                raise OutageError("Kafka does not say where partitions begin and end: one of them has no leader")
+                raise OutageError(
+                    "Kafka does not say where partitions begin and end: one of them has no leader", server=Server.KAFKA
+                )
             return found
 
     async def _look_for_leaders(self) -> None:

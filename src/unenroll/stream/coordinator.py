@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import for_code
 
-from unenroll.errors import OutageError
+from unenroll.errors import OutageError, Server
 from unenroll.settings import WorkerSettings
 from unenroll.stream.clients import REQUEST_SECONDS, for_aiokafka, stays_current
 from unenroll.stream.cluster import Partition
@@ -59,7 +59,7 @@ class Coordinator:
             async with asyncio.timeout(REQUEST_SECONDS):
                 found = await self._admin.list_consumer_group_offsets(self._group_id, partitions=wanted)
         if any(place not in found for place in wanted):  # the client tells an error of the coordinator by leaving out
-            raise OutageError("Kafka does not say what the group has committed")
+            raise OutageError("Kafka does not say what the group has committed", server=Server.KAFKA)
         return {
             Partition(topic=place.topic, number=place.partition): None
             if found[place].offset < 0

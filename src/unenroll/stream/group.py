@@ -16,6 +16,7 @@ from unenroll.stream.patience import Waiting
 log = structlog.get_logger()
 
 DRAIN_SECONDS = 20.0
+CUT_OFF_SECONDS = 5.0
 
 LaneStarter = Callable[[int, list[str], LaneLife], "asyncio.Task[None]"]
 
@@ -80,7 +81,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carri
         await self.close()
 
     async def close(self) -> None:
-        """Let every lane finish its batch, then its producer; what takes too long is cut off, and recovered later."""
+        """Let every lane finish its batch, then its producer; what takes too long is cut off, and recovered later.
+
+        Returns within 25 s (DRAIN_SECONDS, then CUT_OFF_SECONDS). A rebalance leaves 30 s, of which a worker may spend
+        3 s until its next heartbeat tells it.
+        """
         for life in self._lives or ():
             life.stopping.set()
         self._lives = None
@@ -92,7 +97,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carri
             task.cancel()
         if late:
             log.warning("lanes_drain_timeout", lanes=len(late), seconds=DRAIN_SECONDS)
-            await asyncio.wait(late, timeout=DRAIN_SECONDS)
+            await asyncio.wait(late, timeout=CUT_OFF_SECONDS)
         # Clients that are closed lie in cycles, and are old: by itself the collector would hardly ever come for them.
         gc.collect()
 

@@ -7,7 +7,7 @@ from typing import Any
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
 
-from unenroll.errors import OutageError, SetupError, UsageError
+from unenroll.errors import OutageError, Server, SetupError, UsageError
 from unenroll.settings import KafkaSettings
 from unenroll.stream.clients import for_aiokafka
 from unenroll.stream.outage import translated
@@ -60,6 +60,7 @@ async def _enter(host: str, port: int, arguments: dict[str, Any]) -> None:
     except (KafkaConnectionError, ConnectionResetError) as error:
         raise OutageError(
             f"Kafka at {host}:{port} closes the connection: "
-            "it may want another security protocol, or another certificate of ours"
+            "it may want another security protocol, or another certificate of ours",
+            server=Server.KAFKA,
         ) from error
     connection.close()

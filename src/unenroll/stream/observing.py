@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from unenroll.errors import Server
 from unenroll.observe.answering import keep_asking
 from unenroll.observe.beating import beat
 from unenroll.observe.board import Board, LaneNow
@@ -26,7 +27,7 @@ from unenroll.settings import WorkerSettings
 from unenroll.store.connect import TABLES_VERSION, ping
 from unenroll.stream.cluster import Cluster, Partition
 from unenroll.stream.oldest import oldest_records
-from unenroll.stream.seen import KAFKA, POSTGRES, Seen
+from unenroll.stream.seen import Seen
 from unenroll.wire.content import CONTENT_VERSION
 from unenroll.wire.names import Topic
 
@@ -129,7 +130,7 @@ class Looking:
         """Look for ever."""
         pool = self.pool
         self.board.pool = lambda: (pool.get_idle_size(), pool.get_size(), pool.get_max_size())
-        await keep_asking(self.board, {KAFKA: self._kafka, POSTGRES: self._postgres})
+        await keep_asking(self.board, {Server.KAFKA: self._kafka, Server.POSTGRES: self._postgres})
 
     async def _postgres(self) -> None:
         if time() - self.board.progress_at > _SHOWN_SECONDS:

@@ -15,7 +15,7 @@ from aiokafka.errors import (
 from confluent_kafka import KafkaError as LibrdkafkaError
 from confluent_kafka import KafkaException
 
-from unenroll.errors import OutageError, SetupError, UnenrollError, UsageError
+from unenroll.errors import OutageError, Server, SetupError, UnenrollError, UsageError
 
 _NEEDS_A_PERSON = {
     LibrdkafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -52,10 +52,10 @@ def translated(doing: str) -> Iterator[None]:
     except KafkaException as error:
         raise _librdkafka(error, doing) from error
     except TimeoutError as error:
-        raise OutageError(f"Kafka does not answer: {doing}") from error
+        raise OutageError(f"Kafka does not answer: {doing}", server=Server.KAFKA) from error
     except (KafkaError, OSError, AssertionError, AttributeError) as error:
         # A producer whose transaction broke answers with AssertionError, one that never had one with AttributeError.
-        raise OutageError(f"Kafka failed {doing}: {_brief(error)}") from error
+        raise OutageError(f"Kafka failed {doing}: {_brief(error)}", server=Server.KAFKA) from error
 
 
 def _librdkafka(error: KafkaException, doing: str) -> UnenrollError:
@@ -64,7 +64,7 @@ def _librdkafka(error: KafkaException, doing: str) -> UnenrollError:
         return UsageError(f"the Kafka client refuses its settings: {cause.str()}")
     if cause.code() in _NEEDS_A_PERSON:
         return SetupError(f"Kafka refuses {doing}: {cause.str()}")
-    return OutageError(f"Kafka does not answer: {doing} ({cause.str()})")
+    return OutageError(f"Kafka does not answer: {doing} ({cause.str()})", server=Server.KAFKA)
 
 
 def _brief(error: BaseException) -> str:

@@ -7,13 +7,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.client import CoordinationType
+from aiokafka.errors import ConcurrentTransactions, KafkaError
 from aiokafka.partitioner import DefaultPartitioner
-from aiokafka.producer import sender
+from aiokafka.producer.sender import AddPartitionsToTxnHandler
 from aiokafka.protocol.transaction import EndTxnRequest
 from aiokafka.structs import OffsetAndMetadata
 
-from unenroll.errors import OutageError
+from unenroll.errors import OutageError, Server
 from unenroll.settings import KafkaSettings, WorkerSettings
 from unenroll.stream.clients import for_aiokafka, let_go, stays_current
 from unenroll.stream.cluster import Partition
@@ -29,9 +30,7 @@ _REQUEST_TIMEOUT_MS = 8_000
 _RETRY_BACKOFF_MS = 20
 _MARKERS_SECONDS = 0.003
 
-# While the broker still writes the markers of the last transaction, it turns the next one away. The client then waits
-# 20 ms, which no setting changes, for something that mostly takes 3.
-sender.BACKOFF_OVERRIDE = _MARKERS_SECONDS
+_BUSY = ConcurrentTransactions.errno
 
 
 class LaneProducer:
@@ -55,6 +54,7 @@ class LaneProducer:
         stays_current(settings, self._producer.client)
         self._commits_sent = 0
         self._watch_for_hidden_retries()
+        self._begin_right_after_another()
 
     @classmethod
     def of_lane(cls, settings: WorkerSettings, number: int, *, batch_bytes: int, group_id: str | None = None) -> Self:
@@ -116,7 +116,9 @@ class LaneProducer:
         )
         await self._producer.commit_transaction()
         if self._commits_sent != 1:
-            raise OutageError("Kafka: the commit had to be sent again, so what it did is not known")
+            raise OutageError(
+                "Kafka: the commit had to be sent again, so what it did is not known", server=Server.KAFKA
+            )
 
     async def _by_partition(self, messages: Sequence[Message]) -> dict[Partition, list[Message]]:
         partitions = {word: await self._partitions(word) for word in {message.topic for message in messages}}
@@ -166,8 +168,33 @@ class LaneProducer:
 
         client.send = counted
 
+    def _begin_right_after_another(self) -> None:
+        sender = self._producer._sender  # noqa: SLF001 - no setting changes how long it waits
+
+        async def add(places: Any) -> bool:  # noqa: ANN401 - the client's own types
+            transactional_id = self._producer._txn_manager.transactional_id  # noqa: SLF001 - the same
+            node = await sender._find_coordinator(CoordinationType.TRANSACTION, transactional_id)  # noqa: SLF001
+            added: bool = await AddPartitions(sender, places).do(node)
+            return added
+
+        sender._do_add_partitions_to_txn = add  # noqa: SLF001 - the same
+
     async def _drop(self) -> None:
         await let_go(self._producer.stop(), seconds=_STOP_SECONDS)
+
+
+class AddPartitions(AddPartitionsToTxnHandler):  # type: ignore[misc] # the client carries no types
+    """Begins a transaction. While the broker still writes the markers of the last one, it turns the next one away.
+
+    The client then waits 20 ms for something that mostly takes 3.
+    """
+
+    def handle_response(self, response: Any) -> float | None:  # noqa: ANN401 - the client's own types
+        """After how many seconds to try again, None if it has begun."""
+        seconds: float | None = super().handle_response(response)
+        first = not self._sender._txn_manager.txn_partitions  # noqa: SLF001 - as the client has it
+        codes = {code for _, partitions in response.errors for _, code in partitions}
+        return _MARKERS_SECONDS if first and codes == {_BUSY} else seconds
 
 
 def _append(batch: Any, message: Message) -> bool:  # noqa: ANN401 - untyped client

@@ -15,7 +15,7 @@ import structlog
 from unenroll.batch.numbering import DEAD_LETTERED, Told, refusal
 from unenroll.batch.readings import Batch, Reading
 from unenroll.batch.step import Decisions
-from unenroll.errors import LaneLostError, UnenrollError
+from unenroll.errors import LaneLostError, OutageError
 from unenroll.observe.board import Board, Doing, LaneNow
 from unenroll.observe.laps import Lap
 from unenroll.observe.meters import APPEND, EVENT, Meters
@@ -25,7 +25,6 @@ from unenroll.wire.decode import Received
 
 log = structlog.get_logger()
 
-KAFKA, POSTGRES = "kafka", "postgres"
 _LANE_LOST = "lane_lost"
 _APPENDED_MS = attrgetter("record.appended_ms")
 
@@ -51,9 +50,9 @@ class Seen:
         self.now.stand_at((position.topic, position.offset) for position in lane.positions)
         self.now.turn_to(Doing.READING)
 
-    def strike(self, trouble: UnenrollError) -> None:
+    def strike(self, trouble: OutageError | LaneLostError) -> None:
         """It has to be opened again."""
-        self.meters.reopenings.labels(_LANE_LOST if isinstance(trouble, LaneLostError) else server_of(trouble)).inc()
+        self.meters.reopenings.labels(trouble.server if isinstance(trouble, OutageError) else _LANE_LOST).inc()
         self.opening()
 
     def decoded(self, lap: Lap) -> None:
@@ -67,9 +66,9 @@ class Seen:
         self.now.oldest_in_hand = oldest / 1000 if oldest > 0 else None
         self.now.turn_to(Doing.DECIDING)
 
-    def trying_again(self, trouble: UnenrollError) -> None:
+    def trying_again(self, trouble: OutageError) -> None:
         """A batch has to be decided again."""
-        self.meters.retries.labels(server_of(trouble)).inc()
+        self.meters.retries.labels(trouble.server).inc()
         self.now.turn_to(Doing.DECIDING)
 
     @contextmanager
@@ -122,11 +121,6 @@ class Seen:
             **({} if trace is None else {"trace_id": trace}),
             **decisions.counts,
         )
-
-
-def server_of(trouble: UnenrollError) -> str:
-    """Whose fault it is: each OutageError says it first."""
-    return POSTGRES if str(trouble).startswith("Postgres") else KAFKA
 
 
 def _event_time(reading: Reading) -> datetime | None:

@@ -18,7 +18,7 @@ from aiokafka.abc import AbstractTokenProvider
 from aiokafka.errors import KafkaConnectionError
 from pydantic import SecretStr
 
-from unenroll.errors import OutageError, SetupError, UnenrollError
+from unenroll.errors import OutageError, Server, SetupError, UnenrollError
 from unenroll.settings import KafkaSettings
 
 _PATIENCE_SECONDS = 5.0
@@ -53,13 +53,14 @@ class Grant:
         try:
             status, body = self._asked()
         except (OSError, HTTPException) as error:
-            raise OutageError(f"the token URL ({host}) does not answer: {str(error) or type(error).__name__}") from None
+            said = f"the token URL ({host}) does not answer: {str(error) or type(error).__name__}"
+            raise OutageError(said, server=Server.KAFKA) from None
         told = _read(body)
         if status in _REFUSALS:
             raise SetupError(f"the token URL ({host}) refuses our client id or secret: {status}{_code(told)}")
         text = told.get("access_token")
         if status != HTTPStatus.OK or not isinstance(text, str):
-            raise OutageError(f"the token URL ({host}) answers {status} without a token")
+            raise OutageError(f"the token URL ({host}) answers {status} without a token", server=Server.KAFKA)
         seconds = _seconds(told.get("expires_in"))
         return Token(text=text, ends=began + seconds, renew=began + seconds * _RENEWED_AT)
 

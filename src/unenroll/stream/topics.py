@@ -7,7 +7,7 @@ from time import monotonic
 
 from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined] # exported, but not said to be
 
-from unenroll.errors import OutageError, SetupError
+from unenroll.errors import OutageError, Server, SetupError
 from unenroll.stream.cluster import Cluster, Topic, partitions_of
 from unenroll.stream.topic_file import WantedTopics
 from unenroll.wire.names import Topic as Word
@@ -74,7 +74,7 @@ async def _until_they_answer(cluster: Cluster, names: list[str]) -> None:
 async def _ask(cluster: Cluster, names: list[str]) -> None:
     made = await cluster.topics(names)
     if len(made) < len(names):
-        raise OutageError("Kafka does not show the topics that it has made")
+        raise OutageError("Kafka does not show the topics that it has made", server=Server.KAFKA)
     await cluster.configuration(names)
     await cluster.ends(partitions_of(made.values()))
 
@@ -94,7 +94,7 @@ async def check_same(cluster: Cluster, topics: Mapping[str, Topic]) -> None:
     now = await cluster.topics(topics)
     for name, topic in topics.items():
         if name not in now:
-            raise OutageError(f"Kafka has no topic {name} any more")
+            raise OutageError(f"Kafka has no topic {name} any more", server=Server.KAFKA)
         if now[name].topic_id != topic.topic_id:
             raise SetupError(
                 f"{name} was deleted and made again while this worker ran: start it again, "

@@ -8,7 +8,7 @@ from operator import methodcaller
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from unenroll.errors import OutageError
+from unenroll.errors import OutageError, Server
 from unenroll.settings import KafkaSettings
 from unenroll.stream.clients import REQUEST_SECONDS, for_reading
 from unenroll.stream.outage import translated
@@ -33,7 +33,9 @@ def _read(settings: KafkaSettings, place: TopicPartition) -> Record:
         consumer.assign([place])
         message = consumer.poll(REQUEST_SECONDS)
         if message is None or message.error() is not None:
-            raise OutageError(f"Kafka does not answer: reading {place.topic}, offset {place.offset} again")
+            raise OutageError(
+                f"Kafka does not answer: reading {place.topic}, offset {place.offset} again", server=Server.KAFKA
+            )
         return as_record(message)
     finally:
         consumer.close()

@@ -15,7 +15,7 @@ from unenroll.core.standings import Rule
 from unenroll.store.accounts import KnownAccount
 from unenroll.store.review import Receipt, Reviewed
 from unenroll.verify.difference import Against, Difference, Drift, leave_named
-from unenroll.wire.identity import unenrollment_id
+from unenroll.wire.identity import event_uuid
 from unenroll.wire.names import event_name
 from unenroll.wire.publish import Context, encode
 from unenroll.wire.record import Message
@@ -109,9 +109,9 @@ def _leaves(known: KnownAccount, farewells: Sequence[Event], *, owner: Group, dr
         drift.same("the account", kept=f"{settled.revision} UserUnenrolled", decided=told)
     in_force = _in_force(farewells)
     for leave in account.leaves:
-        if unenrollment_id(leave.key) not in in_force:
+        if event_uuid(leave.key) not in in_force:
             continue
-        now, event = settled.leaves[leave.key], in_force[unenrollment_id(leave.key)]
+        now, event = settled.leaves[leave.key], in_force[event_uuid(leave.key)]
         told = "superseded" if event is None else Outcome.UNENROLLED
         kept = now.outcome if now.outcome is Outcome.UNENROLLED else "superseded"
         drift.same(leave_named(leave.key), kept=kept, decided=told)
@@ -137,7 +137,7 @@ def _answers(events: Sequence[Event], receipts: Sequence[Receipt], drift: Drift)
     for event in events:
         if event.name == "UnenrollRejected":
             request = EventId(event.data["requestId"], event.data["requestSource"])
-            rejected[unenrollment_id(request)] = event.data["outcome"]
+            rejected[event_uuid(request)] = event.data["outcome"]
     for receipt in receipts:
         published = rejected.pop(str(receipt.event_key), None)
         if published is not None:

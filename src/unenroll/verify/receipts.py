@@ -10,7 +10,7 @@ from unenroll.store.accounts import KnownAccount
 from unenroll.store.review import Receipt, Reviewed
 from unenroll.verify.difference import Against, Difference, Drift, leave_named
 from unenroll.wire.content import CONTENT_VERSION, content_hash
-from unenroll.wire.identity import unenrollment_id
+from unenroll.wire.identity import event_uuid
 
 _LEAVES_A_FACT = frozenset({Outcome.NOT_ENROLLED, Outcome.ALREADY_UNENROLLED, Outcome.NOTHING_LEFT, Outcome.UNENROLLED})
 _STAYS_A_LEAVE = frozenset({Outcome.UNENROLLED, Outcome.ALREADY_UNENROLLED})
@@ -28,7 +28,7 @@ def ledger_drift(one: Reviewed, known: KnownAccount, owner: Group) -> list[Diffe
     drift.unless(whole or pruned, "the numbers of its decisions", kept=_listed(numbers), decided=f"1 to {top}")
     receipts = {str(receipt.event_key): receipt for receipt in one.receipts}
     for event in _told(known.state.account, owner):
-        receipt = receipts.get(unenrollment_id(event.key))
+        receipt = receipts.get(event_uuid(event.key))
         if receipt is None:
             drift.unless(not whole, _named(event), kept="a fact without a row in the ledger", decided="a row")
         else:
@@ -61,7 +61,7 @@ def _hold(event: Told, receipt: Receipt, drift: Drift) -> None:
 
 def _outcomes(known: KnownAccount, receipts: Mapping[str, Receipt], drift: Drift) -> None:
     for key, now in known.state.settled.leaves.items():
-        receipt = receipts.get(unenrollment_id(key))
+        receipt = receipts.get(event_uuid(key))
         if receipt is not None:
             first = receipt.outcome
             possible = first in _LEAVES_A_FACT and (first != Outcome.UNENROLLED or now.outcome in _STAYS_A_LEAVE)

@@ -13,9 +13,8 @@ from unenroll.wire.definition import read_group
 from unenroll.wire.document import parse
 from unenroll.wire.due import SettlementDue
 from unenroll.wire.envelope import Envelope, open_envelope, traceparent
-from unenroll.wire.identity import unenrollment_id
+from unenroll.wire.identity import event_uuid
 from unenroll.wire.names import CARRIES, Topic, event_name
-from unenroll.wire.ordinary import read_ordinary
 from unenroll.wire.record import Record
 from unenroll.wire.refusals import DeadLetter, Reason, of_model, schema
 
@@ -53,15 +52,6 @@ def decode(record: Record, accepts: frozenset[str]) -> Received | DeadLetter:
     """
     if record.unreadable is not None:
         return schema("headers", record.unreadable)
-    ordinary = read_ordinary(record, accepts)
-    if ordinary is None:
-        return decode_closely(record, accepts)
-    event, name, time, trace = ordinary
-    return _received(event, name, time=time, trace=trace)
-
-
-def decode_closely(record: Record, accepts: frozenset[str]) -> Received | DeadLetter:
-    """The same of any record with headers that can be read, ordinary or not: the model of its event has the word."""
     opened = _open(record, accepts)
     if isinstance(opened, DeadLetter):
         return opened
@@ -71,17 +61,13 @@ def decode_closely(record: Record, accepts: frozenset[str]) -> Received | DeadLe
     except ValidationError as error:
         return of_model(error, "data.")
     event = data.event(envelope.key, time) if isinstance(data, inbound.UnenrollRequested) else data.event(envelope.key)
-    return _received(event, name, time=time, trace=traceparent(record.headers))
-
-
-def _received(event: Event | SettlementDue, name: str, *, time: datetime, trace: bytes | None) -> Received:
     return Received(
         event=event,
         event_type=name,
-        event_key=unenrollment_id(event.key),
+        event_key=event_uuid(event.key),
         content_hash=content_hash(event),
         time=time,
-        traceparent=trace,
+        traceparent=traceparent(record.headers),
     )
 
 

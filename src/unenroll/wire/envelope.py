@@ -35,6 +35,9 @@ class Attributes(BaseModel):
     time: Annotated[datetime, BeforeValidator(moment)] | None = None
 
 
+_KNOWN = {PREFIX + name: name for name in Attributes.model_fields} | {CONTENT_TYPE: CONTENT_TYPE}
+
+
 class Envelope(NamedTuple):
     """An event whose `data` is not looked at yet. `type` is the full one, `time` may be None or naive."""
 
@@ -87,19 +90,23 @@ def _named(headers: Headers) -> dict[str, str | None] | DeadLetter:
     """The attributes by name without prefix, and the content type. Each may be there once only."""
     named: dict[str, str | None] = {}
     for header, value in headers:
-        if header.startswith(PREFIX):
-            name = header[len(PREFIX) :]
-        elif header.lower() == CONTENT_TYPE:
-            name = CONTENT_TYPE
-        else:
+        name = _KNOWN.get(header) or _name(header)
+        if name is None:
             continue
         if name in named:
             return schema(header, "is there more than once")
         try:
-            named[name] = None if value is None else value.decode("utf-8")
+            named[name] = None if value is None else value.decode()
         except UnicodeDecodeError:
             return schema(header, "is not UTF-8")
     return named
+
+
+def _name(header: str) -> str | None:
+    """The name that the header's value goes by, or None if we do not read it."""
+    if header.startswith(PREFIX):
+        return header[len(PREFIX) :]
+    return CONTENT_TYPE if header.lower() == CONTENT_TYPE else None
 
 
 def _structured(document: object) -> Envelope | DeadLetter:

@@ -17,12 +17,12 @@ _VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 @lru_cache(maxsize=128)
-def unenrollment_id(request: EventId) -> str:
-    """The `unenrollmentId` of the request with this `source` and `id`, as text.
+def event_uuid(event: EventId) -> str:
+    """The UUID of the event with this `id` and `source`, as text. That of a request is its `unenrollmentId`.
 
     The last few are kept: every answer to a request names it.
     """
-    return named_uuid(request.source, request.id)
+    return named_uuid(event.source, event.id)
 
 
 def named_uuid(*parts: str | int) -> str:

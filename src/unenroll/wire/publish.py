@@ -10,7 +10,7 @@ from unenroll.core.changes import Cancelled, Change, Reinstated, Span, Unenrolle
 from unenroll.core.decide import Rejected
 from unenroll.core.events import EventId, Value
 from unenroll.wire.envelope import TRACEPARENT, binary_headers, headers_before, headers_behind
-from unenroll.wire.identity import named_uuid, unenrollment_id
+from unenroll.wire.identity import event_uuid, named_uuid
 from unenroll.wire.instants import in_utc
 from unenroll.wire.names import TOPIC_OF, full_type
 from unenroll.wire.outbound import (
@@ -93,14 +93,14 @@ def _unenrolled(change: Unenrolled, context: Context) -> UserUnenrolled:
         "requestId": leave.key.id,
         "requestSource": leave.key.source,
         "effectiveAt": in_utc(leave.effective_at),
-        "unenrollmentId": unenrollment_id(leave.key),
+        "unenrollmentId": event_uuid(leave.key),
         "kind": change.kind,
         "cutPeriod": change.cut,
         "droppedPeriods": _span(change.dropped),
         "keptPeriods": _span(change.kept),
         "levelsKept": None if levels is None else list(levels),
         "rewardsCancelled": change.rewards_cancelled,
-        "supersedes": None if superseded is None else unenrollment_id(superseded),
+        "supersedes": None if superseded is None else event_uuid(superseded),
         "revision": change.revision,
         "reason": leave.reason,
         "requestedBy": leave.requested_by,
@@ -142,7 +142,7 @@ def _reward_changed(change: Cancelled | Reinstated, context: Context) -> RewardC
         "requestSource": leave.key.source,
         "effectiveAt": in_utc(leave.effective_at),
         "rewardId": reward.reward_id,
-        "unenrollmentId": unenrollment_id(leave.key),
+        "unenrollmentId": event_uuid(leave.key),
         "periodName": context.calendar.numbered(reward.cycle).name,
         "level": reward.level,
         "allocation": reward.allocation,

@@ -1,12 +1,12 @@
 """Many addresses that guess secrets, and one honest caller at the same time."""
 
 import asyncio
+import os
 import statistics
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +15,6 @@ from stage.secret_files import basic
 
 pytestmark = pytest.mark.thorough
 
-FLOODING = Path(__file__).with_name("flooding.py")
 CRM = f"Authorization: Basic {basic('crm')}"
 GUESSERS = 500  # each guesses every few seconds: many more guesses than the server can check
 HONEST_CALLS = 200
@@ -38,7 +37,13 @@ def say(pytestconfig: pytest.Config) -> Say:
 async def flooded(server: Server) -> AsyncIterator[None]:
     """The attack, from when every address has guessed once."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(FLOODING), str(server.port), str(GUESSERS), stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "front.guards.flooding",
+        str(server.port),
+        str(GUESSERS),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
     try:

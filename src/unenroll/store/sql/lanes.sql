@@ -10,11 +10,11 @@ on conflict (topic_prefix, group_id, partition) do update
 set epoch = lane.epoch + 1, owner_version = $4, updated_at = now()
 returning lane_id, partition, epoch, sequence, published, topics, topic_ids, partition_counts, positions;
 
--- end_hung: end sessions of ours that wait for their client amid a statement for longer than any may last
+-- end_hung: end those sessions of ours that block this one, and have waited for their client amid a statement for long
 select pg_terminate_backend(pid)
 from pg_stat_activity
-where datname = current_database() and usename = current_user and application_name = 'unenroll'
-  and state = 'active' and wait_event_type = 'Client' and query_start < now() - interval '10s';
+where pid = any (pg_blocking_pids($1)) and usename = current_user and application_name = 'unenroll'
+  and state = 'active' and wait_event_type = 'Client' and query_start < now() - $2 * interval '1 second';
 
 -- hold_lane: lock the lane's row for a batch
 select epoch, sequence, topics, topic_ids, partition_counts, positions from lanes where lane_id = $1 for update;

@@ -1,0 +1,76 @@
+"""An outage names the server that failed, whatever its text says, and the metrics have that name."""
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from prometheus_client import Counter
+
+from unenroll.errors import LaneLostError, OutageError, Server
+from unenroll.observe.board import Board
+from unenroll.observe.meters import Build, worker_meters
+from unenroll.observe.traces import Traces
+from unenroll.secret_files import FileSecret
+from unenroll.store import outage as postgres
+from unenroll.stream import outage as kafka
+from unenroll.stream.seen import Seen
+
+
+def of_postgres() -> None:
+    with postgres.translated():
+        raise ConnectionRefusedError
+
+
+def of_its_certificate() -> None:
+    error = ssl.SSLCertVerificationError()
+    error.verify_message = "certificate has expired"
+    with postgres.translated():
+        raise error
+
+
+def of_its_url() -> None:
+    FileSecret(Path("missing"), variable="UNENROLL_DATABASE_URL").get_secret_value()
+
+
+def of_kafka() -> None:
+    with kafka.translated("publishing"):
+        raise ConnectionRefusedError
+
+
+def of_its_password() -> None:
+    FileSecret(Path("missing"), variable="UNENROLL_KAFKA_SASL_PASSWORD").get_secret_value()
+
+
+@pytest.mark.parametrize(
+    ("fail", "server"),
+    [
+        (of_postgres, Server.POSTGRES),
+        (of_its_certificate, Server.POSTGRES),
+        (of_its_url, Server.POSTGRES),
+        (of_kafka, Server.KAFKA),
+        (of_its_password, Server.KAFKA),
+    ],
+)
+def test_an_outage_names_the_server_that_failed(fail: Callable[[], None], server: Server) -> None:
+    with pytest.raises(OutageError) as caught:
+        fail()
+    assert caught.value.server is server
+
+
+def test_the_metrics_have_the_name_of_the_server_that_failed() -> None:
+    board = Board()
+    meters = worker_meters(Build(version="1", schema="1", rules="1"))
+    seen = Seen(number=0, prefix="", board=board, now=board.lane(0), meters=meters, traces=Traces())
+    away = OutageError("the certificate of Postgres is not to be trusted", server=Server.POSTGRES)
+    seen.strike(away)
+    seen.trying_again(away)
+    seen.strike(LaneLostError("Postgres did not answer to a COMMIT"))
+    assert _totals(meters.reopenings) == {"postgres": 1, "lane_lost": 1}
+    assert _totals(meters.retries) == {"postgres": 1}
+
+
+def _totals(counter: Counter) -> dict[str, float]:
+    """What was counted, by the only label."""
+    samples = [sample for metric in counter.collect() for sample in metric.samples if sample.name.endswith("_total")]
+    return {label: sample.value for sample in samples for label in sample.labels.values() if sample.value}
