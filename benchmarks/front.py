@@ -24,7 +24,7 @@ from benchmarks.ground import ground
 from benchmarks.latency_client import Latencies
 from benchmarks.processes import python, running
 from benchmarks.variants import workers
-from unenroll.front.guards.caller import Scope
+from unenroll.front.guards.caller import ApiScope
 from unenroll.front.guards.hashing import hash_of
 from unenroll.sandbox.ports import LOOPBACK, free_ports
 from unenroll.sandbox.servers import provided
@@ -89,7 +89,7 @@ def open_front(where: Site) -> Iterator[str]:
     with TemporaryDirectory() as folder:
         clients = Path(folder) / "clients"
         clients.touch(mode=0o600)
-        clients.write_text(f"{_NAME} {Scope.WRITE} {hash_of(_SECRET)}\n", encoding="utf-8")
+        clients.write_text(f"{_NAME} {ApiScope.WRITE} {hash_of(_SECRET)}\n", encoding="utf-8")
         own = {"UNENROLL_API_ADDRESS": address, "UNENROLL_API_CLIENTS_FILE": str(clients)}
         with running({**where.environment, **own}, [python("unenroll", "api")]) as (one,):
             deadline = monotonic() + _PATIENCE_SECONDS

@@ -21,7 +21,7 @@ _GRANT = re.compile(r"^grant ([a-z, ]+) on (\w+) to unenroll_worker;$", re.MULTI
 def test_the_worker_asks_for_the_rights_to_tables_that_deploy_gives() -> None:
     grants = (ROOT / "deploy" / "postgres" / "grants.sql").read_text(encoding="utf-8")
     given = {table: tuple(told.split(", ")) for told, table in _GRANT.findall(grants)}
-    assert given == dict(tables.OF_THE_WORKER)
+    assert given == dict(tables.TABLE_RIGHTS)
 
 
 def test_the_worker_asks_for_the_rights_to_topics_that_deploy_gives(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_the_worker_asks_for_the_rights_to_topics_that_deploy_gives(tmp_path: Pa
         for rule in granted(tmp_path, prefix="ours.", group_id="group")
         if rule.restype is ResourceType.TOPIC and rule.principal == "User:worker"
     }
-    assert given == {(f"ours.{word}", one) for word, needed in topics.OF_THE_WORKER.items() for one in needed}
+    assert given == {(f"ours.{word}", one) for word, needed in topics.TOPIC_OPERATIONS.items() for one in needed}
 
 
 def test_the_page_lists_each_secret_and_its_file() -> None:

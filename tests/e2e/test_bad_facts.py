@@ -3,7 +3,7 @@
 import pytest
 
 from stage.place import Place
-from stage.telling import ENROLLED, day, enrolled, immediate, level, line, of, period_end
+from stage.telling import ENROLLED, day, enrollment_data, immediate, level, line, of, period_end
 from stage.topics import Seen
 
 FIRST_CUSTOMER = 9_001
@@ -30,7 +30,10 @@ BAD = {
     ),
     "a cycle that nobody defined": (immediate("bad", "c9", "10 01"), "period_not_found"),
     "a cycle of another group": (immediate("bad", "d1", "10 01"), "period_not_found"),
-    "an enrollment from a cycle of another group": (enrolled("02 01", name="x", periodName="d1"), "period_not_found"),
+    "an enrollment from a cycle of another group": (
+        enrollment_data("02 01", name="x", periodName="d1"),
+        "period_not_found",
+    ),
     "PERIOD_END on a streak": (
         {
             **level("bad", 4, "d4", "04 01"),

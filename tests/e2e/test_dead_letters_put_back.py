@@ -13,7 +13,7 @@ from stage.files import XYZ, command
 from stage.place import Place, answers
 from stage.some import some
 from stage.telling import ENROLLED, of
-from stage.telling import enrolled as told_enrolled
+from stage.telling import enrollment_data as told_enrolled
 from stage.topics import Put, Seen
 from stage.workers import run
 from unenroll.store.letters import State

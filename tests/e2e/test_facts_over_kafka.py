@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stage.place import Place
-from stage.telling import ENROLLED, day, enrolled, immediate, issued, leave, level, of, period_end, sentence
+from stage.telling import ENROLLED, day, enrollment_data, immediate, issued, leave, level, of, period_end, sentence
 from stage.topics import OUTPUTS, Seen
 
 FIRST_CUSTOMER = 8_001
@@ -32,7 +32,7 @@ A3 = [
     period_end("R3", "c3", "05 03"),
     immediate("R4", "c3", "06 03"),
 ]
-S1 = [enrolled("01 01", target=22), level("L4", 4, "d4", "04 01 10:00"), level("L8", 8, "d8", "08 01 10:00")]
+S1 = [enrollment_data("01 01", target=22), level("L4", 4, "d4", "04 01 10:00"), level("L8", 8, "d8", "08 01 10:00")]
 
 STORIES = {
     "a reward that arrives after the leave is published as cancelled at once": Story(
@@ -66,7 +66,7 @@ STORIES = {
     "A10: who carries on before the cycle ends gets the reward back, and hears which leave had cost it": Story(
         first=[ENROLLED, period_end("R3", "c3", "05 03")],
         leaves=[leave("15 03"), leave("12 03")],
-        late=[enrolled("15 03 00:01", periodName="c3")],
+        late=[enrollment_data("15 03 00:01", periodName="c3")],
         published=[
             "UserUnenrolled #1 leave 15 03: c3-c5",
             "UserUnenrolled #2 leave 12 03: c3-c5, supersedes leave 15 03",
@@ -77,13 +77,13 @@ STORIES = {
     "A10: who starts over does not": Story(
         first=[ENROLLED, period_end("R3", "c3", "05 03")],
         leaves=[leave("15 03")],
-        late=[enrolled("15 03 00:01", periodName="c3", initialBalance=0)],
+        late=[enrollment_data("15 03 00:01", periodName="c3", initialBalance=0)],
         published=["UserUnenrolled #1 leave 15 03: c3-c5", "RewardCancelled R3 #1 leave 15 03: PERIOD_END_LOST VOID"],
     ),
     "A11: what was earned before cannot be earned again by carrying on": Story(
         first=[ENROLLED, immediate("R4", "c3", "06 03")],
         leaves=[leave("15 03")],
-        late=[enrolled("20 03", periodName="c3"), immediate("R6", "c3", "25 03")],
+        late=[enrollment_data("20 03", periodName="c3"), immediate("R6", "c3", "25 03")],
         published=[
             "UserUnenrolled #1 leave 15 03: c3-c5",
             "RewardCancelled R6 #1 leave 15 03: ALREADY_ACHIEVED REVERSE",
@@ -93,7 +93,7 @@ STORIES = {
         first=S1,
         leaves=[leave("13 01 12:00", target=22)],
         late=[
-            enrolled("15 01", target=22),
+            enrollment_data("15 01", target=22),
             level("L4 again", 4, "d18", "18 01 10:00"),
             level("L12", 12, "d20", "20 01 10:00"),
         ],
@@ -105,7 +105,7 @@ STORIES = {
     "S2: a streak that starts over reaches its levels again": Story(
         first=S1,
         leaves=[leave("13 01 12:00", target=22)],
-        late=[enrolled("15 01", target=22, resetStreakStatus=True), level("L4 again", 4, "d18", "18 01 10:00")],
+        late=[enrollment_data("15 01", target=22, resetStreakStatus=True), level("L4 again", 4, "d18", "18 01 10:00")],
         published=["UserUnenrolled #1 leave 13 01 12:00: d13-d30"],
     ),
     "a voided reward that turns out to be paid is cancelled again, to be reversed": Story(
@@ -146,7 +146,7 @@ STORIES = {
     "leaving is sticky: an automatic enrollment does not bring the customer back": Story(
         first=[ENROLLED],
         leaves=[leave("15 03")],
-        late=[enrolled("20 03", origin="AUTOMATIC"), immediate("R7", "c3", "25 03"), leave("28 03")],
+        late=[enrollment_data("20 03", origin="AUTOMATIC"), immediate("R7", "c3", "25 03"), leave("28 03")],
         published=[
             "UserUnenrolled #1 leave 15 03: c3-c5",
             "UnenrollRejected leave 28 03: ALREADY_UNENROLLED",
@@ -156,7 +156,7 @@ STORIES = {
     "an explicit enrollment does": Story(
         first=[ENROLLED],
         leaves=[leave("15 03")],
-        late=[enrolled("20 03", periodName="c3"), immediate("R7", "c3", "25 03")],
+        late=[enrollment_data("20 03", periodName="c3"), immediate("R7", "c3", "25 03")],
         published=["UserUnenrolled #1 leave 15 03: c3-c5"],
     ),
     "a fact that is told twice counts once": Story(

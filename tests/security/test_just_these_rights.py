@@ -12,7 +12,7 @@ from stage.place import Place
 from stage.stronghold import Stronghold
 from stage.topics import Put, put, seen
 from stage.workers import run, running
-from unenroll.store.rights import OF_THE_WORKER
+from unenroll.store.rights import TABLE_RIGHTS
 
 
 @pytest.mark.thorough
@@ -75,7 +75,7 @@ def test_dead_letters_are_put_back_with_just_the_rights_of_an_operator(stronghol
 async def test_each_right_of_the_worker_to_a_table_is_missed(stronghold: Stronghold) -> None:
     worker = stronghold.environment("worker", "worker")
     run("run", "--until-caught-up", environment=worker)
-    for table, rights in OF_THE_WORKER.items():
+    for table, rights in TABLE_RIGHTS.items():
         for right in rights:
             await stronghold.execute(f"revoke {right} on {table} from unenroll_worker")
             assert f"grant {right} on {table} to worker_" in _refused(worker)

@@ -14,17 +14,17 @@ from stage.place import Place
 from stage.secret_files import basic, line, write
 from stage.workers import Running, running
 from unenroll.cli import main
-from unenroll.front.guards.caller import Scope
+from unenroll.front.guards.caller import ApiScope
 from unenroll.stream.idempotent_producer import Publisher
 from unenroll.wire.record import Message
 
 LEAVE = "/targetGroups/11/targets/21/unEnroll"
 ENROLL = "/targetGroups/11/targets/21/enroll"
 CALLERS = {
-    "crm": frozenset({Scope.WRITE, Scope.READ}),
-    "other": frozenset({Scope.WRITE}),
-    "clerk": frozenset(Scope),
-    "reader": frozenset({Scope.READ}),
+    "crm": frozenset({ApiScope.WRITE, ApiScope.READ}),
+    "other": frozenset({ApiScope.WRITE}),
+    "clerk": frozenset(ApiScope),
+    "reader": frozenset({ApiScope.READ}),
 }
 _DEADLINE_SECONDS = 30.0
 

@@ -22,7 +22,7 @@ def day(at: str) -> str:
     return f"2026-{month}-{number}T{(clock or ['00:00'])[0]}:00Z"
 
 
-def enrolled(at: str, *, name: str = "in", **more: Any) -> dict[str, Any]:  # noqa: ANN401
+def enrollment_data(at: str, *, name: str = "in", **more: Any) -> dict[str, Any]:  # noqa: ANN401
     return line("CustomerEnrolled", f"{name} {at}", at, enrolledAt=day(at), **more)
 
 
@@ -47,7 +47,7 @@ def level(reward_id: str, number: int, cycle: str, at: str) -> dict[str, Any]:
     return immediate(reward_id, cycle, at, target=22, level=number)
 
 
-ENROLLED = enrolled("01 01", periodName="c1")
+ENROLLED = enrollment_data("01 01", periodName="c1")
 
 
 def of(customer: int, told: list[dict[str, Any]]) -> list[str]:

@@ -4,11 +4,11 @@ import asyncpg
 import pytest
 
 from unenroll.errors import LaneLostError, OutageError, OvertakenError, RefusedError, SetupError, UnenrollError
-from unenroll.store.outage import translated
+from unenroll.store.outage import postgres_errors
 
 
 def in_our_words(error: BaseException) -> UnenrollError:
-    with pytest.raises(UnenrollError) as caught, translated():
+    with pytest.raises(UnenrollError) as caught, postgres_errors():
         raise error
     return caught.value
 
@@ -67,5 +67,5 @@ def test_our_own_errors_pass_as_they_are() -> None:
 
 
 def test_calling_the_client_wrongly_is_no_outage() -> None:
-    with pytest.raises(asyncpg.InterfaceError), translated():
+    with pytest.raises(asyncpg.InterfaceError), postgres_errors():
         raise asyncpg.InterfaceError("the server expects 2 arguments for this query, 0 were passed")

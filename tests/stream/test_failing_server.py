@@ -18,14 +18,14 @@ from unenroll.stream.seen import Seen
 
 
 def of_postgres() -> None:
-    with postgres.translated():
+    with postgres.postgres_errors():
         raise ConnectionRefusedError
 
 
 def of_its_certificate() -> None:
     error = ssl.SSLCertVerificationError()
     error.verify_message = "certificate has expired"
-    with postgres.translated():
+    with postgres.postgres_errors():
         raise error
 
 
@@ -34,7 +34,7 @@ def of_its_url() -> None:
 
 
 def of_kafka() -> None:
-    with kafka.translated("publishing"):
+    with kafka.kafka_errors("publishing"):
         raise ConnectionRefusedError
 
 

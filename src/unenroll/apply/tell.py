@@ -11,7 +11,7 @@ from unenroll.apply.verdicts import Verdict
 from unenroll.paper import plain, printed, titled
 
 
-def told(applied: Applied, file: TextIO) -> str:
+def apply_summary(applied: Applied, file: TextIO) -> str:
     """What became of it as it is to be shown in this file: as wide as a terminal is, or with no line broken."""
     return printed(_parts(applied), file)
 

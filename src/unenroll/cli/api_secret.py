@@ -7,15 +7,15 @@ from typing import Annotated
 import typer
 
 from unenroll.errors import UsageError
-from unenroll.front.guards.caller import Scope
+from unenroll.front.guards.caller import ApiScope
 
 
 def api_secret(
     *,
     name: Annotated[str, typer.Argument(help="the caller's name", show_default=False)],
-    scope: Annotated[list[Scope], typer.Option(help="what the caller may do; may be said again")] = [  # noqa: B006 - typer reads it, nobody writes it
-        Scope.WRITE,
-        Scope.READ,
+    scope: Annotated[list[ApiScope], typer.Option(help="what the caller may do; may be said again")] = [  # noqa: B006 - typer reads it, nobody writes it
+        ApiScope.WRITE,
+        ApiScope.READ,
     ],
 ) -> None:
     """Make a line for UNENROLL_API_CLIENTS_FILE: reads the secret from standard input, without showing it."""

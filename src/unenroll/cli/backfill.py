@@ -9,7 +9,7 @@ import typer
 
 from unenroll.apply.applying import Applied, carry_out
 from unenroll.apply.report import report as reported
-from unenroll.apply.tell import told as applied_told
+from unenroll.apply.tell import apply_summary as applied_told
 from unenroll.apply.verdicts import Result
 from unenroll.cli.answers import Json, show
 from unenroll.cli.feed import Files, fail_if, taken_in
@@ -18,7 +18,7 @@ from unenroll.ndjson.compressed import STANDARD_INPUT
 from unenroll.plan.file import draft, read_plan
 from unenroll.plan.limits import read_limits
 from unenroll.plan.planning import make
-from unenroll.plan.tell import PlanTold, told
+from unenroll.plan.tell import PlanTold, plan_summary
 from unenroll.settings import DatabaseSettings, WorkerSettings, read
 
 Out = Annotated[Path | None, typer.Option(metavar="PLAN", help="where the plan goes; unset: FILE.plan")]
@@ -53,7 +53,7 @@ def plan(
         known_already=made.known_already,
         bad=bad.count,
     )
-    show(planned, told(planned, sys.stdout), as_json=as_json)
+    show(planned, plan_summary(planned, sys.stdout), as_json=as_json)
     if flaws:
         raise UnenrollError(f"no plan was written: {'; '.join(flaws)}")
     fail_if(bad)

@@ -14,7 +14,7 @@ from unenroll.cli.moment_option import instant_if_any
 from unenroll.cli.topic_option import topics_named
 from unenroll.cli.who import By, who
 from unenroll.dlq.listing import listed
-from unenroll.dlq.order import Order
+from unenroll.dlq.order import RedriveOptions
 from unenroll.dlq.parking import park_letters
 from unenroll.dlq.places import place_of
 from unenroll.dlq.redriving import redrive as put_back
@@ -96,7 +96,7 @@ def redrive(  # noqa: PLR0913 - each is an option
     """
     settings = read(WorkerSettings)
     asked = _Asked(letters=letters, reason=reason, topic=topic, since=since, until=until, customer=customer)
-    order = Order(
+    order = RedriveOptions(
         wanted=asked.wanted(settings.topic_prefix),
         by=who(by),
         most_redrives=max_redrives,

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from unenroll.cli.answers import Json, show
-from unenroll.erase.erasing import erase as forget
-from unenroll.erase.order import Erased, Order
+from unenroll.erase.erasing import erase as erase_customer
+from unenroll.erase.order import Erased, ErasureOptions
 from unenroll.errors import UnenrollError
 from unenroll.moments import clock_time
 from unenroll.settings import WorkerSettings, read
@@ -24,8 +24,8 @@ def erase(
     as_json: Json = False,
 ) -> None:
     """Erase a customer from the tables, for good. What topics still hold of them does not bring them back."""
-    order = Order(customer_id=customer, dry_run=dry_run, patience=patience)
-    done = asyncio.run(forget(read(WorkerSettings), order))
+    order = ErasureOptions(customer_id=customer, dry_run=dry_run, patience=patience)
+    done = asyncio.run(erase_customer(read(WorkerSettings), order))
     show(done, _told(done), as_json=as_json)
     if done.unpublished and not dry_run:
         raise UnenrollError(

@@ -11,7 +11,7 @@ from unenroll.cli.moment_option import instant
 from unenroll.cli.topic_option import topics_named
 from unenroll.cli.who import By, who
 from unenroll.errors import UsageError
-from unenroll.offsets.order import Order
+from unenroll.offsets.order import OffsetChangeOptions
 from unenroll.offsets.setting import set_offsets
 from unenroll.offsets.standing import standing
 from unenroll.offsets.target import Chosen, Edge, Target
@@ -50,7 +50,7 @@ def set_(  # noqa: PLR0913 - each is an option
 ) -> None:
     """Set the group's offsets, while none of its workers is alive. What is read again changes nothing."""
     settings = read(WorkerSettings)
-    order = Order(
+    order = OffsetChangeOptions(
         chosen=Chosen(topics=topics_named(topic, settings.topic_prefix), numbers=frozenset(partition or ())),
         target=_target(to, one_place=len(topic or ()) == len(partition or ()) == 1),
         by=who(by),

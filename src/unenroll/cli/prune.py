@@ -12,8 +12,8 @@ from unenroll.errors import UsageError
 from unenroll.legible import legible
 from unenroll.moments import clock_time
 from unenroll.ndjson.progress import progress
-from unenroll.prune.pruning import Order, Pruned
-from unenroll.prune.pruning import prune as forget
+from unenroll.prune.pruning import Pruned, PruneOptions
+from unenroll.prune.pruning import prune as prune_ledger
 from unenroll.settings import WorkerSettings, read
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -30,8 +30,8 @@ def prune(
 ) -> None:
     """Forget ledger rows, published bytes and dead letters that no replay needs any more. Accounts stay as they are."""
     settings = read(WorkerSettings)
-    order = Order(older_than=_length(older_than), force=force, dry_run=dry_run, pause=pause)
-    done = asyncio.run(forget(settings, order, progress))
+    order = PruneOptions(older_than=_length(older_than), force=force, dry_run=dry_run, pause=pause)
+    done = asyncio.run(prune_ledger(settings, order, progress))
     show(done, _pruned(done), as_json=as_json)
 
 

@@ -36,7 +36,7 @@ from unenroll.ndjson.files import check_files, check_whole
 from unenroll.replay.decisions import reemit
 from unenroll.replay.marked import Again, Marking
 from unenroll.replay.pace import Pace
-from unenroll.replay.records import Order, replay_records
+from unenroll.replay.records import ReplayOptions, replay_records
 from unenroll.replay.reemitted import Reemitted
 from unenroll.replay.reemitted import sheet as reemitted_sheet
 from unenroll.replay.selection import Selection, read_offsets
@@ -93,7 +93,7 @@ def replay(  # noqa: PLR0913 - each is an option
         )
         _re_emit(marking, rate, dry_run=dry_run, report=report, as_json=as_json)
     else:
-        order = Order(
+        order = ReplayOptions(
             selection=selection,
             prefix=_prefix(source_prefix) if from_topics else None,
             files=_files(files or [], from_topics=from_topics),
@@ -105,7 +105,7 @@ def replay(  # noqa: PLR0913 - each is an option
         _suppress(order, report=report, as_json=as_json)
 
 
-def _suppress(order: Order, *, report: Path | None, as_json: bool) -> None:
+def _suppress(order: ReplayOptions, *, report: Path | None, as_json: bool) -> None:
     settings = read(WorkerSettings)
     check_whole(order.files)
     file = None if report is None else ReportFile(report)

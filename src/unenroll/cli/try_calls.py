@@ -36,15 +36,15 @@ def demo_of_calls(*, as_json: bool) -> None:
     check_curl()
     if not as_json:
         typer.echo(_OPENING)
-    exchanges = asyncio.run(_session(aloud=not as_json))
+    answered = asyncio.run(_session(aloud=not as_json))
     if as_json:
-        show(exchanges, "", as_json=True)
-    if not all(exchange.as_expected for exchange in exchanges):
+        show(answered, "", as_json=True)
+    if not all(exchange.as_expected for exchange in answered):
         raise UnenrollError("the HTTP API gave another answer than the rules say")
 
 
 async def _session(*, aloud: bool) -> list[Exchange]:
-    exchanges = []
+    answered = []
     with TemporaryDirectory(prefix="unenroll-demo-") as folder:
         async with embedded(cache=cache_folder(os.environ), say=_say) as pair:
             secret = secrets.token_urlsafe(12)
@@ -59,10 +59,10 @@ async def _session(*, aloud: bool) -> list[Exchange]:
             await prepare([KNOWN_BEFORE], settings, say=_say)
             async with _open(settings):
                 async for exchange in held(settings.api_address, secret):
-                    exchanges.append(exchange)
+                    answered.append(exchange)
                     if aloud:
                         typer.echo(told(exchange))
-    return exchanges
+    return answered
 
 
 def _clients_file(folder: Path, secret: str) -> Path:

@@ -12,7 +12,7 @@ _MOST_TOLD = 50
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
+class RedriveOptions:
     """What is to be put back. `most_redrives`: a letter that was put back so often is parked instead.
 
     `dry_run`: only tell. `even_parked`: also what somebody parked. `by`: who wants it.

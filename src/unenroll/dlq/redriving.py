@@ -10,7 +10,7 @@ from unenroll.batch.readings import Reading
 from unenroll.batch.sift import is_erased, named
 from unenroll.dlq.judging import Fate, Judged, Rules
 from unenroll.dlq.office import Desk, Office
-from unenroll.dlq.order import Order, Redriven, Tally
+from unenroll.dlq.order import Redriven, RedriveOptions, Tally
 from unenroll.dlq.reading import Letters, chosen, reading
 from unenroll.dlq.told import key_of, state_of, told
 from unenroll.dlq.wanted import Found
@@ -19,7 +19,7 @@ from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
 from unenroll.store.erased import erased_seen
 from unenroll.store.letters import LetterKey, handled, park
-from unenroll.store.outage import translated
+from unenroll.store.outage import postgres_errors
 from unenroll.stream.cluster import Cluster, Topic
 from unenroll.stream.topics import INPUTS, batch_limits, existing_topics
 from unenroll.wire.refusals import DeadLetter
@@ -30,7 +30,7 @@ _MOST_RECORDS = 500
 _MOST_BYTES = 4 * 1024 * 1024  # what a transaction carries has to arrive within seconds
 
 
-async def redrive(settings: WorkerSettings, order: Order) -> Redriven:
+async def redrive(settings: WorkerSettings, order: RedriveOptions) -> Redriven:
     """Put the letters back. Raises UnenrollError if a letter that is named is not there, OutageError and SetupError.
 
     Whatever breaks it off: to do it again loses nothing and puts nothing back twice.
@@ -59,7 +59,7 @@ async def redrive(settings: WorkerSettings, order: Order) -> Redriven:
 
 
 @asynccontextmanager
-async def _office(desk: Desk, order: Order) -> AsyncIterator[Office | None]:
+async def _office(desk: Desk, order: RedriveOptions) -> AsyncIterator[Office | None]:
     """None: nothing is to be put back for real."""
     if order.dry_run:
         yield None
@@ -68,7 +68,7 @@ async def _office(desk: Desk, order: Order) -> AsyncIterator[Office | None]:
         yield office
 
 
-async def _rules(order: Order, cluster: Cluster, inputs: Mapping[str, Topic]) -> Rules:
+async def _rules(order: RedriveOptions, cluster: Cluster, inputs: Mapping[str, Topic]) -> Rules:
     return Rules(
         limits=await batch_limits(cluster, inputs),
         most_redrives=order.most_redrives,
@@ -80,7 +80,7 @@ async def _rules(order: Order, cluster: Cluster, inputs: Mapping[str, Topic]) ->
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Redriving:
-    order: Order
+    order: RedriveOptions
     pool: asyncpg.Pool
     rules: Rules
     tally: Tally = field(default_factory=Tally)
@@ -110,7 +110,7 @@ class _Redriving:
     async def _erased(self, letters: Mapping[LetterKey, Found]) -> set[LetterKey]:
         """The letters that concern customers who were erased: back on its topic, their data would live on."""
         readings = {key: Reading(one.letter.record, _UNREAD) for key, one in letters.items()}
-        with translated():
+        with postgres_errors():
             async with self.pool.acquire() as connection:
                 until = await erased_seen(connection, named(list(readings.values())))
         return {key for key, reading in readings.items() if is_erased(reading, until)}

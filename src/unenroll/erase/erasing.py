@@ -14,7 +14,7 @@ import asyncpg
 from unenroll.dlq.reading import reading
 from unenroll.dlq.wanted import Wanted
 from unenroll.erase.bytes import Bytes
-from unenroll.erase.order import Erased, Order
+from unenroll.erase.order import Erased, ErasureOptions
 from unenroll.errors import OutageError, UnenrollError
 from unenroll.settings import WorkerSettings
 from unenroll.store.connect import check_tables, connected
@@ -36,7 +36,7 @@ TABLES = (
 Done = TypeVar("Done")
 
 
-async def erase(settings: WorkerSettings, order: Order) -> Erased:
+async def erase(settings: WorkerSettings, order: ErasureOptions) -> Erased:
     """Erase the customer. Raises UnenrollError where others are at work for too long, OutageError and SetupError.
 
     Whatever breaks it off: to do it again goes on. So does a second order, for what has come since.
@@ -51,7 +51,7 @@ async def erase(settings: WorkerSettings, order: Order) -> Erased:
 class _Erasing:
     settings: WorkerSettings
     pool: asyncpg.Pool
-    order: Order
+    order: ErasureOptions
     deadline: float
     rows: Counter[str] = field(default_factory=Counter)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
+class ErasureOptions:
     """Who is to be erased. `patience`: for how many seconds lanes and batches in hand are waited for."""
 
     customer_id: int

@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from unenroll.core.definitions import EnrollmentMode
-from unenroll.explain import words
 from unenroll.explain.rows import Row, cycles_row, fact_row, published_row, reward_row, stay_row
 from unenroll.explain.story import Story
+from unenroll.explain.words import DUE, EVERYBODY, owner_text
 from unenroll.paper import plain, printed
 
 
@@ -21,11 +21,11 @@ def told(stories: Iterable[Story], file: TextIO) -> str:
 
 def _parts(story: Story) -> Iterator[RenderableType]:
     yield Text()
-    yield plain(words.whose(story), "bold")
+    yield plain(owner_text(story), "bold")
     if story.enrollment is EnrollmentMode.AUTOMATIC:
-        yield Text(words.EVERYBODY)
+        yield Text(EVERYBODY)
     if story.due:
-        yield Text(words.DUE, "yellow")
+        yield Text(DUE, "yellow")
     yield from _section("Cycles", map(cycles_row, story.cycles))
     yield from _section("Stays", map(stay_row, story.stays))
     yield from _section("Facts in order of time", map(fact_row, story.facts))

@@ -23,7 +23,7 @@ _BEGINNINGS = {
 }
 
 
-def whose(story: Story) -> str:
+def owner_text(story: Story) -> str:
     """Whose story it is, and what of."""
     return (
         f"Customer {story.customer_id} in target {story.target_id} {story.target_name} ({story.kind}), "
@@ -36,20 +36,20 @@ def cycles_named(cycles: CyclesTold) -> str:
     return _span(cycles.first, cycles.last)
 
 
-def fate(cycles: CyclesTold) -> str:
+def fate_text(cycles: CyclesTold) -> str:
     """What became of the cycles."""
     fell = "" if cycles.left_at is None else f" with the leave of {moment(cycles.left_at)}"
     return FATES[cycles.fate] + fell
 
 
-def lasted(stay: StayTold) -> str:
+def duration_text(stay: StayTold) -> str:
     """From when until when the stay lasted."""
     opened = "the start" if stay.opened_at is None else moment(stay.opened_at)
     ended = "and goes on" if stay.leave is None else f"until {_leave(stay.leave)}"
     return f"from {opened} {ended}"
 
 
-def began(stay: StayTold) -> str:
+def beginning_text(stay: StayTold) -> str:
     """How the stay began."""
     return _joined(
         _BEGINNINGS[stay.beginning],
@@ -58,13 +58,13 @@ def began(stay: StayTold) -> str:
     )
 
 
-def outcome(fact: FactTold | PublishedTold) -> str:
+def outcome_text(fact: FactTold | PublishedTold) -> str:
     """The outcome with its code, or nothing."""
     code = "" if fact.code is None else f" {fact.code}"
     return "" if fact.outcome is None else f"{fact.outcome}{code}"
 
 
-def remarks(fact: FactTold) -> str:
+def remark_text(fact: FactTold) -> str:
     """What else is known of a fact, which may be nothing."""
     return _joined(
         f'"{fact.reason}"' if fact.reason else "",
@@ -76,12 +76,12 @@ def remarks(fact: FactTold) -> str:
     )
 
 
-def stands(reward: RewardTold) -> str:
+def standing_text(reward: RewardTold) -> str:
     """Whether the reward stands, and what is to be done about it."""
     return reward.state if reward.action is None else f"{reward.state} {reward.action}"
 
 
-def earned(reward: RewardTold) -> str:
+def earned_text(reward: RewardTold) -> str:
     """What the reward was earned for, when, and what it is worth."""
     return _joined(
         reward.period_name,
@@ -93,7 +93,7 @@ def earned(reward: RewardTold) -> str:
     )
 
 
-def governed(reward: RewardTold) -> str:
+def governed_text(reward: RewardTold) -> str:
     """Which stay the reward belongs to, and which leave governs it."""
     return _joined(
         "" if reward.stay is None else f"stay {reward.stay}",
@@ -102,12 +102,12 @@ def governed(reward: RewardTold) -> str:
     )
 
 
-def said(published: PublishedTold) -> str:
+def published_text(published: PublishedTold) -> str:
     """What the event says."""
     dropped = published.dropped
     return _joined(
         published.reward_id or "",
-        outcome(published),
+        outcome_text(published),
         published.action or "",
         published.rule or "",
         f"{_span(dropped['first'], dropped['last'])} fell" if dropped else "",

@@ -13,7 +13,7 @@ from unenroll.errors import OutageError, UnenrollError
 from unenroll.front.answers import Envelope, refused
 from unenroll.front.calls import calls, over_http
 from unenroll.front.door import Door
-from unenroll.front.guards.caller import Scope
+from unenroll.front.guards.caller import ApiScope
 from unenroll.front.guards.hardening import guard
 from unenroll.front.guards.needs import needs
 from unenroll.front.observing import Counted, Routed, Shown
@@ -55,8 +55,8 @@ def application(door: Door, settings: FrontSettings, *, shown: Shown | None = No
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.include_router(calls(door, needs(Scope.WRITE)))
-    app.include_router(routes(pool=lambda: door.pool, reader=needs(Scope.READ)))
+    app.include_router(calls(door, needs(ApiScope.WRITE)))
+    app.include_router(routes(pool=lambda: door.pool, reader=needs(ApiScope.READ)))
     app.add_exception_handler(RequestValidationError, _not_understood)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(UnenrollError, _trouble)

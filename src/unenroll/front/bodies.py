@@ -87,7 +87,7 @@ class EnrollRecord(Fields):
 
 
 Model = TypeVar("Model", bound=Fields)
-Record = UnenrollRecord | EnrollRecord
+CallRecord = UnenrollRecord | EnrollRecord
 
 
 def read_body(model: type[Model], body: bytes, *, content_type: str | None) -> tuple[Model, object]:

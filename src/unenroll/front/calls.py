@@ -14,7 +14,7 @@ from unenroll.front.answers import Answer, Envelope
 from unenroll.front.bodies import KEY, EnrollRecord, PathId, UnenrollRecord, idempotency_key, read_body
 from unenroll.front.documented import ENROLL, OUTCOME, UNENROLL, Documented
 from unenroll.front.door import Asked, Door
-from unenroll.front.guards.caller import Caller, Scope
+from unenroll.front.guards.caller import ApiScope, Caller
 from unenroll.front.guards.refusals import Refused
 from unenroll.front.observing import carried
 from unenroll.observe.traces import trace_id
@@ -23,7 +23,7 @@ from unenroll.wire.envelope import LONGEST_TRACEPARENT
 
 _TARGET = "/targetGroups/{targetGroupId}/targets/{targetId}"
 _PREFIXES = {"": "", "/v3": "-v3"}
-_NEEDS_SCOPE = f"effectiveAt needs the scope {Scope.BACKDATE}"
+_NEEDS_SCOPE = f"effectiveAt needs the scope {ApiScope.BACKDATE}"
 
 log = get_logger()
 
@@ -91,7 +91,7 @@ async def _asked(
 ) -> JSONResponse:
     began = monotonic()
     record, document = read_body(model, await request.body(), content_type=request.headers.get("content-type"))
-    if record.effective_at is not None and Scope.BACKDATE not in caller.scopes:
+    if record.effective_at is not None and ApiScope.BACKDATE not in caller.scopes:
         raise Refused(HTTPStatus.FORBIDDEN, _NEEDS_SCOPE)
     asked = Asked(
         caller=caller.name,

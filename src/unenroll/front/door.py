@@ -10,7 +10,7 @@ import asyncpg
 
 from unenroll.core.spells import walk
 from unenroll.front.answers import Answer, not_yet, to_dead_letter, to_enroll, to_leave
-from unenroll.front.bodies import Record, UnenrollRecord, fingerprint
+from unenroll.front.bodies import CallRecord, UnenrollRecord, fingerprint
 from unenroll.front.guards.refusals import Refused
 from unenroll.front.kept import data_text, event_id, message_of, new_request_id, sought
 from unenroll.front.waiting import Waiting
@@ -37,7 +37,7 @@ class Asked:
     caller: str
     group_id: int
     target_id: int
-    record: Record
+    record: CallRecord
     document: object
     key: str | None
     traceparent: str | None

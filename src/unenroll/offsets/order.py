@@ -6,7 +6,7 @@ from unenroll.offsets.target import Chosen, Target
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
+class OffsetChangeOptions:
     """Where offsets are to be set, by whom and why. `skip`: even where records are left out that nobody decided."""
 
     chosen: Chosen

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import asyncpg
 
 from unenroll.errors import LaneLostError, UnenrollError, UsageError
-from unenroll.offsets.order import OffsetsSet, Order, PlaceSet
+from unenroll.offsets.order import OffsetChangeOptions, OffsetsSet, PlaceSet
 from unenroll.offsets.standing import Seen, look
 from unenroll.offsets.target import offsets_of
 from unenroll.settings import WorkerSettings
@@ -22,7 +22,7 @@ from unenroll.stream.resume import Committed, last_published
 _ANY_BYTES = 1_000_000  # nothing is sent
 
 
-async def set_offsets(settings: WorkerSettings, order: Order) -> OffsetsSet:
+async def set_offsets(settings: WorkerSettings, order: OffsetChangeOptions) -> OffsetsSet:
     """Set them. Raises UnenrollError where a worker is alive or records would be left out unsaid, UsageError.
 
     Raises OutageError and SetupError. Whatever breaks it off: to do it again helps.
@@ -68,7 +68,7 @@ def _planned(seen: Seen, place: Partition, offset: int) -> PlaceSet:
     )
 
 
-def _check_skipped(planned: Iterable[PlaceSet], order: Order) -> None:
+def _check_skipped(planned: Iterable[PlaceSet], order: OffsetChangeOptions) -> None:
     skipped = [place for place in planned if place.skipped]
     if skipped and not (order.skip or order.dry_run):
         told = ", ".join(f"{place.skipped} of {place.topic}, partition {place.partition}" for place in skipped[:10])
@@ -82,7 +82,7 @@ class _Setting:
     cluster: Cluster
     topics: Mapping[str, Topic]
 
-    async def run(self, planned: Sequence[PlaceSet], order: Order) -> int:
+    async def run(self, planned: Sequence[PlaceSet], order: OffsetChangeOptions) -> int:
         """The number of the trace."""
         numbers = sorted({place.partition for place in planned})
         before = await asyncio.gather(*map(self._fenced, numbers))

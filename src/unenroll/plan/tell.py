@@ -32,7 +32,7 @@ class PlanTold:
     bad: int
 
 
-def told(planned: PlanTold, file: TextIO) -> str:
+def plan_summary(planned: PlanTold, file: TextIO) -> str:
     """The plan as it is to be shown in this file: as wide as a terminal is, or with no line broken."""
     return printed(_parts(planned), file)
 

@@ -22,7 +22,7 @@ Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
+class PruneOptions:
     """What is to be forgotten: all that is older. `force`: even what may still come back. `pause` is in seconds."""
 
     older_than: timedelta
@@ -40,7 +40,7 @@ class Pruned:
     rows: Mapping[str, int]
 
 
-async def prune(settings: WorkerSettings, order: Order, progress: Progress) -> Pruned:
+async def prune(settings: WorkerSettings, order: PruneOptions, progress: Progress) -> Pruned:
     """Forget it. Raises UnenrollError where that may still come back, OutageError and SetupError.
 
     Whatever breaks it off: what is forgotten by then stays so, and to do it again goes on.
@@ -73,7 +73,7 @@ async def _held(settings: WorkerSettings, cluster: Cluster, topics: Mapping[str,
     ]
 
 
-async def _table(pool: asyncpg.Pool, table: Table, cut: Cut, *, order: Order, progress: Progress) -> int:
+async def _table(pool: asyncpg.Pool, table: Table, cut: Cut, *, order: PruneOptions, progress: Progress) -> int:
     size = await extent(pool, table)
     gone = 0
     with progress(f"prune {table.name}", size.blocks * size.block_bytes) as done:

@@ -6,7 +6,7 @@ from confluent_kafka import Message as Delivered
 from unenroll.settings import KafkaSettings
 from unenroll.stream.cluster import Partition
 from unenroll.stream.idempotent_producer import IdempotentProducer
-from unenroll.stream.outage import translated
+from unenroll.stream.outage import kafka_errors
 from unenroll.wire.record import Message
 
 _DELIVERY_SECONDS = 12.0
@@ -28,14 +28,14 @@ class Sender:
 
     def send(self, message: Message) -> None:
         """Send one more, waiting while too many are under way. Raises OutageError or SetupError if any failed."""
-        with translated(_DOING):
+        with kafka_errors(_DOING):
             while not self._producer.send(message, self._delivered):
                 self._look(_POLL_SECONDS)
             self._look(0)
 
     def finish(self) -> None:
         """Wait until all have arrived. Raises OutageError or SetupError if any failed."""
-        with translated(_DOING):
+        with kafka_errors(_DOING):
             while not self._producer.flush(_POLL_SECONDS):
                 self._look(0)
             self._look(0)

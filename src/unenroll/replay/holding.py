@@ -13,7 +13,7 @@ from unenroll.batch.sift import is_erased, named
 from unenroll.store.dead_letters import Buried, known_dead_letters
 from unenroll.store.erased import erased_seen
 from unenroll.store.ledger import Content, EventKey, known_events, outcomes_of
-from unenroll.store.outage import translated
+from unenroll.store.outage import postgres_errors
 from unenroll.wire.dead_letters import content_digest
 from unenroll.wire.decode import Received
 from unenroll.wire.record import Record
@@ -57,7 +57,7 @@ def held(reading: Reading) -> Held:
 
 async def fates(pool: asyncpg.Pool, records: Sequence[Held], under_way: Mapping[EventKey, Content]) -> list[Fate]:
     """What is to become of each. What is `under_way` already counts as decided. Raises OutageError and SetupError."""
-    with translated():
+    with postgres_errors():
         async with pool.acquire() as connection:
             known = {**under_way, **await known_events(connection, _keys(records))}
             refused = {one.buried for one in records if _refused(one, known)}
@@ -93,7 +93,7 @@ _UNKNOWN = Became("nothing is kept of it", dead=True)
 
 async def became(pool: asyncpg.Pool, records: Sequence[Held]) -> list[Became]:
     """What the lanes have made of records that they have read. Raises OutageError and SetupError."""
-    with translated():
+    with postgres_errors():
         async with pool.acquire() as connection:
             decided = await outcomes_of(connection, _keys(records))
             contents = {key: one.content for key, one in decided.items()}

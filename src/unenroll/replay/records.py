@@ -29,7 +29,7 @@ from unenroll.stream.coordinator import Coordinator, committed_by
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
+class ReplayOptions:
     """What is to be replayed, and how.
 
     `prefix` begins the names of the topics to read; None: `files` are read. `most` records may be under way before the
@@ -45,7 +45,7 @@ class Order:
     dry_run: bool
 
 
-async def replay_records(settings: WorkerSettings, order: Order, *, stopping: asyncio.Event) -> Suppressed:
+async def replay_records(settings: WorkerSettings, order: ReplayOptions, *, stopping: asyncio.Event) -> Suppressed:
     """Replay them. Raises OutageError, SetupError and UnenrollError: the same replay may then be tried again."""
     limits = await most_bytes(settings)
     async with AsyncExitStack() as stack:
@@ -73,7 +73,7 @@ async def replay_records(settings: WorkerSettings, order: Order, *, stopping: as
 
 @asynccontextmanager
 async def _source(
-    settings: WorkerSettings, order: Order, *, limits: dict[str, int], bad: BadLines
+    settings: WorkerSettings, order: ReplayOptions, *, limits: dict[str, int], bad: BadLines
 ) -> AsyncIterator[Source]:
     if order.prefix is None:
         with progress("replay", total_bytes(order.files)) as done:

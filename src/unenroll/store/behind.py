@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from unenroll.store.lanes import LaneRow, lane_row
-from unenroll.store.outage import translated
+from unenroll.store.outage import postgres_errors
 from unenroll.store.queries import QUERIES
 
 
@@ -19,6 +19,6 @@ class LaneBehind:
 
 async def lanes_of(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> list[LaneBehind]:
     """The lanes of the group, by number. Raises OutageError and SetupError."""
-    with translated():
+    with postgres_errors():
         rows = await pool.fetch(QUERIES["lanes_of_group"], topic_prefix, group_id)
     return [LaneBehind(row=lane_row(row), unpublished=row["unpublished"]) for row in rows]

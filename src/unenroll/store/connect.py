@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from unenroll.errors import LaneLostError, OutageError, Server, SetupError
 from unenroll.secret_files import may_change
-from unenroll.store.outage import translated, understood
+from unenroll.store.outage import postgres_errors, understood
 from unenroll.store.queries import QUERIES
 
 Connection = asyncpg.Connection | PoolConnectionProxy
@@ -39,7 +39,7 @@ async def connected(database_url: SecretStr | str, *, connections: int = 4) -> A
 
     A URL that stands in a file is read anew for each connection.
     """
-    with translated(), understood():
+    with postgres_errors(), understood():
         pool = await asyncpg.create_pool(
             connect=_Connect(database_url),
             min_size=1,
@@ -61,7 +61,7 @@ async def transaction(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
 
     Raises LaneLostError where it is unknown whether the COMMIT happened.
     """
-    with translated():
+    with postgres_errors():
         connection = await pool.acquire(timeout=_CONNECT_SECONDS)
         try:
             current = connection.transaction()
@@ -84,7 +84,7 @@ async def transaction(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
 @asynccontextmanager
 async def one_moment(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
     """A connection on which all is read as of one moment, and nothing written. Raises OutageError and SetupError."""
-    with translated():
+    with postgres_errors():
         async with (
             pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
@@ -133,13 +133,13 @@ async def _commit(current: Transaction) -> None:
 
 async def ping(pool: asyncpg.Pool) -> None:
     """Return if Postgres answers, else raise OutageError or SetupError."""
-    with translated():
+    with postgres_errors():
         await pool.fetchval(QUERIES["ping"])
 
 
 async def check_tables(pool: asyncpg.Pool) -> None:
     """Raise SetupError unless the tables are those that this program works with, or newer ones that allow for it."""
-    with translated():
+    with postgres_errors():
         try:
             found = await pool.fetchval(QUERIES["tables_version"])
         except asyncpg.UndefinedTableError:
@@ -152,6 +152,6 @@ async def check_tables(pool: asyncpg.Pool) -> None:
 
 async def _oldest(pool: asyncpg.Pool) -> str:
     """The oldest program that the tables work with."""
-    with translated():
+    with postgres_errors():
         found: str = await pool.fetchval(QUERIES["oldest_program"])
     return found

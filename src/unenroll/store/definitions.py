@@ -7,7 +7,7 @@ import asyncpg
 
 from unenroll.core.definitions import Accepted, Definitions, Group, Ignored, RefusedDefinition, accept
 from unenroll.store.connect import Connection, transaction
-from unenroll.store.outage import translated
+from unenroll.store.outage import postgres_errors
 from unenroll.store.queries import QUERIES
 from unenroll.wire.stored import dump_group, load_group
 
@@ -32,7 +32,7 @@ class DefinitionCache:
 
     async def look(self, pool: asyncpg.Pool, *, group_ids: Iterable[int], target_ids: Iterable[int]) -> None:
         """Read what there is of these groups and targets now. Raises OutageError and SetupError."""
-        with translated():
+        with postgres_errors():
             async with pool.acquire() as connection:
                 await self._read(connection, "group_versions", group_ids=group_ids, target_ids=target_ids)
 

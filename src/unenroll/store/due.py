@@ -8,7 +8,7 @@ from typing import NamedTuple
 import asyncpg
 
 from unenroll.store.connect import transaction
-from unenroll.store.outage import translated
+from unenroll.store.outage import postgres_errors
 from unenroll.store.queries import QUERIES
 
 _AT_ONCE = 1000
@@ -29,7 +29,7 @@ async def due_again(pool: asyncpg.Pool, *, group: tuple[str, str], topic: str, t
 
     `group`: its topic prefix and its id. Whoever was told is told again, and settled once. Raises OutageError.
     """
-    with translated():
+    with postgres_errors():
         await pool.execute(QUERIES["due_again"], *group, topic, topic_id)
 
 

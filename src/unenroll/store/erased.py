@@ -7,7 +7,7 @@ from datetime import datetime
 import asyncpg
 
 from unenroll.store.connect import Connection
-from unenroll.store.outage import translated
+from unenroll.store.outage import postgres_errors
 from unenroll.store.queries import QUERIES
 
 Until = Mapping[int, datetime]
@@ -35,7 +35,7 @@ async def erased_seen(connection: Connection, customers: Iterable[int]) -> Until
 
 async def tombstone(pool: asyncpg.Pool, customer_id: int) -> Tombstone | None:
     """When the customer was erased, if at all. Raises OutageError and SetupError."""
-    with translated():
+    with postgres_errors():
         row = await pool.fetchrow(QUERIES["erased_customer"], customer_id)
     return None if row is None else Tombstone(customer_id=customer_id, **row)
 

@@ -9,7 +9,7 @@ from unenroll.store.connect import Connection, transaction
 from unenroll.store.erased import Tombstone
 from unenroll.store.lanes import LaneKey
 from unenroll.store.letters import LetterKey
-from unenroll.store.outage import translated
+from unenroll.store.outage import postgres_errors
 from unenroll.store.queries import QUERIES
 
 AT_ONCE = ("accounts", "ledger", "front_door_requests")
@@ -70,7 +70,7 @@ async def counted(pool: asyncpg.Pool, customer_id: int) -> dict[str, int]:
 
 async def batches_of(pool: asyncpg.Pool, customer_id: int) -> list[BatchKey]:
     """The batches that may hold bytes of the customer: noted, found by the ledger, or with dead letters in them."""
-    with translated():
+    with postgres_errors():
         noted = await pool.fetch(QUERIES["noted_batches"], customer_id)
         found = await pool.fetch(QUERIES["concerned_batches"], customer_id)
         letters = await pool.fetch(QUERIES["batches_with_letters"])
@@ -115,7 +115,7 @@ class Lane(NamedTuple):
 
 async def all_lanes(pool: asyncpg.Pool) -> Mapping[int, Lane]:
     """The lanes of all groups, by id. Raises OutageError and SetupError."""
-    with translated():
+    with postgres_errors():
         rows = await pool.fetch(QUERIES["all_lanes"])
     return {
         row["lane_id"]: Lane(

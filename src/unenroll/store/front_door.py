@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from unenroll.core.outcomes import EnrollmentOutcome, Outcome
-from unenroll.store.outage import translated
+from unenroll.store.outage import postgres_errors
 from unenroll.store.queries import QUERIES
 from unenroll.wire.refusals import DeadLetter
 
@@ -68,7 +68,7 @@ async def keep_request(pool: asyncpg.Pool, request: KeptRequest, *, happened: da
 
     Two statements: what somebody else keeps meanwhile is invisible to the one that waited for it.
     """
-    with translated():
+    with postgres_errors():
         row = await pool.fetchrow(
             QUERIES["keep_request"],
             request.request_id,
@@ -91,7 +91,7 @@ async def keep_request(pool: asyncpg.Pool, request: KeptRequest, *, happened: da
 
 async def kept_request(pool: asyncpg.Pool, request_id: str) -> KeptRequest | None:
     """The request with this id, a UUID. Raises OutageError and SetupError."""
-    with translated():
+    with postgres_errors():
         row = await pool.fetchrow(QUERIES["kept_request"], request_id)
     if row is None:
         return None
@@ -102,7 +102,7 @@ async def undecided_requests(pool: asyncpg.Pool, *, before: datetime) -> AsyncIt
     """Requests from before of which the ledger knows nothing, some at a time. Raises OutageError and SetupError."""
     last = _FIRST_ID
     while True:
-        with translated():
+        with postgres_errors():
             rows = await pool.fetch(QUERIES["undecided_requests"], last, before, _AT_ONCE)
         if not rows:
             return
@@ -112,14 +112,14 @@ async def undecided_requests(pool: asyncpg.Pool, *, before: datetime) -> AsyncIt
 
 async def keep_answer(pool: asyncpg.Pool, request_id: str, outcome: EnrollmentOutcome) -> EnrollmentOutcome:
     """Keep what an enrollment is answered. Returns what it was answered first. Raises OutageError and SetupError."""
-    with translated():
+    with postgres_errors():
         return EnrollmentOutcome(await pool.fetchval(QUERIES["keep_answer"], request_id, outcome.value) or outcome)
 
 
 async def fates_of(pool: asyncpg.Pool, sought: Sequence[Sought]) -> dict[Sought, Fate]:
     """What became of those of the events that are done, asked in one statement. Raises OutageError and SetupError."""
     columns = zip(*sought, strict=True)
-    with translated():
+    with postgres_errors():
         rows = await pool.fetch(QUERIES["fates_of"], *(list(column) for column in columns))
     return {sought[row["place"] - 1]: _fate(row) for row in rows}
 

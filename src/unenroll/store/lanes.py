@@ -12,7 +12,7 @@ import asyncpg
 from unenroll.errors import LaneLostError, UnenrollError
 from unenroll.store import connect
 from unenroll.store.connect import Connection, transaction
-from unenroll.store.outage import translated
+from unenroll.store.outage import postgres_errors
 from unenroll.store.queries import QUERIES
 
 _LOCKED_SECONDS = 8.0  # less than Postgres lets a statement wait for a lock
@@ -63,7 +63,7 @@ async def take_lane(pool: asyncpg.Pool, key: LaneKey, *, to_work: bool = True) -
     """
     version = connect.TABLES_VERSION if to_work else None
     named = (key.topic_prefix, key.group_id, key.partition, version)
-    with translated():
+    with postgres_errors():
         async with pool.acquire() as connection, _hung_ended(pool, connection):
             (row,) = await connection.fetch(QUERIES["take_lane"], *named)
     return lane_row(row)
@@ -82,7 +82,7 @@ async def _hung_ended(pool: asyncpg.Pool, connection: Connection) -> AsyncIterat
 
 async def _end_hung(pool: asyncpg.Pool, blocked: int) -> None:
     await asyncio.sleep(_LOCKED_SECONDS)
-    with suppress(UnenrollError), translated():  # the lane is not taken then, which says enough
+    with suppress(UnenrollError), postgres_errors():  # the lane is not taken then, which says enough
         await pool.execute(QUERIES["end_hung"], blocked, _HUNG_SECONDS)
 
 
@@ -134,33 +134,33 @@ async def move_lane(connection: Connection, lane: LaneRow, publication: Publicat
 
 async def reposition(pool: asyncpg.Pool, lane: LaneRow) -> None:
     """Write where the lane goes on from, before anything is read. Raises LaneLostError and OutageError."""
-    with translated():
+    with postgres_errors():
         async with pool.acquire() as connection:
             await move_lane(connection, lane)
 
 
 async def note_published(pool: asyncpg.Pool, lane: LaneRow) -> None:
     """Write how far the lane has published. Does nothing if another worker took it."""
-    with translated():
+    with postgres_errors():
         await pool.execute(QUERIES["lane_published"], lane.lane_id, lane.epoch, lane.published)
 
 
 async def leave_lane(pool: asyncpg.Pool, lane: LaneRow) -> None:
     """Write how far the lane has published and that nobody holds it. Does nothing if another worker took it."""
-    with translated():
+    with postgres_errors():
         await pool.execute(QUERIES["leave_lane"], lane.lane_id, lane.epoch, lane.published)
 
 
 async def publications_above(pool: asyncpg.Pool, lane: LaneRow, sequence: int) -> list[bytes]:
     """The packed outputs that the lane decided after this number, in the order of the decisions."""
-    with translated():
+    with postgres_errors():
         rows = await pool.fetch(QUERIES["publications_above"], lane.lane_id, sequence)
     return [row["outputs"] for row in rows]
 
 
 async def has_read(pool: asyncpg.Pool, key: LaneKey, topic: str, *, topic_id: str) -> bool:
     """Whether the group has read the topic when it had another id, or when it did not have the lane's partition yet."""
-    with translated():
+    with postgres_errors():
         found: bool = await pool.fetchval(
             QUERIES["has_read"], key.topic_prefix, key.group_id, topic, topic_id, key.partition
         )

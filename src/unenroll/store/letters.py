@@ -12,7 +12,7 @@ import asyncpg
 from unenroll.errors import LaneLostError
 from unenroll.store.connect import transaction
 from unenroll.store.only_one import only_one
-from unenroll.store.outage import translated
+from unenroll.store.outage import postgres_errors
 from unenroll.store.queries import QUERIES
 
 
@@ -60,7 +60,7 @@ def alone(pool: asyncpg.Pool, topic_prefix: str) -> AbstractAsyncContextManager[
 
 async def take_redrive(pool: asyncpg.Pool, topic_prefix: str) -> RedriveRow:
     """Raise the epoch and return the row: nobody who took it before can note anything more. Raises OutageError."""
-    with translated():
+    with postgres_errors():
         row = await pool.fetchrow(QUERIES["take_redrive"], topic_prefix)
     if row is None:
         raise LaneLostError("the right to put letters back could not be taken")
@@ -91,14 +91,14 @@ async def note_redrive(
 
 async def park(pool: asyncpg.Pool, keys: Collection[LetterKey], *, by: str, why: str) -> set[LetterKey]:
     """Keep that the letters are not to be put back. Returns those that were open. Raises OutageError."""
-    with translated():
+    with postgres_errors():
         parked = await pool.fetch(QUERIES["park_letters"], *_columns(keys), by, why)
     return {LetterKey(*one) for one in parked}
 
 
 async def handled(pool: asyncpg.Pool, keys: Collection[LetterKey], *, topic_prefix: str) -> dict[LetterKey, Handled]:
     """What was done about those of the letters that are not open. Raises OutageError."""
-    with translated():
+    with postgres_errors():
         rows = await pool.fetch(QUERIES["letters_handled"], *_columns(keys), topic_prefix)
     return {
         LetterKey(row["topic"], row["digest"]): Handled(

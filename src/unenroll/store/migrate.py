@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from unenroll.store.outage import translated, understood
+from unenroll.store.outage import postgres_errors, understood
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,6 +20,6 @@ async def migrate(database_url: str, *, even_if_held: bool = False) -> Migrated:
     """
     from unenroll.store.upgrade import Upgrade, upgrade  # noqa: PLC0415 - Alembic takes a third of a second to import
 
-    with translated(), understood():
+    with postgres_errors(), understood():
         before, after = await upgrade(database_url, Upgrade(even_if_held=even_if_held))
     return Migrated(before=before, after=after)

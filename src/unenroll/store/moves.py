@@ -9,7 +9,7 @@ import asyncpg
 
 from unenroll.store.connect import transaction
 from unenroll.store.lanes import LaneRow, hold_lane, move_lane
-from unenroll.store.outage import translated
+from unenroll.store.outage import postgres_errors
 from unenroll.store.queries import QUERIES
 
 _LATEST = 10
@@ -39,7 +39,7 @@ class Move:
 
 async def latest_moves(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> list[Move]:
     """The last ten, the latest first. Raises OutageError and SetupError."""
-    with translated():
+    with postgres_errors():
         rows = await pool.fetch(QUERIES["latest_moves"], topic_prefix, group_id, _LATEST)
     return [
         Move(
@@ -56,7 +56,7 @@ async def latest_moves(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) 
 
 async def ask_to_move(pool: asyncpg.Pool, places: Sequence[Place], *, group: tuple[str, str], by: str, why: str) -> int:
     """Keep what is about to be done. `group`: its topic prefix and its id. Returns the number of the move."""
-    with translated():
+    with postgres_errors():
         move_id: int = await pool.fetchval(
             QUERIES["ask_to_move"],
             *group,

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 import asyncpg
 
 from unenroll.errors import UnenrollError
-from unenroll.store.outage import translated
+from unenroll.store.outage import postgres_errors
 from unenroll.store.queries import QUERIES
 
 
@@ -16,10 +16,10 @@ async def only_one(pool: asyncpg.Pool, doing: str, *, otherwise: str) -> AsyncIt
 
     The lock is the connection's: it goes with a process that dies.
     """
-    with translated():
+    with postgres_errors():
         connection = await pool.acquire()
     try:
-        with translated():
+        with postgres_errors():
             free = await connection.fetchval(QUERIES["only_one"], doing)
         if not free:
             raise UnenrollError(otherwise)

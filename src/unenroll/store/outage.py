@@ -23,7 +23,7 @@ _CONFLICT = {"23505"}  # two lanes met at one event: the second one looks again
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def postgres_errors() -> Iterator[None]:
     """Turn what asyncpg and the network raise into OutageError, SetupError or RefusedError."""
     try:
         yield

@@ -13,7 +13,7 @@ from unenroll.store.erased import Until, erased_seen
 from unenroll.store.history import DECISIONS
 from unenroll.store.ledger import Content, EventKey, known_events
 from unenroll.store.only_one import only_one
-from unenroll.store.outage import translated
+from unenroll.store.outage import postgres_errors
 from unenroll.store.queries import QUERIES
 from unenroll.wire.pack import unpack
 from unenroll.wire.record import Message
@@ -40,7 +40,7 @@ class DecidedRequest(NamedTuple):
 
 async def database_identity(pool: asyncpg.Pool) -> str:
     """Which database it is, the same for ever and unlike that of any other. Raises OutageError and SetupError."""
-    with translated():
+    with postgres_errors():
         found: str = await pool.fetchval(QUERIES["database_identity"])
     return found
 
@@ -57,14 +57,14 @@ async def see(pool: asyncpg.Pool, *, accounts: Collection[AccountKey], events: S
 
 async def group_versions(pool: asyncpg.Pool, group_ids: Collection[int]) -> Mapping[int, int]:
     """The version of each of the groups that is in force now. Raises OutageError and SetupError."""
-    with translated():
+    with postgres_errors():
         rows = await pool.fetch(QUERIES["group_versions"], sorted(group_ids))
     return {row["group_id"]: row["version"] for row in rows}
 
 
 async def nobody_reads(pool: asyncpg.Pool, topic_id: str) -> bool:
     """Whether lanes of this database read, but not this topic. Raises OutageError and SetupError."""
-    with translated():
+    with postgres_errors():
         found: bool = await pool.fetchval(QUERIES["nobody_reads"], topic_id)
     return found
 
@@ -77,7 +77,7 @@ def applied_alone(pool: asyncpg.Pool, plan: str) -> AbstractAsyncContextManager[
 
 async def decided_requests(pool: asyncpg.Pool, keys: Sequence[EventKey]) -> dict[EventKey, DecidedRequest]:
     """What was decided of those of the requests that lanes have read. Raises OutageError and SetupError."""
-    with translated():
+    with postgres_errors():
         rows = await pool.fetch(
             QUERIES["decided_requests"], [key.customer_id for key in keys], [key.event_key for key in keys]
         )

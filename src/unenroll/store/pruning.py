@@ -7,7 +7,7 @@ from datetime import datetime
 import asyncpg
 
 from unenroll.store.connect import transaction
-from unenroll.store.outage import translated
+from unenroll.store.outage import postgres_errors
 from unenroll.store.queries import QUERIES
 
 _BLOCKS_AT_ONCE = 256
@@ -71,13 +71,13 @@ class Extent:
 
 async def lanes_of_prefix(pool: asyncpg.Pool, topic_prefix: str) -> list[int]:
     """The lanes of all groups that read the topics of the prefix. Raises OutageError and SetupError."""
-    with translated():
+    with postgres_errors():
         return [row["lane_id"] for row in await pool.fetch(QUERIES["lanes_of_prefix"], topic_prefix)]
 
 
 async def extent(pool: asyncpg.Pool, table: Table) -> Extent:
     """How large the table is now. What comes later is not old. Raises OutageError and SetupError."""
-    with translated():
+    with postgres_errors():
         blocks, block_bytes = await pool.fetchrow(QUERIES["table_blocks"], table.name) or (0, 0)
     return Extent(blocks=blocks, block_bytes=block_bytes)
 

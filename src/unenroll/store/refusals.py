@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from unenroll.store.outage import translated
+from unenroll.store.outage import postgres_errors
 from unenroll.store.queries import QUERIES
 
 
@@ -23,7 +23,7 @@ class RefusedRecord:
 
 async def save_refusal(pool: asyncpg.Pool, refused: RefusedRecord) -> None:
     """Keep it, once for each record. Raises OutageError and SetupError."""
-    with translated():
+    with postgres_errors():
         await pool.execute(
             QUERIES["save_refusal"],
             refused.topic_id,

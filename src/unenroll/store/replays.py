@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from unenroll.store.outage import translated
+from unenroll.store.outage import postgres_errors
 from unenroll.store.queries import QUERIES
 
 
@@ -41,7 +41,7 @@ class Publication(NamedTuple):
 
 async def published_lanes(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> list[Lane]:
     """The lanes of a group. What the row tells as published is a lower bound. Raises OutageError and SetupError."""
-    with translated():
+    with postgres_errors():
         return [Lane(*row) for row in await pool.fetch(QUERIES["published_lanes"], topic_prefix, group_id)]
 
 
@@ -49,7 +49,7 @@ async def begin_replay(pool: asyncpg.Pool, wanted: Replay) -> Replay:
     """Note the replay. Returns it as it was noted first. Raises OutageError and SetupError."""
     columns = zip(*wanted.lanes, strict=True) if wanted.lanes else ((), (), ())
     asked = (wanted.replay_id, wanted.topic_prefix, wanted.group_id, wanted.selection)
-    with translated():
+    with postgres_errors():
         await pool.execute(QUERIES["begin_replay"], *asked, *(list(column) for column in columns))
         ((topic_prefix, group_id, selection, *lanes, finished_at),) = await pool.fetch(
             QUERIES["replay"], wanted.replay_id
@@ -66,12 +66,12 @@ async def begin_replay(pool: asyncpg.Pool, wanted: Replay) -> Replay:
 
 async def finish_replay(pool: asyncpg.Pool, replay_id: str) -> None:
     """Note that all of it is published. Raises OutageError and SetupError."""
-    with translated():
+    with postgres_errors():
         await pool.execute(QUERIES["finish_replay"], replay_id)
 
 
 async def publications_between(pool: asyncpg.Pool, lane: Lane, above: int, *, most: int) -> Sequence[Publication]:
     """What the lane decided after this number, as far as the replay goes, at most so many batches."""
-    with translated():
+    with postgres_errors():
         rows = await pool.fetch(QUERIES["publications_between"], lane.lane_id, above, lane.published, most)
     return [Publication(*row) for row in rows]

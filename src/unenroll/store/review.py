@@ -13,7 +13,7 @@ from unenroll.store.accounts import AccountKey, KnownAccount
 from unenroll.store.connect import Connection, one_moment
 from unenroll.store.history import sent
 from unenroll.store.look import owners_of
-from unenroll.store.outage import translated
+from unenroll.store.outage import postgres_errors
 from unenroll.store.queries import QUERIES
 from unenroll.wire.account import UNREADABLE, load_account
 from unenroll.wire.fields import LARGEST_INT64, SMALLEST_INT64
@@ -66,13 +66,13 @@ class Scope:
 
 async def about(pool: asyncpg.Pool) -> int | None:
     """About how many accounts there are, None if Postgres has not counted them. Raises OutageError and SetupError."""
-    with translated():
+    with postgres_errors():
         return await pool.fetchval(QUERIES["accounts_about"]) or None
 
 
 async def oldest_publication(pool: asyncpg.Pool) -> datetime | None:
     """When the oldest of the bytes that are kept were decided. Raises OutageError and SetupError."""
-    with translated():
+    with postgres_errors():
         found: datetime | None = await pool.fetchval(QUERIES["oldest_publication"])
     return found
 
@@ -91,7 +91,7 @@ async def _pages(pool: asyncpg.Pool, scope: Scope) -> AsyncIterator[list[int]]:
         return
     first = SMALLEST_INT64
     while True:
-        with translated():
+        with postgres_errors():
             rows = await pool.fetch(QUERIES["next_customers"], first, CUSTOMERS_AT_ONCE)
         if not rows:
             return

@@ -6,10 +6,10 @@ from types import MappingProxyType
 
 import asyncpg
 
-from unenroll.store.outage import translated
+from unenroll.store.outage import postgres_errors
 from unenroll.store.queries import QUERIES
 
-OF_THE_WORKER: Mapping[str, tuple[str, ...]] = MappingProxyType(
+TABLE_RIGHTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "accounts": ("select", "insert", "update"),
         "alembic_version": ("select",),
@@ -30,8 +30,8 @@ OF_THE_WORKER: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 async def missing_rights(pool: asyncpg.Pool) -> list[str]:
     """The statements that would give us what we lack; none for tables that are not there. Raises OutageError."""
-    needed = [(table, right) for table, rights in OF_THE_WORKER.items() for right in rights]
-    with translated():
+    needed = [(table, right) for table, rights in TABLE_RIGHTS.items() for right in rights]
+    with postgres_errors():
         closed = await pool.fetch(QUERIES["closed_schemas"])
         rows = await pool.fetch(QUERIES["missing_rights"], *map(list, zip(*needed, strict=True)))
     missing: dict[tuple[str, str], list[str]] = defaultdict(list)

@@ -28,7 +28,7 @@ from unenroll.errors import OutageError, Server, SetupError
 from unenroll.settings import KafkaSettings
 from unenroll.stream.clients import REQUEST_SECONDS, Identity, for_confluent
 from unenroll.stream.knocking import knock
-from unenroll.stream.outage import translated
+from unenroll.stream.outage import kafka_errors
 
 # By itself the client would go on asking with the leaders' epochs that it knows, for minutes.
 _LED_ANEW = {
@@ -75,7 +75,7 @@ class Cluster:
         """The client that answers. Raises OutageError, SetupError and UsageError where Kafka does not let us in."""
         if self._made is None:
             await knock(self._settings)
-            with translated("setting up the client"):
+            with kafka_errors("setting up the client"):
                 self._made = await asyncio.to_thread(AdminClient, for_confluent(self._settings))
         self._identity.renew(self._made)
         return self._made
@@ -83,7 +83,7 @@ class Cluster:
     async def topics(self, names: Iterable[str]) -> dict[str, Topic]:
         """Those of the topics that exist, by name."""
         wanted = list(names)
-        with translated("asking for topics"):
+        with kafka_errors("asking for topics"):
             futures = (await self.client()).describe_topics(TopicCollection(wanted), request_timeout=REQUEST_SECONDS)
             try:
                 answers = {name: await _answer(future, missing_is=None) for name, future in futures.items()}
@@ -106,7 +106,7 @@ class Cluster:
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
         if not resources:
             return {}
-        with translated("asking for the settings of topics"):
+        with kafka_errors("asking for the settings of topics"):
             futures = (await self.client()).describe_configs(resources, request_timeout=REQUEST_SECONDS)
             return {
                 resource.name: {name: entry.value for name, entry in (await _answer(future)).items()}
@@ -118,7 +118,7 @@ class Cluster:
         wanted = list(topics)
         if not wanted:
             return
-        with translated("making topics"):
+        with kafka_errors("making topics"):
             futures = (await self.client()).create_topics(wanted, request_timeout=REQUEST_SECONDS)
             for future in futures.values():
                 try:
@@ -150,7 +150,7 @@ class Cluster:
         wanted = [
             TopicPartition(place.topic, place.number, offset, metadata) for place, (offset, metadata) in offsets.items()
         ]
-        with translated("committing offsets"):
+        with kafka_errors("committing offsets"):
             futures = (await self.client()).alter_consumer_group_offsets(
                 [ConsumerGroupTopicPartitions(group_id, wanted)], request_timeout=REQUEST_SECONDS
             )
@@ -164,7 +164,7 @@ class Cluster:
         wanted = {TopicPartition(partition.topic, partition.number): which for partition in partitions}
         if not wanted:
             return {}
-        with translated("asking for the ends of partitions"):
+        with kafka_errors("asking for the ends of partitions"):
             futures = (await self.client()).list_offsets(
                 wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=REQUEST_SECONDS
             )

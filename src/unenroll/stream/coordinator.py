@@ -18,7 +18,7 @@ from unenroll.errors import OutageError, Server
 from unenroll.settings import WorkerSettings
 from unenroll.stream.clients import REQUEST_SECONDS, for_aiokafka, stays_current
 from unenroll.stream.cluster import Partition
-from unenroll.stream.outage import translated
+from unenroll.stream.outage import kafka_errors
 from unenroll.stream.resume import Committed
 
 _STABLE = "Stable"
@@ -38,7 +38,7 @@ class Coordinator:
 
     async def __aenter__(self) -> Self:
         """Connect."""
-        with translated("connecting"):
+        with kafka_errors("connecting"):
             async with asyncio.timeout(REQUEST_SECONDS):
                 await self._admin.start()
         return self
@@ -55,7 +55,7 @@ class Coordinator:
         Whoever needs the last word starts the lane's producer first: that ends what was pending.
         """
         wanted = [TopicPartition(partition.topic, partition.number) for partition in partitions]
-        with translated("asking for committed offsets"):
+        with kafka_errors("asking for committed offsets"):
             async with asyncio.timeout(REQUEST_SECONDS):
                 found = await self._admin.list_consumer_group_offsets(self._group_id, partitions=wanted)
         if any(place not in found for place in wanted):  # the client tells an error of the coordinator by leaving out
@@ -78,7 +78,7 @@ class Coordinator:
         return sorted(client_id for _, client_id, *_ in members)
 
     async def _group(self) -> tuple[str, list[tuple[Any, ...]]]:
-        with translated("asking who is in the group"):
+        with kafka_errors("asking who is in the group"):
             async with asyncio.timeout(REQUEST_SECONDS):
                 (answer,) = await self._admin.describe_consumer_groups([self._group_id])
             error, _, state, _, _, members, *_ = answer.groups[0]

@@ -18,7 +18,7 @@ from unenroll.store.definitions import define
 from unenroll.store.refusals import RefusedRecord, save_refusal
 from unenroll.stream.clients import Identity, for_reading
 from unenroll.stream.cluster import Partition, Topic
-from unenroll.stream.outage import translated
+from unenroll.stream.outage import kafka_errors
 from unenroll.stream.unreadable import as_record
 from unenroll.wire.decode import decode_group
 from unenroll.wire.record import Record
@@ -78,7 +78,7 @@ class Definitions:
 
     async def follow(self) -> int:
         """Keep what comes within a moment, perhaps nothing. Returns how many definitions are in force by that."""
-        with translated("reading definitions"):
+        with kafka_errors("reading definitions"):
             read = await asyncio.to_thread(self._read)
         accepted = 0
         for record in read.records:

@@ -11,7 +11,7 @@ from confluent_kafka import Message as Delivered
 from unenroll.errors import OutageError, Server
 from unenroll.settings import KafkaSettings
 from unenroll.stream.clients import Identity, for_confluent
-from unenroll.stream.outage import translated
+from unenroll.stream.outage import kafka_errors
 from unenroll.wire.record import Message
 
 DELIVERY_SECONDS = 5.0
@@ -39,7 +39,7 @@ class IdempotentProducer:
     ) -> None:
         self._prefix = settings.topic_prefix
         self._identity = Identity(settings)
-        with translated(_DOING):
+        with kafka_errors(_DOING):
             self._producer = Producer(
                 {
                     **for_confluent(settings),
@@ -100,7 +100,7 @@ class Publisher:
         def heard(error: KafkaError | None, _: Delivered) -> None:
             loop.call_soon_threadsafe(_tell, told, error)
 
-        with translated(_DOING):
+        with kafka_errors(_DOING):
             if not self._producer.send(message, heard):
                 raise OutageError("too many events wait for Kafka", server=Server.KAFKA)
             async with asyncio.timeout(_ANSWER_SECONDS):

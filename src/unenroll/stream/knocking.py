@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
 from unenroll.errors import OutageError, Server, SetupError, UsageError
 from unenroll.settings import KafkaSettings
 from unenroll.stream.clients import for_aiokafka
-from unenroll.stream.outage import translated
+from unenroll.stream.outage import kafka_errors
 from unenroll.stream.tokens import tokens_of
 
 _PATIENCE_SECONDS = 5.0
@@ -34,7 +34,7 @@ async def _one_opens(arguments: dict[str, Any]) -> None:
     trouble: OutageError | None = None
     for host, port, _ in collect_hosts(arguments.pop("bootstrap_servers"), randomize=False):
         try:
-            with translated("connecting"):
+            with kafka_errors("connecting"):
                 await _enter(host, port, arguments)
         except OutageError as away:
             if trouble is None and not isinstance(away.__cause__, _AWAY):

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer
 from unenroll.settings import WorkerSettings
 from unenroll.stream.assignor import NumberAssignor
 from unenroll.stream.clients import for_aiokafka, let_go, stays_current
-from unenroll.stream.outage import translated
+from unenroll.stream.outage import kafka_errors
 
 _HEARTBEATS_IN_A_SESSION = 5
 _LONGEST_HEARTBEAT_MS = 3_000
@@ -38,7 +38,7 @@ async def joined(settings: WorkerSettings, client_id: str) -> AsyncIterator[AIOK
     )
     stays_current(settings, consumer._client)  # noqa: SLF001 - nothing public has it
     try:
-        with translated("joining the group"):
+        with kafka_errors("joining the group"):
             async with asyncio.timeout(_JOIN_SECONDS):
                 await consumer.start()
         yield consumer

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from unenroll.settings import WorkerSettings
 from unenroll.stream.clients import REQUEST_SECONDS, for_reading
 from unenroll.stream.cluster import Partition
-from unenroll.stream.outage import translated
+from unenroll.stream.outage import kafka_errors
 from unenroll.stream.stretch import time_of
 
 _POLL_SECONDS = 0.2
@@ -29,7 +29,7 @@ async def oldest_records(settings: WorkerSettings, starts: Mapping[Partition, in
     """
     if not starts:
         return {}
-    with translated("reading the oldest unprocessed records"):
+    with kafka_errors("reading the oldest unprocessed records"):
         return await asyncio.to_thread(_read, settings, starts)
 
 

@@ -38,7 +38,7 @@ _REFUSALS = (
 
 
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
+def kafka_errors(doing: str) -> Iterator[None]:
     """Turn what the clients and the network raise while `doing` something into OutageError or SetupError.
 
     A setting that a client refuses is a UsageError.

@@ -15,7 +15,7 @@ from unenroll.settings import WorkerSettings
 from unenroll.store.rights import missing_rights
 from unenroll.stream.clients import REQUEST_SECONDS, text
 from unenroll.stream.cluster import Cluster
-from unenroll.stream.outage import translated
+from unenroll.stream.outage import kafka_errors
 from unenroll.stream.producer import LaneProducer
 from unenroll.wire.names import Topic
 
@@ -23,7 +23,7 @@ _ANY_BATCH = 1024
 _REFUSALS = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED}
 _OF_WHO_MAY_ALL = {AclOperation.ALTER, AclOperation.CLUSTER_ACTION, AclOperation.CREATE, AclOperation.ALTER_CONFIGS}
 
-OF_THE_WORKER: Mapping[Topic, tuple[AclOperation, ...]] = MappingProxyType(
+TOPIC_OPERATIONS: Mapping[Topic, tuple[AclOperation, ...]] = MappingProxyType(
     {
         Topic.REQUESTS: (AclOperation.READ,),
         Topic.FACTS: (AclOperation.READ, AclOperation.WRITE),  # it tells itself of accounts to be settled again
@@ -46,7 +46,7 @@ async def check_rights(settings: WorkerSettings, cluster: Cluster, pool: asyncpg
 
 async def _missing_in_kafka(settings: WorkerSettings, cluster: Cluster) -> list[str]:
     client = await cluster.client()
-    with translated("asking for our rights"):
+    with kafka_errors("asking for our rights"):
         if await _may_all(client):
             return []
         topics, group = await asyncio.gather(_of_topics(settings, client), _of_group(settings, client))
@@ -63,7 +63,7 @@ async def _may_all(client: AdminClient) -> bool:
 
 
 async def _of_topics(settings: WorkerSettings, client: AdminClient) -> list[str]:
-    needed = {settings.topic_prefix + word: operations for word, operations in OF_THE_WORKER.items()}
+    needed = {settings.topic_prefix + word: operations for word, operations in TOPIC_OPERATIONS.items()}
     futures = client.describe_topics(
         TopicCollection(list(needed)), include_authorized_operations=True, request_timeout=REQUEST_SECONDS
     )

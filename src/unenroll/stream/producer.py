@@ -18,7 +18,7 @@ from unenroll.errors import OutageError, Server
 from unenroll.settings import KafkaSettings, WorkerSettings
 from unenroll.stream.clients import for_aiokafka, let_go, stays_current
 from unenroll.stream.cluster import Partition
-from unenroll.stream.outage import translated
+from unenroll.stream.outage import kafka_errors
 from unenroll.wire.record import Message
 
 _START_SECONDS = 15.0
@@ -69,7 +69,7 @@ class LaneProducer:
     async def __aenter__(self) -> Self:
         """Fence the former owner; what it left open is finished or aborted. Raises OutageError or SetupError."""
         try:
-            with translated("fencing the lane's former producer"):
+            with kafka_errors("fencing the lane's former producer"):
                 async with asyncio.timeout(_START_SECONDS):
                     await self._producer.start()
         except BaseException:
@@ -88,7 +88,7 @@ class LaneProducer:
 
         An exception says that it is unknown whether they are.
         """
-        with translated("publishing a batch"):
+        with kafka_errors("publishing a batch"):
             async with asyncio.timeout(_TRANSACTION_SECONDS):
                 await self._transact(await self._by_partition(messages), offsets)
 
@@ -96,7 +96,7 @@ class LaneProducer:
         self, held: Mapping[Partition, list[Message]], offsets: Mapping[Partition, tuple[int, str]]
     ) -> None:
         """The same, each message in the partition where it is to lie."""
-        with translated("publishing a batch"):
+        with kafka_errors("publishing a batch"):
             async with asyncio.timeout(_TRANSACTION_SECONDS):
                 await self._transact(held, offsets)
 

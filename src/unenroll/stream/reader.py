@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from unenroll.settings import WorkerSettings
 from unenroll.store.lanes import Position
 from unenroll.stream.clients import for_aiokafka, let_go, stays_current
-from unenroll.stream.outage import translated
+from unenroll.stream.outage import kafka_errors
 from unenroll.stream.unreadable import read_without_headers
 from unenroll.wire.record import Record
 
@@ -50,7 +50,7 @@ class Reader:
 
         Raises OutageError and SetupError.
         """
-        with translated("reading"):
+        with kafka_errors("reading"):
             try:
                 found = await self._all(stopping)
             except UnicodeDecodeError:  # what the client had taken by then is lost to us
@@ -128,7 +128,7 @@ async def reading(settings: WorkerSettings, number: int, positions: Sequence[Pos
     )
     stays_current(settings, consumer._client)  # noqa: SLF001 - nothing public has it
     try:
-        with translated("opening a reader"):
+        with kafka_errors("opening a reader"):
             async with asyncio.timeout(_START_SECONDS):
                 await consumer.start()
         _wait_for_the_lane(consumer)

@@ -19,7 +19,7 @@ from confluent_kafka import (
 from unenroll.settings import KafkaSettings
 from unenroll.stream.clients import REQUEST_SECONDS, Identity, for_reading
 from unenroll.stream.cluster import Partition
-from unenroll.stream.outage import translated
+from unenroll.stream.outage import kafka_errors
 from unenroll.stream.unreadable import as_record
 from unenroll.wire.record import Record
 
@@ -50,7 +50,7 @@ async def stretch(settings: KafkaSettings, wanted: Stretch) -> AsyncIterator[lis
 @asynccontextmanager
 async def reading(settings: KafkaSettings, wanted: Stretch) -> AsyncIterator["StretchReader"]:
     """A reader at the beginning of the stretch. Raises OutageError and SetupError."""
-    with translated("reading a topic"):
+    with kafka_errors("reading a topic"):
         reader = StretchReader(settings, wanted)
     try:
         yield reader
@@ -72,7 +72,7 @@ class StretchReader:
 
     async def read(self, most: int) -> list[Written]:
         """What comes within a moment, perhaps nothing. Raises OutageError where nothing comes for long."""
-        with translated("reading a topic"):
+        with kafka_errors("reading a topic"):
             return await asyncio.to_thread(self._read, most)
 
     def _read(self, most: int) -> list[Written]:

@@ -6,12 +6,13 @@ It is read once more with confluent-kafka, which makes out all of it but the hea
 import asyncio
 from operator import methodcaller
 
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, Message
+from confluent_kafka import TopicPartition as LibrdkafkaPartition
 
 from unenroll.errors import OutageError, Server
 from unenroll.settings import KafkaSettings
 from unenroll.stream.clients import REQUEST_SECONDS, for_reading
-from unenroll.stream.outage import translated
+from unenroll.stream.outage import kafka_errors
 from unenroll.wire.record import Headers, Record
 
 # With names that are not UTF-8 the client returns and raises at once, which a call in Python may not notice, as long as
@@ -23,11 +24,11 @@ _NO_GROUP = "unenroll-unreadable"
 
 async def read_without_headers(settings: KafkaSettings, *, topic: str, partition: int, offset: int) -> Record:
     """The first record at or behind the offset, marked as unreadable. Raises OutageError and SetupError."""
-    with translated("reading a record again"):
-        return await asyncio.to_thread(_read, settings, TopicPartition(topic, partition, offset))
+    with kafka_errors("reading a record again"):
+        return await asyncio.to_thread(_read, settings, LibrdkafkaPartition(topic, partition, offset))
 
 
-def _read(settings: KafkaSettings, place: TopicPartition) -> Record:
+def _read(settings: KafkaSettings, place: LibrdkafkaPartition) -> Record:
     consumer = Consumer(for_reading(settings, _NO_GROUP))
     try:
         consumer.assign([place])

@@ -13,7 +13,7 @@ from unenroll.observe.board import GROUP
 from unenroll.stream.cluster import Cluster, Partition, Topic
 from unenroll.stream.coordinator import Coordinator
 from unenroll.stream.group import Lanes
-from unenroll.stream.outage import translated
+from unenroll.stream.outage import kafka_errors
 from unenroll.stream.patience import Waiting
 from unenroll.stream.topics import check_same
 
@@ -41,7 +41,7 @@ async def in_the_group(consumer: AIOKafkaConsumer, coordinator: Coordinator, wai
     failures = 0
     while True:
         try:
-            with translated("joining the group"):
+            with kafka_errors("joining the group"):
                 # There is no public way, and aiokafka tells only a lane that polls: without a lane, nobody.
                 consumer._coordinator.check_errors()  # noqa: SLF001
             await coordinator.owners()

@@ -12,14 +12,14 @@ from fastapi import Depends, FastAPI, Request, Response
 from pydantic import BaseModel
 
 from front.guards.told import Told
-from unenroll.front.guards.caller import Caller, Scope
+from unenroll.front.guards.caller import ApiScope, Caller
 from unenroll.front.guards.hardening import guard, server_options
 from unenroll.front.guards.limits import Limits
 from unenroll.front.guards.needs import needs
 from unenroll.logs import speak
 
-Reader = Annotated[Caller, Depends(needs(Scope.READ))]
-Writer = Annotated[Caller, Depends(needs(Scope.WRITE))]
+Reader = Annotated[Caller, Depends(needs(ApiScope.READ))]
+Writer = Annotated[Caller, Depends(needs(ApiScope.WRITE))]
 
 
 class Record(BaseModel):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from unenroll.front.guards.caller import Scope
+from unenroll.front.guards.caller import ApiScope
 from unenroll.front.guards.hashing import matches
 from unenroll.front.guards.secrets_file import read_clients
 
@@ -25,7 +25,7 @@ def test_a_line_is_made_from_what_is_piped_and_the_file_takes_it(tmp_path: Path)
     path.write_text(done.stdout, encoding="utf-8")
     path.chmod(0o600)
     (client,) = read_clients(path)[0].by_name["crm"]
-    assert client.caller.scopes == {Scope.BACKDATE, Scope.READ}
+    assert client.caller.scopes == {ApiScope.BACKDATE, ApiScope.READ}
     assert matches(client.hashed, SECRET)
     assert not matches(client.hashed, SECRET + "\n")
     assert SECRET not in done.stdout + done.stderr

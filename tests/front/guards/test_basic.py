@@ -12,12 +12,12 @@ from unenroll.errors import SetupError
 from unenroll.front import guards
 from unenroll.front.guards.authentication import Authentication
 from unenroll.front.guards.basic import Basic
-from unenroll.front.guards.caller import Caller, Scope
+from unenroll.front.guards.caller import ApiScope, Caller
 from unenroll.front.guards.clients_file import ClientsFile
 from unenroll.front.guards.hashing import matches
 from unenroll.front.guards.refusals import Refused, Unauthorized
 
-CRM = Caller(name="crm", scopes=frozenset({Scope.WRITE, Scope.READ}))
+CRM = Caller(name="crm", scopes=frozenset({ApiScope.WRITE, ApiScope.READ}))
 NEW = "velvet lamp post of 1993"
 
 

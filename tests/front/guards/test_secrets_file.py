@@ -8,7 +8,7 @@ from argon2 import PasswordHasher, Type
 
 from stage.secret_files import RIGHT, hashed, line, write
 from unenroll.errors import SetupError
-from unenroll.front.guards.caller import Scope
+from unenroll.front.guards.caller import ApiScope
 from unenroll.front.guards.clients_file import ClientsFile
 from unenroll.front.guards.secrets_file import Clients, read_clients
 
@@ -22,7 +22,7 @@ def clients(path: Path) -> Clients:
 def test_each_line_names_a_caller_with_scopes(tmp_path: Path) -> None:
     path = write(tmp_path / "clients", "# who", "", "  " + GOOD, line("app.v2", scopes="unenroll:backdate"))
     found = {name: [one.caller.scopes for one in lines] for name, lines in clients(path).by_name.items()}
-    assert found == {"crm": [{Scope.WRITE, Scope.READ}], "app.v2": [{Scope.BACKDATE}]}
+    assert found == {"crm": [{ApiScope.WRITE, ApiScope.READ}], "app.v2": [{ApiScope.BACKDATE}]}
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o602, 0o601, 0o644, 0o666, 0o660, 0o777])

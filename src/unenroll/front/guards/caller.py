@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Scope(StrEnum):
+class ApiScope(StrEnum):
     """A permission of a caller."""
 
     WRITE = "unenroll:write"
@@ -17,9 +17,9 @@ class Caller:
     """An authenticated caller. The name has no spaces and no slashes; the name from a token has a colon."""
 
     name: str
-    scopes: frozenset[Scope]
+    scopes: frozenset[ApiScope]
 
 
-def scopes_among(words: list[str]) -> frozenset[Scope]:
+def scopes_among(words: list[str]) -> frozenset[ApiScope]:
     """The scopes among these words. Others belong to other programs."""
-    return frozenset(scope for scope in Scope if scope in words)
+    return frozenset(scope for scope in ApiScope if scope in words)

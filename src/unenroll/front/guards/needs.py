@@ -9,7 +9,7 @@ from fastapi.openapi.models import HTTPBase as HTTPModel
 from fastapi.security.base import SecurityBase
 
 from unenroll.front.guards.admission import STATE
-from unenroll.front.guards.caller import Caller, Scope
+from unenroll.front.guards.caller import ApiScope, Caller
 from unenroll.front.guards.refusals import Refused, Unauthorized
 
 
@@ -28,7 +28,7 @@ _BASIC = _Way("basic")
 _BEARER = _Way("bearer")
 
 
-def needs(scope: Scope) -> Callable[..., Awaitable[Caller]]:
+def needs(scope: ApiScope) -> Callable[..., Awaitable[Caller]]:
     """A dependency that returns the caller. It raises Refused without an authenticated caller with this scope."""
 
     async def caller(
@@ -44,5 +44,5 @@ def needs(scope: Scope) -> Callable[..., Awaitable[Caller]]:
     return caller
 
 
-def _missing(scope: Scope) -> dict[str, str]:
+def _missing(scope: ApiScope) -> dict[str, str]:
     return {"WWW-Authenticate": f'Bearer realm="unenroll", error="insufficient_scope", scope="{scope}"'}

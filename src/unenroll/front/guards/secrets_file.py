@@ -8,7 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from unenroll.errors import SetupError
-from unenroll.front.guards.caller import Caller, Scope, scopes_among
+from unenroll.front.guards.caller import ApiScope, Caller, scopes_among
 from unenroll.front.guards.hashing import flaw_of_hash, is_name
 
 _LARGEST = 1 << 20
@@ -105,6 +105,6 @@ def _flaw(words: list[str]) -> str | None:
     name, scopes, hashed = words
     if not is_name(name):
         return "a name must be 1 to 64 letters, digits, dots, underscores or hyphens"
-    if not set(scopes.split(",")) <= set(Scope):
-        return f"scopes must be among {', '.join(Scope)}, separated by commas without spaces"
+    if not set(scopes.split(",")) <= set(ApiScope):
+        return f"scopes must be among {', '.join(ApiScope)}, separated by commas without spaces"
     return flaw_of_hash(hashed)
