@@ -7,7 +7,7 @@ from uuid import uuid4
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from benchmarks.expected import Expected, Fingerprint
-from unenroll.wire.names import Topic
+from unenroll.wire.topics import Topic
 
 ANSWERS = (Topic.UNENROLLMENTS, Topic.REJECTIONS)
 OUTPUTS = (*ANSWERS, Topic.REWARDS)

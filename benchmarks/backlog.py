@@ -6,7 +6,7 @@ from uuid import uuid4
 from confluent_kafka import KafkaError, Producer
 from confluent_kafka import Message as Delivered
 
-from unenroll.wire.record import Message
+from unenroll.wire.topics import Message
 
 _TRANSACTION_MS = 900_000
 _QUEUE = 1_000_000

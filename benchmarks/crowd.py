@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from unenroll.wire.envelope import binary_headers
-from unenroll.wire.instants import instant_text
-from unenroll.wire.names import Topic, full_type
-from unenroll.wire.record import Message
+from unenroll.wire.cloudevents import binary_headers
+from unenroll.wire.fields import instant_text
+from unenroll.wire.topics import Message, Topic, full_type
 
 GROUP_ID = 11
 TARGET_ID = 21

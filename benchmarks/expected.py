@@ -13,10 +13,9 @@ from unenroll.core.decide import AccountState, Decided, decide
 from unenroll.core.definitions import Definitions, Group
 from unenroll.core.events import Event, UnenrollRequested
 from unenroll.wire.decode import Received, decode
-from unenroll.wire.lines import LoadedFact, load_line
-from unenroll.wire.names import CARRIES, Topic
-from unenroll.wire.publish import Context, encode
-from unenroll.wire.record import Message, Record
+from unenroll.wire.encode import Context, encode
+from unenroll.wire.ndjson import LoadedFact, load_line
+from unenroll.wire.topics import CARRIES, Message, Record, Topic
 
 _ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 _FOLDED_ID = "ce_id"

@@ -17,7 +17,7 @@ from benchmarks.processor_time import peak_megabytes
 from benchmarks.tables_check import check_ours, check_peers
 from benchmarks.variants import Variant
 from benchmarks.watching import Group, Visible, watched
-from unenroll.wire.names import Topic
+from unenroll.wire.topics import Topic
 
 _LOOK_SECONDS = 0.02
 _ASK_SECONDS = 0.2

@@ -21,7 +21,7 @@ from benchmarks.crowd import TARGET_ID, Crowd
 from benchmarks.expected import request_of
 from unenroll.core.events import EventId
 from unenroll.settings import DatabaseSettings, read
-from unenroll.wire.identity import event_uuid
+from unenroll.wire.encode import event_uuid
 
 _BATCH = 1000
 _FACT_BYTES = 40

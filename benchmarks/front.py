@@ -24,9 +24,8 @@ from benchmarks.ground import ground
 from benchmarks.latency_client import Latencies
 from benchmarks.processes import python, running
 from benchmarks.variants import workers
-from unenroll.front.guards.caller import ApiScope
-from unenroll.front.guards.hashing import hash_of
-from unenroll.sandbox.ports import LOOPBACK, free_ports
+from unenroll.api.auth.clients import ApiScope, hash_of
+from unenroll.sandbox.environment import LOOPBACK, free_ports
 from unenroll.sandbox.servers import provided
 
 _PATH = f"/targetGroups/{GROUP_ID}/targets/{TARGET_ID}/unEnroll"

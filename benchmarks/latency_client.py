@@ -19,8 +19,7 @@ from benchmarks.answers import ANSWERS
 from benchmarks.arguments import parsed
 from benchmarks.crowd import Crowd
 from unenroll.settings import KafkaSettings, read
-from unenroll.wire.names import Topic
-from unenroll.wire.record import Message
+from unenroll.wire.topics import Message, Topic
 
 _PATIENCE_SECONDS = 600.0
 _UNTOLD_SECONDS = 1.0

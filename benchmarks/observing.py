@@ -8,24 +8,21 @@ from collections.abc import Callable
 from pathlib import Path
 from time import process_time
 
-from unenroll.batch.fold import Kept, content_of
-from unenroll.batch.gather import identity
-from unenroll.batch.numbering import UNENROLLED, Told
-from unenroll.batch.readings import Batch, Reading, read
-from unenroll.batch.step import Decisions
 from unenroll.core.outcomes import Outcome
 from unenroll.logs import speak
-from unenroll.observe.board import Board
-from unenroll.observe.laps import Lap, Laps
-from unenroll.observe.meters import worker_meters
-from unenroll.observe.traces import Traces
+from unenroll.postgres.lanes import LaneRow
 from unenroll.settings import LogFormat
-from unenroll.store.lanes import LaneRow, Position
-from unenroll.stream.observing import Observed, build
-from unenroll.stream.seen import Seen
+from unenroll.telemetry.collectors import worker_meters
+from unenroll.telemetry.state import Board, Lap, Laps
+from unenroll.telemetry.tracing import Traces
 from unenroll.wire.decode import Received
-from unenroll.wire.names import CARRIES, Topic
-from unenroll.wire.record import Message, Record
+from unenroll.wire.topics import CARRIES, Message, Position, Record, Topic
+from unenroll.worker.batch import Batch, Reading, identity, read
+from unenroll.worker.fold import Kept, content_of
+from unenroll.worker.lane_telemetry import Seen
+from unenroll.worker.numbering import UNENROLLED, Told
+from unenroll.worker.telemetry import Observed, build
+from unenroll.worker.transaction import Decisions
 
 _RECORDS = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
 _TIMES = 200

@@ -9,7 +9,7 @@ from benchmarks.arguments import crowd_of
 from benchmarks.crowd import Crowd
 from benchmarks.peer_message import PerMessage, Progress, per_message, record_of
 from unenroll.settings import WorkerSettings, read
-from unenroll.wire.names import Topic
+from unenroll.wire.topics import Topic
 
 _AT_MOST = 500
 _WAIT_MS = 1000

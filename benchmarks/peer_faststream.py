@@ -13,8 +13,7 @@ from benchmarks.arguments import crowd_of
 from benchmarks.crowd import Crowd
 from benchmarks.peer_message import Progress, per_message, record_of
 from unenroll.settings import WorkerSettings, read
-from unenroll.wire.names import Topic
-from unenroll.wire.record import Record
+from unenroll.wire.topics import Record, Topic
 
 _CONSUMERS = 4
 

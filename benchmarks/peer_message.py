@@ -17,8 +17,7 @@ from unenroll.core.decide import Decided, decide
 from unenroll.core.events import UnenrollRequested
 from unenroll.settings import WorkerSettings
 from unenroll.wire.decode import Received, decode
-from unenroll.wire.names import CARRIES, Topic
-from unenroll.wire.record import Message, Record
+from unenroll.wire.topics import CARRIES, Message, Record, Topic
 
 _COMMIT_SECONDS = 1.0
 _TAKES = CARRIES[Topic.REQUESTS]

@@ -20,7 +20,7 @@ from benchmarks.latency import client
 from benchmarks.processes import unenroll
 from benchmarks.variants import workers
 from unenroll.sandbox.servers import provided
-from unenroll.wire.names import Topic
+from unenroll.wire.topics import Topic
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

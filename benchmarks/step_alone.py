@@ -15,16 +15,15 @@ from time import monotonic
 from benchmarks.arguments import parsed
 from benchmarks.crowd import PARTITIONS, Crowd
 from benchmarks.expected import Fingerprint
-from unenroll.batch.readings import Batch, read
-from unenroll.batch.step import Step
+from unenroll.kafka.topics import OUTPUTS
+from unenroll.postgres.definitions import DefinitionCache
+from unenroll.postgres.lanes import LaneKey, LaneRow, reposition, take_lane
+from unenroll.postgres.pool import connected
 from unenroll.settings import WorkerSettings
 from unenroll.settings import read as read_settings
-from unenroll.store.connect import connected
-from unenroll.store.definitions import DefinitionCache
-from unenroll.store.lanes import LaneKey, LaneRow, Position, reposition, take_lane
-from unenroll.stream.topics import OUTPUTS
-from unenroll.wire.names import CARRIES, Topic
-from unenroll.wire.record import Message, Record
+from unenroll.wire.topics import CARRIES, Message, Position, Record, Topic
+from unenroll.worker.batch import Batch, read
+from unenroll.worker.transaction import Step
 
 _CONNECTIONS = 8
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000  # as the worker has it

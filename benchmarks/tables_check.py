@@ -10,8 +10,9 @@ from benchmarks.crowd import TARGET_ID, Crowd
 from benchmarks.expected import Expected, answered
 from benchmarks.processes import unenroll
 from unenroll.core.decide import AccountState
+from unenroll.core.events import AccountKey
 from unenroll.core.facts import Account
-from unenroll.store.accounts import AccountKey, lock_accounts
+from unenroll.postgres.accounts import lock_accounts
 
 _LOOKED_AT = 2000
 

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from documents.tables import code, table
-from unenroll.cli.program import app
+from unenroll.cli.main import app
 
 _LEAD = """# Commands
 

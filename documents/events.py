@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from documents.tables import code, table
-from unenroll.wire.names import CARRIES, Topic, full_type
+from unenroll.wire.topics import CARRIES, Topic, full_type
 
 _SCHEMAS = Path(__file__).parents[1] / "schemas"
 _IN = frozenset({Topic.REQUESTS, Topic.FACTS, Topic.DEFINITIONS})

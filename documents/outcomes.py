@@ -6,9 +6,9 @@ from documents.tables import code, table
 from unenroll.core.outcomes import EnrollmentOutcome, Outcome
 from unenroll.core.sentences import ENROLLMENTS, OUTCOMES, RULES
 from unenroll.core.standings import Action
-from unenroll.dlq.healing import HEALS
+from unenroll.ops.dlq.rules import HEALS
 from unenroll.wire.outbound import CANCELLING
-from unenroll.wire.refusals import Reason
+from unenroll.wire.reasons import Reason
 
 _NONE = "\N{EN DASH}"
 

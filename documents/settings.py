@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings
 
 from documents.tables import code, table
 from unenroll import settings as of_ours
-from unenroll.cli.settings_help import defaults
+from unenroll.cli.worker import defaults
 
 _LEAD = """# Settings
 

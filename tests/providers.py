@@ -13,12 +13,12 @@ from testcontainers.core.docker_client import DockerClient
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
 from unenroll.errors import OutageError
+from unenroll.kafka.consumer_group import asked
 from unenroll.sandbox import servers
-from unenroll.sandbox.patience import Say
-from unenroll.sandbox.ports import free_ports
+from unenroll.sandbox.environment import free_ports
+from unenroll.sandbox.process import Say
 from unenroll.sandbox.servers import Servers
 from unenroll.settings import WorkerSettings
-from unenroll.stream.coordinator import asked
 
 KAFKA_IMAGE = "apache/kafka:4.4.0"
 POSTGRES_IMAGE = "postgres:18"

@@ -1,8 +1,8 @@
 """docs/operations.md lists the dead letters that heal, and the states of a letter, as the code has them."""
 
 from agree.pages import ROOT, rows, section
-from unenroll.dlq.healing import HEALS
-from unenroll.store.letters import State
+from unenroll.ops.dlq.rules import HEALS
+from unenroll.postgres.redrives import State
 
 PAGE = ROOT / "docs" / "operations.md"
 

@@ -14,8 +14,8 @@ import yaml
 
 import providers
 from agree.pages import ROOT, variables
-from unenroll.cli.settings_help import defaults
-from unenroll.sandbox.lock import locked
+from unenroll.cli.worker import defaults
+from unenroll.sandbox.jars import locked
 from unenroll.settings import FrontSettings
 
 DEPLOY = ROOT / "deploy"

@@ -43,8 +43,8 @@ def test_a_module_of_the_core_asks_for_neither_clock_nor_world(module: Path) -> 
     [
         "import pydantic",
         "from pydantic import BaseModel",
-        "from unenroll.wire.names import Topic",
-        "import unenroll.store",
+        "from unenroll.wire.topics import Topic",
+        "import unenroll.postgres",
         "from unenroll import errors",
         "def f():\n    import aiokafka",
         "from time import time",

@@ -4,10 +4,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from agree.pages import ROOT, rows, section
-from unenroll.observe.board import Board
-from unenroll.observe.families import BOTH, FRONT, WORKER, Family
-from unenroll.observe.gauges import LaneGauges, ServerGauges
-from unenroll.observe.meters import Build, front_meters, worker_meters
+from unenroll.telemetry.collectors import Build, LaneGauges, ServerGauges, front_meters, worker_meters
+from unenroll.telemetry.metrics import BOTH, FRONT, WORKER, Family
+from unenroll.telemetry.state import Board
 
 PAGE = ROOT / "docs/observability.md"
 BUILD = Build(version="1", schema="2", rules="3")

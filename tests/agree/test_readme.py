@@ -12,11 +12,10 @@ import typer
 from rich.console import Console
 
 from agree.pages import PAGES, README, ROOT, blocks, commands, links, rows, section, tracked
-from unenroll.cli.program import app
+from unenroll.cli.main import app
 from unenroll.core.outcomes import Outcome
-from unenroll.demo.compare import compare
+from unenroll.demo.compare import Found, Subject, compare
 from unenroll.demo.examples import CHAPTERS
-from unenroll.demo.found import Found, Subject
 from unenroll.demo.tables import tables
 
 NONE = "\N{EN DASH}"

@@ -12,8 +12,8 @@ from agree.pages import ROOT, rows, section
 from stage.stronghold import granted
 from unenroll.secret_files import SUFFIX, secrets_of
 from unenroll.settings import PREFIX, FrontSettings
-from unenroll.store import rights as tables
-from unenroll.stream import permitted as topics
+from unenroll.worker import preflight as tables
+from unenroll.worker import preflight as topics
 
 _GRANT = re.compile(r"^grant ([a-z, ]+) on (\w+) to unenroll_worker;$", re.MULTILINE)
 

@@ -16,8 +16,8 @@ from unenroll.core.events import Allocation, Origin
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import Action, Rule
 from unenroll.wire import inbound, outbound
-from unenroll.wire.definition import TargetGroupDefined
-from unenroll.wire.names import CARRIES
+from unenroll.wire.definitions import TargetGroupDefined
+from unenroll.wire.topics import CARRIES
 
 
 def test_every_event_has_a_schema_and_no_other_has() -> None:

@@ -9,13 +9,12 @@ from jsonschema import Draft202012Validator
 from msgspec.structs import replace
 
 from agree.schema_files import BY_NAME, SCHEMAS
-from unenroll.replay.marked import Again, Marking
-from unenroll.replay.selection import Selection
+from unenroll.ops.replay.selection import Selection
+from unenroll.ops.replay.slices import Again, Marking
 from unenroll.wire.dead_letters import dead_letter
-from unenroll.wire.names import CARRIES, TOPIC_OF, Topic, full_type
-from unenroll.wire.publish import encode
-from unenroll.wire.record import Headers
-from unenroll.wire.refusals import DETAIL_CHARACTERS, Reason
+from unenroll.wire.encode import encode
+from unenroll.wire.reasons import DETAIL_CHARACTERS, Reason
+from unenroll.wire.topics import CARRIES, TOPIC_OF, Headers, Topic, full_type
 from wire.samples import SAMPLES, headers
 from wire.test_dead_letters import RECORD, REFUSAL
 from wire.test_publish import CHANGES, CONTEXT

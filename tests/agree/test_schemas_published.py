@@ -16,9 +16,9 @@ from unenroll.core.events import Allocation, EventId, UnenrollRequested, Value
 from unenroll.core.facts import Leave, Reward
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import Action, Rule
-from unenroll.wire.names import event_name
+from unenroll.wire.encode import Context, encode, encode_due
 from unenroll.wire.outbound import CANCELLING
-from unenroll.wire.publish import Context, encode, encode_due
+from unenroll.wire.topics import event_name
 
 NO_NUL = st.characters(codec="utf-8", exclude_characters="\x00")
 INT64 = st.integers(-(2**63), 2**63 - 1)

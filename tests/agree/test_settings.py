@@ -8,8 +8,8 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from agree.pages import PAGES, ROOT, rows, variables
-from unenroll.cli.settings_help import defaults
-from unenroll.sandbox import place
+from unenroll.cli.worker import defaults
+from unenroll.sandbox import environment as place
 from unenroll.secret_files import SUFFIX, secrets_of
 from unenroll.settings import PREFIX, FrontSettings, LogSettings, WorkerSettings
 

@@ -8,14 +8,12 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel, TypeAdapter
 
-from unenroll.explain.cycles import CyclesTold
-from unenroll.explain.facts import FactTold
-from unenroll.explain.published import PublishedTold
+from unenroll.api import account_schemas as shown
+from unenroll.api.account_routes import routes
+from unenroll.explain.facts import FactTold, PublishedTold
 from unenroll.explain.rewards import RewardTold
-from unenroll.explain.stays import LeaveTold, StayTold
+from unenroll.explain.stays import CyclesTold, LeaveTold, StayTold
 from unenroll.explain.story import Story
-from unenroll.front import shown
-from unenroll.front.reading import routes
 
 ACCOUNT = "/customers/{customerId}/targets/{targetId}"
 

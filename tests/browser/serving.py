@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import uvicorn
 
 from stage.reading import readable
-from unenroll.store.connect import connected
+from unenroll.postgres.pool import connected
 from waiting import until
 
 

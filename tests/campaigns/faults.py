@@ -21,9 +21,8 @@ from havoc.mortal import Mortals, mortal
 from havoc.plan import plan
 from havoc.round import MarkersSkippedError, Outcome, play
 from stage.databases import migrated
-from unenroll.sandbox.embedded import embedded
-from unenroll.sandbox.place import cache_folder
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.environment import cache_folder
+from unenroll.sandbox.servers import Servers, embedded
 
 _MOST_SENTENCES = 20
 

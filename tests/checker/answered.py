@@ -8,16 +8,14 @@ from itertools import groupby
 from checker.evidence import Evidence, key_of, spot_of
 from checker.history import Sent, Spot
 from stage.topics import Seen
-from unenroll.core.events import UnenrollRequested
-from unenroll.core.place import Misplaced, place
-from unenroll.store.dead_letters import DeadRow
-from unenroll.store.ledger import Content, LedgerRow
-from unenroll.wire.content import content_version
+from unenroll.core.admission import Misplaced, place
+from unenroll.core.events import SettlementDue, UnenrollRequested
+from unenroll.postgres.ledger import Content, DeadRow, LedgerRow
+from unenroll.wire.content_hash import content_version
 from unenroll.wire.dead_letters import content_digest
 from unenroll.wire.decode import Received
-from unenroll.wire.due import SettlementDue
-from unenroll.wire.publish import encode_due
-from unenroll.wire.refusals import DeadLetter, Reason
+from unenroll.wire.encode import encode_due
+from unenroll.wire.reasons import DeadLetter, Reason
 
 
 def every_send_arrived(found: Evidence) -> Iterator[str]:

@@ -7,20 +7,20 @@ from checker.history import History, Publication, Sample, Sent
 from checker.sampling import Watched, told_at_last
 from stage.place import Place
 from unenroll.core.definitions import Group
+from unenroll.core.events import AccountKey
 from unenroll.core.outcomes import Outcome
+from unenroll.kafka.admin import Cluster
+from unenroll.kafka.topics import INPUTS, limits
+from unenroll.postgres.account_codec import load_account
+from unenroll.postgres.accounts import KnownAccount
+from unenroll.postgres.definitions import load_group
+from unenroll.postgres.lanes import LaneRow
+from unenroll.postgres.ledger import DeadRow, LedgerRow
+from unenroll.postgres.ledger import Place as Read
+from unenroll.postgres.outbox import unpack
 from unenroll.settings import KafkaSettings
-from unenroll.store.accounts import AccountKey, KnownAccount
-from unenroll.store.dead_letters import DeadRow
-from unenroll.store.lanes import LaneRow, Position
-from unenroll.store.ledger import LedgerRow
-from unenroll.store.ledger import Place as Read
-from unenroll.stream.cluster import Cluster
-from unenroll.stream.topics import INPUTS, limits
-from unenroll.wire.account import load_account
-from unenroll.wire.lines import LoadedFact
-from unenroll.wire.names import Topic
-from unenroll.wire.pack import unpack
-from unenroll.wire.stored import load_group
+from unenroll.wire.ndjson import LoadedFact
+from unenroll.wire.topics import Position, Topic
 
 Row = Mapping[str, Any]
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from checker.steps import Pair, step
 from unenroll.core.decide import AccountState
 from unenroll.core.definitions import Definitions, Group
+from unenroll.core.events import SettlementDue
 from unenroll.core.settle import waits
-from unenroll.store.accounts import KnownAccount
-from unenroll.wire.due import SettlementDue
-from unenroll.wire.record import Message
+from unenroll.postgres.accounts import KnownAccount
+from unenroll.wire.topics import Message
 
 Number = tuple[int, int]
 """A lane, and the number of a decision in it."""

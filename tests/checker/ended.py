@@ -6,9 +6,10 @@ from checker.evidence import Evidence, number_of
 from checker.refold import Folded
 from stage.endings import agreed
 from unenroll.core.changes import Settled
+from unenroll.core.events import AccountKey
 from unenroll.core.settle import Settlement
-from unenroll.store.accounts import AccountKey, KnownAccount
-from unenroll.stream.topics import INPUTS
+from unenroll.kafka.topics import INPUTS
+from unenroll.postgres.accounts import KnownAccount
 
 
 def accounts_equal_a_fresh_fold(found: Evidence) -> Iterator[str]:

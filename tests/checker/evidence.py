@@ -10,14 +10,13 @@ from checker.history import History, Partition, Sample, Spot
 from checker.refold import Ends, Refold, definitions_of, refold
 from stage.topics import Seen
 from unenroll.core.definitions import Definitions
-from unenroll.store.dead_letters import DeadRow
-from unenroll.store.ledger import EventKey, LedgerRow
+from unenroll.core.events import EventKey
+from unenroll.postgres.ledger import DeadRow, LedgerRow
 from unenroll.wire.dead_letters import dead_letter
 from unenroll.wire.decode import Received, decode
-from unenroll.wire.identity import event_uuid
-from unenroll.wire.names import CARRIES, Topic
-from unenroll.wire.record import Message, Record
-from unenroll.wire.refusals import DeadLetter
+from unenroll.wire.encode import event_uuid
+from unenroll.wire.reasons import DeadLetter
+from unenroll.wire.topics import CARRIES, Message, Record, Topic
 
 _MARK = re.compile(r"unenroll/1 (?:topic=\S+ )?sequence=([0-9]+)")
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 from stage.topics import Put, Seen
 from unenroll.core.definitions import Group
-from unenroll.store.accounts import AccountKey, KnownAccount
-from unenroll.store.dead_letters import DeadRow
-from unenroll.store.lanes import LaneRow
-from unenroll.store.ledger import LedgerRow
-from unenroll.wire.lines import LoadedFact
-from unenroll.wire.record import Message
+from unenroll.core.events import AccountKey
+from unenroll.postgres.accounts import KnownAccount
+from unenroll.postgres.lanes import LaneRow
+from unenroll.postgres.ledger import DeadRow, LedgerRow
+from unenroll.wire.ndjson import LoadedFact
+from unenroll.wire.topics import Message
 
 Partition = tuple[str, int]
 """A topic's full name and a number."""

@@ -25,17 +25,15 @@ from stage.arrivals import PARTITIONS, arrival
 from stage.crowd import Crowd
 from stage.topics import Put, Seen
 from unenroll.core.definitions import Definitions, Group
-from unenroll.load.additions import Additions
-from unenroll.load.fact import fact
-from unenroll.load.gather import Gathered as Found
-from unenroll.store.accounts import AccountKey
-from unenroll.store.ledger import LedgerRow
-from unenroll.stream.topics import INPUTS
+from unenroll.core.events import AccountKey
+from unenroll.kafka.topics import INPUTS
+from unenroll.ops.load.accounts import Additions, fact
+from unenroll.ops.load.accounts import Gathered as Found
+from unenroll.postgres.ledger import LedgerRow
 from unenroll.wire.decode import ReceivedGroup, decode_group
-from unenroll.wire.lines import LoadedFact
-from unenroll.wire.names import Topic
-from unenroll.wire.publish import encode_due
-from unenroll.wire.record import Record
+from unenroll.wire.encode import encode_due
+from unenroll.wire.ndjson import LoadedFact
+from unenroll.wire.topics import Record, Topic
 
 
 def imagined(crowd: Crowd, *, bad: Iterable[Put] = ()) -> History:

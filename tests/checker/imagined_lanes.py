@@ -9,19 +9,17 @@ from random import Random
 from checker.history import Partition, Publication, Sample
 from stage.arrivals import PARTITIONS
 from stage.topics import OUTPUTS, Put, Seen
-from unenroll.batch.fold import Fate, Fold
-from unenroll.batch.gather import Gathered
-from unenroll.batch.numbering import Numbering
-from unenroll.batch.readings import Reading, read
 from unenroll.core.definitions import Definitions
-from unenroll.store.accounts import AccountKey, Changed, KnownAccount
-from unenroll.store.dead_letters import DeadRow
-from unenroll.store.lanes import LaneRow, Position
-from unenroll.store.ledger import Content, EventKey, LedgerRow
-from unenroll.stream.resume import metadata
-from unenroll.stream.topics import INPUTS
-from unenroll.wire.names import CARRIES
-from unenroll.wire.record import Message, Record
+from unenroll.core.events import AccountKey, EventKey
+from unenroll.kafka.committed_offsets import metadata
+from unenroll.kafka.topics import INPUTS
+from unenroll.postgres.accounts import Changed, KnownAccount
+from unenroll.postgres.lanes import LaneRow
+from unenroll.postgres.ledger import Content, DeadRow, LedgerRow
+from unenroll.wire.topics import CARRIES, Message, Position, Record
+from unenroll.worker.batch import Gathered, Reading, read
+from unenroll.worker.fold import Fate, Fold
+from unenroll.worker.numbering import Numbering
 
 PREFIX = "imagined."
 DECIDED_AT = datetime(2027, 1, 1, tzinfo=UTC)

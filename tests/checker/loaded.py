@@ -3,10 +3,10 @@
 from checker.refold import definitions_of
 from stage.arrivals import line_of
 from stage.crowd import Crowd
+from unenroll.core.admission import Misplaced, place
 from unenroll.core.definitions import Group
 from unenroll.core.events import UnenrollRequested
-from unenroll.core.place import Misplaced, place
-from unenroll.wire.lines import LoadedFact, load_line
+from unenroll.wire.ndjson import LoadedFact, load_line
 
 
 def first_versions(crowd: Crowd) -> list[Group]:

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from checker.evidence import Evidence, named, number_of
 from checker.history import Sample
-from unenroll.store.lanes import LaneRow
+from unenroll.postgres.lanes import LaneRow
 
 
 def committed_offsets_never_go_back(found: Evidence) -> Iterator[str]:

@@ -8,13 +8,12 @@ from checker.evidence import Evidence, bytes_of, spot_of
 from checker.history import History
 from checker.mutants import Mutants, kept_in
 from stage.topics import Seen
-from unenroll.core.events import EventId, RewardEarned
-from unenroll.store.ledger import NOWHERE, LedgerRow
+from unenroll.core.events import EventId, RewardEarned, SettlementDue
+from unenroll.postgres.ledger import NOWHERE, LedgerRow
 from unenroll.wire.decode import Received
-from unenroll.wire.due import SettlementDue
-from unenroll.wire.lines import LoadedFact
-from unenroll.wire.publish import encode_due
-from unenroll.wire.record import Message
+from unenroll.wire.encode import encode_due
+from unenroll.wire.ndjson import LoadedFact
+from unenroll.wire.topics import Message
 
 OF_OURS: Mutants = {}
 mutant = kept_in(OF_OURS)

@@ -9,7 +9,7 @@ from unenroll.core.changes import SettledLeave, SettledReward
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import Rule
 from unenroll.wire.dead_letters import content_digest
-from unenroll.wire.record import Record
+from unenroll.wire.topics import Record
 
 OF_TABLES: Mutants = {}
 mutant = kept_in(OF_TABLES)

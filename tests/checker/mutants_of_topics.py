@@ -6,7 +6,7 @@ from dataclasses import replace
 from checker.history import End, History
 from checker.mutants import Mutants, kept_in
 from stage.topics import Seen
-from unenroll.stream.resume import metadata
+from unenroll.kafka.committed_offsets import metadata
 
 OF_TOPICS: Mutants = {}
 mutant = kept_in(OF_TOPICS)

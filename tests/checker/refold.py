@@ -8,8 +8,9 @@ from checker.courses import Grown, Number
 from checker.steps import Pair, step
 from unenroll.core.decide import AccountState
 from unenroll.core.definitions import Definitions, Group
-from unenroll.store.accounts import AccountKey, KnownAccount
-from unenroll.wire.record import Message
+from unenroll.core.events import AccountKey
+from unenroll.postgres.accounts import KnownAccount
+from unenroll.wire.topics import Message
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 from checker.history import End, Partition, Sample
 from checker.offset_fetch import UnstableError, committed
 from stage.topics import OUTPUTS
-from unenroll.stream.topics import INPUTS
+from unenroll.kafka.topics import INPUTS
 
 NO_TELLING = (KafkaException, OSError, UnstableError)
 """The broker is away, or a commit is under way."""

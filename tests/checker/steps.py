@@ -2,15 +2,15 @@
 
 from typing import NamedTuple
 
+from unenroll.core.admission import Misplaced
 from unenroll.core.calendar import Calendar
 from unenroll.core.decide import AccountState, Decided, Refused, decide, resettle
 from unenroll.core.definitions import Definitions
-from unenroll.core.place import Misplaced
-from unenroll.store.ledger import LedgerRow
+from unenroll.core.events import SettlementDue
+from unenroll.postgres.ledger import LedgerRow
 from unenroll.wire.decode import Received
-from unenroll.wire.due import SettlementDue
-from unenroll.wire.publish import Context, encode
-from unenroll.wire.record import Message
+from unenroll.wire.encode import Context, encode
+from unenroll.wire.topics import Message
 
 Pair = tuple[LedgerRow, Received]
 """What the ledger has of an event, and what the event says."""

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from checker.history import History, Sample
 from checker.verdict import violations
-from unenroll.store.lanes import LaneRow
+from unenroll.postgres.lanes import LaneRow
 
 _MOST_SENTENCES = 10
 _MOST_CHARACTERS = 600  # of a sentence: some show an account

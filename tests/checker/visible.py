@@ -9,10 +9,10 @@ from checker.history import Spot
 from stage.hearing import heard
 from unenroll.core.events import UnenrollRequested
 from unenroll.core.outcomes import Outcome
-from unenroll.store.ledger import LedgerRow
+from unenroll.postgres.ledger import LedgerRow
 from unenroll.wire.decode import Received
-from unenroll.wire.identity import named_uuid
-from unenroll.wire.names import full_type
+from unenroll.wire.encode import named_uuid
+from unenroll.wire.topics import full_type
 
 
 def every_publication_says_what_was_decided(found: Evidence) -> Iterator[str]:

@@ -20,7 +20,7 @@ from core.campaigns import (
     group,
     leave,
 )
-from unenroll.core.admit import admit
+from unenroll.core.admission import admit
 from unenroll.core.decide import Refused, Rejected, decide
 from unenroll.core.definitions import Definitions
 from unenroll.core.events import UnenrollRequested

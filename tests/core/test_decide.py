@@ -6,13 +6,13 @@ from decimal import Decimal
 import pytest
 
 from core.campaigns import CUSTOMER, DEFINITIONS, IMMEDIATE, MONTHS, PERIOD_END, Story, enrolled, issued, leave, reward
+from unenroll.core.admission import Misplaced
 from unenroll.core.calendar import Calendar
 from unenroll.core.changes import Cancelled, Settled
 from unenroll.core.decide import AccountState, Decided, Rejected, decide, resettle
 from unenroll.core.events import Event, Value
 from unenroll.core.facts import Account
 from unenroll.core.outcomes import Outcome
-from unenroll.core.place import Misplaced
 
 EARNED = reward("R3", "c3", PERIOD_END, "5 Mar")
 

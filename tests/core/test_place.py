@@ -19,9 +19,9 @@ from core.campaigns import (
     issued,
     reward,
 )
+from unenroll.core.admission import Misplaced, place
 from unenroll.core.events import CustomerEnrolled, RewardEarned, RewardIssued
 from unenroll.core.facts import Enrollment, Issuance, Reward
-from unenroll.core.place import Misplaced, place
 
 ENROLLED = enrolled("1 Jan", from_="c2", balance=5, reset=True)
 EARNED = reward("R1", "c3", PERIOD_END, "5 Mar", level=7)

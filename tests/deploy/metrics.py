@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from unenroll.observe.families import FRONT, WORKER
+from unenroll.telemetry.metrics import FRONT, WORKER
 
 
 class Metric(NamedTuple):

@@ -14,8 +14,8 @@ import yaml
 
 from agree.pages import ROOT
 from deploy.rendered import KUBERNETES, OVERLAYS, Manifest, head, rendered
-from unenroll.stream.topic_file import read_topics
-from unenroll.wire.names import Topic
+from unenroll.kafka.topics import read_topics
+from unenroll.wire.topics import Topic
 
 RULES = ROOT / "deploy/prometheus/rules.yaml"
 TOPICS = ROOT / "deploy/kafka/topics.toml"

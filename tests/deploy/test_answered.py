@@ -22,7 +22,7 @@ import yaml
 from agree.pages import ROOT
 from deploy.panels import Question, of_the_dashboard
 from deploy.scraped import made_up
-from unenroll.sandbox.ports import free_ports
+from unenroll.sandbox.environment import free_ports
 
 pytestmark = pytest.mark.prometheus
 SCRAPES = 5

@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from agree.pages import ROOT
-from unenroll.cli.program import app
+from unenroll.cli.main import app
 
 PROGRAM = typer.main.get_command(app)
 PAGES = [ROOT / "docs/runbook.md", ROOT / "docs/deploy.md", ROOT / "deploy/kubernetes/README.md"]

@@ -26,7 +26,7 @@ from deploy.cluster import (
 )
 from deploy.rendered import KUBERNETES, OVERLAYS, Manifest, head, rendered
 from deploy.rendering import RULES_MADE, TOPICS_MADE, rule, topics
-from unenroll.stream.topic_file import read_topics
+from unenroll.kafka.topics import read_topics
 
 SCHEMAS = json.loads(Path(__file__).with_name("kubernetes.json").read_text(encoding="utf-8"))
 

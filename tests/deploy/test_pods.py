@@ -9,12 +9,13 @@ import typer
 from agree.pages import ROOT
 from deploy.cluster import EVERY, PODS, SERVED, container, environment, keys, mounted, of_kind, probes
 from deploy.rendered import Manifest
-from unenroll.cli.program import app
-from unenroll.cli.settings_help import defaults
-from unenroll.front import serving
+from unenroll.api import app as serving
+from unenroll.cli.main import app
+from unenroll.cli.worker import defaults
+from unenroll.kafka import consumer_group as membership
+from unenroll.kafka.idempotent_producer import DELIVERY_SECONDS
 from unenroll.settings import PREFIX, FrontSettings, LogSettings
-from unenroll.stream import group, membership
-from unenroll.stream.idempotent_producer import DELIVERY_SECONDS
+from unenroll.worker import lanes as group
 
 SETTINGS = {**defaults(FrontSettings), **defaults(LogSettings)}
 SECRETS = {

@@ -10,7 +10,7 @@ import pytest
 from agree.pages import ROOT
 from deploy.metrics import OF_PROMETHEUS, OURS, series
 from deploy.panels import ALERTS, DASHBOARD, Question, of_the_dashboard, of_the_rules, panels
-from unenroll.stream.topic_file import read_topics
+from unenroll.kafka.topics import read_topics
 
 RUNBOOK = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
 ALL = [*of_the_dashboard(), *of_the_rules()]

@@ -2,10 +2,9 @@
 
 from agree.pages import ROOT
 from deploy.cluster import PODS, environment, keys, of_kind, one
-from unenroll.cli.settings_help import defaults
+from unenroll.cli.worker import defaults
+from unenroll.kafka.topics import INPUTS, read_topics
 from unenroll.settings import WorkerSettings
-from unenroll.stream.topic_file import read_topics
-from unenroll.stream.topics import INPUTS
 
 SETTINGS = defaults(WorkerSettings)
 

@@ -8,16 +8,16 @@ import asyncpg
 import pytest
 
 from stage.topics import seen
-from unenroll.dlq.office import Desk
 from unenroll.errors import LaneLostError, OutageError, UnenrollError
+from unenroll.kafka.admin import Cluster
+from unenroll.kafka.topics import INPUTS, make_topics
+from unenroll.kafka.transactional_producer import LaneProducer
+from unenroll.ops.dlq.transaction import Desk
+from unenroll.postgres.pool import connected
+from unenroll.postgres.redrives import LetterKey, State, handled, park
 from unenroll.sandbox.servers import Servers
 from unenroll.settings import WorkerSettings
-from unenroll.store.connect import connected
-from unenroll.store.letters import LetterKey, State, handled, park
-from unenroll.stream.cluster import Cluster
-from unenroll.stream.producer import LaneProducer
-from unenroll.stream.topics import INPUTS, make_topics
-from unenroll.wire.record import Record
+from unenroll.wire.topics import Record
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from agree.pages import ROOT
 from docs.played import PLAYED
 from docs.shell import play
 from stage.place import Place, done, made
+from unenroll.kafka.admin import Cluster
+from unenroll.kafka.topics import make_topics
 from unenroll.sandbox.servers import Servers
 from unenroll.settings import KafkaSettings
-from unenroll.stream.cluster import Cluster
-from unenroll.stream.topics import make_topics
 
 pytestmark = pytest.mark.timeout(600)  # a page is many commands, on a machine that may have much else to do
 QUICK = ("docs/integration.md",)

@@ -17,10 +17,9 @@ from stage.events import ABC
 from stage.files import XYZ
 from stage.place import Place, group_of, made
 from stage.stock import Stock
-from unenroll.sandbox.embedded import Pair, embedded
-from unenroll.sandbox.place import cache_folder
-from unenroll.sandbox.servers import Servers
-from unenroll.store.migrate import migrate
+from unenroll.postgres.migrate import migrate
+from unenroll.sandbox.environment import cache_folder
+from unenroll.sandbox.servers import Pair, Servers, embedded
 
 
 @pytest.fixture(scope="session")

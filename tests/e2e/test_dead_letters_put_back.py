@@ -16,9 +16,9 @@ from stage.telling import ENROLLED, of
 from stage.telling import enrollment_data as told_enrolled
 from stage.topics import Put, Seen
 from stage.workers import run
-from unenroll.store.letters import State
-from unenroll.wire.lines import publish_line
-from unenroll.wire.record import Message
+from unenroll.postgres.redrives import State
+from unenroll.wire.ndjson import publish_line
+from unenroll.wire.topics import Message
 
 CUSTOMERS = range(701, 741)
 STREAK = told_enrolled("01 01", target=22, name="streak", periodName="d1")

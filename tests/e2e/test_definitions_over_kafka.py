@@ -8,7 +8,7 @@ from stage.events import ABC, leaves
 from stage.place import Place, answers, group_of
 from stage.topics import Put, put, put_with_odd_headers
 from stage.workers import Running, run, running, wait_until
-from unenroll.wire.stored import dump_group
+from unenroll.postgres.definitions import dump_group
 
 DEF: dict[str, Any] = {**ABC, "targetGroupId": 12, "targets": [{"targetId": 22, "name": "DEF", "kind": "MILESTONE"}]}
 STREAK = {"targetId": 21, "name": "ABC", "kind": "STREAK", "levels": [4]}

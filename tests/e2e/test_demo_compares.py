@@ -8,19 +8,17 @@ import pytest
 from confluent_kafka import Producer
 from pydantic import SecretStr
 
-from unenroll.cli.try_out import conclude
-from unenroll.demo.campaigns import Chapter
-from unenroll.demo.compare import compare
+from unenroll.cli.demo import conclude
+from unenroll.demo.compare import Found, Subject, compare, found
 from unenroll.demo.examples import CHAPTERS
-from unenroll.demo.found import Found, Subject, found
+from unenroll.demo.notation import Answer, Chapter
 from unenroll.demo.play import play
 from unenroll.demo.reader import Seen, read_all
-from unenroll.demo.told import Answer
 from unenroll.errors import OutageError, UnenrollError
+from unenroll.kafka.admin import Cluster
+from unenroll.kafka.topics import OUTPUTS, make_topics
 from unenroll.sandbox.servers import Servers
 from unenroll.settings import KafkaSettings, WorkerSettings
-from unenroll.stream.cluster import Cluster
-from unenroll.stream.topics import OUTPUTS, make_topics
 
 LEAVE_OF_A1 = Subject("101", "leave 15 Jan")
 

@@ -13,7 +13,7 @@ from stage.fronts import ENROLL, Reply, opened
 from stage.place import Place, answers
 from stage.topics import Put, Seen
 from stage.workers import doomed, run
-from unenroll.wire.pack import unpack
+from unenroll.postgres.outbox import unpack
 
 GONE = 423789336
 OTHERS = range(951, 957)

@@ -11,8 +11,8 @@ import pytest
 from stage.events import enrolled
 from stage.fronts import ENROLL, LEAVE, Front, authorization, decided, opened
 from stage.place import Place, group_of
-from unenroll.store.connect import connected
-from unenroll.store.definitions import define
+from unenroll.postgres.definitions import define
+from unenroll.postgres.pool import connected
 
 CUSTOMER = 423789336
 NOW = datetime.now(UTC)

@@ -12,8 +12,8 @@ from stage.events import three_rewards
 from stage.fronts import LEAVE, Front, decided, opened
 from stage.place import Place, answers
 from stage.workers import run, wait_until
-from unenroll.sandbox.embedded import Pair
-from unenroll.sandbox.server import launched
+from unenroll.sandbox.process import launched
+from unenroll.sandbox.servers import Pair
 
 IN_VAIN = {"UNENROLL_API_WAIT_MS": "200"}
 MARCH = "2026-03-15T00:00:00Z"

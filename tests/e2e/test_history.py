@@ -17,7 +17,7 @@ from stage.place import Place, made
 from stage.producing import Stream
 from stage.topics import Put, put
 from stage.workers import doomed
-from unenroll.stream.topics import INPUTS
+from unenroll.kafka.topics import INPUTS
 
 
 @pytest.fixture

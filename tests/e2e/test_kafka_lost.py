@@ -12,11 +12,11 @@ from stage.fronts import LEAVE, decided, opened
 from stage.place import Place, answers, group_of
 from stage.topics import Put, Seen
 from stage.workers import doomed, run, wait_until
+from unenroll.postgres.definitions import define
+from unenroll.postgres.pool import connected
+from unenroll.sandbox.environment import cache_folder
+from unenroll.sandbox.environment import place as folders
 from unenroll.sandbox.kafka import kafka
-from unenroll.sandbox.place import cache_folder
-from unenroll.sandbox.place import place as folders
-from unenroll.store.connect import connected
-from unenroll.store.definitions import define
 
 CUSTOMERS, LATER = range(951, 961), range(961, 966)
 AFTER_ALL_CYCLES = "2026-06-15T00:00:00Z"

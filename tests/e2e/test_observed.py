@@ -69,7 +69,7 @@ def test_a_worker_that_hangs_is_ended_and_says_where(place: Place, fault: str) -
     assert [who for who in line["seconds"] if who.startswith(("lane", "the event loop")[: 1 + (fault == "blocked")])]
     who = "task 'lane " if fault == "held up" else "thread 'MainThread'"
     (where,) = [line for line in said if line.startswith(who) and "stage/strikes.py" in line]
-    assert "stream/lane.py" in where
+    assert "worker/lane.py" in where
     assert any(line.startswith("thread 'watchdog'") for line in said)
 
 

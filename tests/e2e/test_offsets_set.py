@@ -10,8 +10,8 @@ from stage.files import command
 from stage.place import Place, answers
 from stage.workers import running
 from unenroll.errors import SetupError
+from unenroll.kafka.admin import Cluster, Partition
 from unenroll.settings import KafkaSettings
-from unenroll.stream.cluster import Cluster, Partition
 
 CUSTOMERS = range(801, 821)
 EVERYBODY = {f"leave-{customer}": ["unenroll.UserUnenrolled.v1"] for customer in CUSTOMERS}

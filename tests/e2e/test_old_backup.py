@@ -18,8 +18,8 @@ from stage.hearing import heard, last_word
 from stage.place import Place, answers, made
 from stage.topics import Seen
 from stage.workers import run
+from unenroll.postgres.account_codec import load_account
 from unenroll.sandbox.servers import Servers
-from unenroll.wire.account import load_account
 
 EARLY, LATE, LATEST = range(951, 961), range(961, 971), range(971, 976)
 SET = ("offsets", "set", "--to", "decided", "--why", "restored", "--by", "Ada")

@@ -7,8 +7,8 @@ from stage.events import ABC, definition, leaves, three_rewards
 from stage.place import Place, answers
 from stage.shown import SHOWN, Shown
 from stage.workers import Running, running, wait_until
-from unenroll.sandbox.embedded import Pair
-from unenroll.sandbox.server import launched
+from unenroll.sandbox.process import launched
+from unenroll.sandbox.servers import Pair
 from waiting import until
 
 NEW = 77

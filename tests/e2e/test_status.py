@@ -22,9 +22,9 @@ from stage.ports import nobody_listens
 from stage.terminal import typed
 from stage.topics import Put
 from stage.workers import running, wait_until
-from unenroll.cli.settings_help import defaults
-from unenroll.sandbox.embedded import Pair
-from unenroll.sandbox.server import launched
+from unenroll.cli.worker import defaults
+from unenroll.sandbox.process import launched
+from unenroll.sandbox.servers import Pair
 from unenroll.settings import WorkerSettings
 
 NOTHING = "\N{EN DASH}"

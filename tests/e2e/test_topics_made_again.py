@@ -9,7 +9,7 @@ from stage.place import Place, answers
 from stage.some import some
 from stage.topics import Put
 from stage.workers import doomed, run, running
-from unenroll.stream.resume import metadata
+from unenroll.kafka.committed_offsets import metadata
 
 CUSTOMERS = range(901, 911)
 EVERYBODY = {f"leave-{customer}": ["unenroll.UserUnenrolled.v1"] for customer in CUSTOMERS}

@@ -7,8 +7,8 @@ from stage.events import leaves, three_rewards
 from stage.place import Place, answers
 from stage.versions import EXPANDS, NEWER, newer, of_version
 from stage.workers import running, wait_until
-from unenroll.store.connect import TABLES_VERSION
-from unenroll.store.upgrade import upgrade
+from unenroll.postgres.migrate import upgrade
+from unenroll.postgres.pool import TABLES_VERSION
 
 FIRST, SECOND, THIRD = range(951, 961), range(961, 971), range(971, 981)
 

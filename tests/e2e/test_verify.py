@@ -15,10 +15,10 @@ from stage.events import enrolled, leaves, three_rewards
 from stage.files import Said, appended, command, tables
 from stage.place import Place, group_of, made
 from unenroll.core.definitions import Accepted
+from unenroll.postgres import audit as review
+from unenroll.postgres.definitions import define
+from unenroll.postgres.pool import connected
 from unenroll.sandbox.servers import Servers
-from unenroll.store import review
-from unenroll.store.connect import connected
-from unenroll.store.definitions import define
 
 ACCOUNTS = 10
 ACCOUNT, SETTLEMENT, LEDGER, PUBLISHED = "account", "settlement", "ledger", "published"

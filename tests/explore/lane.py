@@ -1,4 +1,4 @@
-"""A worker whose lane is open, or about to publish: `stream/lane.py` and `stream/producer.py`."""
+"""A worker whose lane is open, or about to publish: `worker/lane.py` and `kafka/transactional_producer.py`."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A worker that opens the lane, step by step: `stream/opening.py`, with the product's own `resume`."""
+"""A worker that opens the lane, step by step: `worker/recovery.py`, with the product's own `resume`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -28,7 +28,7 @@ from explore.world import (
     seat,
 )
 from unenroll.errors import DataLossError
-from unenroll.stream.resume import Committed, Resume, metadata, resume
+from unenroll.kafka.committed_offsets import Committed, Resume, metadata, resume
 
 _TOPIC, _OTHER = "requests", "facts"
 _BLANK = Worker()

@@ -6,7 +6,7 @@ from functools import partial
 from faults.scene import EARLY, LANES, LATE, Scene
 from stage.topics import Put
 from stage.workers import run
-from unenroll.stream.topics import INPUTS
+from unenroll.kafka.topics import INPUTS
 
 _SMALL, _LARGE = 25, 1_000
 

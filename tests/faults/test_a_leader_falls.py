@@ -14,8 +14,8 @@ from faults.scene import Scene, place_of, scene
 from stage.brokers import Brokers, three_brokers
 from stage.databases import cloned
 from stage.phases import PHASES
+from unenroll.kafka.topics import INPUTS
 from unenroll.sandbox.servers import Servers
-from unenroll.stream.topics import INPUTS
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.thorough]  # three brokers, which a small machine feels
 

@@ -16,9 +16,8 @@ from faults.scene import place_of, scene
 from havoc.mortal import Mortals, mortal
 from stage.databases import cloned, migrated
 from stage.phases import PHASES
-from unenroll.sandbox.embedded import embedded
-from unenroll.sandbox.place import cache_folder
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.environment import cache_folder
+from unenroll.sandbox.servers import Servers, embedded
 
 pytestmark = pytest.mark.timeout(300)
 

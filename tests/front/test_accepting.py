@@ -2,7 +2,7 @@
 
 import pytest
 
-from unenroll.front.accepting import prefers_page
+from unenroll.api.account_routes import prefers_page
 
 FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 

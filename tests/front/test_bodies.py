@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unenroll.front.bodies import EnrollRecord, UnenrollRecord, fingerprint, idempotency_key, read_body
-from unenroll.front.guards.refusals import Refused
+from unenroll.api.errors import Refused
+from unenroll.api.schemas import EnrollRecord, UnenrollRecord, fingerprint, idempotency_key, read_body
 
 JSON = "application/json"
 

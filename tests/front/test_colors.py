@@ -5,7 +5,7 @@ from importlib.resources import files
 
 import pytest
 
-CSS = (files("unenroll.front") / "pages" / "page.css").read_text("utf-8")
+CSS = (files("unenroll.api") / "pages" / "page.css").read_text("utf-8")
 LIGHT, DARK = (dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", part)) for part in CSS.split("@media", 2)[:2])
 TEXTS = [
     *[(text, ground) for text in ("ink", "soft", "link", "kept", "cancelled", "cut") for ground in ("ground", "card")],

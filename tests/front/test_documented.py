@@ -8,9 +8,9 @@ from jsonschema import Draft202012Validator
 from pydantic import SecretStr
 
 from stage.secret_files import line, write
-from unenroll.front.app import application
-from unenroll.front.bodies import EnrollRecord, UnenrollRecord, read_body
-from unenroll.front.documented import ENROLL, UNENROLL, Documented
+from unenroll.api.app import application
+from unenroll.api.openapi import ENROLL, UNENROLL, Documented
+from unenroll.api.schemas import EnrollRecord, UnenrollRecord, read_body
 from unenroll.settings import FrontSettings
 
 

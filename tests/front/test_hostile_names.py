@@ -11,9 +11,9 @@ from stage.deciding import decide
 from stage.files import written
 from stage.page import Looked
 from stage.reading import PAGE, reader
-from unenroll.front import page
-from unenroll.legible import legible
+from unenroll.api import page
 from unenroll.sandbox.servers import Servers
+from unenroll.text import legible
 
 WHERE = f"/customers/{hostile.CUSTOMER}/targets/21/explain"
 

@@ -20,11 +20,11 @@ from stage.files import appended, leave, written
 from stage.page import Looked
 from stage.reading import PAGE, reader
 from stage.worked_examples import EXAMPLES, path, played
+from unenroll.api.account_routes import routes
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import Action, Rule, State
-from unenroll.demo.words import outcome, standing
-from unenroll.explain.words import DUE
-from unenroll.front.reading import routes
+from unenroll.demo.compare import outcome, standing
+from unenroll.explain.text import DUE
 from unenroll.sandbox.servers import Servers
 
 NAMES = list(EXAMPLES)

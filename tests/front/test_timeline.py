@@ -5,13 +5,11 @@ from datetime import timedelta
 import pytest
 
 from stage.accounts import day, days, earned, enrolled, left, told
+from unenroll.api.timeline import BAND, MOST_CYCLES, Room, lanes, timeline
 from unenroll.core.calendar import Calendar
 from unenroll.core.events import Allocation
 from unenroll.core.facts import Enrollment, Leave
-from unenroll.explain.cycles import Fate
-from unenroll.front.labels import Room
-from unenroll.front.scale import MOST_CYCLES, lanes
-from unenroll.front.timeline import BAND, timeline
+from unenroll.explain.stays import Fate
 
 TEN = days(10)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from unenroll.sandbox.embedded import Pair
 from unenroll.sandbox.postgres import postgres_answers
-from unenroll.sandbox.server import Server, started
+from unenroll.sandbox.process import Server, started
+from unenroll.sandbox.servers import Pair
 
 _ASK_SECONDS = 2
 _SKIPPED = "these partitions are likely deleted already and hence can be skipped"

@@ -33,7 +33,7 @@ from stage.producing import Stream
 from stage.wire_cutter import cutting
 from stage.workers import running
 from unenroll.sandbox.servers import Servers
-from unenroll.wire.names import Topic
+from unenroll.wire.topics import Topic
 from waiting import until
 
 _ACCOUNTS = 120

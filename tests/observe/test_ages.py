@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.exposition import generate_latest
 
-from unenroll.observe.ages import Ages
-from unenroll.observe.families import AGE_SECONDS
+from unenroll.telemetry.collectors import Ages
+from unenroll.telemetry.metrics import AGE_SECONDS
 
 NAMES = ("event", "append")
 

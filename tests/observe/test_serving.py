@@ -9,9 +9,8 @@ from prometheus_client import CollectorRegistry, Counter
 from structlog.testing import capture_logs
 
 from unenroll.errors import SetupError
-from unenroll.observe import serving
-from unenroll.observe.pages import Answer, pages
-from unenroll.observe.serving import served
+from unenroll.telemetry import http as serving
+from unenroll.telemetry.http import Answer, pages, served
 
 
 @asynccontextmanager

@@ -2,9 +2,8 @@
 
 from datetime import UTC, datetime
 
-from unenroll.observe.board import GROUP, Board, Doing, Stage, Waited
-from unenroll.observe.health import Health
-from unenroll.observe.stillness import Stillness
+from unenroll.telemetry.health import Health, Stillness
+from unenroll.telemetry.state import GROUP, Board, Doing, Stage, Waited
 
 AWAY = Waited("Postgres does not answer", datetime(2026, 1, 1, tzinfo=UTC))
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 from structlog.testing import capture_logs
 
-from unenroll.observe.traces import Traces, sampled, trace_id, traces_of
+from unenroll.telemetry.tracing import Traces, sampled, trace_id, traces_of
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
@@ -55,7 +55,7 @@ def test_nobody_is_told_of_traces_unless_a_collector_is_named(environment: dict[
 
 
 def test_without_the_extra_it_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "unenroll.observe.otel", None)
+    monkeypatch.setitem(sys.modules, "unenroll.telemetry.opentelemetry", None)
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
     with capture_logs() as said:
         traces = traces_of("unenroll", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x"})
@@ -65,7 +65,7 @@ def test_without_the_extra_it_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatc
 def test_the_program_imports_no_opentelemetry_by_itself() -> None:
     look = (
         "import sys, unenroll.cli\n"
-        "from unenroll.observe.traces import traces_of\n"
+        "from unenroll.telemetry.tracing import traces_of\n"
         "traces_of('x')\n"
         "sys.exit('opentelemetry' in sys.modules)"
     )

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import pytest
 from structlog.testing import capture_logs
 
-from unenroll.observe import watchdog
-from unenroll.observe.board import Board, Doing, Stage
-from unenroll.observe.watchdog import watched
+from unenroll.telemetry import watchdog
+from unenroll.telemetry.state import Board, Doing, Stage
+from unenroll.telemetry.watchdog import watched
 
 REASON = "the-reason-of-customer-42"
 

@@ -13,9 +13,9 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from unenroll.sandbox.embedded import embedded
-from unenroll.sandbox.errors import SandboxError
-from unenroll.sandbox.place import cache_folder
+from unenroll.sandbox.environment import cache_folder
+from unenroll.sandbox.process import SandboxError
+from unenroll.sandbox.servers import embedded
 from waiting import until
 
 CACHE = cache_folder(os.environ)
@@ -23,7 +23,7 @@ CACHE = cache_folder(os.environ)
 OWNER = """
 import asyncio, sys
 from pathlib import Path
-from unenroll.sandbox.embedded import embedded
+from unenroll.sandbox.servers import embedded
 
 async def own():
     async with embedded(cache=Path(sys.argv[1]), say=lambda text: None) as pair:

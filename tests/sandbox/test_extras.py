@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from unenroll.sandbox.embedded import embedded
-from unenroll.sandbox.errors import ExtraMissingError
-from unenroll.sandbox.extras import extra, extra_folder
-from unenroll.sandbox.java import java
+from unenroll.sandbox.environment import extra, extra_folder
+from unenroll.sandbox.kafka import java
+from unenroll.sandbox.process import ExtraMissingError
+from unenroll.sandbox.servers import embedded
 
 ADVICE = r"pip install 'unenroll\[sandbox\]'"
 

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from unenroll.sandbox.errors import ChecksumError
-from unenroll.sandbox.jars import cached
-from unenroll.sandbox.lock import Jar, locked, written
-from unenroll.sandbox.relock import ROOTS
+from unenroll.sandbox.jars import ROOTS, Jar, cached, locked, written
+from unenroll.sandbox.process import ChecksumError
 
 ARMCHAIR = Jar(coordinate="crunchy:armchair:1.0", sha256=sha256(b"upholstery").hexdigest())
 

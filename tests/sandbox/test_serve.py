@@ -15,16 +15,14 @@ from confluent_kafka.admin import AdminClient
 from dotenv import dotenv_values
 
 from unenroll.errors import UsageError
-from unenroll.sandbox.env_file import add_block, remove_block
-from unenroll.sandbox.place import cache_folder
-from unenroll.sandbox.serve import Serving, serve
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.environment import add_block, cache_folder, remove_block
+from unenroll.sandbox.servers import Servers, Serving, serve
 from waiting import until
 
 SERVING = """
 import asyncio, sys
 from pathlib import Path
-from unenroll.sandbox.serve import Serving, serve
+from unenroll.sandbox.servers import Serving, serve
 from unenroll.sandbox.servers import Servers
 
 async def prepare(servers: Servers) -> None:

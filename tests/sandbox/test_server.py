@@ -8,10 +8,9 @@ from signal import SIGTERM
 
 import pytest
 
-from unenroll.sandbox.errors import SandboxError, ServerEndedError
-from unenroll.sandbox.lesser_user import readable_by_all
-from unenroll.sandbox.ports import LOOPBACK, on_free_ports
-from unenroll.sandbox.server import Program, Server, completed, launched, started
+from unenroll.sandbox.environment import LOOPBACK, on_free_ports
+from unenroll.sandbox.postgres import readable_by_all
+from unenroll.sandbox.process import Program, SandboxError, Server, ServerEndedError, completed, launched, started
 
 
 def python(folder: Path, code: str, *, passing: bool = False) -> Program:

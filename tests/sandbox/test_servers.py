@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from unenroll.errors import UsageError
-from unenroll.sandbox.place import cache_folder, place
+from unenroll.sandbox.environment import cache_folder, place
 from unenroll.sandbox.servers import Servers, named, provided
 
 NAMED = {"UNENROLL_KAFKA_BOOTSTRAP_SERVERS": "armchair:9092", "UNENROLL_DATABASE_URL": "postgresql://armchair/db"}

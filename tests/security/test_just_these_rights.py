@@ -12,7 +12,7 @@ from stage.place import Place
 from stage.stronghold import Stronghold
 from stage.topics import Put, put, seen
 from stage.workers import run, running
-from unenroll.store.rights import TABLE_RIGHTS
+from unenroll.worker.preflight import TABLE_RIGHTS
 
 
 @pytest.mark.thorough

@@ -9,8 +9,8 @@ from unenroll.core.definitions import Group, Kind, Target
 from unenroll.core.events import Allocation, EventId
 from unenroll.core.facts import Account, Enrollment, Leave, Reward
 from unenroll.explain.story import Story, story
-from unenroll.store.accounts import KnownAccount
-from unenroll.store.look import Known
+from unenroll.postgres.accounts import KnownAccount
+from unenroll.postgres.history import Known
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -8,9 +8,9 @@ from stage.events import leaves, three_rewards
 from stage.files import Said, command
 from stage.place import Place
 from stage.topics import Put, Seen, put
+from unenroll.kafka.admin import Cluster
+from unenroll.kafka.topics import make_topics
 from unenroll.settings import KafkaSettings
-from unenroll.stream.cluster import Cluster
-from unenroll.stream.topics import make_topics
 
 INPUTS = ("facts", "requests")
 BROKEN = Put(key=b"7", value=b"{")

@@ -14,7 +14,7 @@ from stage.lives import tick
 from stage.topics import Put
 from unenroll.core.definitions import Group
 from unenroll.core.events import CustomerEnrolled, Event, RewardEarned, RewardIssued, UnenrollRequested
-from unenroll.wire.stored import dump_group
+from unenroll.postgres.definitions import dump_group
 
 PARTITIONS = 4
 _LONG_AFTER = tick(10**9).isoformat()

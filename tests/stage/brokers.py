@@ -19,14 +19,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
 
 from havoc.mortal import Mortal, mortal_kafka
 from stage.place import done
-from unenroll.sandbox.jars import cached
-from unenroll.sandbox.java import java
-from unenroll.sandbox.kafka import CONFIG, JAVA_OPTIONS
-from unenroll.sandbox.lock import locked
-from unenroll.sandbox.place import cache_folder
-from unenroll.sandbox.ports import LOOPBACK, free_ports
-from unenroll.sandbox.server import Program, Server, completed, started
-from unenroll.sandbox.together import together
+from unenroll.sandbox.environment import LOOPBACK, cache_folder, free_ports
+from unenroll.sandbox.jars import cached, locked
+from unenroll.sandbox.kafka import CONFIG, JAVA_OPTIONS, java
+from unenroll.sandbox.process import Program, Server, completed, started, together
 
 _NUMBERS = (1, 2, 3)
 _LITTLE_MEMORY = "-Xmx256m"  # of several, Java takes the last

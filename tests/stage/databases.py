@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from unenroll.postgres.migrate import migrate
 from unenroll.sandbox.servers import Servers
-from unenroll.store.migrate import migrate
 
 
 @asynccontextmanager

@@ -4,15 +4,14 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from unenroll.batch.readings import Batch, read
-from unenroll.batch.step import Step
-from unenroll.store.connect import connected
-from unenroll.store.definitions import DefinitionCache
-from unenroll.store.lanes import LaneKey, LaneRow, Position, reposition, take_lane
-from unenroll.stream.topics import OUTPUTS
-from unenroll.wire.lines import publish_line
-from unenroll.wire.names import CARRIES, Topic
-from unenroll.wire.record import Message, Record
+from unenroll.kafka.topics import OUTPUTS
+from unenroll.postgres.definitions import DefinitionCache
+from unenroll.postgres.lanes import LaneKey, LaneRow, reposition, take_lane
+from unenroll.postgres.pool import connected
+from unenroll.wire.ndjson import publish_line
+from unenroll.wire.topics import CARRIES, Message, Position, Record, Topic
+from unenroll.worker.batch import Batch, read
+from unenroll.worker.transaction import Step
 
 INPUTS = (Topic.FACTS, Topic.REQUESTS)
 

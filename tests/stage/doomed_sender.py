@@ -5,8 +5,8 @@ import signal
 from itertools import count
 
 from unenroll.cli import main
-from unenroll.publish.sender import Sender
-from unenroll.wire.record import Message
+from unenroll.ops.publish import Sender
+from unenroll.wire.topics import Message
 
 
 def send_two() -> None:

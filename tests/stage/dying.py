@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 
 from stage.workers import Running
 from unenroll.cli import main
-from unenroll.stream.producer import LaneProducer
+from unenroll.kafka.transactional_producer import LaneProducer
 
 Strike = Callable[[], None]
 

@@ -9,8 +9,8 @@ from functools import partial
 from stage.phases import replace
 from stage.workers import Running
 from unenroll.cli import main
-from unenroll.erase import bytes as rewriting
-from unenroll.erase import erasing
+from unenroll.ops.erase import erase as erasing
+from unenroll.ops.erase import outbox as rewriting
 
 MOMENTS = ("entombing", "entombed", "rewriting", "sweeping")
 

@@ -10,9 +10,9 @@ import asyncpg
 
 from stage.events import ABC
 from stage.workers import piped
-from unenroll.load.loading import Loaded, load
-from unenroll.ndjson.bad_lines import bad_lines
-from unenroll.ndjson.lines import lines
+from unenroll.ops.files import lines
+from unenroll.ops.load.load import Loaded, load
+from unenroll.ops.progress import bad_lines
 
 CYCLES: list[Any] = cast("list[Any]", ABC["cycles"])
 

@@ -13,10 +13,10 @@ from typing import Any
 from stage.place import Place
 from stage.secret_files import basic, line, write
 from stage.workers import Running, running
+from unenroll.api.auth.clients import ApiScope
 from unenroll.cli import main
-from unenroll.front.guards.caller import ApiScope
-from unenroll.stream.idempotent_producer import Publisher
-from unenroll.wire.record import Message
+from unenroll.kafka.idempotent_producer import Publisher
+from unenroll.wire.topics import Message
 
 LEAVE = "/targetGroups/11/targets/21/unEnroll"
 ENROLL = "/targetGroups/11/targets/21/enroll"

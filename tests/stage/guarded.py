@@ -27,13 +27,10 @@ from havoc.mortal import Mortal, mortal_kafka
 from stage.certificates import Authority, Pair
 from stage.place import done
 from stage.token_server import AUDIENCE, TokenServer
-from unenroll.sandbox.jars import cached
-from unenroll.sandbox.java import java
-from unenroll.sandbox.kafka import CONFIG, JAVA_OPTIONS, PROPERTIES
-from unenroll.sandbox.lock import locked
-from unenroll.sandbox.place import cache_folder
-from unenroll.sandbox.ports import LOOPBACK, free_ports
-from unenroll.sandbox.server import Program, completed, started
+from unenroll.sandbox.environment import LOOPBACK, cache_folder, free_ports
+from unenroll.sandbox.jars import cached, locked
+from unenroll.sandbox.kafka import CONFIG, JAVA_OPTIONS, PROPERTIES, java
+from unenroll.sandbox.process import Program, completed, started
 
 _ITERATIONS = 4096
 _OAUTH = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;"

@@ -8,8 +8,8 @@ from stage.crowd import Crowd
 from stage.endings import Row, Rows, ended, expected, is_due, paid
 from stage.hearing import Heard, in_force, last_word
 from unenroll.core.events import EventId, UnenrollRequested
-from unenroll.wire.account import load_account
-from unenroll.wire.identity import event_uuid
+from unenroll.postgres.account_codec import load_account
+from unenroll.wire.encode import event_uuid
 
 
 def complaints(crowd: Crowd, found: Rows, told: Heard, *, keyed: bool) -> Iterator[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
+from unenroll.core.admission import Misplaced, place
 from unenroll.core.calendar import Calendar
 from unenroll.core.definitions import Definitions, EnrollmentMode, Group, Kind, Target
 from unenroll.core.events import (
@@ -21,7 +22,6 @@ from unenroll.core.events import (
     UnenrollRequested,
 )
 from unenroll.core.facts import Account, Enrollment, Issuance, Leave, Reward
-from unenroll.core.place import Misplaced, place
 
 GROUP_ID = 7
 TARGETS = [

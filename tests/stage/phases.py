@@ -14,12 +14,12 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.transaction import EndTxnRequest
 from asyncpg import Connection
 
-from unenroll.batch import step
-from unenroll.batch.readings import Batch
-from unenroll.batch.step import Step
-from unenroll.store.lanes import LaneRow, Publication
-from unenroll.stream.producer import LaneProducer
-from unenroll.wire.record import Message
+from unenroll.kafka.transactional_producer import LaneProducer
+from unenroll.postgres.lanes import LaneRow, Publication
+from unenroll.wire.topics import Message
+from unenroll.worker import transaction as step
+from unenroll.worker.batch import Batch
+from unenroll.worker.transaction import Step
 
 Strike = Callable[[], Awaitable[None]]
 When = Callable[..., bool]

@@ -22,14 +22,14 @@ from stage.events import ABC
 from stage.topics import OUTPUTS, Put, Seen, put, seen
 from stage.workers import run, wait_until
 from unenroll.core.definitions import Group
+from unenroll.kafka.admin import Cluster
+from unenroll.kafka.topics import INPUTS, make_topics
+from unenroll.postgres.definitions import define
+from unenroll.postgres.pool import connected
 from unenroll.settings import KafkaSettings
-from unenroll.store.connect import connected
-from unenroll.store.definitions import define
-from unenroll.stream.cluster import Cluster
-from unenroll.stream.topics import INPUTS, make_topics
-from unenroll.wire.definition import read_group
-from unenroll.wire.lines import publish_line
-from unenroll.wire.record import Message
+from unenroll.wire.definitions import read_group
+from unenroll.wire.ndjson import publish_line
+from unenroll.wire.topics import Message
 
 
 @dataclass(frozen=True, kw_only=True)

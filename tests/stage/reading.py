@@ -7,8 +7,8 @@ import asyncpg
 import httpx
 from fastapi import FastAPI
 
-from unenroll.front.reading import routes
-from unenroll.store.connect import connected
+from unenroll.api.account_routes import routes
+from unenroll.postgres.pool import connected
 
 PAGE = {"Accept": "text/html"}
 

@@ -6,9 +6,8 @@ from typing import Any
 
 from stage.deciding import decide
 from stage.files import event, written
-from unenroll.explain.question import Question, answer
 from unenroll.explain.rewards import RewardTold
-from unenroll.explain.story import Story
+from unenroll.explain.story import Question, Story, answer
 
 CUSTOMER = 423789336
 

@@ -12,7 +12,8 @@ from aiokafka.errors import KafkaConnectionError
 
 from stage.phases import Strike, replace, strike_at
 from unenroll.cli import main
-from unenroll.stream import group, producer
+from unenroll.kafka import transactional_producer as producer
+from unenroll.worker import lanes as group
 
 _SOON_SECONDS = 0.3
 _SLOW_SECONDS = 2.0

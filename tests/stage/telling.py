@@ -5,7 +5,7 @@ from typing import Any
 
 from stage.topics import Seen
 from unenroll.core.events import EventId
-from unenroll.wire.identity import event_uuid
+from unenroll.wire.encode import event_uuid
 
 SOURCE = "/crm"
 

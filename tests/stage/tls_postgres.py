@@ -9,10 +9,9 @@ from pathlib import Path
 from signal import SIGINT
 
 from stage.certificates import Authority, Pair
-from unenroll.sandbox.lesser_user import lesser_user
-from unenroll.sandbox.ports import LOOPBACK, free_ports
-from unenroll.sandbox.postgres import postgres_answers
-from unenroll.sandbox.server import Program, completed, started
+from unenroll.sandbox.environment import LOOPBACK, free_ports
+from unenroll.sandbox.postgres import lesser_user, postgres_answers
+from unenroll.sandbox.process import Program, completed, started
 
 PASSWORD = "crunchy-armchair"  # noqa: S105 - of a server that lives for a minute
 _HBA = """\

@@ -8,8 +8,9 @@ from shutil import copytree, ignore_patterns
 
 from stage.workers import Running
 from unenroll.cli import main
-from unenroll.store import connect, migrations
-from unenroll.store.upgrade import Upgrade
+from unenroll.postgres import migrations
+from unenroll.postgres import pool as connect
+from unenroll.postgres.migrate import Upgrade
 
 NEWER = "9001"
 """The version that a newer program brings."""
@@ -19,7 +20,7 @@ _STEP = '''
 
 from alembic import op
 
-from unenroll.store.connect import TABLES_VERSION
+from unenroll.postgres.pool import TABLES_VERSION
 
 revision = "{newer}"
 down_revision = TABLES_VERSION

@@ -1,12 +1,11 @@
 """The worked examples of rules.md section 6 in a database, as they stand after the last leave."""
 
 from stage.deciding import decide
-from unenroll.demo.campaigns import Campaign
 from unenroll.demo.examples import CHAPTERS
-from unenroll.demo.lines import facts, requests
-from unenroll.demo.told import Example
-from unenroll.load.loading import load
-from unenroll.ndjson.bad_lines import bad_lines
+from unenroll.demo.notation import Campaign, Example
+from unenroll.demo.play import facts, requests
+from unenroll.ops.load.load import load
+from unenroll.ops.progress import bad_lines
 
 EXAMPLES: dict[str, tuple[Campaign, Example]] = {
     example.name: (chapter.campaign, example) for chapter in CHAPTERS for example in chapter.examples

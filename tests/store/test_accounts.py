@@ -11,14 +11,14 @@ import pytest
 from stage.events import utc
 from unenroll.core.changes import Settled, SettledLeave, SettledReward
 from unenroll.core.decide import AccountState
-from unenroll.core.events import Allocation, EventId, Origin, Value
+from unenroll.core.events import AccountKey, Allocation, EventId, Origin, Value
 from unenroll.core.facts import Account, Enrollment, Issuance, Leave, Reward
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import Action, Rule, State
 from unenroll.errors import OutageError
-from unenroll.store.accounts import AccountKey, Changed, KnownAccount, lock_accounts, save_accounts
-from unenroll.store.connect import connected, transaction
-from unenroll.wire.account import Seen
+from unenroll.postgres.account_codec import Seen
+from unenroll.postgres.accounts import Changed, KnownAccount, lock_accounts, save_accounts
+from unenroll.postgres.pool import connected, transaction
 
 LARGEST = 2**63 - 1
 LEAVE = EventId("leave-1", "/crm/app")

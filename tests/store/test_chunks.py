@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from stage.events import definition, enrolled
-from unenroll.load.chunks import MOST_BYTES, MOST_LINES, chunks, runs, understood
-from unenroll.ndjson.lines import LONGEST, Line
+from unenroll.ops.files import LONGEST, Line
+from unenroll.ops.load.load import MOST_BYTES, MOST_LINES, chunks, runs, understood
 
 
 def numbered(contents: Iterable[str]) -> list[Line]:

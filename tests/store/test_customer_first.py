@@ -16,8 +16,8 @@ from stage.deciding import decide
 from stage.events import definition
 from stage.files import written
 from stage.telling import ENROLLED, leave, of, period_end
-from unenroll.batch import step
-from unenroll.store.connect import Connection, transaction
+from unenroll.postgres.pool import Connection, transaction
+from unenroll.worker import transaction as step
 
 OF_CUSTOMERS: Final = """
     select table_name from information_schema.columns where table_schema = 'public' and column_name = 'customer_id'

@@ -7,10 +7,9 @@ import pytest
 
 from stage.events import utc
 from unenroll.errors import OutageError
-from unenroll.store.connect import connected, transaction
-from unenroll.store.erased import erased_among
-from unenroll.store.erasing import entomb
-from unenroll.store.outage import held_up
+from unenroll.postgres.erasure import entomb, erased_among
+from unenroll.postgres.errors import held_up
+from unenroll.postgres.pool import connected, transaction
 
 CUSTOMER = 423789336
 

@@ -14,8 +14,8 @@ from stage.deciding import decide
 from stage.events import definition, enrolled, reward
 from stage.files import XYZ, appended, command, event, leave, tables, written
 from unenroll.errors import UnenrollError
-from unenroll.explain.question import Question, answer
-from unenroll.explain.tell import told
+from unenroll.explain.story import Question, answer
+from unenroll.explain.text import told
 
 CUSTOMER = 423789336
 A3 = (

@@ -9,8 +9,8 @@ from stage.deciding import decide
 from stage.events import ABC, definition, enrolled, reward
 from stage.files import XYZ, event, leave, written
 from stage.stories import CUSTOMER, joined, left, of_streak, stage, story
-from unenroll.explain.question import Question, answer
-from unenroll.explain.tell import told as printed_story
+from unenroll.explain.story import Question, answer
+from unenroll.explain.text import told as printed_story
 
 
 async def test_a_streak_carries_on_or_starts_over(database_url: str, tmp_path: Path) -> None:

@@ -6,8 +6,7 @@ from io import StringIO
 import pytest
 from rich.text import Text
 
-from unenroll.moments import clock_time, duration, moment
-from unenroll.paper import plain, printed
+from unenroll.text import clock_time, duration, moment, plain, printed
 
 
 class Terminal(StringIO):

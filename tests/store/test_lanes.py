@@ -10,12 +10,10 @@ import pytest
 
 from stage.events import utc
 from unenroll.errors import LaneLostError, OutageError
-from unenroll.store import lanes
-from unenroll.store.connect import connected, transaction
-from unenroll.store.lanes import (
+from unenroll.postgres import lanes
+from unenroll.postgres.lanes import (
     LaneKey,
     LaneRow,
-    Position,
     Publication,
     hold_lane,
     leave_lane,
@@ -24,6 +22,8 @@ from unenroll.store.lanes import (
     reposition,
     take_lane,
 )
+from unenroll.postgres.pool import connected, transaction
+from unenroll.wire.topics import Position
 from waiting import until
 
 KEY = LaneKey(topic_prefix="unenroll.", group_id="unenroll", partition=3)

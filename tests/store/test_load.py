@@ -12,8 +12,8 @@ import pytest
 from stage.deciding import decide
 from stage.events import ABC, definition, enrolled, reward, three_rewards
 from stage.files import CYCLES, appended, event, leave, tables, written
-from unenroll.load.loading import Loaded
-from unenroll.ndjson.lines import LONGEST
+from unenroll.ops.files import LONGEST
+from unenroll.ops.load.load import Loaded
 
 CUSTOMER = 423789336
 

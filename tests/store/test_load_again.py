@@ -11,10 +11,10 @@ import pytest
 
 from stage.events import definition, three_rewards
 from stage.files import command, tables, written
-from unenroll.load import chunks
-from unenroll.load.loading import load
-from unenroll.ndjson.bad_lines import BadLines
-from unenroll.ndjson.lines import Line
+from unenroll.ops.files import Line
+from unenroll.ops.load import load as chunks
+from unenroll.ops.load.load import load
+from unenroll.ops.progress import BadLines
 from waiting import until
 
 ACCOUNTS = 4000

@@ -15,24 +15,21 @@ from hypothesis import strategies as st
 from stage.deciding import decide
 from stage.events import ABC, definition, enrolled
 from stage.files import XYZ, written
-from unenroll.batch.fold import Fate, Fold, Kept, Seen
-from unenroll.batch.gather import Gathered as GatheredByLane
+from unenroll.core.admission import Misplaced, place
 from unenroll.core.decide import AccountState
 from unenroll.core.definitions import Definitions, Group
-from unenroll.core.events import EventId
+from unenroll.core.events import AccountKey, EventId, EventKey
 from unenroll.core.facts import Leave
-from unenroll.core.place import Misplaced, place
-from unenroll.load import chunks
-from unenroll.load.additions import Additions, Taken, Verdict
-from unenroll.load.fact import Fact, fact
-from unenroll.load.gather import Gathered
-from unenroll.load.growing import Growing
-from unenroll.store.accounts import AccountKey, Changed, KnownAccount, unheard
-from unenroll.store.ledger import Content, EventKey, LedgerRow
+from unenroll.ops.load import load as chunks
+from unenroll.ops.load.accounts import Additions, Fact, Gathered, Growing, Taken, Verdict, fact
+from unenroll.postgres.accounts import Changed, KnownAccount, unheard
+from unenroll.postgres.ledger import Content, LedgerRow
 from unenroll.wire.decode import Received
-from unenroll.wire.definition import read_group
-from unenroll.wire.lines import LoadedFact, load_line
-from unenroll.wire.refusals import DeadLetter
+from unenroll.wire.definitions import read_group
+from unenroll.wire.ndjson import LoadedFact, load_line
+from unenroll.wire.reasons import DeadLetter
+from unenroll.worker.batch import Gathered as GatheredByLane
+from unenroll.worker.fold import Fate, Fold, Kept, Seen
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 EVERYBODY = {

@@ -8,7 +8,7 @@ import pytest
 
 from stage.events import definition, enrolled, three_rewards
 from stage.files import File, written
-from unenroll.load.loading import Loaded
+from unenroll.ops.load.load import Loaded
 from waiting import until
 
 _SOMEBODY_WAITS = """

@@ -11,7 +11,7 @@ from stage.files import command, tables, written
 from stage.ports import nobody_listens
 from stage.wire_cutter import cutting
 from unenroll.errors import OutageError
-from unenroll.load import patience
+from unenroll.worker import backoff as patience
 
 FAIL_AT_FIRST = """
 create sequence attempts;

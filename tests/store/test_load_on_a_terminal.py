@@ -8,7 +8,7 @@ import pytest
 from stage.events import definition, three_rewards
 from stage.files import written
 from stage.terminal import typed
-from unenroll.ndjson import progress
+from unenroll.ops import progress
 
 
 def test_a_bar_is_shown_and_taken_away_before_the_result(database_url: str, tmp_path: Path) -> None:

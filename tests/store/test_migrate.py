@@ -9,10 +9,9 @@ import pytest
 
 from stage.versions import CONTRACTS, EXPANDS, NEWER, newer
 from unenroll.errors import SetupError
-from unenroll.store.connect import TABLES_VERSION, check_tables, connected
-from unenroll.store.lanes import LaneKey, leave_lane, take_lane
-from unenroll.store.migrate import migrate
-from unenroll.store.upgrade import upgrade
+from unenroll.postgres.lanes import LaneKey, leave_lane, take_lane
+from unenroll.postgres.migrate import migrate, upgrade
+from unenroll.postgres.pool import TABLES_VERSION, check_tables, connected
 
 LANE = LaneKey(topic_prefix="unenroll.", group_id="unenroll", partition=3)
 

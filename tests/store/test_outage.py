@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 
 from unenroll.errors import LaneLostError, OutageError, OvertakenError, RefusedError, SetupError, UnenrollError
-from unenroll.store.outage import postgres_errors
+from unenroll.postgres.errors import postgres_errors
 
 
 def in_our_words(error: BaseException) -> UnenrollError:

@@ -8,7 +8,7 @@ import pytest
 from stage.events import definition, reward, three_rewards
 from stage.files import command, event, leave, tables, written
 from stage.plans import PlanMade, plan, requests
-from unenroll.plan.planning import MOST_REQUESTS
+from unenroll.ops.plan.plan import MOST_REQUESTS
 
 
 @pytest.fixture

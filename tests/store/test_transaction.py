@@ -8,9 +8,9 @@ import pytest
 
 from stage.wire_cutter import cutting
 from unenroll.errors import LaneLostError, OutageError, RefusedError
-from unenroll.store import connect
-from unenroll.store.connect import Connection, connected, transaction
-from unenroll.store.outage import took_too_long
+from unenroll.postgres import pool as connect
+from unenroll.postgres.errors import took_too_long
+from unenroll.postgres.pool import Connection, connected, transaction
 
 
 async def test_a_commit_without_an_answer_is_not_known_to_have_failed(database_url: str) -> None:

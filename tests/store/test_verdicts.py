@@ -6,11 +6,11 @@ import pytest
 from msgspec import Raw
 
 from stage.files import leave
-from unenroll.apply.verdicts import Result, judge
 from unenroll.core.events import Expected
 from unenroll.core.outcomes import Outcome
-from unenroll.store.plans import DecidedRequest
-from unenroll.wire.planned import Foretold, Planned, Prediction, Request, planned_line, read_planned, request_line
+from unenroll.ops.plan.lines import Foretold, Planned, Prediction, Request, planned_line, read_planned, request_line
+from unenroll.ops.plan.verdicts import Result, judge
+from unenroll.postgres.plans import DecidedRequest
 
 LEFT = Foretold("1", "UserUnenrolled", Raw(b'{"revision":1}'))
 LOST = Foretold("2", "RewardCancelled", Raw(b'{"rewardId":"R3"}'))

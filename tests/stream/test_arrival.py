@@ -9,14 +9,13 @@ import pytest
 
 from stage.events import ABC, enrolled
 from stage.place import group_of
-from unenroll.batch.readings import Reading, read
 from unenroll.errors import LaneLostError
-from unenroll.store.connect import connected
-from unenroll.store.definitions import DefinitionCache, define
-from unenroll.stream.arrival import Arrival
-from unenroll.wire.lines import publish_line
-from unenroll.wire.names import CARRIES, Topic
-from unenroll.wire.record import Message, Record
+from unenroll.postgres.definitions import DefinitionCache, define
+from unenroll.postgres.pool import connected
+from unenroll.wire.ndjson import publish_line
+from unenroll.wire.topics import CARRIES, Message, Record, Topic
+from unenroll.worker.batch import Reading, read
+from unenroll.worker.definition_wait import Arrival
 
 _LONG = 60.0
 _SHORT = 0.5

@@ -5,7 +5,7 @@ from itertools import chain
 import pytest
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
-from unenroll.stream.assignor import NumberAssignor
+from unenroll.kafka.assignor import NumberAssignor
 
 
 class TwoTopics:

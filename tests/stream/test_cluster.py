@@ -7,11 +7,11 @@ import pytest
 
 from havoc.mortal import mortal_kafka
 from unenroll.errors import OutageError
+from unenroll.kafka.admin import Cluster, Partition
+from unenroll.kafka.topics import make_topics
+from unenroll.sandbox.environment import cache_folder, place
 from unenroll.sandbox.kafka import kafka
-from unenroll.sandbox.place import cache_folder, place
 from unenroll.settings import KafkaSettings
-from unenroll.stream.cluster import Cluster, Partition
-from unenroll.stream.topics import make_topics
 from waiting import until
 
 FACTS = Partition(topic="t.facts", number=0)

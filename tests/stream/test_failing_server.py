@@ -8,13 +8,13 @@ import pytest
 from prometheus_client import Counter
 
 from unenroll.errors import LaneLostError, OutageError, Server
-from unenroll.observe.board import Board
-from unenroll.observe.meters import Build, worker_meters
-from unenroll.observe.traces import Traces
+from unenroll.kafka import errors as kafka
+from unenroll.postgres import errors as postgres
 from unenroll.secret_files import FileSecret
-from unenroll.store import outage as postgres
-from unenroll.stream import outage as kafka
-from unenroll.stream.seen import Seen
+from unenroll.telemetry.collectors import Build, worker_meters
+from unenroll.telemetry.state import Board
+from unenroll.telemetry.tracing import Traces
+from unenroll.worker.lane_telemetry import Seen
 
 
 def of_postgres() -> None:

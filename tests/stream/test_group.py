@@ -8,10 +8,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from unenroll.errors import SetupError
-from unenroll.stream import group, membership, producer, reader
-from unenroll.stream.group import Lanes
-from unenroll.stream.life import LaneLife
-from unenroll.stream.patience import Waiting
+from unenroll.kafka import consumer as reader
+from unenroll.kafka import consumer_group as membership
+from unenroll.kafka import transactional_producer as producer
+from unenroll.worker import lanes as group
+from unenroll.worker.backoff import Waiting
+from unenroll.worker.lanes import LaneLife, Lanes
 
 ASSIGNED = [TopicPartition(topic, number) for topic in ("facts", "requests") for number in (1, 3)]
 

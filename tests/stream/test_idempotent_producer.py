@@ -8,10 +8,10 @@ from confluent_kafka import Message as Delivered
 
 import unenroll
 from unenroll.errors import OutageError, Server
+from unenroll.kafka import idempotent_producer
+from unenroll.kafka.idempotent_producer import IdempotentProducer, publisher
 from unenroll.settings import KafkaSettings
-from unenroll.stream import idempotent_producer
-from unenroll.stream.idempotent_producer import IdempotentProducer, publisher
-from unenroll.wire.record import Message
+from unenroll.wire.topics import Message
 
 NOBODY = KafkaSettings(kafka_bootstrap_servers="127.0.0.1:1")
 MEBIBYTE = 2**20

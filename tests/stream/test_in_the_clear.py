@@ -3,8 +3,8 @@
 import pytest
 from pydantic import SecretStr
 
-from unenroll.in_the_clear import in_the_clear
 from unenroll.settings import WorkerSettings
+from unenroll.worker.preflight import in_the_clear
 
 
 @pytest.mark.parametrize(

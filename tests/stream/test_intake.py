@@ -6,15 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from unenroll.kafka.admin import Cluster
+from unenroll.kafka.consumer_group import Coordinator, joined
+from unenroll.kafka.topics import make_topics
 from unenroll.sandbox.servers import Servers
 from unenroll.settings import WorkerSettings
-from unenroll.stream.cluster import Cluster
-from unenroll.stream.coordinator import Coordinator
-from unenroll.stream.group import Lanes
-from unenroll.stream.intake import Intake
-from unenroll.stream.membership import joined
-from unenroll.stream.patience import Waiting
-from unenroll.stream.topics import make_topics
+from unenroll.worker.backoff import Waiting
+from unenroll.worker.lane import Intake
+from unenroll.worker.lanes import Lanes
 from waiting import until
 
 

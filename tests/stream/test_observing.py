@@ -5,15 +5,15 @@ from time import time
 import pytest
 
 from stage.topics import Put, put
-from unenroll.observe.board import Board, Doing
+from unenroll.kafka.admin import Cluster
+from unenroll.kafka.range_reader import oldest_records
+from unenroll.kafka.topics import make_topics
+from unenroll.postgres.pool import connected
 from unenroll.sandbox.servers import Servers
 from unenroll.settings import WorkerSettings
-from unenroll.store.connect import connected
-from unenroll.stream import observing
-from unenroll.stream.cluster import Cluster
-from unenroll.stream.observing import Looking
-from unenroll.stream.oldest import oldest_records
-from unenroll.stream.topics import make_topics
+from unenroll.telemetry.state import Board, Doing
+from unenroll.worker import telemetry as observing
+from unenroll.worker.telemetry import Looking
 
 
 async def test_a_lane_that_does_not_move_is_told_since_when_its_oldest_record_waits(

@@ -6,11 +6,11 @@ from time import monotonic
 from stage.events import enrolled, leaves
 from stage.place import Place, made
 from stage.topics import Put
+from unenroll.kafka.admin import Cluster, partitions_of
+from unenroll.kafka.range_reader import oldest_records
+from unenroll.kafka.topics import INPUTS, existing_topics
 from unenroll.sandbox.servers import Servers
 from unenroll.settings import WorkerSettings
-from unenroll.stream.cluster import Cluster, partitions_of
-from unenroll.stream.oldest import oldest_records
-from unenroll.stream.topics import INPUTS, existing_topics
 
 _MOST_SECONDS = 2.0  # the client by itself rests for a second after each partition, and here are eight
 

@@ -11,17 +11,17 @@ from aiokafka import AIOKafkaProducer
 from stage.events import utc
 from stage.topics import seen
 from unenroll.errors import LaneLostError
+from unenroll.kafka.admin import Cluster
+from unenroll.kafka.consumer_group import Coordinator
+from unenroll.kafka.topics import make_topics
+from unenroll.kafka.transactional_producer import LaneProducer
+from unenroll.postgres.lanes import LaneKey, LaneRow, Publication, has_read, move_lane, take_lane
+from unenroll.postgres.outbox import pack
+from unenroll.postgres.pool import connected, transaction
 from unenroll.sandbox.servers import Servers
 from unenroll.settings import Start, WorkerSettings
-from unenroll.store.connect import connected, transaction
-from unenroll.store.lanes import LaneKey, LaneRow, Publication, has_read, move_lane, take_lane
-from unenroll.stream.cluster import Cluster
-from unenroll.stream.coordinator import Coordinator
-from unenroll.stream.opening import Opening, commits, position_in
-from unenroll.stream.producer import LaneProducer
-from unenroll.stream.topics import make_topics
-from unenroll.wire.pack import pack
-from unenroll.wire.record import Message
+from unenroll.wire.topics import Message
+from unenroll.worker.recovery import Opening, commits, position_in
 
 BATCHES = ([b"a", b"b"], [b"c"], [b"d", b"e"])
 

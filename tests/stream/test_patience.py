@@ -6,9 +6,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from unenroll.errors import OutageError, Server
-from unenroll.observe.board import GROUP
-from unenroll.stream import patience
-from unenroll.stream.patience import Patience, Waiting
+from unenroll.telemetry.state import GROUP
+from unenroll.worker import backoff as patience
+from unenroll.worker.backoff import Patience, Waiting
 
 AWAY = OutageError("Kafka does not answer", server=Server.KAFKA)
 

@@ -13,14 +13,14 @@ from aiokafka.protocol.transaction import AddPartitionsToTxnResponse_v0, EndTxnR
 
 from stage.topics import seen
 from unenroll.errors import OutageError
+from unenroll.kafka.admin import Cluster, Partition
+from unenroll.kafka.committed_offsets import Committed
+from unenroll.kafka.consumer_group import Coordinator
+from unenroll.kafka.topics import make_topics
+from unenroll.kafka.transactional_producer import AddPartitions, LaneProducer
 from unenroll.sandbox.servers import Servers
 from unenroll.settings import WorkerSettings
-from unenroll.stream.cluster import Cluster, Partition
-from unenroll.stream.coordinator import Coordinator
-from unenroll.stream.producer import AddPartitions, LaneProducer
-from unenroll.stream.resume import Committed
-from unenroll.stream.topics import make_topics
-from unenroll.wire.record import Message
+from unenroll.wire.topics import Message
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ from stage.events import ABC
 from stage.files import Said, command, event, leave, written
 from stage.topics import Put, Seen, put, seen
 from unenroll.errors import OutageError
-from unenroll.ndjson.lines import LONGEST
-from unenroll.publish.sender import Sender
+from unenroll.kafka.admin import Cluster
+from unenroll.kafka.topics import make_topics
+from unenroll.ops.files import LONGEST
+from unenroll.ops.publish import Sender
 from unenroll.sandbox.servers import Servers
 from unenroll.settings import KafkaSettings
-from unenroll.stream.cluster import Cluster
-from unenroll.stream.topics import make_topics
-from unenroll.wire.record import Message
+from unenroll.wire.topics import Message
 
 CUSTOMER = 423789336
 INPUTS = ("requests", "facts", "definitions")

@@ -9,13 +9,13 @@ from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 
 from stage.topics import Put, put, put_with_odd_headers
+from unenroll.kafka.admin import Cluster
+from unenroll.kafka.consumer import Reader, reading
+from unenroll.kafka.topics import make_topics
 from unenroll.sandbox.servers import Servers
 from unenroll.settings import WorkerSettings
-from unenroll.store.lanes import Position
-from unenroll.stream.cluster import Cluster
-from unenroll.stream.opening import position_in
-from unenroll.stream.reader import Reader, reading
-from unenroll.stream.topics import make_topics
+from unenroll.wire.topics import Position
+from unenroll.worker.recovery import position_in
 from waiting import until
 
 _MANY = 9_000

@@ -3,7 +3,7 @@
 import pytest
 
 from unenroll.errors import DataLossError
-from unenroll.stream.resume import Committed, metadata, resume
+from unenroll.kafka.committed_offsets import Committed, metadata, resume
 
 TOPIC = "unenroll.requests"
 

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from stage.certificates import Authority
 from stage.token_server import TokenServer, token_server
 from unenroll.errors import OutageError, Server, SetupError
-from unenroll.stream.tokens import Grant, Token, Tokens
+from unenroll.kafka.oauth import Grant, Token, Tokens
 
 SECRET = "crunchy armchair/1987"  # noqa: S105 - of nobody
 

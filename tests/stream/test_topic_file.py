@@ -6,12 +6,11 @@ import pytest
 
 from agree.pages import ROOT
 from unenroll.errors import UsageError
+from unenroll.kafka.admin import Cluster
+from unenroll.kafka.topics import NEEDED, WantedTopics, make_wanted, read_topics
 from unenroll.sandbox.servers import Servers
 from unenroll.settings import KafkaSettings
-from unenroll.stream.cluster import Cluster
-from unenroll.stream.topic_file import NEEDED, WantedTopics, read_topics
-from unenroll.stream.topics import make_wanted
-from unenroll.wire.names import Topic
+from unenroll.wire.topics import Topic
 
 PRODUCTION = read_topics(ROOT / "deploy/kafka/topics.toml")
 DAY = 86_400_000

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from stage.place import Place
+from unenroll.kafka.admin import Cluster
+from unenroll.kafka.topics import make_topics
 from unenroll.sandbox.servers import Servers
 from unenroll.settings import KafkaSettings
-from unenroll.stream.cluster import Cluster
-from unenroll.stream.topics import make_topics
-from unenroll.wire.names import Topic
+from unenroll.wire.topics import Topic
 
 
 async def test_definitions_are_compacted_and_nothing_else_is(servers: Servers, prefix: str) -> None:

@@ -4,12 +4,12 @@ from confluent_kafka import Consumer, TopicPartition
 from msgspec.structs import replace
 
 from stage.topics import put_with_odd_headers
+from unenroll.kafka.admin import Cluster
+from unenroll.kafka.config import for_confluent
+from unenroll.kafka.consumer import as_record, read_without_headers
+from unenroll.kafka.topics import make_topics
 from unenroll.sandbox.servers import Servers
 from unenroll.settings import KafkaSettings
-from unenroll.stream.clients import for_confluent
-from unenroll.stream.cluster import Cluster
-from unenroll.stream.topics import make_topics
-from unenroll.stream.unreadable import as_record, read_without_headers
 
 _OFTEN = 100  # the interpreter calls otherwise what it has called often
 

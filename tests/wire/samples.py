@@ -6,9 +6,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from unenroll.wire.decode import Received, decode, decode_group
-from unenroll.wire.names import CARRIES, TOPIC_OF, Topic, full_type
-from unenroll.wire.record import Headers, Record
-from unenroll.wire.refusals import DeadLetter
+from unenroll.wire.reasons import DeadLetter
+from unenroll.wire.topics import CARRIES, TOPIC_OF, Headers, Record, Topic, full_type
 
 REQUEST: dict[str, Any] = {
     "customerId": 423789336,

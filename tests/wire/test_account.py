@@ -6,7 +6,7 @@ from stage.events import utc
 from stage.full_account import STATE
 from unenroll.core.decide import AccountState
 from unenroll.core.facts import Account
-from unenroll.wire.account import NOTHING_SEEN, Seen, StoredAccount, dump_account, load_account
+from unenroll.postgres.account_codec import NOTHING_SEEN, Seen, StoredAccount, dump_account, load_account
 
 SEEN, NOW = utc("2026-04-01T00:00:00Z"), utc("2026-05-01T00:00:00.000001Z")
 TEXT = (

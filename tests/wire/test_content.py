@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unenroll.wire.content import CONTENT_VERSION, PLANNED_VERSION, content_version
+from unenroll.wire.content_hash import CONTENT_VERSION, PLANNED_VERSION, content_version
 from unenroll.wire.decode import ReceivedGroup, decode_group
-from unenroll.wire.names import TOPIC_OF
+from unenroll.wire.topics import TOPIC_OF
 from wire.samples import (
     DEFINED,
     EARNED,

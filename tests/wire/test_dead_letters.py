@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from unenroll.wire.dead_letters import LEAST_ROOM, content_digest, dead_letter, redrives
-from unenroll.wire.record import Headers, Message, Record, batch_bytes
-from unenroll.wire.refusals import DeadLetter
+from unenroll.wire.reasons import DeadLetter
+from unenroll.wire.topics import Headers, Message, Record, batch_bytes
 
 ROOM = 2**20
 RECORD = Record(

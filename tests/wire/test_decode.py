@@ -7,12 +7,10 @@ import pytest
 
 from unenroll.core import events
 from unenroll.core.definitions import EnrollmentMode, Group, Kind
-from unenroll.core.events import Allocation, EventId, Expected, Origin, Value
+from unenroll.core.events import Allocation, EventId, Expected, Origin, SettlementDue, Value
 from unenroll.wire.decode import ReceivedGroup, decode, decode_group
-from unenroll.wire.due import SettlementDue
-from unenroll.wire.names import CARRIES, Topic
-from unenroll.wire.record import Headers, Record
-from unenroll.wire.refusals import DeadLetter
+from unenroll.wire.reasons import DeadLetter
+from unenroll.wire.topics import CARRIES, Headers, Record, Topic
 from wire.samples import (
     DEFINED,
     DUE,

@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unenroll.wire.decode import decode_group
-from unenroll.wire.names import Topic
-from unenroll.wire.record import Headers
+from unenroll.wire.topics import Headers, Topic
 from wire.samples import (
     DEFINED,
     EARNED,

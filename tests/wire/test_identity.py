@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unenroll.core.events import EventId
-from unenroll.wire.identity import NAMESPACE, event_uuid, named_uuid
-from unenroll.wire.publish import Context, encode
+from unenroll.wire.encode import NAMESPACE, Context, encode, event_uuid, named_uuid
 from wire.test_publish import CALENDAR, CANCELLED, CONTEXT, LEAVE, REINSTATED, UNENROLLED, header
 
 

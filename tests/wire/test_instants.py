@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unenroll.core import events
-from unenroll.wire.instants import instant_text, parse_any_instant, parse_instant
+from unenroll.wire.fields import instant_text, parse_any_instant, parse_instant
 from wire.samples import INSTANT_TEXTS, REQUEST, as_json, headers, taken
 
 AT = datetime(2026, 3, 15, 4, 0, tzinfo=UTC)

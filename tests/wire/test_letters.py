@@ -5,12 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from unenroll.wire.dead_letters import content_digest, dead_letter, redrives
+from unenroll.wire.dead_letters import (
+    Letter,
+    content_digest,
+    dead_letter,
+    put_back,
+    read_letter,
+    redrives,
+    with_headers,
+)
 from unenroll.wire.decode import Received, decode
-from unenroll.wire.letters import Letter, put_back, read_letter, with_headers
-from unenroll.wire.names import CARRIES, Topic
-from unenroll.wire.record import Headers, Record
-from unenroll.wire.refusals import DeadLetter
+from unenroll.wire.reasons import DeadLetter
+from unenroll.wire.topics import CARRIES, Headers, Record, Topic
 from wire.test_dead_letters import RECORD, RECORDS, REFUSAL, ROOM
 
 LEAVE = Record(

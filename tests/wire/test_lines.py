@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from unenroll.core.definitions import Group
 from unenroll.core.events import EventId
-from unenroll.wire.lines import LoadedFact, load_line, publish_line
-from unenroll.wire.names import Topic
-from unenroll.wire.record import Message
-from unenroll.wire.refusals import DeadLetter
+from unenroll.wire.ndjson import LoadedFact, load_line, publish_line
+from unenroll.wire.reasons import DeadLetter
+from unenroll.wire.topics import Message, Topic
 from wire.samples import DEFINED, DUE, EARNED, ENROLLED, ISSUED, REQUEST, SAMPLES, as_json, headers, taken
 
 AT = "2026-03-05T10:00:00Z"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unenroll.wire.pack import pack, unpack
-from unenroll.wire.record import Message
+from unenroll.postgres.outbox import pack, unpack
+from unenroll.wire.topics import Message
 
 BYTES = st.none() | st.binary(max_size=50)
 MESSAGES = st.lists(

@@ -9,8 +9,7 @@ from msgspec.structs import replace
 from unenroll.core.events import EventId, Expected, UnenrollRequested
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import Rule
-from unenroll.wire.lines import publish_line
-from unenroll.wire.planned import (
+from unenroll.ops.plan.lines import (
     Foretold,
     KeptReward,
     Planned,
@@ -23,9 +22,10 @@ from unenroll.wire.planned import (
     read_planned,
     request_line,
 )
-from unenroll.wire.publish import encode
-from unenroll.wire.record import Message
-from unenroll.wire.refusals import DeadLetter
+from unenroll.wire.encode import encode
+from unenroll.wire.ndjson import publish_line
+from unenroll.wire.reasons import DeadLetter
+from unenroll.wire.topics import Message
 from wire.samples import REQUEST, as_json
 from wire.test_lines import line
 from wire.test_publish import CHANGES, CONTEXT

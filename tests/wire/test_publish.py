@@ -13,15 +13,13 @@ from unenroll.core.calendar import Calendar
 from unenroll.core.changes import Cancelled, Change, Reinstated, Span, Unenrolled
 from unenroll.core.decide import Rejected
 from unenroll.core.definitions import Kind
-from unenroll.core.events import Allocation, EventId, UnenrollRequested, Value
+from unenroll.core.events import Allocation, EventId, SettlementDue, UnenrollRequested, Value
 from unenroll.core.facts import Leave, Reward
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import Action, Rule
 from unenroll.wire.decode import Received, decode
-from unenroll.wire.due import SettlementDue
-from unenroll.wire.names import CARRIES, TOPIC_OF, Topic
-from unenroll.wire.publish import Context, encode, encode_due
-from unenroll.wire.record import Message, Record
+from unenroll.wire.encode import Context, encode, encode_due
+from unenroll.wire.topics import CARRIES, TOPIC_OF, Message, Record, Topic
 
 LEAVE = Leave(
     key=EventId("7f1c", "/crm/app"),

@@ -2,9 +2,8 @@
 
 import pytest
 
-from unenroll.wire.names import Topic
-from unenroll.wire.record import Headers
-from unenroll.wire.refusals import DETAIL_CHARACTERS, DeadLetter
+from unenroll.wire.reasons import DETAIL_CHARACTERS, DeadLetter
+from unenroll.wire.topics import Headers, Topic
 from wire.samples import (
     EARNED,
     ISSUED,

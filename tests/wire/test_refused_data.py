@@ -5,7 +5,7 @@ import time
 import pytest
 
 from unenroll.wire.decode import decode_group
-from unenroll.wire.names import TOPIC_OF, Topic
+from unenroll.wire.topics import TOPIC_OF, Topic
 from wire.samples import (
     DEFINED,
     EARNED,

@@ -8,11 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unenroll.wire import inbound
-from unenroll.wire.document import DEEPEST
 from unenroll.wire.fields import LONGEST_IDENTIFIER
-from unenroll.wire.names import CARRIES, TOPIC_OF, Topic, full_type
-from unenroll.wire.record import Headers
-from unenroll.wire.refusals import DeadLetter, Reason
+from unenroll.wire.jsontext import DEEPEST
+from unenroll.wire.reasons import DeadLetter, Reason
+from unenroll.wire.topics import CARRIES, TOPIC_OF, Headers, Topic, full_type
 from wire.samples import INSTANT_TEXTS, SAMPLES, TIME, as_json, headers, read
 
 NAMES = sorted(inbound.MODELS)

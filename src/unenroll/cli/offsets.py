@@ -6,20 +6,15 @@ from typing import Annotated
 
 import typer
 
-from unenroll.cli.answers import Json, show
-from unenroll.cli.moment_option import instant
-from unenroll.cli.topic_option import topics_named
-from unenroll.cli.who import By, who
+from unenroll.cli.options import By, instant, topics_named, who
+from unenroll.cli.render.offsets import set_told, standing_told
+from unenroll.cli.runtime import Json, show
 from unenroll.errors import UsageError
-from unenroll.offsets.order import OffsetChangeOptions
-from unenroll.offsets.setting import set_offsets
-from unenroll.offsets.standing import standing
-from unenroll.offsets.target import Chosen, Edge, Target
-from unenroll.offsets.tell import set_told, standing_told
-from unenroll.offsets.told import Standing
+from unenroll.kafka.admin import Cluster
+from unenroll.ops.offsets.set import Chosen, Edge, OffsetChangeOptions, Target, set_offsets
+from unenroll.ops.offsets.show import Standing, standing
+from unenroll.postgres.pool import check_tables, connected
 from unenroll.settings import WorkerSettings, read
-from unenroll.store.connect import check_tables, connected
-from unenroll.stream.cluster import Cluster
 
 app = typer.Typer(help="Look at the group's offsets, or set them.", no_args_is_help=True)
 

@@ -2,14 +2,13 @@
 
 from typing import NamedTuple
 
-from unenroll.core.admit import admit, as_planned
+from unenroll.core.admission import Misplaced, admit, as_planned, contradiction, place
 from unenroll.core.calendar import Calendar
 from unenroll.core.changes import Change, Settled, changes
 from unenroll.core.definitions import Definitions, Target
 from unenroll.core.events import CustomerEnrolled, Event, RewardEarned, RewardIssued, UnenrollRequested
 from unenroll.core.facts import Account, Issuance, Leave, Reward
 from unenroll.core.outcomes import Outcome
-from unenroll.core.place import Misplaced, contradiction, place
 from unenroll.core.sentences import rejection
 from unenroll.core.settle import Settlement, settle
 

@@ -128,3 +128,28 @@ class RewardIssued:
 
 
 Event = UnenrollRequested | CustomerEnrolled | RewardEarned | RewardIssued
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SettlementDue:
+    """The account is to be settled again, with at least this version of its group's definition (rules.md section 4)."""
+
+    key: EventId
+    customer_id: int
+    group_id: int
+    target_id: int
+    version: int
+
+
+class AccountKey(NamedTuple):
+    """One customer in one target."""
+
+    customer_id: int
+    target_id: int
+
+
+class EventKey(NamedTuple):
+    """Who an event is: rules of identity in the contract. `event_key` is the UUIDv5 of its source and id."""
+
+    customer_id: int
+    event_key: str

@@ -1,11 +1,119 @@
 """What was found, held against what is expected."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from unenroll.demo.campaigns import Chapter
-from unenroll.demo.found import Found, Subject
-from unenroll.demo.told import Answer, Example
+from pydantic_core import from_json
+
+from unenroll.core.outcomes import Outcome
+from unenroll.core.standings import Action, Rule, State
+from unenroll.demo.notation import Answer, Chapter, Example
+from unenroll.demo.reader import Seen
+from unenroll.postgres.accounts import KnownAccount
+from unenroll.wire.topics import event_name
+
+_ROWS: dict[Rule, str] = {
+    rule: f"{row} " for row, rule in enumerate(Rule, start=1) if rule is not Rule.ALREADY_ACHIEVED
+}
+
+
+def standing(state: State, rule: Rule, action: Action | None) -> str:
+    """Like `CANCELLED 7 PERIOD_END_LOST, VOID`: the rule with its row in the table of rules.md section 3."""
+    return f"{state} {_ROWS.get(rule, '')}{rule}" + (f", {action}" if action else "")
+
+
+def kept(rule: Rule) -> str:
+    """The standing of a reward that this rule keeps."""
+    return standing(State.KEPT, rule, None)
+
+
+def cancelled(rule: Rule, action: Action) -> str:
+    """The standing of a reward that this rule cancels."""
+    return standing(State.CANCELLED, rule, action)
+
+
+def outcome(of_a_leave: Outcome) -> str:
+    """The outcome and its code, if it has one."""
+    return _coded(of_a_leave, of_a_leave.code)
+
+
+def published(event: str, data: Mapping[str, Any], leaves: Mapping[str, str]) -> str:
+    """What the event of this name says, in short. `leaves` has the ids of requests by `unenrollmentId`."""
+    if event == "UserUnenrolled":
+        return f"{event}{_cycles(data['droppedPeriods'])}{_superseded(data['supersedes'], leaves)}"
+    if event == "UnenrollRejected":
+        return f"{event} {_coded(data['outcome'], data['code'])}"
+    return f"{event} {data['action']}" if event == "RewardCancelled" else event
+
+
+def _coded(name: str, code: int | None) -> str:
+    return name if code is None else f"{name} {code}"
+
+
+def _cycles(span: Mapping[str, Any] | None) -> str:
+    if span is None:
+        return ", no cycle falls"
+    return f" {span['first']}" if span["count"] == 1 else f" {span['first']}-{span['last']}"
+
+
+def _superseded(unenrollment: str | None, leaves: Mapping[str, str]) -> str:
+    return "" if unenrollment is None else f", supersedes {leaves.get(unenrollment, unenrollment)}"
+
+
+class Subject(NamedTuple):
+    """What an answer is about: a reward or a leave of a customer, or a record that is no event."""
+
+    customer: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """How rewards and leaves stand, and the events published of them, each topic's in order."""
+
+    stands: Mapping[Subject, str]
+    published: Mapping[Subject, tuple[str, ...]]
+
+    def answer(self, subject: Subject) -> Answer:
+        """What was found of this, which may be nothing."""
+        return Answer(self.stands.get(subject, ""), self.published.get(subject, ()))
+
+
+def found(seen: Iterable[Seen], accounts: Iterable[KnownAccount]) -> Found:
+    """What these records and these accounts say."""
+    records = list(seen)
+    events = [(name, from_json(record.value or b"")) for record in records if (name := _name(record)) is not None]
+    leaves = {data["unenrollmentId"]: data["requestId"] for name, data in events if name == "UserUnenrolled"}
+    told: dict[Subject, tuple[str, ...]] = defaultdict(tuple)
+    for name, data in events:
+        told[_subject(data)] += (published(name, data, leaves),)
+    for record in records:
+        if _name(record) is None:
+            told[_place(record)] += (f"{record.header('dlq_reason')}: {record.header('dlq_detail')}",)
+    stands = {subject: stands for account in accounts for subject, stands in _stands(account)}
+    return Found(stands=stands, published=dict(told))
+
+
+def _name(record: Seen) -> str | None:
+    return event_name(record.header("ce_type")) if record.header("dlq_reason") == "" else None
+
+
+def _subject(data: Mapping[str, Any]) -> Subject:
+    return Subject(str(data["customerId"]), data.get("rewardId") or data["requestId"])
+
+
+def _place(record: Seen) -> Subject:
+    return Subject((record.key or b"").decode("utf-8", "replace"), record.topic)
+
+
+def _stands(known: KnownAccount) -> Iterator[tuple[Subject, str]]:
+    customer, settled = str(known.state.account.customer_id), known.state.settled
+    for reward_id, reward in settled.rewards.items():
+        yield Subject(customer, reward_id), standing(reward.state, reward.rule, reward.action)
+    for key, leave in settled.leaves.items():
+        yield Subject(customer, key.id), outcome(leave.outcome)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,9 +6,8 @@ in the end. The cycles of an event are those that fall up to where a later stay 
 
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import Action, Rule
-from unenroll.demo.campaigns import ABC, XYZ, Chapter
-from unenroll.demo.told import Example, enrolled, leave, reward
-from unenroll.demo.words import cancelled, kept, outcome
+from unenroll.demo.compare import cancelled, kept, outcome
+from unenroll.demo.notation import ABC, XYZ, Chapter, Example, enrolled, leave, reward
 
 K2 = kept(Rule.ENROLLED)
 K3 = kept(Rule.CYCLE_FINISHED)

@@ -1,26 +1,76 @@
 """The whole flow with the examples: tables and topics, load, publish, work, read back."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import TypeVar
 
-from unenroll.demo.campaigns import Chapter
-from unenroll.demo.found import Found, found
-from unenroll.demo.lines import facts, requests
+from pydantic_core import to_json
+
+from unenroll.demo.compare import Found, found
+from unenroll.demo.notation import LEAVE, Campaign, Chapter, Told
 from unenroll.demo.reader import read_all
 from unenroll.errors import UnenrollError
-from unenroll.load.loading import load
-from unenroll.ndjson.bad_lines import bad_lines
-from unenroll.publish.publishing import most_bytes, publish
-from unenroll.sandbox.patience import Say, telling
+from unenroll.kafka.admin import Cluster
+from unenroll.kafka.topics import OUTPUTS, make_topics
+from unenroll.ops.files import Line
+from unenroll.ops.load.load import load
+from unenroll.ops.progress import bad_lines
+from unenroll.ops.publish import most_bytes, publish
+from unenroll.postgres.accounts import KnownAccount
+from unenroll.postgres.history import look
+from unenroll.postgres.migrate import migrate
+from unenroll.postgres.pool import connected
+from unenroll.sandbox.process import Say, telling
 from unenroll.settings import WorkerSettings
-from unenroll.store.accounts import KnownAccount
-from unenroll.store.connect import connected
-from unenroll.store.look import look
-from unenroll.store.migrate import migrate
-from unenroll.stream.cluster import Cluster
-from unenroll.stream.topics import OUTPUTS, make_topics
-from unenroll.stream.worker import work
+from unenroll.wire.fields import instant_text
+from unenroll.worker.worker import work
+
+SOURCE = "/demo"
+
+_Document = Mapping[str, object]
+
+
+def facts(chapters: Iterable[Chapter]) -> Iterator[Line]:
+    """The definitions, enrollments and rewards."""
+    return _numbered(_facts(chapters))
+
+
+def requests(chapters: Iterable[Chapter]) -> Iterator[Line]:
+    """The leaves, those of a customer in the order in which they are told."""
+    return _numbered(
+        _document(told, chapter.campaign, customer_id=example.customer_id)
+        for chapter in chapters
+        for example in chapter.examples
+        for told in example.told
+        if told.type == LEAVE
+    )
+
+
+def _facts(chapters: Iterable[Chapter]) -> Iterator[_Document]:
+    for chapter in chapters:
+        campaign = chapter.campaign
+        yield {"type": "TargetGroupDefined", "id": f"group {campaign.group_id}", "data": campaign.definition}
+        for example in chapter.examples:
+            for told in (campaign.enrollment, *example.told):
+                if told.type != LEAVE:
+                    yield _document(told, campaign, customer_id=example.customer_id)
+
+
+def _document(told: Told, campaign: Campaign, *, customer_id: int) -> _Document:
+    return {
+        "type": told.type,
+        "source": SOURCE,
+        "id": told.name,
+        "time": instant_text(told.time),
+        "data": {"customerId": customer_id, **campaign.account, **told.data},
+    }
+
+
+def _numbered(documents: Iterable[_Document]) -> Iterator[Line]:
+    numbers = count(1)
+    return (Line("demo", next(numbers), to_json(document)) for document in documents)
+
 
 PARTITIONS = 4
 WORK_SECONDS = 60.0

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unenroll.demo.compare import Checked, CheckedChapter, CheckedExample, Result
-from unenroll.demo.told import Answer
+from unenroll.demo.notation import Answer
 
 _TOLD_WIDTH = 32
 _ROOMY = 100

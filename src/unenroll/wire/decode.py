@@ -6,17 +6,15 @@ from msgspec import Struct
 from pydantic import ValidationError
 
 from unenroll.core.definitions import Group
-from unenroll.core.events import Event, EventId
+from unenroll.core.events import Event, EventId, SettlementDue
 from unenroll.wire import inbound
-from unenroll.wire.content import content_hash
-from unenroll.wire.definition import read_group
-from unenroll.wire.document import parse
-from unenroll.wire.due import SettlementDue
-from unenroll.wire.envelope import Envelope, open_envelope, traceparent
-from unenroll.wire.identity import event_uuid
-from unenroll.wire.names import CARRIES, Topic, event_name
-from unenroll.wire.record import Record
-from unenroll.wire.refusals import DeadLetter, Reason, of_model, schema
+from unenroll.wire.cloudevents import Envelope, open_envelope, traceparent
+from unenroll.wire.content_hash import content_hash
+from unenroll.wire.definitions import read_group
+from unenroll.wire.encode import event_uuid
+from unenroll.wire.jsontext import parse
+from unenroll.wire.reasons import DeadLetter, Reason, of_model, schema
+from unenroll.wire.topics import CARRIES, Record, Topic, event_name
 
 
 class Received(Struct, frozen=True, kw_only=True, gc=False):

@@ -9,8 +9,8 @@ from typing import Annotated
 from pydantic import Field
 
 from unenroll.core import events
+from unenroll.core import events as due
 from unenroll.core.events import Allocation, EventId, Origin, Value
-from unenroll.wire import due
 from unenroll.wire.fields import (
     Amount,
     CustomerId,

@@ -12,10 +12,10 @@ from fastapi import Depends, FastAPI, Request, Response
 from pydantic import BaseModel
 
 from front.guards.told import Told
-from unenroll.front.guards.caller import ApiScope, Caller
-from unenroll.front.guards.hardening import guard, server_options
-from unenroll.front.guards.limits import Limits
-from unenroll.front.guards.needs import needs
+from unenroll.api.auth.authentication import needs
+from unenroll.api.auth.clients import ApiScope, Caller
+from unenroll.api.limits import Limits
+from unenroll.api.middleware import guard, server_options
 from unenroll.logs import speak
 
 Reader = Annotated[Caller, Depends(needs(ApiScope.READ))]

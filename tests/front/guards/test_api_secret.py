@@ -7,9 +7,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from unenroll.front.guards.caller import ApiScope
-from unenroll.front.guards.hashing import matches
-from unenroll.front.guards.secrets_file import read_clients
+from unenroll.api.auth.clients import ApiScope, matches, read_clients
 
 COMMAND = [sys.executable, "-m", "unenroll", "api-secret"]
 SECRET = "velvet lamp post of 1993"  # noqa: S105 - a made-up one

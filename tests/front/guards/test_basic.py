@@ -8,14 +8,12 @@ import pytest
 
 from front.guards.clock import Clock
 from stage.secret_files import RIGHT, basic, line, write
+from unenroll.api import auth
+from unenroll.api.auth.authentication import Authentication
+from unenroll.api.auth.basic import Basic
+from unenroll.api.auth.clients import ApiScope, Caller, ClientsFile, matches
+from unenroll.api.errors import Refused, Unauthorized
 from unenroll.errors import SetupError
-from unenroll.front import guards
-from unenroll.front.guards.authentication import Authentication
-from unenroll.front.guards.basic import Basic
-from unenroll.front.guards.caller import ApiScope, Caller
-from unenroll.front.guards.clients_file import ClientsFile
-from unenroll.front.guards.hashing import matches
-from unenroll.front.guards.refusals import Refused, Unauthorized
 
 CRM = Caller(name="crm", scopes=frozenset({ApiScope.WRITE, ApiScope.READ}))
 NEW = "velvet lamp post of 1993"
@@ -162,7 +160,7 @@ async def test_an_unknown_name_costs_as_much_as_a_wrong_secret(known: Basic, mon
         computed.append(hashed.rsplit("$", 2)[0])
         return matches(hashed, secret)
 
-    monkeypatch.setattr(guards.basic, "matches", noted)
+    monkeypatch.setattr(auth.basic, "matches", noted)
     assert await known.caller(basic("crm", "wrong secret here")) is None
     assert await known.caller(basic("nobody", "wrong secret here")) is None
     wrong, unknown = computed

@@ -9,10 +9,9 @@ import pytest
 from front.guards.clock import Clock
 from front.guards.issuer import Issuer, issuer
 from front.guards.keys import EC_KEY, ED_KEY, RSA_KEY, jwk, jwks
+from unenroll.api.auth.jwks import KeyRing, SourceAwayError, source_of
+from unenroll.api.errors import Refused
 from unenroll.errors import UsageError
-from unenroll.front.guards.key_ring import KeyRing
-from unenroll.front.guards.key_source import SourceAwayError, source_of
-from unenroll.front.guards.refusals import Refused
 
 OLD = jwks(jwk(RSA_KEY, "old"))
 BOTH = jwks(jwk(RSA_KEY, "old"), jwk(EC_KEY, "new"))

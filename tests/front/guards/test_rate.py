@@ -1,6 +1,6 @@
 """How much each one may have."""
 
-from unenroll.front.guards.rate import Buckets
+from unenroll.api.limits import Buckets
 
 
 def test_so_many_at_once_and_then_so_many_a_second() -> None:

@@ -7,10 +7,8 @@ import pytest
 from argon2 import PasswordHasher, Type
 
 from stage.secret_files import RIGHT, hashed, line, write
+from unenroll.api.auth.clients import ApiScope, Clients, ClientsFile, read_clients
 from unenroll.errors import SetupError
-from unenroll.front.guards.caller import ApiScope
-from unenroll.front.guards.clients_file import ClientsFile
-from unenroll.front.guards.secrets_file import Clients, read_clients
 
 GOOD = line("crm")
 

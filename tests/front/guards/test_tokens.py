@@ -11,13 +11,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from front.guards.keys import AUDIENCE, EC_KEY, ED_KEY, ISSUER, RSA_KEY, USUAL, PrivateKey, claims, jwk, jwks, token
-from unenroll.front.guards.authentication import Authentication
-from unenroll.front.guards.caller import ApiScope, Caller
-from unenroll.front.guards.key_ring import KeyRing
-from unenroll.front.guards.key_set import UnreadableKeysError, key_set
-from unenroll.front.guards.key_source import Source
-from unenroll.front.guards.refusals import Refused, Unauthorized
-from unenroll.front.guards.tokens import Tokens
+from unenroll.api.auth.authentication import Authentication
+from unenroll.api.auth.clients import ApiScope, Caller
+from unenroll.api.auth.jwks import KeyRing, Source, UnreadableKeysError, key_set
+from unenroll.api.auth.jwt import Tokens
+from unenroll.api.errors import Refused, Unauthorized
 
 CRM = Caller(name="client:crm", scopes=frozenset({ApiScope.WRITE}))
 STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)

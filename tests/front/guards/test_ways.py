@@ -7,8 +7,8 @@ import pytest
 from front.guards.keys import USUAL
 from front.guards.told import Told
 from stage.secret_files import basic, line, write
+from unenroll.api.auth.authentication import authentication
 from unenroll.errors import SetupError, UsageError
-from unenroll.front.guards.ways import authentication
 
 
 def test_without_any_way_to_know_a_caller_nothing_starts() -> None:

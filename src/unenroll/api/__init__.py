@@ -1,0 +1,1 @@
+"""The HTTP API: calls are kept, published, awaited and answered."""

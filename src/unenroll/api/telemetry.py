@@ -1,0 +1,140 @@
+"""Metrics, health and traces of the HTTP API."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import perf_counter
+
+import asyncpg
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from unenroll.errors import Server
+from unenroll.kafka.admin import Cluster, Partition
+from unenroll.postgres.pool import ping
+from unenroll.settings import FrontSettings
+from unenroll.telemetry.collectors import FrontMeters, front_meters
+from unenroll.telemetry.health import Health, keep_asking
+from unenroll.telemetry.state import Board
+from unenroll.telemetry.tracing import Call, Traces
+from unenroll.wire.cloudevents import TRACEPARENT
+from unenroll.wire.topics import Topic
+from unenroll.worker.telemetry import build, looked_after, traced
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_NONE = "none"
+_OK = 200
+_TOLD = "unenroll.told"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shown:
+    """Where the HTTP API reports to."""
+
+    board: Board
+    health: Health
+    meters: FrontMeters
+    traces: Traces
+
+    def routes(self) -> APIRouter:
+        """Health without authentication: yes or no, and no details."""
+        router = APIRouter(include_in_schema=False)
+
+        async def alive() -> JSONResponse:
+            status = self.health.alive().status
+            return JSONResponse({"alive": status == _OK}, status)
+
+        async def ready() -> JSONResponse:
+            status = self.health.ready().status
+            return JSONResponse({"ready": status == _OK}, status)
+
+        router.add_api_route("/healthz", alive)
+        router.add_api_route("/readyz", ready)
+        return router
+
+
+@asynccontextmanager
+async def observing(settings: FrontSettings) -> AsyncIterator[Shown]:
+    """Serve metrics and health, and watch the event loop, until the end of the block. Raises SetupError."""
+    board, meters = Board(), front_meters(build())
+    board.keep(())  # the HTTP API has no lanes
+    async with looked_after(settings, board, meters) as health, traced("unenroll-api") as traces:
+        yield Shown(board=board, health=health, meters=meters, traces=traces)
+
+
+async def ask_servers(board: Board, pool: asyncpg.Pool, settings: FrontSettings) -> None:
+    """Check again and again whether Kafka and Postgres answer."""
+    cluster = Cluster(settings)
+    board.pool = lambda: (pool.get_idle_size(), pool.get_size(), pool.get_max_size())
+
+    async def kafka() -> None:
+        await cluster.ends([Partition(topic=settings.topic_prefix + Topic.REQUESTS, number=0)])
+
+    await keep_asking(board, {Server.KAFKA: kafka, Server.POSTGRES: lambda: ping(pool)})
+
+
+class _Told:
+    """The span of a call, and its route once the router has found it."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.route = _NONE
+
+
+class Routed:
+    """Innermost middleware: notes the route of each call. Other middleware may pass on a copy of the scope."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the call on."""
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            if _TOLD in scope:
+                scope[_TOLD].route = getattr(scope.get("route"), "path", _NONE)
+
+
+class Counted:
+    """Outermost middleware: counts, times and traces all calls, refused ones included."""
+
+    def __init__(self, app: ASGIApp, *, shown: Shown) -> None:
+        self._app = app
+        self._shown = shown
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the call on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        meters, began, status = self._shown.meters, perf_counter(), 0
+
+        async def heard(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        with meters.in_flight.track_inprogress(), self._shown.traces.call(_sent(scope)) as call:
+            told = scope[_TOLD] = _Told(call)
+            try:
+                await self._app(scope, receive, heard)
+            finally:
+                method = scope["method"] if scope["method"] in _METHODS else _NONE
+                meters.requests.labels(told.route, method, str(status or _NONE)).inc()
+                meters.request_seconds.labels(told.route).observe(perf_counter() - began)
+                call.answered(f"{method} {told.route}", status)
+
+
+def carried(scope: Scope) -> str | None:
+    """The `traceparent` for the event that this call publishes."""
+    return scope[_TOLD].call.traceparent if _TOLD in scope else _sent(scope)
+
+
+def _sent(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == TRACEPARENT.encode():
+            return str(value.decode("latin-1"))
+    return None

@@ -1,0 +1,97 @@
+"""The status as tables: colors on a terminal, plain lines in a pipe."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import TextIO
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from unenroll.ops.status import LaneTold, PartitionTold, Status
+from unenroll.postgres.stats import DefinitionTold, RefusalTold
+from unenroll.text import clock_time, duration, grid, plain, printed, titled
+
+_NOTHING = "\N{EN DASH}"
+_DUPLICATES = "Duplicates leave no trace and are counted nowhere: only the workers' logs tell of them."
+_LANE_HEADS = ("lane", "epoch", "decisions", "published", "worker")
+_PARTITION_HEADS = ("topic", "partition", "committed", "decided", "end", "lag", "oldest unprocessed")
+_DEFINITION_HEADS = ("group", "version", "name", "active", "cycles", "targets")
+_REFUSAL_HEADS = ("refused", "group", "version", "reason", "partition", "offset", "why")
+
+_Cells = tuple[Text | str, ...]
+
+
+def told(status: Status, file: TextIO) -> str:
+    """The status as it is to be shown in this file: as wide as a terminal is, or with no line broken."""
+    return printed(tables(status), file)
+
+
+def tables(status: Status) -> Iterator[RenderableType]:
+    """The status as tables below their titles."""
+    yield Text(f"Group {status.group_id} of topics {status.topic_prefix}*, {clock_time(status.at)}", "bold")
+    yield from titled("Lanes", _LANE_HEADS, map(_lane, status.lanes))
+    partitions = (_partition(one, status.topic_prefix) for one in status.partitions)
+    yield from titled("Input topics", _PARTITION_HEADS, partitions)
+    yield from _counts("Requests by outcome, each event once", status.requests)
+    yield from _counts("Facts by type, each event once", status.facts)
+    yield Text(f"\n{_DUPLICATES}", "dim")
+    yield from _counts("Dead letters by reason", status.dead_letters)
+    if status.settlements_due:
+        yield Text(f"\nAccounts to be settled again after cycles were appended: {status.settlements_due}", "yellow")
+    if status.erased:
+        yield Text(f"\nCustomers erased on request, whose decisions are counted all the same: {status.erased}")
+    yield from titled("Definitions", _DEFINITION_HEADS, map(_definition, status.definitions))
+    if status.refusals:
+        yield from titled("Refused definitions, the latest 20", _REFUSAL_HEADS, map(_refusal, status.refusals))
+
+
+def _counts(title: str, counts: Mapping[str, int]) -> Iterator[RenderableType]:
+    yield Text(f"\n{title}", "bold")
+    shown = grid((plain(what), str(count)) for what, count in counts.items())
+    yield shown if shown.row_count else Text("  none")
+
+
+def _lane(lane: LaneTold) -> _Cells:
+    owner = Text(_NOTHING, "yellow") if lane.owner is None else plain(lane.owner)
+    return str(lane.lane), str(lane.epoch), str(lane.sequence), str(lane.published), owner
+
+
+def _partition(one: PartitionTold, prefix: str) -> _Cells:
+    return (
+        one.topic.removeprefix(prefix),
+        str(one.partition),
+        _number(one.committed),
+        _number(one.decided),
+        str(one.end),
+        Text(str(one.lag), "yellow" if one.lag else "green"),
+        _oldest(one),
+    )
+
+
+def _oldest(one: PartitionTold) -> Text:
+    if one.gone:
+        return Text(f"{one.gone} offsets are gone from the topic, and were not processed", "red")
+    if one.age_seconds is None:
+        return Text("only markers of transactions" if one.lag else _NOTHING, "dim")
+    return Text(f"{duration(timedelta(seconds=one.age_seconds))} old")
+
+
+def _definition(group: DefinitionTold) -> _Cells:
+    active = Text("yes", "green") if group.active else Text("no", "yellow")
+    return str(group.group_id), str(group.version), plain(group.name), active, str(group.cycles), str(group.targets)
+
+
+def _refusal(refused: RefusalTold) -> _Cells:
+    return (
+        clock_time(refused.refused_at),
+        _number(refused.group_id),
+        _number(refused.version),
+        plain(refused.reason),
+        str(refused.partition),
+        str(refused.offset),
+        plain(refused.detail),
+    )
+
+
+def _number(number: int | None) -> str:
+    return _NOTHING if number is None else str(number)

@@ -1,0 +1,147 @@
+"""What is told of a customer: rewards, enrollments and leaves, written as the tables of rules.md write them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import NamedTuple
+
+from pydantic_core import to_json
+
+from unenroll.wire.fields import instant_text
+
+LEAVE = "UnenrollRequested"
+
+
+class Answer(NamedTuple):
+    """How something told stands in the end, and the events published of it, in order."""
+
+    stands: str
+    published: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """An event of a customer, its `data` without the account; in words; and what should become of it.
+
+    `name` is the `rewardId` of a reward and the event's `id` of anything else, and no other of the customer's.
+    """
+
+    type: str
+    name: str
+    time: datetime
+    data: Mapping[str, object]
+    words: str
+    expected: Answer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Example:
+    """A row of a table: what is told of a customer of its own, after the enrollment that its campaign begins with."""
+
+    name: str
+    customer_id: int
+    told: tuple[Told, ...]
+
+
+def instant(text: str) -> datetime:
+    """The instant of a text like `15 Mar`, `15 Mar 00:01` or `28 Feb 23:59:59.999`, of 2026 in UTC."""
+    day, month, *clock = text.split()
+    midnight = datetime.strptime(f"{day} {month} 2026 +0000", "%d %b %Y %z")
+    return datetime.combine(midnight, time.fromisoformat(clock[0]), UTC) if clock else midnight
+
+
+def reward(words: str, stands: str, *published: str, level: int | None = None) -> Told:
+    """A reward like `R3 c3 PERIOD_END 5 Mar`: its id, its cycle, when it is paid, when it was achieved."""
+    reward_id, cycle, allocation, achieved = words.split(maxsplit=3)
+    achieved_at = instant(achieved)
+    data = {"rewardId": reward_id, "periodName": cycle, "allocation": allocation, "level": level}
+    return Told(
+        type="RewardEarned",
+        name=reward_id,
+        time=achieved_at,
+        data={**data, "achievedAt": instant_text(achieved_at)},
+        words=words,
+        expected=Answer(stands, published),
+    )
+
+
+def leave(effective: str, stands: str, *published: str) -> Told:
+    """A leave effective at an instant like `15 Mar`."""
+    name = f"leave {effective}"
+    return Told(type=LEAVE, name=name, time=instant(effective), data={}, words=name, expected=Answer(stands, published))
+
+
+def enrolled(words: str, **more: object) -> Told:
+    """An enrollment like `20 Mar from c4` or `15 Jan`, with more of its fields. Nothing is published of it."""
+    when, _, cycle = words.partition(" from ")
+    enrolled_at = instant(when)
+    fields = [f"{name} {to_json(value).decode()}" for name, value in more.items()]
+    return Told(
+        type="CustomerEnrolled",
+        name=f"enrolled {when}",
+        time=enrolled_at,
+        data={"enrolledAt": instant_text(enrolled_at), "periodName": cycle or None, **more},
+        words=", ".join([f"enrolled {words}", *fields]),
+        expected=Answer("", ()),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Campaign:
+    """A target group with one target, and how each of its customers is enrolled at first."""
+
+    title: str
+    group_id: int
+    target: Mapping[str, object]
+    cycles: tuple[tuple[str, datetime, datetime], ...]
+    enrollment: Told
+
+    @property
+    def account(self) -> Mapping[str, object]:
+        """The fields that say which target an event is about."""
+        return {"targetGroupId": self.group_id, "targetId": self.target["targetId"]}
+
+    @property
+    def definition(self) -> Mapping[str, object]:
+        """The `data` of its `TargetGroupDefined`."""
+        return {
+            "targetGroupId": self.group_id,
+            "name": self.title,
+            "version": 1,
+            "active": True,
+            "timeZone": "UTC",
+            "cycles": [
+                {"periodName": name, "start": instant_text(start), "end": instant_text(end)}
+                for name, start, end in self.cycles
+            ],
+            "targets": [self.target],
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chapter:
+    """A table: the examples of one campaign."""
+
+    campaign: Campaign
+    examples: tuple[Example, ...]
+
+
+_NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
+_DAY = timedelta(days=1)
+
+ABC = Campaign(
+    title="Milestone ABC, cycles c1 to c5 = January to May 2026, enrolled 1 Jan from c1",
+    group_id=11,
+    target={"targetId": 21, "name": "ABC", "kind": "MILESTONE"},
+    cycles=tuple(
+        (f"c{number}", _NEW_YEAR.replace(month=number), _NEW_YEAR.replace(month=number + 1)) for number in range(1, 6)
+    ),
+    enrollment=enrolled("1 Jan from c1"),
+)
+XYZ = Campaign(
+    title="Streak XYZ, 30 daily cycles d1 to d30 from 1 Jan 2026, levels 4, 8, 12, enrolled 1 Jan from d1",
+    group_id=12,
+    target={"targetId": 22, "name": "XYZ", "kind": "STREAK", "levels": [4, 8, 12]},
+    cycles=tuple((f"d{number}", _NEW_YEAR + (number - 1) * _DAY, _NEW_YEAR + number * _DAY) for number in range(1, 31)),
+    enrollment=enrolled("1 Jan from d1"),
+)

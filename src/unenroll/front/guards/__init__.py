@@ -1,1 +1,0 @@
-"""Authentication and limits of the HTTP API. Unclear calls are refused."""

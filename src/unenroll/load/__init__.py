@@ -1,1 +1,0 @@
-"""Definitions and facts from files straight into Postgres, beside the workers: big first loads."""

@@ -1,0 +1,1 @@
+"""Load facts from files."""

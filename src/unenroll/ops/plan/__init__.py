@@ -1,0 +1,1 @@
+"""Plan many requests, and apply the plan."""

@@ -1,0 +1,1 @@
+"""Replay requests and decisions."""

@@ -1,0 +1,1 @@
+"""Check the ledger, accounts and published events against each other."""

@@ -1,1 +1,0 @@
-"""A dry run over requests: what each would get, kept in a file that `apply` carries out."""

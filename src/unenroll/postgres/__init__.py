@@ -1,0 +1,1 @@
+"""Postgres: the pool, SQL files, accounts, ledger, outbox, lanes, definitions, migrations."""

@@ -1,1 +1,0 @@
-"""What no replay needs any more, forgotten."""

@@ -1,1 +1,0 @@
-"""Events from files to the topics that they belong to."""

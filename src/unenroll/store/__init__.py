@@ -1,1 +1,0 @@
-"""Postgres: what is known, gathered and saved for a whole batch."""

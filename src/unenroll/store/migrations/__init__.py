@@ -1,1 +1,0 @@
-"""The history of the tables, in plain SQL, run by Alembic."""

@@ -1,1 +1,0 @@
-"""Kafka: lanes, their transactional producers, the group."""

@@ -1,0 +1,1 @@
+"""Metrics, health, the watchdog and traces."""

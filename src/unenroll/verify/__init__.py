@@ -1,1 +1,0 @@
-"""What was decided, decided again from the facts that are kept, and held against what is kept. Changes nothing."""

@@ -1,0 +1,121 @@
+"""What makes two events of one id the same: a hash of their content (contract.md, "Events").
+
+The content is the type and the known fields as parsed, defaults applied. The event's `time` is not in it (of a loaded
+fact there may be none): the ledger compares it beside the hash.
+"""
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec.msgpack
+
+from unenroll.core import events
+from unenroll.core.definitions import Group
+from unenroll.core.events import SettlementDue
+
+CONTENT_VERSION = 1
+"""To be raised with every change of what is hashed: hashes of different versions say nothing about each other."""
+
+PLANNED_VERSION = 2
+"""That of requests of a plan, which were requests without one to who knew no plans. All others kept their hashes."""
+
+Content = events.Event | SettlementDue | Group
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_PACK = msgspec.msgpack.Encoder().encode
+
+
+def content_hash(content: Content) -> bytes:
+    """SHA-256 (32 bytes) of the MessagePack array of the version, the type's name and its fields in a fixed order."""
+    name, fields = _FIELDS[type(content)]
+    return hashlib.sha256(_PACK((content_version(content), name, *fields(content)))).digest()
+
+
+def content_version(content: Content) -> int:
+    """The version of the content's hash."""
+    planned = isinstance(content, events.UnenrollRequested) and content.expected is not None
+    return PLANNED_VERSION if planned else CONTENT_VERSION
+
+
+def _instant(instant: datetime | None) -> int | None:
+    """Microseconds since 1970."""
+    return None if instant is None else (instant - _EPOCH) // _MICROSECOND
+
+
+def _number(number: Decimal | None) -> str | None:
+    """Plain digits without trailing zeros, so that equal numbers are equal here."""
+    if number is None:
+        return None
+    text = format(number, "f")
+    return (text.rstrip("0").rstrip(".") if "." in text else text) if number else "0"
+
+
+def _requested(event: events.UnenrollRequested) -> tuple[object, ...]:
+    told = (
+        event.customer_id,
+        event.group_id,
+        event.target_id,
+        _instant(event.effective_at),
+        event.reason,
+        event.requested_by,
+    )
+    return told if event.expected is None else (*told, event.expected)
+
+
+def _enrolled(event: events.CustomerEnrolled) -> tuple[object, ...]:
+    return (
+        event.customer_id,
+        event.group_id,
+        event.target_id,
+        _instant(event.enrolled_at),
+        event.period_name,
+        _number(event.initial_balance),
+        event.reset_streak_status,
+        event.origin.value,
+    )
+
+
+def _earned(event: events.RewardEarned) -> tuple[object, ...]:
+    return (
+        event.reward_id,
+        event.customer_id,
+        event.group_id,
+        event.target_id,
+        event.period_name,
+        event.allocation.value,
+        _instant(event.achieved_at),
+        event.level,
+        _instant(event.issued_at),
+        None if event.value is None else (_number(event.value.amount), event.value.unit),
+    )
+
+
+def _issued(event: events.RewardIssued) -> tuple[object, ...]:
+    return event.reward_id, event.customer_id, event.target_id, _instant(event.issued_at)
+
+
+def _due(event: SettlementDue) -> tuple[object, ...]:
+    return event.customer_id, event.group_id, event.target_id, event.version
+
+
+def _group(group: Group) -> tuple[object, ...]:
+    cycles = [(cycle.name, _instant(cycle.start), _instant(cycle.end)) for cycle in group.calendar.cycles]
+    targets = [
+        (one.target_id, one.name, one.kind.value, one.active, one.enrollment.value, one.levels)
+        for _, one in sorted(group.targets.items())
+    ]
+    return group.group_id, group.name, group.version, group.active, group.time_zone, cycles, targets
+
+
+_FIELDS: dict[type, tuple[str, Callable[[Any], tuple[object, ...]]]] = {
+    events.UnenrollRequested: ("UnenrollRequested", _requested),
+    events.CustomerEnrolled: ("CustomerEnrolled", _enrolled),
+    events.RewardEarned: ("RewardEarned", _earned),
+    events.RewardIssued: ("RewardIssued", _issued),
+    SettlementDue: ("SettlementDue", _due),
+    Group: ("TargetGroupDefined", _group),
+}

@@ -1,0 +1,1 @@
+"""Lanes and batches: the one path on which decisions are made."""
