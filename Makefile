@@ -94,13 +94,13 @@ test-all: $(STAMP)  ## all tests, also those that take longer than every run has
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not browser and not prometheus"
 
 faults: $(STAMP)  ## let every single fault befall workers at every phase of a batch, and servers go away under the HTTP API
-	$(BIN)/python -m pytest tests/faults tests/e2e/test_front_troubles.py -m "thorough or not thorough"
+	$(BIN)/python -m pytest tests/chaos tests/e2e/test_api_outages.py -m "thorough or not thorough"
 
 year: $(STAMP)  ## what happens in a year of operation: erasures, two versions, old backups, a lost Kafka
-	$(BIN)/python -m pytest tests/e2e/test_erase.py tests/e2e/test_two_versions.py tests/e2e/test_old_backup.py tests/e2e/test_kafka_lost.py tests/faults/test_erased_amid.py -m "thorough or not thorough"
+	$(BIN)/python -m pytest tests/e2e/test_erase.py tests/e2e/test_two_versions.py tests/e2e/test_old_backup.py tests/e2e/test_kafka_lost.py tests/chaos/test_erase_during_faults.py -m "thorough or not thorough"
 
 test-abuse: $(STAMP)  ## try the limits and the authentication of the HTTP API, also while 500 addresses guess secrets
-	$(BIN)/python -m pytest tests/front/guards -m "thorough or not thorough"
+	$(BIN)/python -m pytest tests/api/auth -m "thorough or not thorough"
 
 $(BROWSED): $(STAMP) requirements/browser.lock
 	@echo "Installing what drives a browser into $(VENV)."
@@ -168,10 +168,10 @@ audit: $(AUDITED)  ## look for known weaknesses in the locked packages, and list
 
 MINUTES ?= 10
 campaign: $(STAMP)  ## try faults by chance for MINUTES; SEED=n begins with the round of that seed
-	PYTHONPATH=tests $(BIN)/python tests/campaigns/faults.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+	PYTHONPATH=tests $(BIN)/python tests/chaos/fault_campaign.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 campaign-convergence: $(STAMP)  ## try crowds in many orders of arrival for MINUTES
-	PYTHONPATH=tests $(BIN)/python tests/campaigns/convergence.py --minutes $(MINUTES)
+	PYTHONPATH=tests $(BIN)/python tests/chaos/convergence_campaign.py --minutes $(MINUTES)
 
 CONFORMED := $(VENV)/.installed-conform
 $(CONFORMED): $(STAMP) requirements/conform.lock
@@ -180,14 +180,14 @@ $(CONFORMED): $(STAMP) requirements/conform.lock
 	@touch $(CONFORMED)
 
 campaign-api: $(CONFORMED)  ## compare the HTTP API with its own OpenAPI document
-	PYTHONPATH=tests $(BIN)/python tests/campaigns/front_door.py $(ARGS)
+	PYTHONPATH=tests $(BIN)/python tests/chaos/api_campaign.py $(ARGS)
 
 RECORDS ?= aba
 SIZES ?= 1,2
 WORKERS ?= 2
 DEPTH ?= 1000
 explore: $(STAMP)  ## search every interleaving of the lane protocol, to DEPTH, and tell what each guard is for
-	PYTHONPATH=tests $(BIN)/python -m explore --records $(RECORDS) --sizes $(SIZES) --workers $(WORKERS) --depth $(DEPTH)
+	PYTHONPATH=tests $(BIN)/python -m model_check --records $(RECORDS) --sizes $(SIZES) --workers $(WORKERS) --depth $(DEPTH)
 
 format: $(STAMP)  ## let the formatter and the linter mend what they can
 	$(BIN)/ruff check --fix .

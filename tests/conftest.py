@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import shared_servers
-from stage.stock import Stock
+from support.stock import Stock
 from unenroll.sandbox.servers import Servers
 
 _ENDING = pytest.StashKey[ExitStack]()
@@ -64,7 +64,7 @@ def prefix() -> str:
 @pytest.fixture(scope="session")
 async def template(servers: Servers) -> AsyncIterator[str]:
     """The name of a migrated database that tests clone."""
-    from stage.databases import migrated  # noqa: PLC0415 - half a second that tests without servers need not pay
+    from support.databases import migrated  # noqa: PLC0415 - half a second that tests without servers need not pay
 
     async with migrated(servers) as name:
         yield name
@@ -73,7 +73,7 @@ async def template(servers: Servers) -> AsyncIterator[str]:
 @pytest.fixture(scope="session")
 def databases(servers: Servers, template: str) -> Iterator[Stock[str]]:
     """Migrated databases, made ahead."""
-    from stage.databases import cloned  # noqa: PLC0415 - the same
+    from support.databases import cloned  # noqa: PLC0415 - the same
 
     with closing(Stock(lambda: cloned(servers, template))) as stock:
         yield stock

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from agree.schema_files import BY_NAME
-from stage.published import MODELS
+from support.consumer import MODELS
 from wire.samples import SAMPLES, refusal_of
 
 OURS = sorted(MODELS)

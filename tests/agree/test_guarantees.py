@@ -3,14 +3,14 @@
 import re
 
 from agree.pages import ROOT, rows, section
-from faults.befallen import STORIES
-from faults.cases import CASES
-from faults.falls import FALLS
-from faults.poisoned import ORDERS
-from faults.quick import tried
-from faults.rights import RIGHTS
-from faults.servers_refuse import STATES
-from stage.phases import PHASES
+from chaos.cases import CASES
+from chaos.poison_records import ORDERS
+from chaos.revoked_rights import RIGHTS
+from chaos.selection import tried
+from chaos.server_faults import FALLS
+from chaos.server_refusals import STATES
+from chaos.worker_faults import STORIES
+from support.phases import PHASES
 
 PAGE = ROOT / "docs" / "guarantees.md"
 TEXT = PAGE.read_text(encoding="utf-8")

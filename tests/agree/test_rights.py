@@ -9,7 +9,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
 )
 
 from agree.pages import ROOT, rows, section
-from stage.stronghold import granted
+from support.secure_servers import granted
 from unenroll.secret_files import SUFFIX, secrets_of
 from unenroll.settings import PREFIX, FrontSettings
 from unenroll.worker import preflight as tables

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from agree.schema_files import BY_NAME, VALIDATORS
 from agree.taken import OURS, takes
-from stage.published import MODELS
+from support.consumer import MODELS
 from unenroll.core.definitions import EnrollmentMode, Kind
 from unenroll.core.events import Allocation, Origin
 from unenroll.core.outcomes import Outcome

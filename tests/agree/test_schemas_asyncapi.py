@@ -17,7 +17,7 @@ from unenroll.wire.reasons import DETAIL_CHARACTERS, Reason
 from unenroll.wire.topics import CARRIES, TOPIC_OF, Headers, Topic, full_type
 from wire.samples import SAMPLES, headers
 from wire.test_dead_letters import RECORD, REFUSAL
-from wire.test_publish import CHANGES, CONTEXT
+from wire.test_encode import CHANGES, CONTEXT
 
 DOCUMENT: dict[str, Any] = yaml.safe_load((SCHEMAS / "asyncapi.yaml").read_text("utf-8"))
 CHANNELS = {channel["address"].removeprefix("unenroll."): channel for channel in DOCUMENT["channels"].values()}

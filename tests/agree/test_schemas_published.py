@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agree.schema_files import BY_NAME, VALIDATORS
-from stage.published import MODELS
+from support.consumer import MODELS
 from unenroll.core.calendar import Calendar
 from unenroll.core.changes import Cancelled, Change, Reinstated, Span, Unenrolled
 from unenroll.core.decide import Rejected

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 
-from stage.reading import readable
+from support.api_process import readable
 from unenroll.postgres.pool import connected
 from waiting import until
 

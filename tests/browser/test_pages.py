@@ -12,11 +12,11 @@ from typing import Any, Literal
 import pytest
 
 from browser.serving import served
-from stage import hostile
-from stage.databases import cloned
-from stage.deciding import decide
-from stage.files import written
-from stage.worked_examples import EXAMPLES, path, played
+from support import accounts as hostile
+from support.databases import cloned
+from support.decisions import decide
+from support.files import written
+from support.stories import EXAMPLES, path, played
 from unenroll.sandbox.servers import Servers
 
 pytestmark = pytest.mark.browser

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from checker.evidence import Evidence, key_of, spot_of
 from checker.history import Sent, Spot
-from stage.topics import Seen
+from support.topics import Seen
 from unenroll.core.admission import Misplaced, place
 from unenroll.core.events import SettlementDue, UnenrollRequested
 from unenroll.postgres.ledger import Content, DeadRow, LedgerRow

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 
-from stage.arrivals import put_of
-from stage.crowd import Crowd
-from stage.lives import tick
-from stage.topics import Put
+from support.arrivals import put_of
+from support.crowd import Crowd
+from support.lives import tick
+from support.topics import Put
 from unenroll.core.events import CustomerEnrolled, EventId, RewardIssued
 
 

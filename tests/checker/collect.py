@@ -5,7 +5,7 @@ from typing import Any
 
 from checker.history import History, Publication, Sample, Sent
 from checker.sampling import Watched, told_at_last
-from stage.place import Place
+from support.place import Place
 from unenroll.core.definitions import Group
 from unenroll.core.events import AccountKey
 from unenroll.core.outcomes import Outcome

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from checker.evidence import Evidence, number_of
 from checker.refold import Folded
-from stage.endings import agreed
+from support.final_state import agreed
 from unenroll.core.changes import Settled
 from unenroll.core.events import AccountKey
 from unenroll.core.settle import Settlement

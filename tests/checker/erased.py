@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from checker.history import History
-from stage.topics import Put, Seen
+from support.topics import Put, Seen
 
 
 def without(history: History, customers: Collection[int]) -> History:

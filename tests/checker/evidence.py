@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from checker.history import History, Partition, Sample, Spot
 from checker.refold import Ends, Refold, definitions_of, refold
-from stage.topics import Seen
+from support.topics import Seen
 from unenroll.core.definitions import Definitions
 from unenroll.core.events import EventKey
 from unenroll.postgres.ledger import DeadRow, LedgerRow

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stage.topics import Put, Seen
+from support.topics import Put, Seen
 from unenroll.core.definitions import Group
 from unenroll.core.events import AccountKey
 from unenroll.postgres.accounts import KnownAccount

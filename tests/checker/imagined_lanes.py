@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from random import Random
 
 from checker.history import Partition, Publication, Sample
-from stage.arrivals import PARTITIONS
-from stage.topics import OUTPUTS, Put, Seen
+from support.arrivals import PARTITIONS
+from support.topics import OUTPUTS, Put, Seen
 from unenroll.core.definitions import Definitions
 from unenroll.core.events import AccountKey, EventKey
 from unenroll.kafka.committed_offsets import metadata

@@ -1,8 +1,8 @@
 """What a crowd's history begins with: facts that are loaded before anything comes by a topic."""
 
 from checker.refold import definitions_of
-from stage.arrivals import line_of
-from stage.crowd import Crowd
+from support.arrivals import line_of
+from support.crowd import Crowd
 from unenroll.core.admission import Misplaced, place
 from unenroll.core.definitions import Group
 from unenroll.core.events import UnenrollRequested

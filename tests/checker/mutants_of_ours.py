@@ -7,7 +7,7 @@ from datetime import datetime
 from checker.evidence import Evidence, bytes_of, spot_of
 from checker.history import History
 from checker.mutants import Mutants, kept_in
-from stage.topics import Seen
+from support.topics import Seen
 from unenroll.core.events import EventId, RewardEarned, SettlementDue
 from unenroll.postgres.ledger import NOWHERE, LedgerRow
 from unenroll.wire.decode import Received

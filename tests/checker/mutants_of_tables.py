@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from checker.history import History
 from checker.mutants import Mutants, kept_in
-from stage.topics import Seen
+from support.topics import Seen
 from unenroll.core.changes import SettledLeave, SettledReward
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import Rule

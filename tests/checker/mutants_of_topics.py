@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from checker.history import End, History
 from checker.mutants import Mutants, kept_in
-from stage.topics import Seen
+from support.topics import Seen
 from unenroll.kafka.committed_offsets import metadata
 
 OF_TOPICS: Mutants = {}

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from checker.courses import Grown, Number
+from checker.account_courses import Grown, Number
 from checker.steps import Pair, step
 from unenroll.core.decide import AccountState
 from unenroll.core.definitions import Definitions, Group

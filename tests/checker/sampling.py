@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from checker.history import End, Partition, Sample
 from checker.offset_fetch import UnstableError, committed
-from stage.topics import OUTPUTS
+from support.topics import OUTPUTS
 from unenroll.kafka.topics import INPUTS
 
 NO_TELLING = (KafkaException, OSError, UnstableError)

@@ -6,13 +6,13 @@ import pytest
 
 from checker.bad_records import bad_records
 from checker.history import History
-from checker.imagined import imagined
+from checker.imagined_history import imagined
 from checker.imagined_lanes import PREFIX
 from checker.mutants_of_ours import OF_OURS, with_something_to_publish
 from checker.mutants_of_tables import OF_TABLES
 from checker.mutants_of_topics import OF_TOPICS
 from checker.verdict import INVARIANTS, violations
-from stage.crowd import crowd
+from support.crowd import crowd
 
 MUTANTS = {**OF_TOPICS, **OF_TABLES, **OF_OURS}
 

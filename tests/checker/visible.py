@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from checker.evidence import Bytes, Evidence, bytes_of, named, spot_of
 from checker.history import Spot
-from stage.hearing import heard
+from support.consumer import heard
 from unenroll.core.events import UnenrollRequested
 from unenroll.core.outcomes import Outcome
 from unenroll.postgres.ledger import LedgerRow

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from stage.lives import MOVE, PERIOD, REWARD, TARGETS, Life, calendar_of, life_of
+from support.lives import MOVE, PERIOD, REWARD, TARGETS, Life, calendar_of, life_of
 
 
 def _drawn(bases: Sequence[int]) -> st.SearchStrategy[bytes]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from core.lives import lives
 from core.model import answer
 from core.reader import Reader
-from stage.lives import Life
+from support.lives import Life
 from unenroll.core.changes import Cancelled, Reinstated, Settled, Unenrolled
 from unenroll.core.decide import AccountState, Decided, Rejected, decide, resettle
 from unenroll.core.definitions import Definitions

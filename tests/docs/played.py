@@ -7,11 +7,11 @@ from typing import Any
 
 import cramjam
 
-from stage.events import leaves, three_rewards
-from stage.files import event, leave
-from stage.place import Place
-from stage.topics import Put
-from stage.workers import running
+from support.events import leaves, three_rewards
+from support.files import event, leave
+from support.place import Place
+from support.topics import Put
+from support.workers import running
 
 Scene = Callable[[Place], AbstractContextManager[Any]]
 

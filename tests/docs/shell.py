@@ -16,8 +16,8 @@ from typing import IO
 
 from docs.shown import Block, Step, shell_blocks
 from docs.shown import blocks as all_blocks
-from stage.clock import without_clock
-from stage.workers import wait_until
+from support.clock import without_clock
+from support.workers import wait_until
 
 _SECONDS = 120.0
 _BETWEEN = "..."

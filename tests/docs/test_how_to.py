@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 from agree.pages import ROOT
 from docs.played import PLAYED
 from docs.shell import play
-from stage.place import Place, done, made
+from support.place import Place, done, made
 from unenroll.kafka.admin import Cluster
 from unenroll.kafka.topics import make_topics
 from unenroll.sandbox.servers import Servers

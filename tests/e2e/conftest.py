@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from stage.databases import cloned
-from stage.events import ABC
-from stage.files import XYZ
-from stage.place import Place, group_of, made
-from stage.stock import Stock
+from support.databases import cloned
+from support.events import ABC
+from support.files import XYZ
+from support.place import Place, group_of, made
+from support.stock import Stock
 from unenroll.postgres.migrate import migrate
 from unenroll.sandbox.environment import cache_folder
 from unenroll.sandbox.servers import Pair, Servers, embedded

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from stage.databases import cloned
-from stage.events import definition, enrolled, reward, three_rewards
-from stage.files import appended, command, event, tables
-from stage.place import Place
-from stage.plans import PlanMade, applied, plan, requests
-from stage.workers import doomed_sender, running
+from support.databases import cloned
+from support.events import definition, enrolled, reward, three_rewards
+from support.files import appended, command, event, tables
+from support.place import Place
+from support.plans import PlanMade, applied, plan, requests
+from support.workers import doomed_sender, running
 from unenroll.sandbox.servers import Servers
 from waiting import until
 

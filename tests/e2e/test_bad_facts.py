@@ -2,9 +2,9 @@
 
 import pytest
 
-from stage.place import Place
-from stage.telling import ENROLLED, day, enrollment_data, immediate, level, line, of, period_end
-from stage.topics import Seen
+from support.events import ENROLLED, day, enrollment_data, immediate, level, line, of, period_end
+from support.place import Place
+from support.topics import Seen
 
 FIRST_CUSTOMER = 9_001
 GOOD = immediate("good", "c1", "10 01")

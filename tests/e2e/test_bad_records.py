@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from stage.events import leaves, three_rewards
-from stage.place import Place, answers
-from stage.topics import Put, put_with_odd_headers
+from support.events import leaves, three_rewards
+from support.place import Place, answers
+from support.topics import Put, put_with_odd_headers
 
 POISON = {
     "empty": (b"", "not_json"),

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import pytest
 
-from stage.converging import Outcome, Stage, report
-from stage.crowd import Crowd, crowd
-from stage.hearing import Data
+from support.consumer import Data
+from support.convergence import Outcome, Stage, report
+from support.crowd import Crowd, crowd
 from unenroll.core.calendar import Calendar
 from unenroll.core.outcomes import EnrollmentOutcome
 from unenroll.core.outcomes import Outcome as Answer

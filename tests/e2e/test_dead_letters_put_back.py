@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
-from stage.dying import PUBLISHING, dying
-from stage.events import leaves
-from stage.files import XYZ, command
-from stage.place import Place, answers
-from stage.some import some
-from stage.telling import ENROLLED, of
-from stage.telling import enrollment_data as told_enrolled
-from stage.topics import Put, Seen
-from stage.workers import run
+from support.cases import some
+from support.events import ENROLLED, leaves, of
+from support.events import enrollment_data as told_enrolled
+from support.files import XYZ, command
+from support.killed_commands import PUBLISHING, dying
+from support.place import Place, answers
+from support.topics import Put, Seen
+from support.workers import run
 from unenroll.postgres.redrives import State
 from unenroll.wire.ndjson import publish_line
 from unenroll.wire.topics import Message

@@ -4,10 +4,10 @@ import json
 import signal
 from typing import Any
 
-from stage.events import ABC, leaves
-from stage.place import Place, answers, group_of
-from stage.topics import Put, put, put_with_odd_headers
-from stage.workers import Running, run, running, wait_until
+from support.events import ABC, leaves
+from support.place import Place, answers, group_of
+from support.topics import Put, put, put_with_odd_headers
+from support.workers import Running, run, running, wait_until
 from unenroll.postgres.definitions import dump_group
 
 DEF: dict[str, Any] = {**ABC, "targetGroupId": 12, "targets": [{"targetId": 22, "name": "DEF", "kind": "MILESTONE"}]}

@@ -16,7 +16,7 @@ from typing import Any
 import pexpect
 import pytest
 
-from stage.workers import wait_until
+from support.workers import wait_until
 
 DEMO = ("-m", "unenroll", "demo")
 WITHOUT_EXTRA = """

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from stage.erasing import dying_erase
-from stage.events import leaves, three_rewards
-from stage.files import command, event, leave, tables, written
-from stage.fronts import ENROLL, Reply, opened
-from stage.place import Place, answers
-from stage.topics import Put, Seen
-from stage.workers import doomed, run
+from support.api_process import ENROLL, Reply, opened
+from support.events import leaves, three_rewards
+from support.files import command, event, leave, tables, written
+from support.killed_commands import dying_erase
+from support.place import Place, answers
+from support.topics import Put, Seen
+from support.workers import doomed, run
 from unenroll.postgres.outbox import unpack
 
 GONE = 423789336

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from stage.place import Place
-from stage.telling import ENROLLED, day, enrollment_data, immediate, issued, leave, level, of, period_end, sentence
-from stage.topics import OUTPUTS, Seen
+from support.events import ENROLLED, day, enrollment_data, immediate, issued, leave, level, of, period_end, sentence
+from support.place import Place
+from support.topics import OUTPUTS, Seen
 
 FIRST_CUSTOMER = 8_001
 

@@ -8,15 +8,15 @@ import pytest
 from checker.bad_records import bad_records
 from checker.collect import collected, watched
 from checker.loaded import first_versions, lines_to_load, loaded_facts, outgrown
+from checker.report import told
 from checker.sampling import Sampler
-from checker.telling import told
-from stage.arrivals import arrival
-from stage.beside import beside
-from stage.crowd import Crowd, crowd
-from stage.place import Place, made
-from stage.producing import Stream
-from stage.topics import Put, put
-from stage.workers import doomed
+from support.arrivals import arrival
+from support.crowd import Crowd, crowd
+from support.place import Place, made
+from support.producer import Stream
+from support.threads import beside
+from support.topics import Put, put
+from support.workers import doomed
 from unenroll.kafka.topics import INPUTS
 
 

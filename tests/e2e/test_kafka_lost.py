@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from stage.events import enrolled, leaves, three_rewards
-from stage.files import appended, command
-from stage.fronts import LEAVE, decided, opened
-from stage.place import Place, answers, group_of
-from stage.topics import Put, Seen
-from stage.workers import doomed, run, wait_until
+from support.api_process import LEAVE, decided, opened
+from support.events import enrolled, leaves, three_rewards
+from support.files import appended, command
+from support.place import Place, answers, group_of
+from support.topics import Put, Seen
+from support.workers import doomed, run, wait_until
 from unenroll.postgres.definitions import define
 from unenroll.postgres.pool import connected
 from unenroll.sandbox.environment import cache_folder

@@ -2,9 +2,9 @@
 
 import signal
 
-from stage.events import leaves, three_rewards
-from stage.place import Place, answers
-from stage.workers import doomed, running
+from support.events import leaves, three_rewards
+from support.place import Place, answers
+from support.workers import doomed, running
 
 CUSTOMERS = range(101, 141)
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from stage.events import leaves, three_rewards
-from stage.files import command
-from stage.place import Place, answers
-from stage.workers import running
+from support.events import leaves, three_rewards
+from support.files import command
+from support.place import Place, answers
+from support.workers import running
 from unenroll.errors import SetupError
 from unenroll.kafka.admin import Cluster, Partition
 from unenroll.settings import KafkaSettings

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from stage.arrivals import all_records, arrival
-from stage.crowd import crowd
-from stage.databases import cloned
-from stage.events import leaves, three_rewards
-from stage.files import command
-from stage.hearing import heard, last_word
-from stage.place import Place, answers, made
-from stage.topics import Seen
-from stage.workers import run
+from support.arrivals import all_records, arrival
+from support.consumer import heard, last_word
+from support.crowd import crowd
+from support.databases import cloned
+from support.events import leaves, three_rewards
+from support.files import command
+from support.place import Place, answers, made
+from support.topics import Seen
+from support.workers import run
 from unenroll.postgres.account_codec import load_account
 from unenroll.sandbox.servers import Servers
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from stage.events import leaves, three_rewards
-from stage.files import command, tables
-from stage.fronts import decided, opened
-from stage.place import Place, answers
-from stage.topics import Put
-from stage.workers import doomed, run, running, wait_until
+from support.api_process import decided, opened
+from support.events import leaves, three_rewards
+from support.files import command, tables
+from support.place import Place, answers
+from support.topics import Put
+from support.workers import doomed, run, running, wait_until
 
 CUSTOMERS = range(951, 971)
 EVERYBODY = {f"leave-{customer}": ["unenroll.UserUnenrolled.v1"] for customer in CUSTOMERS}

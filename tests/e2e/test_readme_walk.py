@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from agree.pages import README, ROOT, Command, commands, section
-from stage.clock import without_clock
-from stage.workers import wait_until
+from support.clock import without_clock
+from support.workers import wait_until
 
 START, *STEPS = commands(section(README, "Walk through"))
 _PATIENCE_SECONDS = 100

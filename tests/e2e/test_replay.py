@@ -15,14 +15,14 @@ import pexpect
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from stage.again import INPUTS, copied, everything, lines_of, replay, replayed
-from stage.events import leaves, three_rewards
-from stage.files import leave, tables, written
-from stage.place import Place, answers
-from stage.some import some
-from stage.terminal import typed
-from stage.topics import Put, put
-from stage.workers import running, wait_until
+from support.cases import some
+from support.events import leaves, three_rewards
+from support.files import leave, tables, written
+from support.place import Place, answers
+from support.replays import INPUTS, copied, everything, lines_of, replay, replayed
+from support.terminal import typed
+from support.topics import Put, put
+from support.workers import running, wait_until
 
 CUSTOMERS = range(101, 111)
 RECORDS = 5 * len(CUSTOMERS) + 3

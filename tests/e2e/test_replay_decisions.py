@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 import pytest
 
-from stage.again import INPUTS, everything, replay, replayed
-from stage.events import leaves
-from stage.files import tables
-from stage.place import Place
-from stage.some import some
-from stage.topics import Seen
-from stage.workers import doomed, running, wait_until
+from support.cases import some
+from support.events import leaves
+from support.files import tables
+from support.place import Place
+from support.replays import INPUTS, everything, replay, replayed
+from support.topics import Seen
+from support.workers import doomed, running, wait_until
 
 CUSTOMERS = range(101, 121)
 DECISIONS = ("unenrollments", "rejections", "rewards")

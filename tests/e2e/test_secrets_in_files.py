@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from stage.events import enrolled, leaves
-from stage.files import command
-from stage.place import Place
-from stage.workers import run
+from support.events import enrolled, leaves
+from support.files import command
+from support.place import Place
+from support.workers import run
 from unenroll.settings import DatabaseSettings
 
 FILE = "UNENROLL_DATABASE_URL_FILE"

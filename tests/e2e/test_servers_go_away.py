@@ -3,10 +3,10 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from stage.events import ABC, definition, leaves, three_rewards
-from stage.place import Place, answers
-from stage.shown import SHOWN, Shown
-from stage.workers import Running, running, wait_until
+from support.events import ABC, definition, leaves, three_rewards
+from support.http import SHOWN, Shown
+from support.place import Place, answers
+from support.workers import Running, running, wait_until
 from unenroll.sandbox.process import launched
 from unenroll.sandbox.servers import Pair
 from waiting import until

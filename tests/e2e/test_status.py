@@ -14,14 +14,14 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from dotenv import dotenv_values
 
-from stage.clock import without_clock
-from stage.events import ABC, definition, leaves, three_rewards
-from stage.files import Said, command, tables
-from stage.place import Place
-from stage.ports import nobody_listens
-from stage.terminal import typed
-from stage.topics import Put
-from stage.workers import running, wait_until
+from support.certificates import nobody_listens
+from support.clock import without_clock
+from support.events import ABC, definition, leaves, three_rewards
+from support.files import Said, command, tables
+from support.place import Place
+from support.terminal import typed
+from support.topics import Put
+from support.workers import running, wait_until
 from unenroll.cli.worker import defaults
 from unenroll.sandbox.process import launched
 from unenroll.sandbox.servers import Pair

@@ -4,9 +4,9 @@ import signal
 
 import pytest
 
-from stage.events import leaves, three_rewards
-from stage.place import Place, answers
-from stage.workers import running, wait_until
+from support.events import leaves, three_rewards
+from support.place import Place, answers
+from support.workers import running, wait_until
 
 CUSTOMERS = range(701, 901)
 

@@ -3,12 +3,12 @@
 import pytest
 from confluent_kafka import TopicPartition
 
-from stage.dying import dying
-from stage.events import leaves, three_rewards
-from stage.place import Place, answers
-from stage.some import some
-from stage.topics import Put
-from stage.workers import doomed, run, running
+from support.cases import some
+from support.events import leaves, three_rewards
+from support.killed_commands import dying
+from support.place import Place, answers
+from support.topics import Put
+from support.workers import doomed, run, running
 from unenroll.kafka.committed_offsets import metadata
 
 CUSTOMERS = range(901, 911)

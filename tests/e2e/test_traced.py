@@ -1,10 +1,10 @@
 """One trace from a caller through the HTTP API, Kafka, a batch and Postgres to who reads the answer."""
 
-from stage.collector import collecting
-from stage.events import leaves, three_rewards
-from stage.fronts import LEAVE, opened
-from stage.place import Place, answers
-from stage.workers import running, wait_until
+from support.api_process import LEAVE, opened
+from support.events import leaves, three_rewards
+from support.otlp_collector import collecting
+from support.place import Place, answers
+from support.workers import running, wait_until
 
 MARCH = "2026-03-15T00:00:00Z"
 TRACE = "0af7651916cd43dd8448eb211c80319c"

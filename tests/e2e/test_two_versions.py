@@ -3,10 +3,10 @@
 from pathlib import Path
 from signal import SIGTERM
 
-from stage.events import leaves, three_rewards
-from stage.place import Place, answers
-from stage.versions import EXPANDS, NEWER, newer, of_version
-from stage.workers import running, wait_until
+from support.databases import EXPANDS, NEWER, newer, of_version
+from support.events import leaves, three_rewards
+from support.place import Place, answers
+from support.workers import running, wait_until
 from unenroll.postgres.migrate import upgrade
 from unenroll.postgres.pool import TABLES_VERSION
 

@@ -2,8 +2,8 @@
 
 from confluent_kafka import Producer
 
-from stage.events import leaves
-from stage.place import Place, answers
+from support.events import leaves
+from support.place import Place, answers
 
 
 def test_requests_of_an_aborted_transaction_are_not_answered(place: Place) -> None:

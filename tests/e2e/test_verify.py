@@ -9,11 +9,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-from stage.again import everything
-from stage.databases import cloned
-from stage.events import enrolled, leaves, three_rewards
-from stage.files import Said, appended, command, tables
-from stage.place import Place, group_of, made
+from support.databases import cloned
+from support.events import enrolled, leaves, three_rewards
+from support.files import Said, appended, command, tables
+from support.place import Place, group_of, made
+from support.replays import everything
 from unenroll.core.definitions import Accepted
 from unenroll.postgres import audit as review
 from unenroll.postgres.definitions import define

@@ -2,9 +2,9 @@
 
 from confluent_kafka import TopicPartition
 
-from stage.events import leaves
-from stage.place import Place, answers
-from stage.workers import run
+from support.events import leaves
+from support.place import Place, answers
+from support.workers import run
 
 CUSTOMERS = range(901, 911)
 EVERYBODY = {f"leave-{customer}": ["unenroll.UnenrollRejected.v1"] for customer in CUSTOMERS}

@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from stage.events import enrolled
-from stage.files import command
-from stage.place import Place
-from stage.ports import nobody_listens
-from stage.some import some
-from stage.workers import run
+from support.cases import some
+from support.certificates import nobody_listens
+from support.events import enrolled
+from support.files import command
+from support.place import Place
+from support.workers import run
 
 
 def said(*arguments: str, environment: Mapping[str, str], code: int) -> str:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from security.fortified import fortified
-from stage.guarded import Guarded
-from stage.stronghold import Stronghold, strong_database, strong_kafka
-from stage.token_server import TokenServer
+from support.secure_kafka import Guarded
+from support.secure_servers import Stronghold, strong_database, strong_kafka
+from support.token_server import TokenServer
 from unenroll.sandbox.servers import Servers
 
 Doors = tuple[Guarded, TokenServer, dict[str, str]]

@@ -2,10 +2,10 @@
 
 import json
 
-from stage.events import ABC, enrolled, leaves
-from stage.stronghold import Stronghold
-from stage.topics import Seen, put, seen
-from stage.workers import run
+from support.events import ABC, enrolled, leaves
+from support.secure_servers import Stronghold
+from support.topics import Seen, put, seen
+from support.workers import run
 
 
 async def fortified(stronghold: Stronghold) -> Stronghold:

@@ -9,9 +9,9 @@ import pytest
 
 from security.fortified import asks, left, publish
 from security.test_ways_in import in_file
-from stage.files import appended
-from stage.stronghold import Stronghold
-from stage.workers import Running, running, wait_until
+from support.files import appended
+from support.secure_servers import Stronghold
+from support.workers import Running, running, wait_until
 
 NEW = "the-next-password"
 PASSWORD, URL = "UNENROLL_KAFKA_SASL_PASSWORD", "UNENROLL_DATABASE_URL"

@@ -6,12 +6,12 @@ import pytest
 from confluent_kafka.admin import AclOperation  # type: ignore[attr-defined] # exported, but not said to be
 
 from security.fortified import left, publish
-from stage.files import command, leave
-from stage.fronts import opened
-from stage.place import Place
-from stage.stronghold import Stronghold
-from stage.topics import Put, put, seen
-from stage.workers import run, running
+from support.api_process import opened
+from support.files import command, leave
+from support.place import Place
+from support.secure_servers import Stronghold
+from support.topics import Put, put, seen
+from support.workers import run, running
 from unenroll.worker.preflight import TABLE_RIGHTS
 
 

@@ -8,12 +8,12 @@ from tempfile import TemporaryDirectory
 import asyncpg
 import pytest
 
-from stage.certificates import Authority
-from stage.events import enrolled, leaves
-from stage.files import command
-from stage.place import Place, made
-from stage.tls_postgres import PASSWORD, TlsPostgres, programs, tls_postgres
-from stage.workers import run
+from support.certificates import Authority
+from support.events import enrolled, leaves
+from support.files import command
+from support.place import Place, made
+from support.tls_postgres import PASSWORD, TlsPostgres, programs, tls_postgres
+from support.workers import run
 from unenroll.sandbox.servers import Servers
 
 pytestmark = [

@@ -7,10 +7,10 @@ from time import monotonic
 import pytest
 
 from security.fortified import asks, left
-from stage.certificates import Authority
-from stage.files import command
-from stage.stronghold import Stronghold
-from stage.workers import run
+from support.certificates import Authority
+from support.files import command
+from support.secure_servers import Stronghold
+from support.workers import run
 
 How = Callable[[Stronghold], dict[str, str]]
 

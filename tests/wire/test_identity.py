@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from unenroll.core.events import EventId
 from unenroll.wire.encode import NAMESPACE, Context, encode, event_uuid, named_uuid
-from wire.test_publish import CALENDAR, CANCELLED, CONTEXT, LEAVE, REINSTATED, UNENROLLED, header
+from wire.test_encode import CALENDAR, CANCELLED, CONTEXT, LEAVE, REINSTATED, UNENROLLED, header
 
 
 def test_ids_are_named_as_the_contract_says() -> None:

@@ -1,0 +1,46 @@
+"""What comes from elsewhere is text on a page, and nothing else."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from support import accounts as hostile
+from support.api_process import PAGE, reader
+from support.databases import cloned
+from support.decisions import decide
+from support.files import written
+from support.html_page import Looked
+from unenroll.api import page
+from unenroll.sandbox.servers import Servers
+from unenroll.text import legible
+
+WHERE = f"/customers/{hostile.CUSTOMER}/targets/21/explain"
+
+
+async def page_of(database_url: str, folder: Path, words: dict[str, str]) -> Looked:
+    assert (await written(folder, [hostile.definition(words)]).load(database_url)).bad == 0
+    await decide(database_url, *hostile.facts(words))
+    async with reader(database_url) as client:
+        return Looked((await client.get(WHERE, headers=PAGE)).text)
+
+
+async def test_hostile_names_are_shown_as_they_are_and_add_nothing_to_the_page(
+    servers: Servers, template: str, tmp_path: Path
+) -> None:
+    async with cloned(servers, template) as url:
+        found = await page_of(url, tmp_path, hostile.WORDS)
+    async with cloned(servers, template) as url:
+        harmless = await page_of(url, tmp_path, {name: name[:2] for name in hostile.WORDS})
+    for words in hostile.WORDS.values():
+        assert " ".join(legible(words).split()) in found.text
+    assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in found.text
+    assert found.attributes == harmless.attributes
+    assert Counter(found.tags) == Counter(harmless.tags)
+
+
+@pytest.mark.parametrize("words", hostile.WORDS.values())
+def test_a_refusal_escapes_what_it_is_given(words: str) -> None:
+    refusal = Looked(page.nothing(words).html)
+    assert " ".join(legible(words).split()) in refusal.text
+    assert refusal.tags == Looked(page.nothing("").html).tags

@@ -1,0 +1,45 @@
+"""All cases of one fault, by names that read as words."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from chaos.fault_scene import Scene
+from chaos.poison_records import ORDERS, poisoned
+from chaos.rolling_restart import rolling_restart
+from chaos.server_refusals import STATES, TIMES, cut, lacks_a_right, says, topic_is_away, topic_refuses
+from chaos.worker_faults import STORIES, Story
+from support.wire_cutter import Moment
+
+Case = Callable[[Scene], None]
+
+
+def _befallen() -> Iterator[tuple[str, Case]]:
+    for fault, (story, phases) in STORIES.items():
+        for phase in phases:
+            yield f"{fault}, {phase}", _at(story, fault, phase)
+
+
+def _at(story: Story, fault: str, phase: str) -> Case:
+    return lambda scene: story(scene, fault, phase)
+
+
+def _postgres() -> Iterator[tuple[str, Case]]:
+    for name, state in STATES.items():
+        for when, time in TIMES.items():
+            yield f"{name} {when}", says(state, time)
+    for moment in Moment:
+        yield f"connection cut {moment.value}", cut(moment)
+    yield "a right is missing", lacks_a_right
+
+
+def _records() -> Iterator[tuple[str, Case]]:
+    for order in ORDERS:
+        yield f"poison, {order}", poisoned(order)
+
+
+def _kafka() -> Iterator[tuple[str, Case]]:
+    yield "a topic takes no message this large", topic_refuses("max.message.bytes", "200", "1048588")
+    yield "a topic is away", topic_is_away
+    yield "rolling restart", rolling_restart
+
+
+CASES: Mapping[str, Case] = {**dict(_befallen()), **dict(_postgres()), **dict(_kafka()), **dict(_records())}

@@ -1,0 +1,60 @@
+"""`PYTHONPATH=tests python tests/chaos/convergence_campaign.py --minutes 30`: crowds in many orders of arrival.
+
+One crowd after the other, each as in `tests/e2e/test_convergence.py`, until time is up or one ends as it must not.
+"""
+
+import argparse
+import asyncio
+import os
+import secrets
+import sys
+import time
+
+from providers import provided
+from support.convergence import Stage, report
+from support.crowd import crowd
+from support.databases import migrated
+
+
+async def campaign(*, seconds: float, accounts: int, orders: int, first_seed: int) -> str:
+    """What is wrong with the first crowd that ends otherwise than it must; empty if none does until time is up."""
+    end = time.monotonic() + seconds
+    seed = first_seed
+    tried = 0
+    async with provided(os.environ, say=_say) as servers, migrated(servers) as template:
+        while time.monotonic() < end:
+            many = crowd(seed, accounts)
+            stage = Stage(servers=servers, template=template, prefix=f"campaign-{secrets.token_hex(4)}.")
+            wrong = report(many, await stage.play(many, range(orders)))
+            if wrong:
+                return wrong
+            seed += 1
+            tried += orders
+            _say(f"seed {many.seed}: well. Tried: {tried} orders of {(seed - first_seed) * accounts} accounts")
+    return ""
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - for a person who waits
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10, help="begin no crowd after this")
+    parser.add_argument("--accounts", type=int, default=200, help="in each crowd")
+    parser.add_argument("--orders", type=int, default=20, help="of arrival, of each crowd")
+    parser.add_argument("--seed", type=int, default=None, help="of the first crowd; else by chance")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    given = _arguments()
+    found = asyncio.run(
+        campaign(
+            seconds=given.minutes * 60,
+            accounts=given.accounts,
+            orders=given.orders,
+            first_seed=secrets.randbelow(2**32) if given.seed is None else given.seed,
+        )
+    )
+    sys.exit(found or 0)

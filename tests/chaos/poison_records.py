@@ -1,0 +1,48 @@
+"""How a worker goes on that meets records that nobody can read, wherever they stand in a batch."""
+
+from collections.abc import Callable
+from functools import partial
+
+from chaos.fault_scene import EARLY, LANES, LATE, Scene
+from support.topics import Put
+from support.workers import run
+from unenroll.kafka.topics import INPUTS
+
+_SMALL, _LARGE = 25, 1_000
+
+Part = Callable[[Scene], None]
+
+
+def _poison(scene: Scene, *, times: int = 1) -> None:
+    """In every partition, no two alike."""
+    places = [(partition, time) for partition in range(LANES) for time in range(times)]
+    for word in INPUTS:
+        scene.put(word, [Put(key=b"p%d" % at, value=b"{ %d %d" % (at, time), partition=at) for at, time in places])
+
+
+def _early(scene: Scene) -> None:
+    scene.tell(EARLY)
+
+
+def _late(scene: Scene) -> None:
+    scene.tell(LATE)
+
+
+ORDERS: dict[str, tuple[Part, ...]] = {
+    "first": (_poison, _early, _late),
+    "amid": (_early, _poison, _late),
+    "last": (_early, _late, _poison),
+    "a whole batch of it": (partial(_poison, times=_SMALL), _early, _late),
+}
+
+
+def poisoned(order: str) -> Callable[[Scene], None]:
+    """Everything is there before the worker begins, so that a batch holds as much as it may."""
+
+    def story(scene: Scene) -> None:
+        for part in ORDERS[order]:
+            part(scene)
+        most = _SMALL if order == "a whole batch of it" else _LARGE
+        run("run", "--until-caught-up", environment={**scene.environment, "UNENROLL_BATCH_RECORDS": str(most)})
+
+    return story

@@ -1,0 +1,186 @@
+"""One round of a campaign: workers, a crowd, faults by seed; then all is healed, drained and checked."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from confluent_kafka.admin import AdminClient
+
+from chaos.fault_plan import Plan
+from chaos.killable_servers import Mortals
+from chaos.recovery_time import Listener
+from chaos.round_scene import POSTS, Scene, Struck
+from chaos.traffic import Traffic
+from chaos.workers import Crew
+from checker.collect import collected, watched
+from checker.history import History
+from checker.sampling import Sampler
+from checker.verdict import violations
+from support.arrivals import arrival
+from support.consumer import heard
+from support.crowd import crowd
+from support.databases import cloned
+from support.final_state import rows
+from support.place import Place, made
+from support.producer import Stream
+from support.threads import beside
+from support.verdicts import complaints
+from support.wire_cutter import cutting
+from support.workers import running
+from unenroll.sandbox.servers import Servers
+from unenroll.wire.topics import Topic
+from waiting import until
+
+_ACCOUNTS = 120
+_SECONDS = 25.0
+_ANSWER_SECONDS = 120.0
+_DRAIN_SECONDS = 180.0
+_MOST_CHARACTERS = 3_000  # of a log
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a round ended. `wrong` has sentences, none if all is well."""
+
+    plan: Plan
+    began: float
+    struck: tuple[Struck, ...]
+    wrong: tuple[str, ...]
+    false_starts: int
+    said: Counter[str]
+    recoveries: Mapping[str, list[float]]
+    history: History
+
+
+class MarkersSkippedError(Exception):
+    """Kafka ended a transaction of the round without its markers, so there is nothing to judge."""
+
+
+async def play(plan: Plan, servers: Mortals, *, template: str, folder: Path) -> Outcome:
+    """Play a round on servers that answer; they answer again when it ends. Raises MarkersSkippedError."""
+    began = time.time()
+    pair = Servers(kafka=servers.kafka.address, database_url=servers.postgres.address)
+    async with cloned(pair, template) as url:
+        place = Place(kafka=pair.kafka, database_url=url, prefix=f"round-{plan.seed}-{began:.0f}.", folder=folder)
+        traffic = await _traffic(place, plan)
+        sampler, listener = Sampler(watched=watched(place)), Listener(kafka=place.kafka, prefix=place.prefix)
+        with beside(sampler.run), beside(listener.run):
+            async with _scene(place, servers, plan) as scene:
+                wrong = await _storm(scene, plan, traffic, listener=listener)
+            wrong += await asyncio.to_thread(_drained, place)
+        if servers.kafka.skipped_markers(place.prefix):
+            raise MarkersSkippedError
+        history = await collected(place, sent=traffic.stream.sent, samples=sampler.samples)
+        wrong += await _judged(place, history, traffic)
+        await asyncio.to_thread(_forgotten, place)
+        return Outcome(
+            plan=plan,
+            began=began,
+            struck=tuple(scene.struck),
+            wrong=(*scene.crew.strays, *wrong),
+            false_starts=scene.crew.false_starts,
+            said=scene.crew.said,
+            recoveries=listener.recoveries(scene.struck),
+            history=history,
+        )
+
+
+async def _traffic(place: Place, plan: Plan) -> Traffic:
+    many = crowd(plan.seed, _ACCOUNTS)
+    await made(place, *many.groups)
+    stream = Stream(kafka=place.kafka, prefix=place.prefix)
+    return Traffic(crowd=many, coming=arrival(many, plan.order), stream=stream, seconds=_SECONDS)
+
+
+@asynccontextmanager
+async def _scene(place: Place, servers: Mortals, plan: Plan) -> AsyncIterator[Scene]:
+    """Workers at their posts, with the way to Postgres through the cutter. In the end nobody is left."""
+    async with cutting(place.database_url, commits=0) as cutter:
+        environment = {
+            **place.environment,
+            "UNENROLL_DATABASE_URL": cutter.database_url,
+            "UNENROLL_BATCH_RECORDS": str(plan.batch_records),
+            "UNENROLL_DEFINITION_WAIT_MS": "100",
+        }
+        crew = Crew(environment=environment, folder=place.folder)
+        try:
+            for post in POSTS:
+                crew.start(post)
+            yield Scene(
+                crew=crew, servers=servers, cutter=cutter, database=urlsplit(place.database_url).path.removeprefix("/")
+            )
+        finally:
+            crew.end()
+
+
+async def _storm(scene: Scene, plan: Plan, traffic: Traffic, *, listener: Listener) -> list[str]:
+    """All faults, each healed; then every lane must answer again, and all workers stop in order."""
+    async with _supervised(scene, traffic):
+        begun = await _answering(listener, since=time.time())
+        async with asyncio.TaskGroup() as faults:
+            for seconds, fault, chance in plan.faults:
+                await asyncio.sleep(seconds)
+                faults.create_task(fault(scene, chance))
+        scene.cutter.left = scene.cutter.lost = 0
+        back = await _answering(listener, since=time.time())
+    await scene.crew.leave()
+    wrong = [] if begun else ["the workers did not begin to answer"]
+    return wrong if back else [*wrong, f"not every lane answered again within {_ANSWER_SECONDS} s"]
+
+
+@asynccontextmanager
+async def _supervised(scene: Scene, traffic: Traffic) -> AsyncIterator[None]:
+    """Whoever ends is started again, and records are published; in the end all that are left."""
+    supervising = asyncio.create_task(scene.crew.supervise())
+    flowing = asyncio.create_task(asyncio.to_thread(traffic.run))
+    try:
+        yield
+    finally:
+        traffic.stop()
+        await flowing
+        supervising.cancel()
+        with suppress(asyncio.CancelledError):
+            await supervising
+
+
+async def _answering(listener: Listener, *, since: float) -> bool:
+    """Whether every lane shows something that was decided since then, before too long."""
+
+    async def all_lanes() -> bool:
+        return listener.all_lanes_since(since)
+
+    try:
+        await until(all_lanes, seconds=_ANSWER_SECONDS)
+    except TimeoutError:
+        return False
+    return True
+
+
+def _drained(place: Place) -> list[str]:
+    """What is wrong with a worker that is to do all that is left."""
+    with running("run", "--until-caught-up", environment=place.environment) as worker:
+        try:
+            code = worker.wait(_DRAIN_SECONDS)
+        except AssertionError:
+            code = None
+        return [] if code == 0 else [f"the last worker ended with {code}:\n{worker.output()[-_MOST_CHARACTERS:]}"]
+
+
+def _forgotten(place: Place) -> None:
+    """Let the topics go: a broker that holds those of many rounds takes long to start."""
+    admin = AdminClient({"bootstrap.servers": place.kafka, "log_level": 0})
+    for future in admin.delete_topics([place.prefix + word for word in Topic]).values():
+        future.result()
+
+
+async def _judged(place: Place, history: History, traffic: Traffic) -> list[str]:
+    """By the invariants of any history, and by what is known of this crowd."""
+    wrong = [f"{name}: {one}" for name, sentences in violations(history).items() for one in sentences]
+    told = replace(heard(history.visible), dead=[])
+    keyed = traffic.coming.way.keyed
+    return [*wrong, *complaints(traffic.told(), await rows(place.database_url), told, keyed=keyed)]

@@ -1,0 +1,95 @@
+"""A server falls and comes back while workers are at every phase of a batch: the histories have nothing wrong."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from chaos.fault_scene import place_of, scene
+from chaos.killable_servers import Mortals, mortal
+from chaos.revoked_rights import RIGHTS, can_deny, lacks
+from chaos.selection import tried
+from chaos.server_faults import FALLS, Verdicts, chosen, outlived
+from support.databases import cloned, migrated
+from support.phases import PHASES
+from unenroll.sandbox.environment import cache_folder
+from unenroll.sandbox.servers import Servers, embedded
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+async def pair() -> AsyncIterator[Mortals]:
+    """Servers that may fall."""
+    async with embedded(cache=cache_folder(os.environ), say=print) as started, mortal(started) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="module")
+def named(pair: Mortals) -> Servers:
+    """Where they answer."""
+    return Servers(kafka=pair.kafka.address, database_url=pair.postgres.address)
+
+
+@pytest.fixture(scope="module")
+async def own_template(named: Servers) -> AsyncIterator[str]:
+    """The name of a migrated database of theirs."""
+    async with migrated(named) as name:
+        yield name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlived:
+    """The verdicts on all phases, and the phases of whose transactions Kafka says that it skipped the markers."""
+
+    verdicts: Verdicts
+    skipped: frozenset[str]
+
+
+@pytest.fixture(scope="module", params=FALLS)
+async def fallen(
+    pair: Mortals,
+    named: Servers,
+    own_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> Outlived:
+    """One fall for the workers of all phases."""
+    async with AsyncExitStack() as stack:
+        phases = chosen(request.session, request.param)
+        urls = {phase: await stack.enter_async_context(cloned(named, own_template)) for phase in phases}
+        scenes = {
+            phase: await scene(place_of(named, url, tmp_path_factory.mktemp("fall"))) for phase, url in urls.items()
+        }
+        verdicts = await outlived(scenes, FALLS[request.param](pair))
+        skipped = {phase for phase, one in scenes.items() if pair.kafka.skipped_markers(one.place.prefix)}
+        return Outlived(verdicts=verdicts, skipped=frozenset(skipped))
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("phase", PHASES)
+async def test_a_server_that_falls_leaves_nothing_wrong(fallen: Outlived, phase: str) -> None:
+    if phase in fallen.skipped:
+        pytest.xfail("Kafka ended a transaction without its markers: docs/guarantees.md, what is not promised")
+    assert await fallen.verdicts[phase] == {}
+
+
+@pytest.fixture(scope="module")
+async def guarded(pair: Mortals, named: Servers) -> Servers:
+    """The same, where rights can be taken away."""
+    await can_deny(pair.kafka)
+    return named
+
+
+@pytest.mark.parametrize("right", tried(RIGHTS))
+async def test_a_right_that_is_taken_away_leaves_nothing_wrong(
+    guarded: Servers, own_template: str, tmp_path: Path, right: str
+) -> None:
+    async with cloned(guarded, own_template) as url:
+        found = await scene(place_of(guarded, url, tmp_path))
+        await asyncio.to_thread(lacks, found, right)
+        assert await found.verdict() == {}

@@ -1,0 +1,96 @@
+"""Several real workers, each at its post: ended one way or another, and put back there."""
+
+import asyncio
+import json
+import signal
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chaos.worker_process import Worker
+
+_STOP_SECONDS = 90.0
+_LOOK_SECONDS = 0.5
+_JOINED = '"lanes_assigned"'
+_CANNOT_START = (1, -signal.SIGTERM)  # or asked to stop before it could listen
+_MOST_CHARACTERS = 300
+
+
+@dataclass(kw_only=True)
+class Crew:
+    """The workers by post. Logs are kept in the folder.
+
+    `strays` are those that ended otherwise than they must. One that cannot start while a server is away may end:
+    of these there is only the number. `said` counts the events of all logs.
+    """
+
+    environment: Mapping[str, str]
+    folder: Path
+    posts: dict[str, Worker] = field(default_factory=dict)
+    turns: dict[str, asyncio.Lock] = field(default_factory=dict)
+    strays: list[str] = field(default_factory=list)
+    false_starts: int = 0
+    said: Counter[str] = field(default_factory=Counter)
+    _started: int = 0
+
+    def start(self, post: str) -> None:
+        self._started += 1
+        self.posts[post] = Worker(self.folder / f"{self._started:03}-{post}.log", self.environment)
+
+    def turn(self, post: str) -> asyncio.Lock:
+        """Held by whoever does something to the worker at this post."""
+        return self.turns.setdefault(post, asyncio.Lock())
+
+    async def kill(self, post: str) -> None:
+        self.posts[post].tell(signal.SIGKILL)
+        await self._gone(post)
+
+    async def stop(self, post: str) -> None:
+        """As an operator does. It must end in order, and soon."""
+        self.posts[post].tell(signal.SIGTERM)
+        worker = await self._gone(post)
+        if worker.code != 0:
+            self._odd(worker, f"worker {post} was asked to stop")
+
+    async def supervise(self) -> None:
+        """Start again whoever ends by itself, as a supervisor would, until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            for post, worker in list(self.posts.items()):
+                if worker.code is not None and not self.turn(post).locked():
+                    self._odd(await self._gone(post), f"worker {post} was not asked")
+                    self.start(post)
+
+    async def leave(self) -> None:
+        """Everybody stops."""
+        await asyncio.gather(*(self.stop(post) for post in list(self.posts)))
+
+    def end(self) -> None:
+        """Nobody is left, whatever happened."""
+        for worker in self.posts.values():
+            worker.end()
+
+    async def _gone(self, post: str) -> Worker:
+        worker = self.posts[post]
+        await asyncio.to_thread(worker.wait, _STOP_SECONDS)
+        del self.posts[post]
+        self.said.update(_events(worker.log()))
+        return worker
+
+    def _odd(self, worker: Worker, how: str) -> None:
+        log = worker.log()
+        if worker.code in _CANNOT_START and _JOINED not in log:
+            self.false_starts += 1
+            return
+        last = (log.strip().splitlines() or ["it said nothing"])[-1][:_MOST_CHARACTERS]
+        self.strays.append(f"{how} and ended with {worker.code}: {last}")
+
+
+def _events(log: str) -> Iterator[str]:
+    """What the lines of a log tell of."""
+    for line in log.splitlines():
+        try:
+            yield str(json.loads(line).get("event"))
+        except (ValueError, AttributeError):
+            continue  # a traceback, or the half of a line at which it was killed

@@ -1,0 +1,124 @@
+"""A history without any server: the product's pure steps, and a Kafka and a Postgres that are lists."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from random import Random
+
+from checker.evidence import spot_of
+from checker.history import End, History, Partition, Sent
+from checker.imagined_lanes import (
+    DECIDED_AT,
+    MOST_BYTES,
+    PREFIX,
+    World,
+    arrive,
+    begin,
+    change,
+    close,
+    look,
+    sent_headers,
+    topic_id,
+    work,
+)
+from checker.loaded import first_versions, loaded_facts, outgrown
+from checker.refold import definitions_of
+from support.arrivals import PARTITIONS, arrival
+from support.crowd import Crowd
+from support.topics import Put, Seen
+from unenroll.core.definitions import Definitions, Group
+from unenroll.core.events import AccountKey
+from unenroll.kafka.topics import INPUTS
+from unenroll.ops.load.accounts import Additions, fact
+from unenroll.ops.load.accounts import Gathered as Found
+from unenroll.postgres.ledger import LedgerRow
+from unenroll.wire.decode import ReceivedGroup, decode_group
+from unenroll.wire.encode import encode_due
+from unenroll.wire.ndjson import LoadedFact
+from unenroll.wire.topics import Record, Topic
+
+
+def imagined(crowd: Crowd, *, bad: Iterable[Put] = ()) -> History:
+    """What a worker leaves behind that now and then dies between its two commits, or while it sends."""
+    loaded = loaded_facts(crowd)
+    world = World(definitions=definitions_of(first_versions(crowd)), chance=Random(crowd.seed))  # noqa: S311 - no secret
+    _load(world, loaded)
+    for number in range(PARTITIONS):
+        begin(world, number)
+    for part in arrival(crowd, 2).parts:
+        _part(world, part)
+    _tell(world, {"facts": bad})
+    for number in range(PARTITIONS):
+        work(world, number)
+        close(world, number)
+    world.samples.append(look(world))
+    return _left(world, groups=(*outgrown(crowd), *world.definitions.groups.values()), loaded=loaded)
+
+
+def _left(world: World, *, groups: tuple[Group, ...], loaded: Iterable[LoadedFact]) -> History:
+    ends: dict[Partition, int] = {(PREFIX + word, number): 0 for word in INPUTS for number in range(PARTITIONS)}
+    return History(
+        prefix=PREFIX,
+        groups=groups,
+        loaded=tuple(loaded),
+        sent=tuple(Sent(topic=seen.topic, record=_put(seen), spot=spot_of(seen)) for seen in world.sent),
+        inputs=tuple(world.inputs),
+        topic_ids={topic_id(word): PREFIX + word for word in INPUTS},
+        lanes=tuple(world.lanes.values()),
+        ledger=tuple(world.ledger),
+        dead=tuple(world.dead),
+        publications=tuple(world.publications),
+        accounts=world.accounts,
+        visible=tuple(world.visible),
+        present=tuple(world.present),
+        samples=tuple(world.samples),
+        ends={place: End(stable=end, high=end) for place, end in {**ends, **world.ends}.items()},
+        dead_letter_bytes=MOST_BYTES,
+    )
+
+
+def _load(world: World, told: Iterable[LoadedFact]) -> None:
+    """All in one chunk, as `load` writes it."""
+    found = Found(known={}, definitions=world.definitions, accounts={})
+    additions = Additions(gathered=found, decided_at=DECIDED_AT)
+    rows = [row for row in additions.take(map(fact, told)) if isinstance(row, LedgerRow)]
+    world.ledger.extend(rows)
+    world.known.update({row.key: row.content for row in rows})
+    change(world, additions.changed())
+
+
+def _part(world: World, part: Mapping[str, Sequence[Put]]) -> None:
+    """Groups grow, the accounts that wait for it are told of, and what comes besides is decided."""
+    grown = [_group(record) for record in part["definitions"]]
+    _tell(world, {word: part[word] for word in INPUTS})
+    for group in grown:
+        if group.version > world.definitions.groups[group.group_id].version:
+            groups = {**world.definitions.groups, group.group_id: group}
+            world.definitions = Definitions(groups=groups, owners=world.definitions.owners)
+            arrive(world, Topic.FACTS, [_due(key, group) for key in _waiting(world, group)])
+    for number in range(PARTITIONS):
+        work(world, number)
+
+
+def _tell(world: World, records: Mapping[str, Iterable[Put]]) -> None:
+    for word, told in records.items():
+        world.sent += arrive(world, word, told)
+
+
+def _group(definition: Put) -> Group:
+    record = Record(topic="", partition=0, offset=0, key=None, value=definition.value, headers=sent_headers(definition))
+    received = decode_group(record)
+    assert isinstance(received, ReceivedGroup), received
+    return received.group
+
+
+def _waiting(world: World, group: Group) -> list[AccountKey]:
+    owned = world.definitions.owners
+    return [key for key, account in world.accounts.items() if account.waits and owned[key.target_id] == group.group_id]
+
+
+def _due(key: AccountKey, group: Group) -> Put:
+    told = encode_due(account=key, group_id=group.group_id, version=group.version, time=DECIDED_AT)
+    return Put(key=told.key, value=told.value, headers=list(told.headers))
+
+
+def _put(seen: Seen) -> Put:
+    return Put(key=seen.key, value=seen.value, headers=list(seen.headers))

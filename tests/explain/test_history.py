@@ -1,0 +1,124 @@
+"""Which stay belongs to which run, when each fact was seen, and what was published."""
+
+from io import StringIO
+from pathlib import Path
+
+import asyncpg
+
+from support.decisions import decide
+from support.events import ABC, definition, enrolled, reward
+from support.files import XYZ, event, leave, written
+from support.stories import CUSTOMER, joined, left, of_streak, stage, story
+from unenroll.explain.story import Question, answer
+from unenroll.explain.text import told as printed_story
+
+
+async def test_a_streak_carries_on_or_starts_over(database_url: str, tmp_path: Path) -> None:
+    facts = [definition(XYZ), of_streak("CustomerEnrolled", "in", enrolledAt="2026-01-01T00:00:00Z")]
+    told = await stage(
+        database_url,
+        tmp_path,
+        facts,
+        of_streak("UnenrollRequested", "out 1", time="2026-01-05T12:00:00Z"),
+        of_streak("CustomerEnrolled", "in 2", enrolledAt="2026-01-10T00:00:00Z", initialBalance=3),
+        of_streak("UnenrollRequested", "out 2", time="2026-01-12T12:00:00Z"),
+        of_streak("CustomerEnrolled", "in 3", enrolledAt="2026-01-20T00:00:00Z", resetStreakStatus=True),
+    )
+    assert [(stay.run, stay.beginning, stay.initial_balance, stay.leave and stay.leave.id) for stay in told.stays] == [
+        (1, "FIRST", None, "out 1"),
+        (1, "CARRIED_ON", "3", "out 2"),
+        (2, "STARTED_OVER", None, None),
+    ]
+
+
+async def test_a_balance_is_kept_and_shown_also_where_its_enrollment_was_ignored(
+    database_url: str, tmp_path: Path
+) -> None:
+    facts = [definition(), enrolled(CUSTOMER, initialBalance=0)]
+    told = await stage(
+        database_url,
+        tmp_path,
+        facts,
+        joined("2026-02-01T00:00:00Z", "ignored", initialBalance=12.50),
+        left("2026-03-15T00:00:00Z"),
+        joined("2026-04-01T00:00:00Z", "again", initialBalance=7),
+    )
+    balances = [(fact.outcome, fact.initial_balance) for fact in told.facts if fact.kind == "ENROLLMENT"]
+    assert balances == [("OPENED", "0"), ("ALREADY_ENROLLED", "12.5"), ("OPENED", "7")]
+    assert [(stay.run, stay.beginning, stay.initial_balance) for stay in told.stays] == [
+        (1, "FIRST", "0"),
+        (2, "STARTED_OVER", "7"),
+    ]
+
+
+async def test_where_everybody_takes_part_the_first_stay_has_no_enrollment(database_url: str, tmp_path: Path) -> None:
+    automatic = {**ABC, "targets": [{**ABC["targets"][0], "enrollment": "AUTOMATIC"}]}  # type: ignore[index] # a list
+    told = await stage(database_url, tmp_path, [definition(automatic)], left("2026-03-15T00:00:00Z"))
+    (stay,) = told.stays
+    assert (stay.opened_at, stay.beginning, stay.first_cycle) == (None, "FIRST", "c1")
+    text = printed_story([told], StringIO())
+    assert "from the start until leave out of /crm (15 Mar 2026 00:00Z)" in text
+
+
+async def test_each_fact_has_its_event_time_and_when_it_was_first_seen(database_url: str, tmp_path: Path) -> None:
+    facts = [definition(), enrolled(CUSTOMER), reward(CUSTOMER, "R", "c1", at="2026-01-10T00:00:00Z")]
+    issued = event("RewardIssued", "paid", rewardId="R", targetId=21, issuedAt="2026-02-02T00:00:00Z")
+    request = left("2026-03-15T00:00:00Z")
+    told = await stage(database_url, tmp_path, facts, issued, request, request)
+    connection = await asyncpg.connect(database_url)
+    rows = await connection.fetch("select event_type, decided_at from ledger")
+    decided = {row["event_type"]: row["decided_at"] for row in rows}
+    await connection.close()
+    assert [(fact.kind, fact.at.day, fact.seen_at) for fact in told.facts] == [
+        ("ENROLLMENT", 1, decided["CustomerEnrolled"]),
+        ("REWARD", 10, decided["RewardEarned"]),
+        ("ISSUANCE", 2, decided["RewardIssued"]),
+        ("LEAVE", 15, decided["UnenrollRequested"]),
+    ]
+
+
+async def test_what_was_published_is_told_with_its_revision_and_what_it_supersedes(
+    database_url: str, tmp_path: Path
+) -> None:
+    facts = [
+        definition(),
+        enrolled(CUSTOMER),
+        reward(CUSTOMER, "R2", "c2", allocation="IMMEDIATE", at="2026-02-10T00:00:00Z"),
+        reward(CUSTOMER, "R3", "c3", at="2026-03-05T00:00:00Z"),
+    ]
+    told = await stage(
+        database_url,
+        tmp_path,
+        facts,
+        left("2026-06-02T00:00:00Z", "too late"),
+        left("2026-03-15T00:00:00Z", "march"),
+        left("2026-02-05T00:00:00Z", "february"),
+    )
+    assert [
+        (sent.event, sent.leave.id, sent.reward_id or sent.outcome, sent.action, sent.revision)
+        for sent in told.published
+    ] == [
+        ("UnenrollRejected", "too late", "NOTHING_LEFT", None, None),
+        ("UserUnenrolled", "march", None, None, 1),
+        ("RewardCancelled", "march", "R3", "VOID", 1),
+        ("UserUnenrolled", "february", None, None, 2),
+        ("RewardCancelled", "february", "R2", "REVERSE", 1),
+    ]
+    assert [sent.supersedes and sent.supersedes.id for sent in told.published if sent.event == "UserUnenrolled"] == [
+        None,
+        "march",
+    ]
+    assert [sent.decided_at for sent in told.published] == sorted(sent.decided_at for sent in told.published)
+    of_one = await story(database_url, reward_id="R3")
+    assert [sent.reward_id for sent in of_one.published] == [None, None, "R3", None]
+
+
+async def test_what_was_published_of_others_and_of_other_targets_is_not_told(database_url: str, tmp_path: Path) -> None:
+    both = {**ABC, "targets": [*ABC["targets"], {"targetId": 23, "name": "Milestone DEF", "kind": "MILESTONE"}]}  # type: ignore[misc] # a list
+    elsewhere = event("CustomerEnrolled", "else", targetGroupId=11, targetId=23, enrolledAt="2026-01-01T00:00:00Z")
+    facts = [definition(both), enrolled(CUSTOMER), elsewhere, enrolled(7)]
+    assert (await written(tmp_path, facts).load(database_url)).bad == 0
+    of_other_target = event("UnenrollRequested", "23", time="2026-03-15T00:00:00Z", targetGroupId=11, targetId=23)
+    await decide(database_url, leave(7), leave(CUSTOMER), of_other_target)
+    stories = (await answer(Question(customer_id=CUSTOMER), database_url)).accounts
+    assert [[sent.leave.id for sent in told.published] for told in stories] == [[f"leave-{CUSTOMER}"], ["23"]]

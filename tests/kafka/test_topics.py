@@ -1,0 +1,35 @@
+"""Topics are made as they are needed, and those that exist otherwise are told of."""
+
+from pathlib import Path
+
+from support.place import Place
+from unenroll.kafka.admin import Cluster
+from unenroll.kafka.topics import make_topics
+from unenroll.sandbox.servers import Servers
+from unenroll.settings import KafkaSettings
+from unenroll.wire.topics import Topic
+
+
+async def test_definitions_are_compacted_and_nothing_else_is(servers: Servers, prefix: str) -> None:
+    cluster = Cluster(KafkaSettings.model_construct(kafka_bootstrap_servers=servers.kafka))
+    made = await make_topics(cluster, prefix, partitions=2, replication=1)
+    assert [(report.made, report.differs) for report in made] == [(True, ())] * len(Topic)
+    found = await cluster.configuration(prefix + word for word in Topic)
+    compacted = [name for name, configuration in found.items() if configuration["cleanup.policy"] == "compact"]
+    assert compacted == [f"{prefix}definitions"]
+
+
+async def test_what_differs_is_told_and_left_as_it_is(servers: Servers, prefix: str) -> None:
+    cluster = Cluster(KafkaSettings.model_construct(kafka_bootstrap_servers=servers.kafka))
+    await make_topics(cluster, prefix, partitions=2, replication=1)
+    place = Place(kafka=servers.kafka, database_url="", prefix=prefix, folder=Path())
+    place.configure("definitions", "cleanup.policy", "delete")
+    for _ in range(2):
+        found = await make_topics(cluster, prefix, partitions=4, replication=1)
+        differ = {report.name: report.differs for report in found}
+        assert not any(report.made for report in found)
+        assert differ.pop(f"{prefix}definitions") == (
+            "has 2 partitions, not 4",
+            "cleanup.policy is delete, not compact",
+        )
+        assert {*differ.values()} == {("has 2 partitions, not 4",)}

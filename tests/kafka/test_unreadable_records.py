@@ -1,0 +1,28 @@
+"""A record whose headers the client cannot read is made out but for them, however often that happens."""
+
+from confluent_kafka import Consumer, TopicPartition
+from msgspec.structs import replace
+
+from support.topics import put_with_odd_headers
+from unenroll.kafka.admin import Cluster
+from unenroll.kafka.config import for_confluent
+from unenroll.kafka.consumer import as_record, read_without_headers
+from unenroll.kafka.topics import make_topics
+from unenroll.sandbox.servers import Servers
+from unenroll.settings import KafkaSettings
+
+_OFTEN = 100  # the interpreter calls otherwise what it has called often
+
+
+async def test_it_is_marked_each_time(servers: Servers, prefix: str) -> None:
+    settings = KafkaSettings.model_construct(kafka_bootstrap_servers=servers.kafka, topic_prefix=prefix)
+    await make_topics(Cluster(settings), prefix, partitions=1, replication=1)
+    topic = f"{prefix}facts"
+    await put_with_odd_headers(servers.kafka, topic, [b"odd"] * _OFTEN, odd=b"odd", partition=0)
+    record = await read_without_headers(settings, topic=topic, partition=0, offset=0)
+    assert (record.value, record.headers, record.unreadable is None) == (b"odd", (), False)
+    consumer = Consumer({**for_confluent(settings), "group.id": prefix})
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    messages = consumer.consume(_OFTEN, 30)
+    assert [as_record(message) for message in messages] == [replace(record, offset=offset) for offset in range(_OFTEN)]
+    consumer.close()

@@ -1,0 +1,31 @@
+"""Lines put together to what is taken in at once: never too many, never too large, always in their order."""
+
+from collections.abc import Iterable
+
+from support.events import definition, enrolled
+from unenroll.ops.files import LONGEST, Line
+from unenroll.ops.load.load import MOST_BYTES, MOST_LINES, chunks, runs, understood
+
+
+def numbered(contents: Iterable[str]) -> list[Line]:
+    return [Line("facts.ndjson", number, content.encode()) for number, content in enumerate(contents, start=1)]
+
+
+def test_a_chunk_has_so_many_lines_at_most() -> None:
+    found = list(chunks(numbered(enrolled(customer) for customer in range(1, 2 * MOST_LINES + 2))))
+    assert [len(chunk) for chunk in found] == [MOST_LINES, MOST_LINES, 1]
+    assert [line.number for chunk in found for line in chunk] == list(range(1, 2 * MOST_LINES + 2))
+
+
+def test_a_chunk_has_so_many_bytes_at_most() -> None:
+    found = chunks(numbered(["x" * (LONGEST - 1)] * 9))
+    assert [len(chunk) for chunk in found] == [MOST_BYTES // LONGEST, MOST_BYTES // LONGEST, 1]
+
+
+def test_no_lines_are_no_chunks() -> None:
+    assert list(chunks([])) == []
+
+
+async def test_a_definition_is_a_run_of_its_own() -> None:
+    entries = await understood(numbered([enrolled(1), "bad", definition(), definition(), enrolled(2)]))
+    assert [[entry.line.number for entry in run] for run in runs(entries)] == [[1, 2], [3], [4], [5]]

@@ -1,0 +1,61 @@
+"""The command `load`: what it prints, how it ends, and the files that it does not take."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support.events import definition, enrolled
+from support.files import XYZ, command, written
+
+
+def test_the_command_says_what_it_did(database_url: str, tmp_path: Path) -> None:
+    environment = {"UNENROLL_DATABASE_URL": database_url}
+    first = written(tmp_path, [definition(), "", definition(XYZ)], "definitions.ndjson")
+    rejects = tmp_path / "rejects.ndjson"
+    said = command(
+        *("load", str(first.path), "-", "--rejects", str(rejects)),
+        environment=environment,
+        stdin=f"{enrolled(1)}\n\n{enrolled(1)}\n{{".encode(),
+    )
+    assert said.code == 1
+    assert said.out == "loaded 2 definitions and 1 facts; 1 were known already\n"
+    assert said.err.splitlines() == [
+        "-:4: not_json: value: is not JSON at character 1: Expecting property name enclosed in double quotes",
+        f"unenroll: bad lines: 1, and written to {rejects}; the others were taken",
+    ]
+    assert rejects.read_bytes() == b"{"
+    again = command("load", str(first.path), "--json", environment=environment)
+    assert (again.code, again.err) == (0, "")
+    assert json.loads(again.out) == {"definitions": 0, "facts": 0, "duplicates": 2, "erased": 0, "bad": 0}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("missing.ndjson", "."), "there is no file missing.ndjson; . is a directory"),
+        (("-", "-"), "- is named twice, and standard input can be read once"),
+        (
+            ("-", "--rejects", "missing/rejects.ndjson"),
+            "cannot write missing/rejects.ndjson: No such file or directory",
+        ),
+    ],
+)
+def test_wrong_files_are_said_in_one_line(database_url: str, arguments: tuple[str, ...], why: str) -> None:
+    said = command("load", *arguments, environment={"UNENROLL_DATABASE_URL": database_url})
+    assert (said.code, said.out, said.err) == (2, "", f"unenroll: {why}\n")
+
+
+def test_bad_lines_never_overwrite_what_is_to_be_read(database_url: str, tmp_path: Path) -> None:
+    path = str(written(tmp_path, [definition()]).path)
+    said = command("load", path, "--rejects", path, environment={"UNENROLL_DATABASE_URL": database_url})
+    assert said.code == 2
+    assert said.err == f"unenroll: {path} is one of the files to read, so bad lines cannot be written to it\n"
+    assert Path(path).read_text(encoding="utf-8") == f"{definition()}\n"
+
+
+def test_bad_lines_that_cannot_be_kept_end_the_load(database_url: str) -> None:
+    environment = {"UNENROLL_DATABASE_URL": database_url}
+    said = command("load", "-", "--rejects", "/dev/full", environment=environment, stdin=b"bad\n")
+    assert said.code == 1
+    assert said.err.splitlines()[-1] == "unenroll: cannot write /dev/full: No space left on device"

@@ -1,0 +1,20 @@
+"""An answer that its topic would refuse is found before it is decided, not by a producer that strikes for ever."""
+
+from pathlib import Path
+
+from support.decisions import decide
+from support.events import definition, three_rewards
+from support.files import leave, tables, written
+
+CUSTOMER = 423789336
+
+
+async def test_a_request_whose_answer_does_not_fit_is_a_dead_letter_and_changes_nothing(
+    database_url: str, tmp_path: Path
+) -> None:
+    await written(tmp_path, [definition(), *three_rewards(CUSTOMER)]).load(database_url)
+    request = leave(CUSTOMER, reason="r" * 200, requestedBy="me" * 100)
+    assert await decide(database_url, request, most_bytes=1_100) == {"answer_too_large": 1}
+    kept = await tables(database_url)
+    assert (kept["leaves"], len(kept["dead_letters"])) == ([], 1)
+    assert await decide(database_url, request, most_bytes=2_000) == {"UNENROLLED": 1}

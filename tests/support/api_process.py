@@ -1,0 +1,177 @@
+"""The HTTP API as a process of its own, and callers of it."""
+
+import http.client
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import asyncpg
+import httpx
+from fastapi import FastAPI
+
+from support.place import Place
+from support.secret_files import basic, line, write
+from support.workers import Running, running
+from unenroll.api.account_routes import routes
+from unenroll.api.auth.clients import ApiScope
+from unenroll.cli import main
+from unenroll.kafka.idempotent_producer import Publisher
+from unenroll.postgres.pool import connected
+from unenroll.wire.topics import Message
+
+LEAVE = "/targetGroups/11/targets/21/unEnroll"
+ENROLL = "/targetGroups/11/targets/21/enroll"
+CALLERS = {
+    "crm": frozenset({ApiScope.WRITE, ApiScope.READ}),
+    "other": frozenset({ApiScope.WRITE}),
+    "clerk": frozenset(ApiScope),
+    "reader": frozenset({ApiScope.READ}),
+}
+_DEADLINE_SECONDS = 30.0
+
+
+def _dying(when: str) -> None:
+    publish = Publisher.publish
+
+    async def last(self: Publisher, message: Message) -> None:
+        if when == "published":
+            await publish(self, message)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Publisher.publish = last  # type: ignore[method-assign]
+    main()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What a caller gets."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def told(self) -> Any:  # noqa: ANN401 - JSON
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> int:
+        """That of the only error."""
+        assert self.told["data"] is None
+        assert self.told["warnings"] is None
+        (error,) = self.told["errors"]
+        assert error["message"]
+        return int(error["code"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Front:
+    """A process that answers calls."""
+
+    command: Running
+    host: str
+    port: int
+
+    def call(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Reply:
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=_DEADLINE_SECONDS)
+        try:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body, named)
+            reply = connection.getresponse()
+            return Reply(status=reply.status, headers=dict(reply.getheaders()), body=reply.read())
+        finally:
+            connection.close()
+
+    def post(self, path: str, *records: object, key: str | None = None, who: str = "crm", **headers: str) -> Reply:
+        """Ask for something, with a body of these records."""
+        named = headers | ({} if key is None else {"Idempotency_Key": key})
+        body = json.dumps(records).encode()
+        return self.call("POST", path, body, Authorization=authorization(who), Content_Type="application/json", **named)
+
+    def leave(self, customer: object, *, path: str = LEAVE, key: str | None = None, **more: object) -> Reply:
+        """Ask that the customer leaves."""
+        return self.post(path, {"customerId": customer, **more}, key=key)
+
+    def enroll(self, customer: object, *, path: str = ENROLL, key: str | None = None, **more: object) -> Reply:
+        """Ask that the customer takes part."""
+        return self.post(path, {"customerId": customer, **more}, key=key)
+
+    def get(self, path: str, *, who: str = "crm") -> Reply:
+        return self.call("GET", path, Authorization=authorization(who))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """How the HTTP API is started: `dies` names the moment at which it kills itself, if any."""
+
+    place: Place
+    dies: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def _own(self) -> dict[str, str]:
+        """Anywhere, for these callers, and for more of their calls than a person makes."""
+        clients = write(
+            self.place.folder / "clients", *(line(name, scopes=",".join(may)) for name, may in CALLERS.items())
+        )
+        return {
+            "UNENROLL_API_ADDRESS": "127.0.0.1:0",
+            "UNENROLL_API_CLIENTS_FILE": str(clients),
+            "UNENROLL_API_RATE": "10000",
+            "UNENROLL_API_RATE_BURST": "10000",
+        }
+
+    @contextmanager
+    def open(self) -> Iterator[Front]:
+        environment = {**self.place.environment, **self._own, **self.settings}
+        command = Running(main if self.dies is None else partial(_dying, self.dies), ("api",), environment)
+        try:
+            command.wait_to_say('"api_listening"')
+            lines = (line for line in command.output().splitlines() if "api_listening" in line)
+            host, _, port = json.loads(next(lines))["address"].rpartition(":")
+            yield Front(command=command, host=host, port=int(port))
+        finally:
+            command.end()
+
+
+def opened(place: Place, *, dies: str | None = None, **settings: str) -> Any:  # noqa: ANN401 - a context manager
+    """The HTTP API of the place, until the end of the block."""
+    return Opened(place=place, dies=dies, settings=settings).open()
+
+
+@contextmanager
+def decided(place: Place) -> Iterator[None]:
+    """Whatever is asked for is decided by the real worker, while the block runs."""
+    quick = {"UNENROLL_DEFINITION_WAIT_MS": "0", "UNENROLL_BATCH_RECORDS": "100"}
+    with running("run", environment=place.environment | quick) as worker:
+        worker.wait_to_say('"lane_opened"', times=4)
+        yield
+
+
+def authorization(who: str) -> str:
+    """The header that the caller sends to be known by."""
+    return f"Basic {basic(who)}"
+
+
+PAGE = {"Accept": "text/html"}
+
+
+def readable(pool: asyncpg.Pool) -> FastAPI:
+    """An app that has the read side only."""
+    app = FastAPI()
+    app.include_router(routes(pool=lambda: pool, reader=lambda: None))
+    return app
+
+
+@asynccontextmanager
+async def reader(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Who reads what is in this database."""
+    async with connected(database_url) as pool:
+        transport = httpx.ASGITransport(readable(pool))
+        async with httpx.AsyncClient(transport=transport, base_url="http://api.example") as client:
+            yield client

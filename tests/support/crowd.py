@@ -1,0 +1,137 @@
+"""A crowd: many accounts in a few target groups, made up from a seed, and all that is told of them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from random import Random
+
+from support.lives import MOVE, PERIOD, REWARD, TARGETS, Life, calendar_of, group_of, life_of, tick
+from unenroll.core.calendar import Calendar
+from unenroll.core.definitions import Group, Target
+from unenroll.core.events import Event, EventId, RewardEarned, RewardIssued, UnenrollRequested
+
+_FIRST_CUSTOMER = 1_000
+_FIRST_GROUP = 100
+_GROUPS = 6
+_ACCOUNTS_OF_A_CUSTOMER = 2
+_MOST_MOVES = 10
+_MOST_REWARDS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crowd:
+    """`refused` are requests to leave at a later time than they were made: they leave no fact.
+
+    `groups` are as they end. `grown` has, for each of their versions, how many cycles are known by then.
+    """
+
+    seed: int
+    groups: tuple[Group, ...]
+    grown: Mapping[int, tuple[int, ...]]
+    lives: tuple[Life, ...]
+    refused: tuple[UnenrollRequested, ...]
+
+    def events(self) -> list[Event]:
+        """All that is told, each once."""
+        return [*(event for life in self.lives for event in life.events), *self.refused]
+
+    def defined(self, group: Group, version: int) -> Group:
+        """The group as this version of it says."""
+        cycles = group.calendar.cycles[: self.grown[group.group_id][version - 1]]
+        return replace(group, version=version, calendar=Calendar(cycles))
+
+
+def crowd(seed: int, accounts: int) -> Crowd:
+    """The crowd of this seed: always the same one."""
+    chance = Random(seed)  # noqa: S311 - no secret
+    groups = tuple(_group(_FIRST_GROUP + number, chance) for number in range(_GROUPS))
+    lives = tuple(_lives(accounts, groups, chance))
+    refused = tuple(_refused(lives, chance))
+    grown = {group.group_id: _grown(group, chance) for group in groups}
+    return Crowd(seed=seed, groups=groups, grown=grown, lives=lives, refused=refused)
+
+
+def _group(group_id: int, chance: Random) -> Group:
+    """Every other group has long cycles: there is room in them to leave and come back."""
+    short = _drawn(PERIOD, chance.randint(2, 5), chance)
+    long = [bytes((PERIOD[0] - 1, gap)) for gap in chance.choices(range(PERIOD[1]), k=3)]
+    calendar = calendar_of(long if group_id % 2 else short)
+    targets = [replace(target, target_id=group_id * 10 + number) for number, target in enumerate(TARGETS)]
+    return group_of(group_id, calendar, *targets)
+
+
+def _grown(group: Group, chance: Random) -> tuple[int, ...]:
+    """Every third group is known in full from the beginning, the others grow once or twice."""
+    total = len(group.calendar.cycles)
+    times = 0 if not group.group_id % 3 else chance.randint(1, min(2, total - 1))
+    return (*sorted(chance.sample(range(1, total), times)), total)
+
+
+def _drawn(bases: tuple[int, ...], count: int, chance: Random) -> list[bytes]:
+    return [chance.randbytes(len(bases)) for _ in range(count)]
+
+
+def _lives(accounts: int, groups: tuple[Group, ...], chance: Random) -> Iterator[Life]:
+    possible = [(group, target) for group in groups for target in group.targets.values()]
+    customer_id = _FIRST_CUSTOMER
+    while accounts > 0:
+        for group, target in chance.sample(possible, min(accounts, _ACCOUNTS_OF_A_CUSTOMER)):
+            yield _life(customer_id, group, target, chance=chance)
+            accounts -= 1
+        customer_id += 1
+
+
+def _life(customer_id: int, group: Group, target: Target, *, chance: Random) -> Life:
+    nobody = life_of(
+        target,
+        group.calendar,
+        moves=_any_moves(chance) if chance.randrange(2) else _there_and_back(group.calendar, chance),
+        rewards=_drawn(REWARD, chance.randint(0, _MOST_REWARDS), chance),
+    )
+    life = replace(nobody, customer_id=customer_id, group_id=group.group_id)
+    own = [_own(event, life) for event in life.events]
+    return replace(life, events=[*(_hurried(event, chance) for event in own), *_told_again(own, chance)])
+
+
+def _any_moves(chance: Random) -> list[bytes]:
+    return _drawn(MOVE, chance.randint(1, _MOST_MOVES), chance)
+
+
+def _there_and_back(calendar: Calendar, chance: Random) -> list[bytes]:
+    """In and out and in again, each time by another event: what pure chance does too seldom."""
+    end = (calendar.cycles[-1].end - tick(0)) // timedelta(microseconds=1)
+    instants = sorted(chance.choices(range(end + 2), k=chance.randint(2, 6)))
+    return [
+        bytes((chance.randrange(MOVE[0]), instant, number % 2, number, 0, chance.choice([0, 0, 0, 1, 2]), 0))
+        for number, instant in enumerate(instants)
+    ]
+
+
+def _own(event: Event, life: Life) -> Event:
+    """The event as one of this life. Its id sorts as before, and is like none of the customer's other account."""
+    target_id = life.target.target_id
+    key = EventId(f"{event.key.id} of {target_id}", event.key.source)
+    own = replace(event, key=key, customer_id=life.customer_id, target_id=target_id)
+    return own if isinstance(own, RewardIssued) else replace(own, group_id=life.group_id)
+
+
+def _hurried(event: Event, chance: Random) -> Event:
+    """Every third request takes effect at its own time, and then does not say when."""
+    hurried = isinstance(event, UnenrollRequested) and not chance.randrange(3)
+    return replace(event, time=event.effective_at) if hurried and isinstance(event, UnenrollRequested) else event
+
+
+def _told_again(events: list[Event], chance: Random) -> Iterator[Event]:
+    """Every fifth reward once more under another id, sometimes with another time at which it was paid."""
+    for event in events:
+        if isinstance(event, RewardEarned) and not chance.randrange(5):
+            again = EventId(f"again {event.key.id}", event.key.source)
+            yield replace(event, key=again, issued_at=chance.choice([event.issued_at, tick(98)]))
+
+
+def _refused(lives: tuple[Life, ...], chance: Random) -> Iterator[UnenrollRequested]:
+    for life in lives:
+        leaves = [event for event in life.events if isinstance(event, UnenrollRequested)]
+        if leaves and not chance.randrange(8):
+            too_early = replace(leaves[0], time=leaves[0].effective_at - timedelta(microseconds=1))
+            yield replace(too_early, key=EventId(f"refused {too_early.key.id}", too_early.key.source))

@@ -1,0 +1,106 @@
+"""Databases that come and go."""
+
+import secrets
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+from shutil import copytree, ignore_patterns
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from support.workers import Running
+from unenroll.cli import main
+from unenroll.postgres import migrations
+from unenroll.postgres import pool as connect
+from unenroll.postgres.migrate import Upgrade, migrate
+from unenroll.sandbox.servers import Servers
+
+
+@asynccontextmanager
+async def migrated(servers: Servers) -> AsyncIterator[str]:
+    """The name of a new database with our tables, to be cloned."""
+    async with _new(servers, f"unenroll_template_{secrets.token_hex(4)}") as name:
+        await migrate(_url(servers, name))
+        yield name
+
+
+@asynccontextmanager
+async def cloned(servers: Servers, template: str) -> AsyncIterator[str]:
+    """The address of a copy of the database `template`, to which nobody may be connected."""
+    async with _new(servers, f"unenroll_test_{secrets.token_hex(4)}", f"template {template}") as name:
+        yield _url(servers, name)
+
+
+@asynccontextmanager
+async def made_new(servers: Servers) -> AsyncIterator[str]:
+    """The address of an empty database."""
+    async with _new(servers, f"unenroll_test_{secrets.token_hex(4)}") as name:
+        yield _url(servers, name)
+
+
+@asynccontextmanager
+async def _new(servers: Servers, name: str, options: str = "") -> AsyncIterator[str]:
+    await _execute(servers, f"create database {name} {options}")
+    try:
+        yield name
+    finally:
+        await _execute(servers, f"drop database {name} with (force)")
+
+
+async def _execute(servers: Servers, statement: str) -> None:
+    connection = await asyncpg.connect(servers.database_url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _url(servers: Servers, name: str) -> str:
+    return urlsplit(servers.database_url)._replace(path=f"/{name}").geturl()
+
+
+NEWER = "9001"
+"""The version that a newer program brings."""
+
+_STEP = '''
+"""A step of a newer program."""
+
+from alembic import op
+
+from unenroll.postgres.pool import TABLES_VERSION
+
+revision = "{newer}"
+down_revision = TABLES_VERSION
+oldest_program = "{oldest}"
+
+
+def upgrade() -> None:
+    op.execute("{sql}")
+'''
+EXPANDS = "alter table ledger add column more text"
+CONTRACTS = "alter table lanes drop column updated_at"
+
+
+def newer(folder: Path, sql: str, *, oldest: str) -> Upgrade:
+    """The history of a newer program, whose step does this and works with programs from `oldest` on."""
+    steps = folder / "versions"
+    copytree(Path(migrations.__path__[0], "versions"), steps, ignore=ignore_patterns("__pycache__"))
+    (steps / "v9001.py").write_text(_STEP.format(newer=NEWER, oldest=oldest, sql=sql))
+    return Upgrade(steps=steps)
+
+
+def _be(version: str) -> None:
+    connect.TABLES_VERSION = version
+    main()
+
+
+@contextmanager
+def of_version(version: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
+    """The command, as a program of this version."""
+    command = Running(partial(_be, version), arguments, environment)
+    try:
+        yield command
+    finally:
+        command.end()

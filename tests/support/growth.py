@@ -1,0 +1,59 @@
+"""Groups that grow while a crowd arrives: in which part of an arrival each version of a definition comes."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from support.crowd import Crowd
+from unenroll.core.definitions import Group
+from unenroll.core.events import CustomerEnrolled, Event, RewardEarned
+
+PARTS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """`parts` has, by group, the part in which each of its versions comes. The first is there from the beginning."""
+
+    crowd: Crowd
+    parts: Mapping[int, Sequence[int]]
+
+    def versions(self, part: int) -> int:
+        """The sum of the versions that the groups have by the end of the part."""
+        return sum(sum(comes <= part for comes in parts) for parts in self.parts.values())
+
+    def definitions(self, part: int) -> Iterator[Group]:
+        """What the part defines: each new version, the older ones of the same group told again, and once more."""
+        for group in self.crowd.groups:
+            for version, comes in enumerate(self.parts[group.group_id], start=1):
+                if version > 1 and comes == part:
+                    yield self.crowd.defined(group, version)
+                    yield from (self.crowd.defined(group, told) for told in range(1, version + 1))
+
+    def spread(self, told: Sequence[tuple[Event, bool]], chance: Random) -> list[list[tuple[Event, bool]]]:
+        """The events cut into parts. One that names a cycle comes no earlier than what defines the cycle."""
+        cuts = sorted(chance.choices(range(len(told) + 1), k=PARTS - 1))
+        spread: list[list[tuple[Event, bool]]] = [[] for _ in range(PARTS)]
+        for place, (event, again) in enumerate(told):
+            spread[max(sum(cut <= place for cut in cuts), self._first_part(event))].append((event, again))
+        return spread
+
+    def _first_part(self, event: Event) -> int:
+        name = event.period_name if isinstance(event, CustomerEnrolled | RewardEarned) else None
+        if name is None or not isinstance(event, CustomerEnrolled | RewardEarned):
+            return 0
+        (group,) = (group for group in self.crowd.groups if group.group_id == event.group_id)
+        cycle = group.calendar.named(name)
+        assert cycle is not None, name
+        known = zip(self.crowd.grown[event.group_id], self.parts[event.group_id], strict=True)
+        return next(comes for cycles, comes in known if cycles >= cycle.number)
+
+
+def growth(crowd: Crowd, chance: Random) -> Growth:
+    """Each later version in any part but the first, in the order of the versions."""
+    return Growth(crowd=crowd, parts={group: _parts(cycles, chance) for group, cycles in crowd.grown.items()})
+
+
+def _parts(versions: Iterable[int], chance: Random) -> list[int]:
+    _, *later = versions
+    return [0, *sorted(chance.choices(range(1, PARTS), k=len(later)))]

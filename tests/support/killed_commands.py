@@ -1,0 +1,125 @@
+"""The command `unenroll`, killed by itself at a call: for commands that send one transaction after the other."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from itertools import count
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from support.phases import replace
+from support.workers import Running
+from unenroll.cli import main
+from unenroll.kafka.transactional_producer import LaneProducer
+from unenroll.ops.erase import erase as erasing
+from unenroll.ops.erase import outbox as rewriting
+from unenroll.ops.publish import Sender
+from unenroll.wire.topics import Message
+
+Strike = Callable[[], None]
+
+
+def _before(owner: type, name: str, strike: Strike) -> None:
+    original = getattr(owner, name)
+
+    async def first(*arguments: Any) -> Any:  # noqa: ANN401 - whatever the method takes
+        strike()
+        return await original(*arguments)
+
+    setattr(owner, name, first)
+
+
+def _after(owner: type, name: str, strike: Strike) -> None:
+    original = getattr(owner, name)
+
+    async def last(*arguments: Any) -> None:  # noqa: ANN401 - whatever the method takes
+        await original(*arguments)
+        strike()
+
+    setattr(owner, name, last)
+
+
+PUBLISHING: Mapping[str, Callable[[Strike], None]] = {
+    "noted": partial(_before, LaneProducer, "publish_there"),
+    "begun": partial(_after, AIOKafkaProducer, "begin_transaction"),
+    "sent": partial(_before, AIOKafkaProducer, "send_offsets_to_transaction"),
+    "offsets sent": partial(_before, AIOKafkaProducer, "commit_transaction"),
+    "committed": partial(_after, AIOKafkaProducer, "commit_transaction"),
+}
+"""The moments of a transaction that a command publishes."""
+
+
+def _live_until(phase: str, transaction: int) -> None:
+    left = transaction
+
+    def strike() -> None:
+        """Die at once, like a machine that loses power."""
+        nonlocal left
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    PUBLISHING[phase](strike)
+    main()
+
+
+@contextmanager
+def dying(phase: str, *arguments: str, environment: Mapping[str, str], transaction: int = 1) -> Iterator[Running]:
+    """The command with these arguments, which kills itself when this transaction of it is so far."""
+    command = Running(partial(_live_until, phase, transaction), arguments, environment)
+    try:
+        yield command
+    finally:
+        command.end()
+
+
+def send_two() -> None:
+    """Be the command until two messages of it have arrived on a topic. To be called in a process of its own."""
+    send = Sender.send
+    sent = count(1)
+
+    def last(sender: Sender, message: Message) -> None:
+        send(sender, message)
+        if next(sent) == 2:
+            sender.finish()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Sender.send = last  # type: ignore[assignment, method-assign]
+    main()
+
+
+MOMENTS = ("entombing", "entombed", "rewriting", "sweeping")
+
+
+async def _die() -> None:
+    """At once, like a machine that loses power."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _always(*_: object) -> bool:
+    return True
+
+
+def _erasing_live_until(moment: str) -> None:
+    if moment == "entombing":
+        replace(erasing, "entomb", first=_die, last=None, when=_always)
+    elif moment == "entombed":
+        replace(erasing, "entomb", first=None, last=_die, when=_always)
+    elif moment == "rewriting":
+        replace(rewriting, "rewrite", first=None, last=_die, when=_always)
+    else:
+        replace(erasing, "sweep", first=_die, last=None, when=_always)
+    main()
+
+
+@contextmanager
+def dying_erase(moment: str, customer: int, *, environment: Mapping[str, str]) -> Iterator[Running]:
+    """The command, killed at the moment."""
+    command = Running(partial(_erasing_live_until, moment), ("erase", f"--customer={customer}"), environment)
+    try:
+        yield command
+    finally:
+        command.end()

@@ -1,0 +1,217 @@
+"""Where a test's worker works: topics and tables of its own."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, but not said to be
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    ResourceType,
+)
+
+from support.events import ABC
+from support.topics import OUTPUTS, Put, Seen, put, seen
+from support.workers import run, wait_until
+from unenroll.core.definitions import Group
+from unenroll.kafka.admin import Cluster
+from unenroll.kafka.topics import INPUTS, make_topics
+from unenroll.postgres.definitions import define
+from unenroll.postgres.pool import connected
+from unenroll.settings import KafkaSettings
+from unenroll.wire.definitions import read_group
+from unenroll.wire.ndjson import publish_line
+from unenroll.wire.topics import Message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Topics with 4 partitions, and tables, of which nobody else knows. `replication`: on so many brokers."""
+
+    kafka: str
+    database_url: str
+    prefix: str
+    folder: Path
+    replication: int = 1
+
+    @property
+    def group_id(self) -> str:
+        return f"{self.prefix}group"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "UNENROLL_KAFKA_BOOTSTRAP_SERVERS": self.kafka,
+            "UNENROLL_DATABASE_URL": self.database_url,
+            "UNENROLL_TOPIC_PREFIX": self.prefix,
+            "UNENROLL_GROUP_ID": self.group_id,
+            "UNENROLL_SESSION_TIMEOUT_MS": "6000",
+            "UNENROLL_DEFINITION_WAIT_MS": "300",
+            "UNENROLL_HTTP_ADDRESS": "",
+        }
+
+    def load(self, lines: Iterable[str]) -> None:
+        """Load the lines with the real command. None of them may be bad."""
+        file = self.folder / "facts.ndjson"
+        file.write_text("".join(f"{line}\n" for line in lines))
+        run("load", str(file), environment=self.environment)
+
+    def request(self, records: Iterable[Put]) -> None:
+        """Publish to topic `requests`."""
+        self.put("requests", records)
+
+    def put(self, word: str, records: Iterable[Put]) -> None:
+        """Publish to a topic."""
+        put(self.kafka, self.prefix + word, records)
+
+    def tell(self, lines: Iterable[str]) -> None:
+        """Publish lines to the topics that they belong to, the lines of each topic in their order."""
+        records: dict[str, list[Put]] = {}
+        for line in lines:
+            message = publish_line(line.encode())
+            assert isinstance(message, Message), message
+            record = Put(key=message.key, value=message.value, headers=list(message.headers))
+            records.setdefault(message.topic, []).append(record)
+        for topic, told in records.items():
+            put(self.kafka, self.prefix + topic, told)
+
+    def catch_up(self) -> str:
+        """Run the real worker until all that is in the topics now is done."""
+        return run("run", "--until-caught-up", environment=self.environment)
+
+    def forget_offsets(self) -> None:
+        """Set the group's committed offsets to 0, as an operator does for a replay."""
+        self.commit([TopicPartition(self.prefix + word, number, 0) for word in INPUTS for number in range(4)])
+
+    def commit(self, offsets: list[TopicPartition]) -> None:
+        """Commit offsets for the group, while no worker runs."""
+        reader = Consumer({"bootstrap.servers": self.kafka, "group.id": self.group_id, "enable.auto.commit": False})
+        reader.commit(offsets=offsets, asynchronous=False)
+        reader.close()
+
+    def wait_for_lanes(self, *, seconds: float, show: Callable[[], str]) -> None:
+        """Wait until the group has committed all that is in its inputs now."""
+        reader = Consumer({"bootstrap.servers": self.kafka, "group.id": self.group_id, "enable.auto.commit": False})
+        try:
+            places = [TopicPartition(self.prefix + word, number) for word in INPUTS for number in range(4)]
+            ends = [reader.get_watermark_offsets(place, timeout=10)[1] for place in places]
+
+            def committed() -> bool:
+                try:
+                    found = reader.committed(places, timeout=10)
+                except KafkaException:  # a young broker is still finding out who coordinates the group
+                    return False
+                return all(max(place.offset, 0) >= end for place, end in zip(found, ends, strict=True))
+
+            wait_until(committed, "the lanes", seconds=seconds, show=show)
+        finally:
+            reader.close()
+
+    def limit(self, word: str, most_bytes: int) -> None:
+        """Let a topic take no more than this in one batch."""
+        self.configure(word, "max.message.bytes", str(most_bytes))
+
+    def configure(self, word: str, name: str, value: str) -> None:
+        """Let a topic be configured so."""
+        change = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ResourceType.TOPIC, self.prefix + word, incremental_configs=[change])
+        admin = self._admin()
+        done(admin.incremental_alter_configs, [resource])
+
+        def applied() -> bool:
+            asked = ConfigResource(ResourceType.TOPIC, self.prefix + word)
+            (found,) = admin.describe_configs([asked]).values()
+            return bool(found.result()[name].value == value)
+
+        wait_until(applied, f"{name} of {word} to be {value}")
+
+    def add_partitions(self, word: str, total: int) -> None:
+        """Let a topic have so many."""
+        done(self._admin().create_partitions, [NewPartitions(self.prefix + word, total)])
+
+    def delete_group(self) -> None:
+        """As if the group had expired: its offsets are gone."""
+        done(self._admin().delete_consumer_groups, [self.group_id])
+
+    def delete_records(self) -> None:
+        """As if retention had passed: all requests are gone."""
+        ends = [TopicPartition(f"{self.prefix}requests", number, OFFSET_END) for number in range(4)]
+        done(self._admin().delete_records, ends)
+
+    def make_again(self, word: str, *, partitions: int = 4) -> None:
+        """Delete a topic with all its records, and make it anew."""
+        self.delete_topic(word)
+        self.make_topic(word, partitions=partitions)
+
+    def delete_topic(self, word: str) -> None:
+        """With all its records."""
+        done(self._admin().delete_topics, [self.prefix + word])
+        wait_until(lambda: self.prefix + word not in self._admin().list_topics(timeout=5).topics, "the topic to go")
+
+    def make_topic(self, word: str, *, partitions: int = 4) -> None:
+        """A topic that was deleted."""
+        done(self._admin().create_topics, [NewTopic(self.prefix + word, partitions, self.replication)])
+
+    def _admin(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self.kafka})
+
+    def seen(self, *words: str, isolation: str = "read_committed") -> list[Seen]:
+        """What is visible in the output topics."""
+        return seen(self.kafka, self.prefix, words or OUTPUTS, isolation=isolation)
+
+    async def rows(self, query: str) -> list[dict[str, Any]]:
+        """What the database says."""
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            return [dict(row) for row in await connection.fetch(query)]
+        finally:
+            await connection.close()
+
+    async def execute(self, statement: str) -> None:
+        """Do something to the database that the product would not."""
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+async def made(place: Place, *groups: Group) -> Place:
+    """The place, with its topics made and these groups defined, or milestone ABC's. The tables are there."""
+    settings = KafkaSettings(kafka_bootstrap_servers=place.kafka, topic_prefix=place.prefix)
+    await make_topics(Cluster(settings), place.prefix, partitions=4, replication=place.replication)
+    async with connected(place.database_url) as pool:
+        for group in groups or (group_of(ABC),):
+            await define(pool, group)
+    return place
+
+
+def group_of(data: dict[str, Any]) -> Group:
+    """The group that this `data` of a definition defines."""
+    group = read_group(data)
+    assert isinstance(group, Group), group
+    return group
+
+
+def done(ask: Callable[..., dict[Any, Any]], what: list[Any]) -> None:
+    """Ask the client for something and wait until it is done. The method keeps the client alive meanwhile."""
+    for future in ask(what).values():
+        future.result()
+
+
+def answers(found: Iterable[Seen]) -> dict[str, list[str]]:
+    """By request id: the types of the first answers that are visible."""
+    answered: dict[str, list[str]] = {}
+    for record in found:
+        kind = record.header("ce_type")
+        if kind in {"unenroll.UserUnenrolled.v1", "unenroll.UnenrollRejected.v1"}:
+            answered.setdefault(json.loads(record.value or b"{}")["requestId"], []).append(kind)
+    return answered

@@ -1,0 +1,67 @@
+"""Records produced to topics that may be away: each again and again until the broker has acknowledged it."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from checker.history import Sent
+from support.topics import Put
+
+_GIVE_UP_MS = 5_000
+_FLUSH_SECONDS = 30.0
+_DEADLINE_SECONDS = 120.0
+
+
+@dataclass(kw_only=True)
+class Stream:
+    """What was produced up to now, and what is known of it. A record of unknown fate was sent again behind it."""
+
+    kafka: str
+    prefix: str
+    sent: list[Sent] = field(default_factory=list)
+
+    def put(self, word: str, records: Iterable[Put]) -> None:
+        """Returns when all of the records are acknowledged. Fails after two minutes."""
+        left = list(records)
+        deadline = time.monotonic() + _DEADLINE_SECONDS
+        while left:
+            assert time.monotonic() < deadline, f"{len(left)} records of {word} were not acknowledged"
+            left = self._once(word, left)
+
+    def _once(self, word: str, records: list[Put]) -> list[Put]:
+        """Those of the records of which nobody knows whether they arrived."""
+        unknown: list[Put] = []
+        producer = Producer(
+            {
+                "bootstrap.servers": self.kafka,
+                "log_level": 0,
+                "enable.idempotence": True,
+                "partitioner": "murmur2_random",
+                "message.timeout.ms": _GIVE_UP_MS,
+                "reconnect.backoff.max.ms": 500,
+            }
+        )
+        for record in records:
+            producer.produce(
+                self.prefix + word,
+                value=record.value,
+                key=record.key,
+                headers=record.headers,
+                partition=record.partition,
+                on_delivery=self._noting(record, unknown),
+            )
+            producer.poll(0)
+        assert producer.flush(_FLUSH_SECONDS) == 0
+        return unknown
+
+    def _noting(self, record: Put, unknown: list[Put]) -> Callable[[KafkaError | None, Message], None]:
+        def note(error: KafkaError | None, message: Message) -> None:
+            topic = message.topic() or ""
+            spot = None if error else (topic, message.partition() or 0, message.offset() or 0)
+            self.sent.append(Sent(topic=topic, record=record, spot=spot))
+            if error:
+                unknown.append(record)
+
+        return note

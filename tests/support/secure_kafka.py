@@ -1,0 +1,169 @@
+"""An Apache Kafka that lets in only who shows a password, a token or a certificate, each over TLS.
+
+`open` is a listener that asks nothing, for the tests themselves: whoever comes in there may do anything.
+"""
+
+import asyncio
+import os
+from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from os import pathsep
+from pathlib import Path
+from signal import SIGTERM
+from uuid import uuid4
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, but not said to be
+    AdminClient,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
+
+from chaos.killable_servers import Mortal, mortal_kafka
+from support.certificates import Authority, Pair
+from support.place import done
+from support.token_server import AUDIENCE, TokenServer
+from unenroll.sandbox.environment import LOOPBACK, cache_folder, free_ports
+from unenroll.sandbox.jars import cached, locked
+from unenroll.sandbox.kafka import CONFIG, JAVA_OPTIONS, PROPERTIES, java
+from unenroll.sandbox.process import Program, completed, started
+
+_ITERATIONS = 4096
+_OAUTH = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;"
+_TLS = """\
+listeners=PLAINTEXT://{host}:{open},SASL_SSL://{host}:{sasl},SSL://{host}:{ssl},WRONG://{host}:{wrong},OLD://{host}:{old},\
+CONTROLLER://{host}:{controller}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL,WRONG:SASL_SSL,OLD:SASL_SSL,CONTROLLER:PLAINTEXT
+ssl.keystore.type=PEM
+ssl.truststore.type=PEM
+ssl.keystore.location={server}
+ssl.truststore.location={authority}
+listener.name.wrong.ssl.keystore.type=PEM
+listener.name.wrong.ssl.keystore.location={elsewhere}
+listener.name.old.ssl.keystore.type=PEM
+listener.name.old.ssl.keystore.location={expired}
+listener.name.ssl.ssl.client.auth=required
+ssl.principal.mapping.rules=RULE:^CN=(.*?)$/$1/,DEFAULT
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER
+"""
+_LISTENER = """\
+listener.name.{name}.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required {users};
+listener.name.{name}.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.{name}.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.{name}.oauthbearer.sasl.jaas.config={oauth}
+listener.name.{name}.oauthbearer.sasl.server.callback.handler.class=\
+org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler
+listener.name.{name}.oauthbearer.sasl.oauthbearer.jwks.endpoint.url={keys}
+listener.name.{name}.oauthbearer.sasl.oauthbearer.expected.audience={audience}
+listener.name.{name}.oauthbearer.sasl.oauthbearer.expected.issuer={issuer}
+"""
+_RIGHTS = """\
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+allow.everyone.if.no.acl.found=false
+super.users=User:ANONYMOUS
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guarded:
+    """Its doors, each as host:port. `wrong` shows the certificate of another host, `old` one that has expired."""
+
+    open: str
+    sasl: str
+    ssl: str
+    wrong: str
+    old: str
+    authority: Authority
+    folder: Path
+    mortal: Mortal
+
+    async def fall_and_rise(self) -> None:
+        """Restart it, which cuts everybody's connections."""
+        await self.mortal.fall(SIGTERM)
+        await self.mortal.rise()
+
+    def said(self) -> str:
+        """What its log holds, from its last start on."""
+        return self.mortal.server.program.log.read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def admin(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self.open, "log_level": 0})
+
+    def has_user(self, name: str, password: str) -> None:
+        """Let a user log in with this password by SCRAM, and with no other."""
+        for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
+            how = ScramCredentialInfo(mechanism, _ITERATIONS)
+            done(self.admin.alter_user_scram_credentials, [UserScramCredentialUpsertion(name, how, password.encode())])
+
+    def has_users(self, passwords: Mapping[str, str]) -> None:
+        """Let these users log in by SCRAM."""
+        for name, password in passwords.items():
+            self.has_user(name, password)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guards:
+    """What the broker checks who comes in with. `rights`: it also asks who may do what."""
+
+    authority: Authority
+    server: Pair
+    elsewhere: Pair
+    expired: Pair
+    tokens: TokenServer
+    plain: Mapping[str, str]
+    rights: bool = False
+
+
+@asynccontextmanager
+async def guarded(folder: Path, guards: Guards) -> AsyncIterator[Guarded]:
+    """A running broker. It ends with the body."""
+    jars = await cached(locked(), cache_folder(os.environ), say=print)
+    keys = folder / "keys.json"
+    guards.tokens.publish_keys(keys)
+    command = (
+        *(java(), *JAVA_OPTIONS, "-Xmx384m", f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={keys.as_uri()}"),
+        *("-cp", pathsep.join(map(str, jars))),
+    )
+    ports = dict(zip(("open", "sasl", "ssl", "wrong", "old", "controller"), free_ports(6), strict=True))
+    (folder / CONFIG).write_text(_properties(guards, keys.as_uri(), ports), encoding="utf-8")
+    doors = {name: f"{LOOPBACK}:{port}" for name, port in ports.items() if name != "controller"}
+    program = partial(Program, name="Kafka", folder=folder, ends_by=SIGTERM, address=doors["open"])
+    cluster = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
+    formatting = ("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", CONFIG)
+    await completed(program(command=(*command, *formatting)))
+    server = await started(
+        program(command=(*command, "kafka.Kafka", CONFIG)), answers=lambda: asyncio.to_thread(_answers, doors["open"])
+    )
+    async with mortal_kafka(server) as mortal:
+        yield Guarded(**doors, authority=guards.authority, folder=folder, mortal=mortal)
+
+
+def _properties(guards: Guards, keys: str, ports: Mapping[str, int]) -> str:
+    base = PROPERTIES.format(host=LOOPBACK, broker=ports["open"], controller=ports["controller"])
+    tls = _TLS.format(
+        host=LOOPBACK,
+        server=guards.server.both,
+        elsewhere=guards.elsewhere.both,
+        expired=guards.expired.both,
+        authority=guards.authority.file,
+        **ports,
+    )
+    users = " ".join(f'user_{name}="{password}"' for name, password in guards.plain.items())
+    doors = (
+        _LISTENER.format(name=name, users=users, oauth=_OAUTH, keys=keys, audience=AUDIENCE, issuer=guards.tokens.url)
+        for name in ("sasl_ssl", "wrong", "old")
+    )
+    lines = [line for line in base.splitlines() if not line.startswith("listeners=")]
+    return "\n".join([*lines, tls, *doors, _RIGHTS if guards.rights else ""])
+
+
+def _answers(address: str) -> bool:
+    try:
+        return bool(AdminClient({"bootstrap.servers": address, "log_level": 0}).list_topics(timeout=1).brokers)
+    except KafkaException:
+        return False

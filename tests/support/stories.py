@@ -1,0 +1,64 @@
+"""An account's story after some facts were loaded and some events decided."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from support.decisions import decide
+from support.files import event, written
+from unenroll.demo.examples import CHAPTERS
+from unenroll.demo.notation import Campaign, Example
+from unenroll.demo.play import facts, requests
+from unenroll.explain.rewards import RewardTold
+from unenroll.explain.story import Question, Story, answer
+from unenroll.ops.load.load import load
+from unenroll.ops.progress import bad_lines
+
+CUSTOMER = 423789336
+
+
+async def stage(database_url: str, folder: Path, loaded: Sequence[str], *decided: str) -> Story:
+    """What is told of the customer's only account, or the first of them."""
+    assert (await written(folder, loaded).load(database_url)).bad == 0
+    for line in decided:
+        await decide(database_url, line)
+    return await story(database_url)
+
+
+async def story(database_url: str, **asked: Any) -> Story:  # noqa: ANN401 - parts of a question
+    return (await answer(Question(customer_id=CUSTOMER, **asked), database_url)).accounts[0]
+
+
+def one(told: Story, reward_id: str) -> RewardTold:
+    return next(found for found in told.rewards if found.reward_id == reward_id)
+
+
+def left(at: str, event_id: str = "out") -> str:
+    return event("UnenrollRequested", event_id, time=at, targetGroupId=11, targetId=21)
+
+
+def joined(at: str, event_id: str, **more: Any) -> str:  # noqa: ANN401 - fields of the event
+    return event("CustomerEnrolled", event_id, targetGroupId=11, targetId=21, enrolledAt=at, **more)
+
+
+def of_streak(name: str, event_id: str, **more: Any) -> str:  # noqa: ANN401 - fields of the event
+    return event(name, event_id, targetGroupId=12, targetId=22, **more)
+
+
+EXAMPLES: dict[str, tuple[Campaign, Example]] = {
+    example.name: (chapter.campaign, example) for chapter in CHAPTERS for example in chapter.examples
+}
+
+
+async def played(database_url: str) -> None:
+    """Load what is told of the examples' customers, and decide their leaves."""
+    with bad_lines(()) as bad:
+        await load(facts(CHAPTERS), database_url, bad=bad)
+    assert not bad.count
+    await decide(database_url, *(line.content.decode() for line in requests(CHAPTERS)))
+
+
+def path(name: str) -> str:
+    """Where the account of the example is read."""
+    campaign, example = EXAMPLES[name]
+    return f"/customers/{example.customer_id}/targets/{campaign.target['targetId']}"

@@ -1,0 +1,87 @@
+"""A PostgreSQL that speaks TLS only: Debian's, since the embedded one is built without it."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from signal import SIGINT
+
+from support.certificates import Authority, Pair
+from unenroll.sandbox.environment import LOOPBACK, free_ports
+from unenroll.sandbox.postgres import lesser_user, postgres_answers
+from unenroll.sandbox.process import Program, completed, started
+
+PASSWORD = "crunchy-armchair"  # noqa: S105 - of a server that lives for a minute
+_HBA = """\
+hostssl all postgres all scram-sha-256
+hostssl all certain all cert
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TlsPostgres:
+    """Where it is, and who signed its certificate, which names `localhost` alone."""
+
+    port: int
+    authority: Authority
+
+    def url(self, *, user: str = f"postgres:{PASSWORD}", **options: object) -> str:
+        query = "&".join(f"{name}={value}" for name, value in options.items())
+        return f"postgresql://{user}@localhost:{self.port}/postgres?{query}"
+
+    def verified(self, *, user: str = f"postgres:{PASSWORD}", **options: object) -> str:
+        """The address as docs/security.md has it."""
+        return self.url(user=user, sslmode="verify-full", sslrootcert=self.authority.file, **options)
+
+
+def programs() -> Path | None:
+    """Where Debian's PostgreSQL keeps them, if it is installed."""
+    return max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
+
+
+@asynccontextmanager
+async def tls_postgres(folder: Path) -> AsyncIterator[TlsPostgres]:
+    """It runs until the end of the body."""
+    where, owner, (port,) = programs(), lesser_user(), free_ports(1)
+    assert where is not None
+    authority = Authority(folder, "authority")
+    data = folder / "data"
+    data.mkdir(mode=0o700)
+    secret = folder / "password"
+    secret.write_text(PASSWORD)
+    pair = authority.signs("postgres", hosts=("localhost",))
+    files = Pair(certificate=folder / "server.pem", key=folder / "server.key", both=folder / "authority.pem")
+    for source, target in ((pair.certificate, files.certificate), (pair.key, files.key), (authority.file, files.both)):
+        shutil.copyfile(source, target)
+        target.chmod(0o600)
+    if owner is not None:
+        for path in (folder, data, secret, files.certificate, files.key, files.both):
+            os.chown(path, *owner)
+
+    def program(name: str, *arguments: str, address: str = "") -> Program:
+        command = (str(where / name), *arguments)
+        return Program(name="Postgres", command=command, folder=folder, ends_by=SIGINT, owner=owner, address=address)
+
+    await completed(program("initdb", "-D", str(data), "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={secret}"))
+    (data / "pg_hba.conf").write_text(_HBA)
+    settings = {
+        "port": port,
+        "listen_addresses": LOOPBACK,
+        "unix_socket_directories": "",
+        "ssl": "on",
+        "ssl_cert_file": files.certificate,
+        "ssl_key_file": files.key,
+        "ssl_ca_file": files.both,
+    }
+    options = [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
+    found = TlsPostgres(port=port, authority=authority)
+    address = found.url(sslmode="require")
+    server = await started(
+        program("postgres", "-D", str(data), *options, address=address), answers=lambda: postgres_answers(address)
+    )
+    try:
+        yield found
+    finally:
+        await server.end()

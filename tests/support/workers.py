@@ -1,0 +1,185 @@
+"""The real command in a process of its own, with its log at hand when something goes wrong.
+
+The process is forked from one that has imported the program and done nothing else: to import it takes a second, which
+is longer than most of what the tests have the command do.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from threading import Lock
+from typing import IO, NamedTuple
+
+from support.killed_commands import send_two
+from support.strikes import live_until
+from unenroll.cli import main
+
+_DEADLINE_SECONDS = 60.0
+
+_ONE_AT_A_TIME = Lock()
+"""Python looks at all processes when it starts one, and trips over one that another thread closes just then."""
+
+_READY = get_context("forkserver")
+_READY.set_forkserver_preload(["__main__", "unenroll.cli", "support.frozen"])
+
+
+class Streams(NamedTuple):
+    """Files of a command: what it is given to read, and what it prints."""
+
+    given: str
+    out: str
+    err: str
+
+
+class Running:
+    """A started command."""
+
+    def __init__(
+        self, program: Callable[[], object], arguments: tuple[str, ...], environment: Mapping[str, str]
+    ) -> None:
+        self._log: IO[bytes] = NamedTemporaryFile()  # noqa: SIM115 - closed by `end`
+        streams = Streams(os.devnull, self._log.name, self._log.name)
+        try:
+            self._process = _started(program, arguments, environment, streams)
+        except BaseException:
+            self._log.close()
+            raise
+
+    @property
+    def ended(self) -> bool:
+        return self._process.exitcode is not None
+
+    def output(self) -> str:
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")
+
+    def wait(self, seconds: float = _DEADLINE_SECONDS) -> int:
+        """The exit code."""
+        self._process.join(seconds)
+        code = self._process.exitcode
+        assert code is not None, f"still running after {seconds} s:\n{self.output()}"
+        return code
+
+    def wait_to_say(self, words: str, *, times: int = 1) -> None:
+        """Wait until the log has these words so often."""
+
+        def said() -> bool:
+            return self.output().count(words) >= times
+
+        wait_until(lambda: said() or self.ended, words, show=self.output)
+        assert said(), f"ended without {words!r}:\n{self.output()}"
+
+    def tell(self, number: signal.Signals) -> None:
+        if not self.ended:
+            os.kill(self._process.pid or 0, number)
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.join()
+        with _ONE_AT_A_TIME:
+            self._process.close()
+        self._log.close()
+
+
+@contextmanager
+def running(*arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
+    """The command `unenroll` with these arguments, killed at the end if it still runs."""
+    with _ended(Running(main, arguments, environment)) as command:
+        yield command
+
+
+@contextmanager
+def struck(fault: str, phase: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
+    """The same, met by the fault when its first batch with outputs reaches the phase."""
+    with _ended(Running(partial(live_until, fault, phase), arguments, environment)) as command:
+        yield command
+
+
+@contextmanager
+def doomed(phase: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
+    """The same, killed by itself at the phase."""
+    with struck("killed", phase, *arguments, environment=environment) as command:
+        yield command
+
+
+@contextmanager
+def doomed_sender(*arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
+    """The same, killed by itself when two messages of it have arrived."""
+    with _ended(Running(send_two, arguments, environment)) as command:
+        yield command
+
+
+@contextmanager
+def _ended(command: Running) -> Iterator[Running]:
+    try:
+        yield command
+    finally:
+        command.end()
+
+
+def run(*arguments: str, environment: Mapping[str, str], code: int = 0) -> str:
+    """What the command printed. It must end with this exit code."""
+    with running(*arguments, environment=environment) as command:
+        found = command.wait()
+        assert found == code, f"exit code {found}, not {code}:\n{command.output()}"
+        return command.output()
+
+
+def piped(*arguments: str, environment: Mapping[str, str], given: bytes = b"") -> tuple[int, bytes, bytes]:
+    """The command's exit code, and what it printed on standard output and on standard error."""
+    with NamedTemporaryFile() as stdin, NamedTemporaryFile() as out, NamedTemporaryFile() as err:
+        stdin.write(given)
+        stdin.flush()
+        process = _started(main, arguments, environment, Streams(stdin.name, out.name, err.name))
+        process.join(_DEADLINE_SECONDS)
+        code = process.exitcode
+        if code is None:
+            process.kill()
+        assert code is not None, f"still running after {_DEADLINE_SECONDS} s:\n{err.read().decode()}"
+        return code, out.read(), err.read()
+
+
+def wait_until(
+    condition: Callable[[], bool], what: str, *, seconds: float = _DEADLINE_SECONDS, show: Callable[[], str] = str
+) -> None:
+    """Wait for the condition. Fails after the deadline, with what `show` has to say."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}\n{show()}"
+        time.sleep(0.02)  # between two looks, with a deadline
+
+
+def _started(
+    program: Callable[[], object], arguments: tuple[str, ...], environment: Mapping[str, str], streams: Streams
+) -> BaseProcess:
+    process = _READY.Process(target=_become, args=(program, arguments, {**_bare(), **environment}, streams))
+    with _ONE_AT_A_TIME:
+        process.start()
+    return process
+
+
+def _become(
+    program: Callable[[], object], arguments: tuple[str, ...], environment: Mapping[str, str], streams: Streams
+) -> None:
+    """Be the command: its arguments, its environment, its streams, and a folder where no `.env` lies."""
+    os.chdir(Path(__file__).parent)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["unenroll", *arguments]
+    os.dup2(os.open(streams.given, os.O_RDONLY), 0)
+    os.dup2(os.open(streams.out, os.O_WRONLY | os.O_APPEND), 1)
+    os.dup2(os.open(streams.err, os.O_WRONLY | os.O_APPEND), 2)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - it was another's
+    program()
+
+
+def _bare() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("UNENROLL_")}
