@@ -17,7 +17,7 @@ from benchmarks.latency import Phase, latencies
 from benchmarks.results import results
 from benchmarks.trial import trial
 from benchmarks.variants import VARIANTS, Variant
-from unenroll.sandbox.servers import provided
+from unenroll.sandbox.servers import provide_servers
 
 _LATEST = Path(__file__).with_name("latest.json")
 _NAMES = [variant.name for variant in VARIANTS]
@@ -41,7 +41,7 @@ async def main(crowd: Crowd, sizes: Sizes, chosen: Sequence[Variant], *, save: b
     findings: dict[str, list[Finding]] = {variant.name: [] for variant in chosen}
     waits: list[dict[int, Phase]] = []
     peer_requests = sizes.peer_requests if any(variant.peer for variant in chosen) else 0
-    async with provided({}, say=print) as servers, ground(servers, crowd, peer_requests=peer_requests) as place:
+    async with provide_servers({}, say=print) as servers, ground(servers, crowd, peer_requests=peer_requests) as place:
         for number in range(1, sizes.repeat + 1):
             print(f"run {number} of {sizes.repeat}, load of the machine {os.getloadavg()[0]:.1f}", flush=True)
             await _each(place, chosen, findings)

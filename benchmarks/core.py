@@ -12,9 +12,9 @@ from timeit import Timer
 from typing import Any
 
 from unenroll.core.calendar import Calendar
-from unenroll.core.decide import AccountState, Decided, decide
-from unenroll.core.definitions import Definitions, Group, Kind, Target
-from unenroll.core.events import Allocation, CustomerEnrolled, Event, EventId, RewardEarned, UnenrollRequested
+from unenroll.core.decide import AccountState, Decision, decide
+from unenroll.core.definitions import DefinitionSet, Target, TargetGroup, TargetKind
+from unenroll.core.events import CustomerEnrolled, Event, EventId, RewardAllocation, RewardEarned, UnenrollRequested
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 ACCOUNT: dict[str, Any] = {"customer_id": 1, "group_id": 11, "target_id": 21}
@@ -23,19 +23,19 @@ CYCLE = timedelta(days=30)
 _BATCH = 0.02
 
 
-def defined(cycles: int = CYCLES) -> Definitions:
+def defined(cycles: int = CYCLES) -> DefinitionSet:
     """One group with one milestone, its cycles of thirty days each."""
     starts = [NEW_YEAR + number * CYCLE for number in range(cycles)]
-    group = Group(
+    group = TargetGroup(
         group_id=11,
         name="Bench",
         version=1,
         active=True,
         time_zone="UTC",
         calendar=Calendar.of((f"c{number}", start, start + CYCLE) for number, start in enumerate(starts, start=1)),
-        targets={21: Target(target_id=21, name="ABC", kind=Kind.MILESTONE)},
+        targets={21: Target(target_id=21, name="ABC", kind=TargetKind.MILESTONE)},
     )
-    return Definitions(groups={11: group}, owners={21: 11})
+    return DefinitionSet(groups={11: group}, owners={21: 11})
 
 
 def enrolled(day: int = 0) -> Event:
@@ -57,13 +57,13 @@ def earned(number: int) -> Event:
         key=EventId(f"earned-{number}", "/bench"),
         reward_id=f"R{number}",
         period_name=f"c{cycle + 1}",
-        allocation=Allocation.IMMEDIATE if number % 2 else Allocation.PERIOD_END,
+        allocation=RewardAllocation.IMMEDIATE if number % 2 else RewardAllocation.PERIOD_END,
         achieved_at=NEW_YEAR + cycle * CYCLE + timedelta(days=10),
         **ACCOUNT,
     )
 
 
-def known(definitions: Definitions, *, rewards: int = 0, leaves: int = 0) -> AccountState:
+def known(definitions: DefinitionSet, *, rewards: int = 0, leaves: int = 0) -> AccountState:
     """An account that enrolled, earned so much and asked so often to leave, each event decided."""
     asked = (left(75 + number, f"leave-{number}") for number in range(leaves))
     state = after(enrolled(), definitions, None)
@@ -72,15 +72,15 @@ def known(definitions: Definitions, *, rewards: int = 0, leaves: int = 0) -> Acc
     return state
 
 
-def after(event: Event, definitions: Definitions, state: AccountState | None) -> AccountState:
+def after(event: Event, definitions: DefinitionSet, state: AccountState | None) -> AccountState:
     """The account once the event is decided."""
     decided = decide(event, definitions, state)
-    if not isinstance(decided, Decided):
+    if not isinstance(decided, Decision):
         raise SystemExit(f"{event} was not accepted: {decided}")
     return decided.state
 
 
-def cases() -> Mapping[str, tuple[Event, Definitions, AccountState]]:
+def cases() -> Mapping[str, tuple[Event, DefinitionSet, AccountState]]:
     """An event, and the account that it comes to."""
     usual, long = defined(), defined(cycles=500)
     return {
@@ -96,7 +96,7 @@ def cases() -> Mapping[str, tuple[Event, Definitions, AccountState]]:
     }
 
 
-def microseconds(case: tuple[Event, Definitions, AccountState], repeat: int) -> float:
+def microseconds(case: tuple[Event, DefinitionSet, AccountState], repeat: int) -> float:
     """The least that one call takes, of this process's own time: others may be at work beside it."""
     timer = Timer(lambda: decide(*case), timer=process_time)
     calls = max(1, round(_BATCH / min(timer.repeat(5, 10)) * 10))

@@ -9,11 +9,11 @@ from functools import cache
 from hashlib import blake2b
 
 from benchmarks.crowd import GROUP_ID, TARGET_ID, Crowd
-from unenroll.core.decide import AccountState, Decided, decide
-from unenroll.core.definitions import Definitions, Group
+from unenroll.core.decide import AccountState, Decision, decide
+from unenroll.core.definitions import DefinitionSet, TargetGroup
 from unenroll.core.events import Event, UnenrollRequested
 from unenroll.wire.decode import Received, decode
-from unenroll.wire.encode import Context, encode
+from unenroll.wire.encode import DecisionContext, encode
 from unenroll.wire.ndjson import LoadedFact, load_line
 from unenroll.wire.topics import CARRIES, Message, Record, Topic
 
@@ -68,18 +68,18 @@ def expected(crowd: Crowd) -> Expected:
     return found
 
 
-def answered(crowd: Crowd, message: Message) -> Decided:
+def answered(crowd: Crowd, message: Message) -> Decision:
     """The core's answer to the request."""
     request = request_of(message)
     decided = decide(request, definitions(crowd), opening_state(crowd, request.customer_id))
-    if not isinstance(decided, Decided):
+    if not isinstance(decided, Decision):
         raise SystemExit(f"the core refuses a request of the benchmark: {decided}")
     return decided
 
 
-def told_of(crowd: Crowd, request: UnenrollRequested, decided: Decided) -> Iterable[Message]:
+def told_of(crowd: Crowd, request: UnenrollRequested, decided: Decision) -> Iterable[Message]:
     """What is published of the answer."""
-    context = Context(
+    context = DecisionContext(
         customer_id=request.customer_id,
         group_id=GROUP_ID,
         target_id=TARGET_ID,
@@ -102,18 +102,18 @@ def request_of(message: Message) -> UnenrollRequested:
 
 
 @cache
-def group(crowd: Crowd) -> Group:
+def group(crowd: Crowd) -> TargetGroup:
     """The crowd's only group."""
     found = load_line(json.dumps(crowd.definition()).encode())
-    if not isinstance(found, Group):
+    if not isinstance(found, TargetGroup):
         raise SystemExit(f"the definition of the benchmark cannot be read: {found}")
     return found
 
 
 @cache
-def definitions(crowd: Crowd) -> Definitions:
+def definitions(crowd: Crowd) -> DefinitionSet:
     """The crowd's only group, as the core takes it."""
-    return Definitions(groups={GROUP_ID: group(crowd)}, owners={TARGET_ID: GROUP_ID})
+    return DefinitionSet(groups={GROUP_ID: group(crowd)}, owners={TARGET_ID: GROUP_ID})
 
 
 def opening_state(crowd: Crowd, customer: int) -> AccountState:
@@ -127,7 +127,7 @@ def _first_state(crowd: Crowd) -> AccountState:
     state = None
     for event in fact_events(crowd):
         decided = decide(event, definitions(crowd), state)
-        if not isinstance(decided, Decided):
+        if not isinstance(decided, Decision):
             raise SystemExit(f"the core refuses a fact of the benchmark: {decided}")
         state = decided.state
     if state is None:

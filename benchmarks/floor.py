@@ -20,7 +20,7 @@ from benchmarks.arguments import crowd_of
 from benchmarks.crowd import TARGET_ID, Crowd
 from benchmarks.expected import request_of
 from unenroll.core.events import EventId
-from unenroll.settings import DatabaseSettings, read
+from unenroll.settings import DatabaseSettings, read_settings
 from unenroll.wire.encode import event_uuid
 
 _BATCH = 1000
@@ -114,4 +114,4 @@ def _batches(crowd: Crowd, number: int) -> list[Batch]:
 
 
 if __name__ == "__main__":
-    uvloop.run(work(read(DatabaseSettings).database_url.get_secret_value(), crowd_of(__doc__)))
+    uvloop.run(work(read_settings(DatabaseSettings).database_url.get_secret_value(), crowd_of(__doc__)))

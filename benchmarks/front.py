@@ -26,7 +26,7 @@ from benchmarks.processes import python, running
 from benchmarks.variants import workers
 from unenroll.api.auth.clients import ApiScope, hash_of
 from unenroll.sandbox.environment import LOOPBACK, free_ports
-from unenroll.sandbox.servers import provided
+from unenroll.sandbox.servers import provide_servers
 
 _PATH = f"/targetGroups/{GROUP_ID}/targets/{TARGET_ID}/unEnroll"
 _NAME, _SECRET = "bench", secrets.token_hex(16)
@@ -110,7 +110,7 @@ async def main(*, rate: int, seconds: int) -> None:
     count = rate * seconds + _WARM_UP
     crowd = Crowd(requests=count, accounts=count, cycles=(datetime.now(UTC) - BEGINNING) // CYCLE + 3)
     async with (
-        provided({}, say=print) as servers,
+        provide_servers({}, say=print) as servers,
         ground(servers, crowd, peer_requests=0) as place,
         site(place, workers(1), crowd) as where,
         fleet(where),

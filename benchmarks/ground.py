@@ -8,14 +8,14 @@ from functools import cache
 from benchmarks.crowd import PARTITIONS, Crowd
 from benchmarks.databases import filled_for_peers, filled_for_us
 from benchmarks.expected import Expected, expected
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ground:
     """`ours` and `peers` are the names of databases to copy. Peers get fewer of the same requests: they are slow."""
 
-    servers: Servers
+    servers: ServerAddresses
     crowd: Crowd
     peer_crowd: Crowd
     ours: str
@@ -29,7 +29,7 @@ class Ground:
 
 @asynccontextmanager
 async def ground(
-    servers: Servers, crowd: Crowd, *, peer_requests: int, say: Callable[[str], None] = print
+    servers: ServerAddresses, crowd: Crowd, *, peer_requests: int, say: Callable[[str], None] = print
 ) -> AsyncIterator[Ground]:
     """The filled databases, until the end of the block. Without `peer_requests`, none for peers."""
     async with AsyncExitStack() as filled:

@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from benchmarks.answers import ANSWERS
 from benchmarks.arguments import parsed
 from benchmarks.crowd import Crowd
-from unenroll.settings import KafkaSettings, read
+from unenroll.settings import KafkaSettings, read_settings
 from unenroll.wire.topics import Message, Topic
 
 _PATIENCE_SECONDS = 600.0
@@ -110,7 +110,7 @@ def publish(settings: KafkaSettings, requests: Sequence[tuple[int, Message]], *,
 
 def measure(crowd: Crowd, phases: Sequence[tuple[float, float]], *, partitions: int) -> list[dict[str, object]]:
     """Each phase, a rate for so many seconds, right after the other; all answers are waited for at the end."""
-    settings = read(KafkaSettings)
+    settings = read_settings(KafkaSettings)
     reader = Reader(settings=settings, partitions=partitions)
     thread = Thread(target=reader.read, args=(reader.open(),))
     thread.start()

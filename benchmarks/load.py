@@ -20,7 +20,7 @@ import asyncpg
 from benchmarks.crowd import GROUP_ID, SOURCE, TARGET_ID, Crowd
 from benchmarks.databases import copied
 from benchmarks.processes import python, unenroll
-from unenroll.sandbox.servers import Servers, provided
+from unenroll.sandbox.servers import ServerAddresses, provide_servers
 
 REWARDS = (
     ("R1", "c1", "PERIOD_END", "2026-01-10T00:00:00Z"),
@@ -69,7 +69,7 @@ def _write(file: Path, accounts: int, *, by_kind: bool) -> None:
         lines.writelines(json.dumps(fact) + "\n" for fact in facts(accounts, by_kind=by_kind))
 
 
-async def measure(servers: Servers, accounts: int, *, by_kind: bool) -> tuple[Finding, Finding]:
+async def measure(servers: ServerAddresses, accounts: int, *, by_kind: bool) -> tuple[Finding, Finding]:
     """The first load of a file, and a second one of the same, in a database of their own."""
     async with copied(servers.database_url, None) as url:
         with TemporaryDirectory() as folder:
@@ -115,7 +115,7 @@ async def _check(database_url: str, accounts: int) -> None:
 
 async def main(sizes: list[int], *, by_kind: bool) -> None:
     """Print the two loads of each size."""
-    async with provided(os.environ, say=print) as servers:
+    async with provide_servers(os.environ, say=print) as servers:
         for size in sizes:
             accounts = size // FACTS_OF_AN_ACCOUNT
             lines = accounts * FACTS_OF_AN_ACCOUNT

@@ -8,13 +8,13 @@ from benchmarks.fleet import Fleet, fleet, site
 from benchmarks.ground import ground
 from benchmarks.latency import Phase, client
 from benchmarks.variants import workers
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 
 _CALM_RATE = 100
 _LOOK_SECONDS = 2.0
 
 
-async def overload(servers: Servers, *, rate: int, seconds: int, calm_seconds: int) -> None:
+async def overload(servers: ServerAddresses, *, rate: int, seconds: int, calm_seconds: int) -> None:
     """A calm rate, then too much, then the calm rate again; prints what the answers took in each second."""
     phases = [(_CALM_RATE, calm_seconds), (rate, seconds), (_CALM_RATE, 4 * calm_seconds)]
     count = sum(rate * seconds for rate, seconds in phases)

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from benchmarks.arguments import crowd_of
 from benchmarks.crowd import Crowd
 from benchmarks.peer_message import PerMessage, Progress, per_message, record_of
-from unenroll.settings import WorkerSettings, read
+from unenroll.settings import WorkerSettings, read_settings
 from unenroll.wire.topics import Topic
 
 _AT_MOST = 500
@@ -48,4 +48,4 @@ async def _loop(consumer: AIOKafkaConsumer, place: TopicPartition, worker: PerMe
 
 
 if __name__ == "__main__":
-    uvloop.run(work(read(WorkerSettings), crowd_of(__doc__)))
+    uvloop.run(work(read_settings(WorkerSettings), crowd_of(__doc__)))

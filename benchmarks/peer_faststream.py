@@ -12,7 +12,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from benchmarks.arguments import crowd_of
 from benchmarks.crowd import Crowd
 from benchmarks.peer_message import Progress, per_message, record_of
-from unenroll.settings import WorkerSettings, read
+from unenroll.settings import WorkerSettings, read_settings
 from unenroll.wire.topics import Record, Topic
 
 _CONSUMERS = 4
@@ -58,4 +58,4 @@ async def _arrived(message: KafkaMessage) -> _Arrived:
 
 
 if __name__ == "__main__":
-    uvloop.run(work(read(WorkerSettings), crowd_of(__doc__)))
+    uvloop.run(work(read_settings(WorkerSettings), crowd_of(__doc__)))

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from benchmarks import peer_store
 from benchmarks.crowd import Crowd
 from benchmarks.expected import definitions, told_of
-from unenroll.core.decide import Decided, decide
+from unenroll.core.decide import Decision, decide
 from unenroll.core.events import UnenrollRequested
 from unenroll.settings import WorkerSettings
 from unenroll.wire.decode import Received, decode
@@ -56,7 +56,7 @@ class PerMessage:
         async with connection.transaction():
             before = await peer_store.lock(connection, (request.customer_id, request.target_id))
             decided = decide(request, definitions(self.crowd), before)
-            if not isinstance(decided, Decided):
+            if not isinstance(decided, Decision):
                 raise TypeError(f"not decided: {decided}")
             messages = list(told_of(self.crowd, request, decided))
             if not await peer_store.decided_now(connection, request, decided, answers=_packed(messages)):

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import asyncpg
 
-from unenroll.core.changes import Settled, SettledLeave, SettledReward
-from unenroll.core.decide import AccountState, Decided
-from unenroll.core.events import Allocation, EventId, UnenrollRequested
+from unenroll.core.changes import SettledAccount, SettledLeave, SettledReward
+from unenroll.core.decide import AccountState, Decision
+from unenroll.core.events import EventId, RewardAllocation, UnenrollRequested
 from unenroll.core.facts import Account, Enrollment, Leave, Reward
 from unenroll.core.outcomes import Outcome
-from unenroll.core.standings import Action, Rule, State
+from unenroll.core.standings import RewardAction, RewardState, Rule
 
 Key = tuple[int, int]
 Row = tuple[object, ...]
@@ -91,7 +91,7 @@ async def read(connection: asyncpg.Connection, key: Key, *, revision: int) -> Ac
             leaves=tuple(_leave(row) for row in leaves),
             rewards=tuple(_reward(row) for row in rewards),
         ),
-        settled=Settled(
+        settled=SettledAccount(
             leaves={
                 EventId(row["id"], row["source"]): SettledLeave(Outcome(row["outcome"]), row["first_dropped"])
                 for row in leaves
@@ -103,7 +103,7 @@ async def read(connection: asyncpg.Connection, key: Key, *, revision: int) -> Ac
 
 
 async def save(
-    connection: asyncpg.Connection, request: UnenrollRequested, before: AccountState, *, decided: Decided
+    connection: asyncpg.Connection, request: UnenrollRequested, before: AccountState, *, decided: Decision
 ) -> None:
     """Write the leave, and whatever is settled otherwise than before."""
     key = request.customer_id, request.target_id
@@ -123,7 +123,7 @@ async def save(
 
 
 async def decided_now(
-    connection: asyncpg.Connection, request: UnenrollRequested, decided: Decided, *, answers: bytes
+    connection: asyncpg.Connection, request: UnenrollRequested, decided: Decision, *, answers: bytes
 ) -> bool:
     """Whether the request was not decided before. It is in the ledger from now on."""
     outcome = None if decided.outcome is None else decided.outcome.value
@@ -145,23 +145,23 @@ def _reward(row: asyncpg.Record) -> Reward:
     return Reward(
         reward_id=row["reward_id"],
         cycle=row["cycle"],
-        allocation=Allocation(row["allocation"]),
+        allocation=RewardAllocation(row["allocation"]),
         achieved_at=row["achieved_at"],
     )
 
 
 def _standing(row: asyncpg.Record) -> SettledReward:
     return SettledReward(
-        State(row["state"]),
+        RewardState(row["state"]),
         Rule(row["rule"]),
-        action=None if row["action"] is None else Action(row["action"]),
+        action=None if row["action"] is None else RewardAction(row["action"]),
         revision=row["revision"],
         leave=None if row["leave_id"] is None else EventId(row["leave_id"], row["leave_source"]),
         cancelled_by=None if row["cancelled_id"] is None else EventId(row["cancelled_id"], row["cancelled_source"]),
     )
 
 
-def _reward_row(key: Key, reward: Reward, settled: Settled) -> Row:
+def _reward_row(key: Key, reward: Reward, settled: SettledAccount) -> Row:
     facts = reward.reward_id, reward.cycle, reward.allocation.value, reward.achieved_at
     return (*key, *facts, *_columns(settled.rewards[reward.reward_id]))
 

@@ -20,7 +20,7 @@ from benchmarks.ground import Ground, ground
 from benchmarks.processes import Running, python
 from benchmarks.processor_time import descendants
 from benchmarks.variants import Variant, workers
-from unenroll.sandbox.servers import provided
+from unenroll.sandbox.servers import provide_servers
 
 _SAMPLES_A_SECOND = 200
 _LINES = 40
@@ -34,7 +34,7 @@ async def main(crowd: Crowd) -> None:
     """Print the functions that took most, alone and with what they call."""
     with TemporaryDirectory() as folder:
         samples = Path(folder, "samples")
-        async with provided({}, say=print) as servers, ground(servers, crowd, peer_requests=0) as place:
+        async with provide_servers({}, say=print) as servers, ground(servers, crowd, peer_requests=0) as place:
             await _sample(place, samples)
         _tell(_stacks(samples))
 

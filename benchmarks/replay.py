@@ -19,7 +19,7 @@ from benchmarks.ground import Ground, ground
 from benchmarks.latency import client
 from benchmarks.processes import unenroll
 from benchmarks.variants import workers
-from unenroll.sandbox.servers import provided
+from unenroll.sandbox.servers import provide_servers
 from unenroll.wire.topics import Topic
 
 
@@ -52,7 +52,7 @@ async def main(sizes: Sizes) -> None:
     """All cases, one after the other."""
     count = sizes.rate * sizes.seconds + sizes.records
     crowd = Crowd(requests=count, accounts=count)
-    async with provided({}, say=print) as servers, ground(servers, crowd, peer_requests=0) as place:
+    async with provide_servers({}, say=print) as servers, ground(servers, crowd, peer_requests=0) as place:
         for case in _CASES:
             print(f"live requests {case.title}", flush=True)
             await _run(place, case, sizes)

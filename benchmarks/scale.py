@@ -14,7 +14,7 @@ from benchmarks.overload import overload
 from benchmarks.trial import trial
 from benchmarks.variants import workers
 from benchmarks.watching import Visible
-from unenroll.sandbox.servers import Servers, provided
+from unenroll.sandbox.servers import ServerAddresses, provide_servers
 
 _PROCESSES = (1, 2, 4)
 _PROGRESS_SECONDS = 5.0
@@ -34,7 +34,7 @@ class Sizes:
     partitions: tuple[int, ...]
 
 
-async def processes(servers: Servers, sizes: Sizes) -> None:
+async def processes(servers: ServerAddresses, sizes: Sizes) -> None:
     """1, 2 and 4 processes share 4, 16 and 48 partitions, or as many as are asked for."""
     crowd = Crowd(requests=sizes.requests, accounts=sizes.requests)
     async with ground(servers, crowd, peer_requests=0) as place:
@@ -44,7 +44,7 @@ async def processes(servers: Servers, sizes: Sizes) -> None:
                 _tell(f"{count} processes, {partitions} partitions", finding)
 
 
-async def backlog(servers: Servers, sizes: Sizes) -> None:
+async def backlog(servers: ServerAddresses, sizes: Sizes) -> None:
     """Two processes drain a big backlog."""
     crowd = Crowd(requests=sizes.backlog, accounts=sizes.backlog)
     async with ground(servers, crowd, peer_requests=0) as place, site(place, workers(2), crowd) as where:
@@ -68,7 +68,7 @@ async def backlog(servers: Servers, sizes: Sizes) -> None:
         await where.check()
 
 
-async def accounts(servers: Servers, sizes: Sizes) -> None:
+async def accounts(servers: ServerAddresses, sizes: Sizes) -> None:
     """The same requests in larger tables, with more cycles, and with more rewards of each account."""
     usual = Crowd(requests=sizes.requests, accounts=sizes.requests)
     crowds = [
@@ -82,13 +82,13 @@ async def accounts(servers: Servers, sizes: Sizes) -> None:
             _tell(f"{crowd.accounts:,} accounts, {crowd.cycles} cycles, {crowd.rewards} rewards", finding)
 
 
-async def too_much(servers: Servers, sizes: Sizes) -> None:
+async def too_much(servers: ServerAddresses, sizes: Sizes) -> None:
     """More is published than the worker can do, for a while."""
     rate, seconds = sizes.overload_rate, sizes.overload_seconds
     await overload(servers, rate=rate, seconds=seconds, calm_seconds=seconds)
 
 
-_RUNS: Mapping[str, Callable[[Servers, Sizes], Awaitable[None]]] = {
+_RUNS: Mapping[str, Callable[[ServerAddresses, Sizes], Awaitable[None]]] = {
     "processes": processes,
     "accounts": accounts,
     "overload": too_much,
@@ -99,7 +99,7 @@ _RUNS: Mapping[str, Callable[[Servers, Sizes], Awaitable[None]]] = {
 async def main(names: list[str], sizes: Sizes) -> None:
     """Each of the runs, on servers of its own."""
     for name in names:
-        async with provided({}, say=print) as servers:
+        async with provide_servers({}, say=print) as servers:
             print(f"{name}: {(_RUNS[name].__doc__ or '').strip()}", flush=True)
             await _RUNS[name](servers, sizes)
 

@@ -15,7 +15,7 @@ from benchmarks.databases import copied
 from benchmarks.load import FACTS_OF_AN_ACCOUNT, facts, timed
 from benchmarks.processes import unenroll
 from benchmarks.processor_time import used
-from unenroll.sandbox.servers import Servers, provided
+from unenroll.sandbox.servers import ServerAddresses, provide_servers
 
 FILE = Path(__file__).with_name("sizing.json")
 _OURS = ("accounts", "ledger", "publications", "dead_letters", "lanes")
@@ -58,7 +58,7 @@ class _Cost:
 
 async def measure(customers: int) -> Measured:
     """Run it all on servers of its own. Raises SystemExit if something is not as it should be."""
-    async with provided(os.environ, say=print) as servers, copied(servers.database_url, None) as url:
+    async with provide_servers(os.environ, say=print) as servers, copied(servers.database_url, None) as url:
         environment = {"UNENROLL_DATABASE_URL": url, **_kafka(servers)}
         unenroll(environment, "migrate")
         unenroll(environment, "topics", "--partitions", str(PARTITIONS))
@@ -102,7 +102,7 @@ def kept() -> Measured:
     return Measured(**json.loads(FILE.read_text(encoding="utf-8")))
 
 
-def _kafka(servers: Servers) -> dict[str, str]:
+def _kafka(servers: ServerAddresses) -> dict[str, str]:
     return {"UNENROLL_KAFKA_BOOTSTRAP_SERVERS": servers.kafka, "UNENROLL_TOPIC_PREFIX": f"sizing-{time.time():.0f}."}
 
 

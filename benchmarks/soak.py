@@ -24,7 +24,7 @@ from benchmarks.latency import client
 from benchmarks.processes import Running, python, running
 from benchmarks.replay import copied_topics, replayed
 from benchmarks.variants import workers
-from unenroll.sandbox.servers import provided
+from unenroll.sandbox.servers import provide_servers
 
 _SAMPLE_SECONDS = 5.0
 _GROWN = 1.1
@@ -62,7 +62,7 @@ async def main(sizes: Sizes) -> None:
     count = sizes.requests + sizes.records
     crowd = Crowd(requests=count, accounts=count)
     async with (
-        provided({}, say=print) as servers,
+        provide_servers({}, say=print) as servers,
         ground(servers, crowd, peer_requests=0) as place,
         site(place, workers(1), crowd) as where,
     ):

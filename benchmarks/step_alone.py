@@ -19,11 +19,10 @@ from unenroll.kafka.topics import OUTPUTS
 from unenroll.postgres.definitions import DefinitionCache
 from unenroll.postgres.lanes import LaneKey, LaneRow, reposition, take_lane
 from unenroll.postgres.pool import connected
-from unenroll.settings import WorkerSettings
-from unenroll.settings import read as read_settings
+from unenroll.settings import WorkerSettings, read_settings
 from unenroll.wire.topics import CARRIES, Message, Position, Record, Topic
 from unenroll.worker.batch import Batch, read
-from unenroll.worker.transaction import Step
+from unenroll.worker.transaction import BatchTransaction
 
 _CONNECTIONS = 8
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000  # as the worker has it
@@ -35,7 +34,7 @@ class _Lane:
     """A lane at its place; what it decided is added to `published`."""
 
     row: LaneRow
-    step: Step
+    step: BatchTransaction
     settings: WorkerSettings
     published: Fingerprint
 
@@ -59,7 +58,7 @@ async def work(settings: WorkerSettings, crowd: Crowd, numbers: list[int]) -> No
     """Decide the warm-up, say so, wait for a line, decide the rest, and print what came of it as JSON."""
     async with connected(settings.database_url.get_secret_value(), connections=_CONNECTIONS) as pool:
         published = Fingerprint()
-        step = Step(pool=pool, cache=DefinitionCache(), limits=_LIMITS)
+        step = BatchTransaction(pool=pool, cache=DefinitionCache(), limits=_LIMITS)
         lanes = [
             _Lane(row=await _open(step, settings, number), step=step, settings=settings, published=published)
             for number in numbers
@@ -87,7 +86,7 @@ async def work(settings: WorkerSettings, crowd: Crowd, numbers: list[int]) -> No
     sys.stdin.readline()
 
 
-async def _open(step: Step, settings: WorkerSettings, number: int) -> LaneRow:
+async def _open(step: BatchTransaction, settings: WorkerSettings, number: int) -> LaneRow:
     key = LaneKey(topic_prefix=settings.topic_prefix, group_id=settings.group_id, partition=number)
     topic = settings.topic_prefix + Topic.REQUESTS
     row = await take_lane(step.pool, key)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from documents.tables import code, table
 from unenroll.core.outcomes import EnrollmentOutcome, Outcome
 from unenroll.core.sentences import ENROLLMENTS, OUTCOMES, RULES
-from unenroll.core.standings import Action
+from unenroll.core.standings import RewardAction
 from unenroll.ops.dlq.rules import HEALS
 from unenroll.wire.outbound import CANCELLING
 from unenroll.wire.reasons import Reason
@@ -27,7 +27,7 @@ def outcomes() -> Iterator[str]:
         [[code(one), str(one.code or _NONE), ENROLLMENTS[one]] for one in EnrollmentOutcome],
     )
     yield "## Of a reward\n"
-    actions = " or ".join(code(one) for one in Action)
+    actions = " or ".join(code(one) for one in RewardAction)
     yield f"The rule that says whether it stands. What is cancelled is to be met with {actions}.\n"
     yield from table(
         ["rule", "the reward", "in words"],

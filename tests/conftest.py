@@ -12,7 +12,7 @@ import pytest
 
 import shared_servers
 from support.stock import Stock
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 
 _ENDING = pytest.StashKey[ExitStack]()
 _FILE = pytest.StashKey[Path]()
@@ -37,7 +37,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-async def servers(pytestconfig: pytest.Config) -> AsyncIterator[Servers]:
+async def servers(pytestconfig: pytest.Config) -> AsyncIterator[ServerAddresses]:
     """A pair of servers for all tests: shared with other test processes, or by the provider chain."""
     if shared := getattr(pytestconfig, "workerinput", {}).get("servers"):
         yield await shared_servers.found(Path(shared))
@@ -62,7 +62,7 @@ def prefix() -> str:
 
 
 @pytest.fixture(scope="session")
-async def template(servers: Servers) -> AsyncIterator[str]:
+async def template(servers: ServerAddresses) -> AsyncIterator[str]:
     """The name of a migrated database that tests clone."""
     from support.databases import migrated  # noqa: PLC0415 - half a second that tests without servers need not pay
 
@@ -71,7 +71,7 @@ async def template(servers: Servers) -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="session")
-def databases(servers: Servers, template: str) -> Iterator[Stock[str]]:
+def databases(servers: ServerAddresses, template: str) -> Iterator[Stock[str]]:
     """Migrated databases, made ahead."""
     from support.databases import cloned  # noqa: PLC0415 - the same
 

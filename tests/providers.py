@@ -13,11 +13,11 @@ from testcontainers.core.docker_client import DockerClient
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
 from unenroll.errors import OutageError
-from unenroll.kafka.consumer_group import asked
+from unenroll.kafka.consumer_group import group_coordinator
 from unenroll.sandbox import servers
 from unenroll.sandbox.environment import free_ports
 from unenroll.sandbox.process import Say
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 from unenroll.settings import WorkerSettings
 
 KAFKA_IMAGE = "apache/kafka:4.4.0"
@@ -26,13 +26,13 @@ _COORDINATOR_SECONDS = 60.0
 
 
 @asynccontextmanager
-async def provided(environment: Mapping[str, str], *, say: Say) -> AsyncIterator[Servers]:
+async def provided(environment: Mapping[str, str], *, say: Say) -> AsyncIterator[ServerAddresses]:
     """The chain of the program, with containers before the embedded pair where a container engine answers."""
-    if servers.named(environment) is None and _engine_answers():
+    if servers.configured_servers(environment) is None and _engine_answers():
         with _containers() as pair:
             yield pair
         return
-    async with servers.provided(environment, say=say) as pair:
+    async with servers.provide_servers(environment, say=say) as pair:
         yield pair
 
 
@@ -42,7 +42,7 @@ async def coordinated(kafka: str) -> None:
     deadline = monotonic() + _COORDINATOR_SECONDS
     while True:
         try:
-            await asked(settings, lambda coordinator: coordinator.owners())
+            await group_coordinator(settings, lambda coordinator: coordinator.owners())
         except OutageError:
             if monotonic() > deadline:
                 raise
@@ -62,9 +62,9 @@ def _engine_answers() -> bool:
 
 
 @contextmanager
-def _containers() -> Iterator[Servers]:
+def _containers() -> Iterator[ServerAddresses]:
     with _kafka() as kafka, PostgresContainer(POSTGRES_IMAGE, driver=None) as postgres:
-        yield Servers(kafka=kafka, database_url=postgres.get_connection_url())
+        yield ServerAddresses(kafka=kafka, database_url=postgres.get_connection_url())
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 import asyncpg
 
-from unenroll.sandbox.servers import Servers, named
+from unenroll.sandbox.servers import ServerAddresses, configured_servers
 from waiting import until
 
 _SECONDS = 300.0  # the first start ever downloads Kafka
@@ -33,17 +33,17 @@ def started() -> Iterator[Path]:
             process.communicate()  # closes standard input, and waits for the end
 
 
-async def found(file: Path) -> Servers:
+async def found(file: Path) -> ServerAddresses:
     """The servers, once they answer."""
     await until(lambda: asyncio.to_thread(file.exists), seconds=_SECONDS)
-    return Servers(**json.loads(await asyncio.to_thread(file.read_text, encoding="utf-8")))
+    return ServerAddresses(**json.loads(await asyncio.to_thread(file.read_text, encoding="utf-8")))
 
 
 async def _serve(file: Path) -> None:
     from providers import coordinated, provided  # noqa: PLC0415 - whoever starts this needs no container client
 
     async with provided(os.environ, say=_say) as servers:
-        if named(os.environ) is None:
+        if configured_servers(os.environ) is None:
             await _without_flushing(servers.database_url)
         await coordinated(servers.kafka)
         unfinished = file.with_suffix(".unfinished")

@@ -8,7 +8,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-async def in_turns(
+async def yielding(
     work: Callable[[Sequence[Item]], Iterable[Result]], items: Sequence[Item], *, at_once: int
 ) -> list[Result]:
     """All that the work makes of the items, of which it is given so many `at_once` at the most, in their order."""

@@ -8,7 +8,7 @@ import structlog
 from unenroll.settings import LogFormat, LogLevel
 
 
-def speak(log_format: LogFormat | None, *, level: LogLevel = LogLevel.INFO, quiet: bool = False) -> None:
+def configure_logging(log_format: LogFormat | None, *, level: LogLevel = LogLevel.INFO, quiet: bool = False) -> None:
     """Set up logging for the process. None: for a person if standard error is a terminal, else for machines.
 
     `level`: what is less than this is not said. `quiet`: errors only.

@@ -21,7 +21,7 @@ _FOR_PASSWORDS = ("username", "password")
 _FOR_TOKENS = ("oauth_token_url", "oauth_client_id", "oauth_client_secret")
 
 
-class Start(StrEnum):
+class StartPosition(StrEnum):
     """Where a partition begins that this group never committed."""
 
     EARLIEST = "earliest"
@@ -160,11 +160,11 @@ class WorkerSettings(DatabaseSettings, KafkaSettings):
         Field(description="after how long without progress, and without a reason, the process ends; 0: never", ge=0),
     ] = 300_000
     start: Annotated[
-        Start, Field(description="where a partition begins that this group never committed; none: refuse")
-    ] = Start.EARLIEST
+        StartPosition, Field(description="where a partition begins that this group never committed; none: refuse")
+    ] = StartPosition.EARLIEST
 
 
-class FrontSettings(WorkerSettings):
+class ApiSettings(WorkerSettings):
     """Settings of the HTTP API: those of the worker, and how to call it."""
 
     api_address: Annotated[
@@ -197,7 +197,7 @@ class LogSettings(_Settings):
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 
-def read(kind: type[SettingsT]) -> SettingsT:
+def read_settings(kind: type[SettingsT]) -> SettingsT:
     """The settings of this kind. Raises UsageError that names every missing or wrong one at once."""
     try:
         return kind()

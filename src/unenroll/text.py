@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 
-def legible(text: str) -> str:
+def escape_control(text: str) -> str:
     """The text with each character that cannot be printed replaced by U+FFFD."""
     return text if text.isprintable() else "".join(one if one.isprintable() else "\ufffd" for one in text)
 
@@ -17,7 +17,7 @@ def legible(text: str) -> str:
 _UNBROKEN = 100_000
 
 
-def printed(parts: Iterable[RenderableType], file: TextIO) -> str:
+def print_table(parts: Iterable[RenderableType], file: TextIO) -> str:
     """The parts as they are to be shown in this file: as wide as a terminal is, or with no line broken."""
     console = Console(file=file, width=None if file.isatty() else _UNBROKEN)
     with console.capture() as captured:
@@ -53,7 +53,7 @@ def grid(rows: Iterable[Iterable[RenderableType]]) -> Table:
 
 def plain(text: str, style: str = "") -> Text:
     """Text from elsewhere: nothing in it is markup, or obeyed by a terminal."""
-    return Text(legible(text), style)
+    return Text(escape_control(text), style)
 
 
 _UNITS = ((86_400, "day", "days"), (3_600, "h", "h"), (60, "min", "min"), (1, "s", "s"))

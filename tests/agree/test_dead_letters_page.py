@@ -2,7 +2,7 @@
 
 from agree.pages import ROOT, rows, section
 from unenroll.ops.dlq.rules import HEALS
-from unenroll.postgres.redrives import State
+from unenroll.postgres.redrives import LetterState
 
 PAGE = ROOT / "docs" / "operations.md"
 
@@ -13,5 +13,5 @@ def test_the_page_has_each_reason_that_heals() -> None:
 
 def test_the_page_has_each_state() -> None:
     assert [cells[0] for cells in rows(section(PAGE, "States of a letter"))] == [
-        state.value for state in (State.OPEN, State.REDRIVEN, State.PARKED, State.UNSETTLED)
+        state.value for state in (LetterState.OPEN, LetterState.REDRIVEN, LetterState.PARKED, LetterState.UNSETTLED)
     ]

@@ -15,8 +15,8 @@ import yaml
 import providers
 from agree.pages import ROOT, variables
 from unenroll.cli.worker import defaults
-from unenroll.sandbox.jars import locked
-from unenroll.settings import FrontSettings
+from unenroll.sandbox.jars import locked_jars
+from unenroll.settings import ApiSettings
 
 DEPLOY = ROOT / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
@@ -61,7 +61,9 @@ def test_the_images_are_those_that_the_tests_run_on() -> None:
 
 
 def test_the_kafka_of_the_image_is_that_of_the_sandbox() -> None:
-    versions = {jar.coordinate.rpartition(":")[2] for jar in locked() if jar.coordinate.startswith("org.apache.kafka:")}
+    versions = {
+        jar.coordinate.rpartition(":")[2] for jar in locked_jars() if jar.coordinate.startswith("org.apache.kafka:")
+    }
     assert versions == {SERVICES["kafka"]["image"].rpartition(":")[2]}
 
 
@@ -69,7 +71,7 @@ def test_each_variable_of_ours_is_a_setting() -> None:
     named = {
         name for file in DEPLOY.iterdir() if file.is_file() for name in variables(file.read_text(encoding="utf-8"))
     }
-    assert named <= set(defaults(FrontSettings))
+    assert named <= set(defaults(ApiSettings))
 
 
 def test_the_worker_finds_the_servers_where_compose_puts_them() -> None:
@@ -181,7 +183,7 @@ def test_the_health_check_finds_nobody_well_who_does_not_listen() -> None:
 
 def test_the_health_check_asks_the_default_address_where_none_is_set() -> None:
     (default,) = re.findall(r"'UNENROLL_HTTP_ADDRESS', '(.*?)'", dict(LAST_STAGE)["HEALTHCHECK"])
-    assert defaults(FrontSettings)["UNENROLL_HTTP_ADDRESS"].endswith(default)
+    assert defaults(ApiSettings)["UNENROLL_HTTP_ADDRESS"].endswith(default)
 
 
 def health_check(address: str) -> int:

@@ -4,17 +4,17 @@ from enum import StrEnum
 
 import asyncpg
 
-from unenroll.core.events import Allocation, Origin
+from unenroll.core.events import EnrollmentOrigin, RewardAllocation
 from unenroll.core.outcomes import Outcome
-from unenroll.core.standings import Action, Rule, State
+from unenroll.core.standings import RewardAction, RewardState, Rule
 
 IN_THE_CORE: dict[str, type[StrEnum]] = {
-    "allocation": Allocation,
-    "origin": Origin,
+    "allocation": RewardAllocation,
+    "origin": EnrollmentOrigin,
     "outcome": Outcome,
-    "reward_action": Action,
+    "reward_action": RewardAction,
     "reward_rule": Rule,
-    "reward_state": State,
+    "reward_state": RewardState,
 }
 
 

@@ -4,18 +4,18 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from agree.pages import ROOT, rows, section
-from unenroll.telemetry.collectors import Build, LaneGauges, ServerGauges, front_meters, worker_meters
-from unenroll.telemetry.metrics import BOTH, FRONT, WORKER, Family
-from unenroll.telemetry.state import Board
+from unenroll.telemetry.collectors import BuildInfo, LaneGauges, ServerGauges, api_meters, worker_meters
+from unenroll.telemetry.metrics import BOTH, FRONT, WORKER, MetricFamily
+from unenroll.telemetry.state import ProcessState
 
 PAGE = ROOT / "docs/observability.md"
-BUILD = Build(version="1", schema="2", rules="3")
+BUILD = BuildInfo(version="1", schema="2", rules="3")
 UNITS = {"seconds", "records", "total", "info", "connections", "max", "assigned", "open", "answers", "flight"}
 
 
 def registry_of(kind: str) -> CollectorRegistry:
-    board = Board()
-    registry = worker_meters(BUILD).registry if kind == "worker" else front_meters(BUILD).registry
+    board = ProcessState()
+    registry = worker_meters(BUILD).registry if kind == "worker" else api_meters(BUILD).registry
     registry.register(ServerGauges(board))
     if kind == "worker":
         registry.register(LaneGauges(board, topic_prefix="x."))
@@ -23,7 +23,7 @@ def registry_of(kind: str) -> CollectorRegistry:
 
 
 @pytest.mark.parametrize(("kind", "families"), [("worker", WORKER), ("front", FRONT)])
-def test_what_is_served_is_what_the_families_say(kind: str, families: tuple[Family, ...]) -> None:
+def test_what_is_served_is_what_the_families_say(kind: str, families: tuple[MetricFamily, ...]) -> None:
     served = {
         (told.name + ("_total" if told.type == "counter" else ""), told.type, told.documentation)
         for told in registry_of(kind).collect()
@@ -32,7 +32,7 @@ def test_what_is_served_is_what_the_families_say(kind: str, families: tuple[Fami
     assert served == {(family.name, family.kind, family.meaning) for family in families}
 
 
-def only(families: tuple[Family, ...]) -> list[Family]:
+def only(families: tuple[MetricFamily, ...]) -> list[MetricFamily]:
     """Those that the other process does not have."""
     return [family for family in families if family not in BOTH]
 
@@ -41,7 +41,7 @@ def only(families: tuple[Family, ...]) -> list[Family]:
     ("heading", "families"),
     [("Metrics of the worker", only(WORKER)), ("Metrics of the HTTP API", only(FRONT)), ("Metrics of both", [*BOTH])],
 )
-def test_the_page_has_each_metric(heading: str, families: list[Family]) -> None:
+def test_the_page_has_each_metric(heading: str, families: list[MetricFamily]) -> None:
     told = [cells[:4] for cells in rows(section(PAGE, heading))]
     assert told == [
         [family.name, family.kind, ", ".join(family.labels) or "\N{EN DASH}", family.meaning] for family in families

@@ -14,7 +14,7 @@ from rich.console import Console
 from agree.pages import PAGES, README, ROOT, blocks, commands, links, rows, section, tracked
 from unenroll.cli.main import app
 from unenroll.core.outcomes import Outcome
-from unenroll.demo.compare import Found, Subject, compare
+from unenroll.demo.compare import Observation, Subject, compare
 from unenroll.demo.examples import CHAPTERS
 from unenroll.demo.tables import tables
 
@@ -63,7 +63,7 @@ def test_the_readme_shows_what_the_demo_prints_where_all_is_as_expected() -> Non
         for example in chapter.examples
         for one in example.told
     }
-    found = Found(
+    found = Observation(
         stands={subject: answer.stands for subject, answer in told.items()},
         published={subject: answer.published for subject, answer in told.items()},
     )

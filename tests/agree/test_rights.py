@@ -11,7 +11,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
 from agree.pages import ROOT, rows, section
 from support.secure_servers import granted
 from unenroll.secret_files import SUFFIX, secrets_of
-from unenroll.settings import PREFIX, FrontSettings
+from unenroll.settings import PREFIX, ApiSettings
 from unenroll.worker import preflight as tables
 from unenroll.worker import preflight as topics
 
@@ -34,6 +34,6 @@ def test_the_worker_asks_for_the_rights_to_topics_that_deploy_gives(tmp_path: Pa
 
 
 def test_the_page_lists_each_secret_and_its_file() -> None:
-    names = [PREFIX + name.upper() for name in secrets_of(FrontSettings)]
+    names = [PREFIX + name.upper() for name in secrets_of(ApiSettings)]
     told = rows(section(ROOT / "docs" / "security.md", "Secrets"))
     assert sorted(told) == sorted([name, name + SUFFIX] for name in names)

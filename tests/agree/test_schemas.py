@@ -11,10 +11,10 @@ from pydantic import TypeAdapter
 from agree.schema_files import BY_NAME, VALIDATORS
 from agree.taken import OURS, takes
 from support.consumer import MODELS
-from unenroll.core.definitions import EnrollmentMode, Kind
-from unenroll.core.events import Allocation, Origin
+from unenroll.core.definitions import EnrollmentMode, TargetKind
+from unenroll.core.events import EnrollmentOrigin, RewardAllocation
 from unenroll.core.outcomes import Outcome
-from unenroll.core.standings import Action, Rule
+from unenroll.core.standings import RewardAction, Rule
 from unenroll.wire import inbound, outbound
 from unenroll.wire.definitions import TargetGroupDefined
 from unenroll.wire.topics import CARRIES
@@ -104,16 +104,16 @@ def test_everything_that_we_publish_is_always_there(name: str) -> None:
 CANCELLING = [rule for rule in Rule if rule in outbound.CANCELLING]
 KEEPING = [rule for rule in Rule if rule not in outbound.CANCELLING]
 ENUMS: list[tuple[str, str, list[StrEnum]]] = [
-    ("CustomerEnrolled", "origin", list(Origin)),
-    ("RewardEarned", "allocation", list(Allocation)),
-    ("TargetGroupDefined", "targets.kind", list(Kind)),
+    ("CustomerEnrolled", "origin", list(EnrollmentOrigin)),
+    ("RewardEarned", "allocation", list(RewardAllocation)),
+    ("TargetGroupDefined", "targets.kind", list(TargetKind)),
     ("TargetGroupDefined", "targets.enrollment", list(EnrollmentMode)),
-    ("UserUnenrolled", "kind", list(Kind)),
+    ("UserUnenrolled", "kind", list(TargetKind)),
     ("UnenrollRejected", "outcome", [outcome for outcome in Outcome if outcome is not Outcome.UNENROLLED]),
-    ("RewardCancelled", "allocation", list(Allocation)),
+    ("RewardCancelled", "allocation", list(RewardAllocation)),
     ("RewardCancelled", "rule", list(CANCELLING)),
-    ("RewardCancelled", "action", list(Action)),
-    ("RewardReinstated", "allocation", list(Allocation)),
+    ("RewardCancelled", "action", list(RewardAction)),
+    ("RewardReinstated", "allocation", list(RewardAllocation)),
     ("RewardReinstated", "rule", list(KEEPING)),
 ]
 

@@ -9,8 +9,8 @@ from jsonschema import Draft202012Validator
 from msgspec.structs import replace
 
 from agree.schema_files import BY_NAME, SCHEMAS
-from unenroll.ops.replay.selection import Selection
-from unenroll.ops.replay.slices import Again, Marking
+from unenroll.ops.replay.selection import ReplaySelection
+from unenroll.ops.replay.slices import ReplayMarking, ReplayTopics
 from unenroll.wire.dead_letters import dead_letter
 from unenroll.wire.encode import encode
 from unenroll.wire.reasons import DETAIL_CHARACTERS, Reason
@@ -107,7 +107,7 @@ def test_the_headers_that_are_published_are_told(name: str) -> None:
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_the_headers_of_what_is_published_again_are_told(name: str) -> None:
-    marking = Marking(replay_id="june-2026", selection=Selection(), topics=frozenset(Again))
+    marking = ReplayMarking(replay_id="june-2026", selection=ReplaySelection(), topics=frozenset(ReplayTopics))
     (again,) = marking.chosen([encode(CHANGES[name], CONTEXT)], CONTEXT.decided_at)
     assert again.headers[-1] == ("ce_replayid", b"june-2026")
     as_told(name, again.headers)

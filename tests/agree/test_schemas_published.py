@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from agree.schema_files import BY_NAME, VALIDATORS
 from support.consumer import MODELS
 from unenroll.core.calendar import Calendar
-from unenroll.core.changes import Cancelled, Change, Reinstated, Span, Unenrolled
+from unenroll.core.changes import Change, RewardCancellation, RewardReinstatement, Span, Unenrollment
 from unenroll.core.decide import Rejected
-from unenroll.core.definitions import Kind
-from unenroll.core.events import Allocation, EventId, UnenrollRequested, Value
+from unenroll.core.definitions import TargetKind
+from unenroll.core.events import EventId, RewardAllocation, UnenrollRequested, Value
 from unenroll.core.facts import Leave, Reward
 from unenroll.core.outcomes import Outcome
-from unenroll.core.standings import Action, Rule
-from unenroll.wire.encode import Context, encode, encode_due
+from unenroll.core.standings import RewardAction, Rule
+from unenroll.wire.encode import DecisionContext, encode, encode_due
 from unenroll.wire.outbound import CANCELLING
 from unenroll.wire.topics import event_name
 
@@ -35,16 +35,16 @@ REWARDS = st.builds(
     Reward,
     reward_id=st.text(NO_NUL, min_size=1, max_size=64),
     cycle=st.just(1),
-    allocation=st.sampled_from(Allocation),
+    allocation=st.sampled_from(RewardAllocation),
     achieved_at=INSTANTS,
     level=st.none() | INT64,
     value=st.none() | st.builds(Value, AMOUNTS, NAMES),
 )
 CHANGES = st.one_of(
     st.builds(
-        Unenrolled,
+        Unenrollment,
         leave=LEAVES,
-        kind=st.sampled_from(Kind),
+        kind=st.sampled_from(TargetKind),
         cut=st.none() | NAMES,
         dropped=SPANS,
         kept=SPANS,
@@ -70,15 +70,15 @@ CHANGES = st.one_of(
         detail=st.text(NO_NUL),
     ),
     st.builds(
-        Cancelled,
+        RewardCancellation,
         reward=REWARDS,
         leave=LEAVES,
         rule=st.sampled_from(sorted(CANCELLING)),
-        action=st.sampled_from(Action),
+        action=st.sampled_from(RewardAction),
         revision=COUNTS,
     ),
     st.builds(
-        Reinstated,
+        RewardReinstatement,
         reward=REWARDS,
         leave=LEAVES,
         rule=st.sampled_from(sorted(set(Rule) - CANCELLING)),
@@ -86,7 +86,7 @@ CHANGES = st.one_of(
     ),
 )
 CONTEXTS = st.builds(
-    Context,
+    DecisionContext,
     customer_id=INT64,
     group_id=INT64,
     target_id=INT64,
@@ -100,7 +100,9 @@ CONTEXTS = st.builds(
 
 
 @given(change=CHANGES, context=CONTEXTS)
-def test_whatever_is_decided_is_published_as_its_schema_says(change: Change | Rejected, context: Context) -> None:
+def test_whatever_is_decided_is_published_as_its_schema_says(
+    change: Change | Rejected, context: DecisionContext
+) -> None:
     message = encode(change, context)
     head = {name: (value or b"").decode("utf-8", "replace") for name, value in message.headers}
     name = event_name(head["ce_type"])

@@ -11,10 +11,10 @@ from agree.pages import PAGES, ROOT, rows, variables
 from unenroll.cli.worker import defaults
 from unenroll.sandbox import environment as place
 from unenroll.secret_files import SUFFIX, secrets_of
-from unenroll.settings import PREFIX, FrontSettings, LogSettings, WorkerSettings
+from unenroll.settings import PREFIX, ApiSettings, LogSettings, WorkerSettings
 
 PAGE = ROOT / "docs" / "reference" / "settings.md"
-KINDS = (FrontSettings, LogSettings)
+KINDS = (ApiSettings, LogSettings)
 DEFAULTS = {name: default for kind in KINDS for name, default in defaults(kind).items()}
 MEANINGS = {
     PREFIX + name.upper(): str(field.description) for kind in KINDS for name, field in kind.model_fields.items()
@@ -23,7 +23,7 @@ FILES = {PREFIX + name.upper() + SUFFIX for kind in KINDS for name in secrets_of
 
 
 def test_the_defaults_told_are_those_that_apply() -> None:
-    made = FrontSettings(kafka_bootstrap_servers="kafka:9092", database_url="postgresql://host/name")
+    made = ApiSettings(kafka_bootstrap_servers="kafka:9092", database_url="postgresql://host/name")
     told = {name.removeprefix(PREFIX).lower(): default for name, default in DEFAULTS.items()}
     assert told.pop("kafka_bootstrap_servers") == told.pop("database_url") == "required"
     assert (told.pop("log_format"), told.pop("log_level")) == ("unset", LogSettings().log_level)
@@ -44,7 +44,7 @@ def test_the_reference_says_what_the_code_says_of_each_setting() -> None:
     assert {cells[0]: cells[-1] for cells in described()} == MEANINGS
 
 
-@pytest.mark.parametrize(("command", "kind"), [("run", WorkerSettings), ("api", FrontSettings)])
+@pytest.mark.parametrize(("command", "kind"), [("run", WorkerSettings), ("api", ApiSettings)])
 def test_help_lists_each_setting_with_its_default_and_meaning(command: str, kind: type[BaseSettings]) -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "unenroll", command, "--help"], capture_output=True, text=True, check=True

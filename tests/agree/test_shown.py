@@ -10,10 +10,10 @@ from pydantic import BaseModel, TypeAdapter
 
 from unenroll.api import account_schemas as shown
 from unenroll.api.account_routes import routes
-from unenroll.explain.facts import FactTold, PublishedTold
-from unenroll.explain.rewards import RewardTold
-from unenroll.explain.stays import CyclesTold, LeaveTold, StayTold
-from unenroll.explain.story import Story
+from unenroll.explain.facts import ExplainedEvent, ExplainedFact
+from unenroll.explain.rewards import ExplainedReward
+from unenroll.explain.stays import ExplainedCycles, ExplainedLeave, ExplainedSpell
+from unenroll.explain.story import AccountStory
 
 ACCOUNT = "/customers/{customerId}/targets/{targetId}"
 
@@ -21,13 +21,13 @@ ACCOUNT = "/customers/{customerId}/targets/{targetId}"
 @pytest.mark.parametrize(
     ("model", "told"),
     [
-        (shown.LeaveShown, LeaveTold),
-        (shown.CyclesShown, CyclesTold),
-        (shown.SpellShown, StayTold),
-        (shown.StandingExplained, RewardTold),
-        (shown.FactShown, FactTold),
-        (shown.PublishedShown, PublishedTold),
-        (shown.AccountExplained, Story),
+        (shown.LeaveBody, ExplainedLeave),
+        (shown.CycleSpanBody, ExplainedCycles),
+        (shown.SpellBody, ExplainedSpell),
+        (shown.ExplainedStandingBody, ExplainedReward),
+        (shown.FactBody, ExplainedFact),
+        (shown.PublishedEventBody, ExplainedEvent),
+        (shown.ExplainedAccountBody, AccountStory),
     ],
 )
 def test_all_that_is_told_is_shown(model: type[BaseModel], told: Any) -> None:  # noqa: ANN401 - a class of records
@@ -37,7 +37,7 @@ def test_all_that_is_told_is_shown(model: type[BaseModel], told: Any) -> None:  
 
 def examples() -> Iterator[Any]:
     for model in vars(shown).values():
-        if isinstance(model, type) and issubclass(model, shown.Shown):
+        if isinstance(model, type) and issubclass(model, shown.AccountPart):
             for name, field in model.model_fields.items():
                 for example in field.examples or ():
                     yield pytest.param(field.annotation, example, id=f"{model.__name__}.{name}")

@@ -22,16 +22,16 @@ from support.html_page import Looked
 from support.stories import EXAMPLES, path, played
 from unenroll.api.account_routes import routes
 from unenroll.core.outcomes import Outcome
-from unenroll.core.standings import Action, Rule, State
-from unenroll.demo.compare import outcome, standing
+from unenroll.core.standings import RewardAction, RewardState, Rule
+from unenroll.demo.compare import outcome_words, standing_words
 from unenroll.explain.text import DUE
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 
 NAMES = list(EXAMPLES)
 
 
 @pytest.fixture(scope="module")
-async def examples(servers: Servers, template: str) -> AsyncIterator[httpx.AsyncClient]:
+async def examples(servers: ServerAddresses, template: str) -> AsyncIterator[httpx.AsyncClient]:
     """Who reads the examples."""
     async with cloned(servers, template) as url:
         await played(url)
@@ -50,15 +50,15 @@ async def data(client: httpx.AsyncClient, where: str) -> dict[str, Any]:
 
 
 def stands(found: dict[str, Any]) -> str:
-    action = found["action"] and Action(found["action"])
-    return standing(State(found["state"]), Rule(found["rule"]), action)
+    action = found["action"] and RewardAction(found["action"])
+    return standing_words(RewardState(found["state"]), Rule(found["rule"]), action)
 
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_rewards_and_leaves_of_an_example_stand_as_the_rules_say(examples: httpx.AsyncClient, name: str) -> None:
     explained = await data(examples, f"{path(name)}/explain")
     found = {one["rewardId"]: stands(one) for one in explained["standings"]}
-    found |= {one["id"]: outcome(Outcome(one["outcome"])) for one in explained["facts"] if one["kind"] == "LEAVE"}
+    found |= {one["id"]: outcome_words(Outcome(one["outcome"])) for one in explained["facts"] if one["kind"] == "LEAVE"}
     expected = {told.name: told.expected.stands for told in EXAMPLES[name][1].told if told.expected.stands}
     assert found == expected
 

@@ -12,8 +12,8 @@ from support.decisions import decide
 from support.files import written
 from support.html_page import Looked
 from unenroll.api import page
-from unenroll.sandbox.servers import Servers
-from unenroll.text import legible
+from unenroll.sandbox.servers import ServerAddresses
+from unenroll.text import escape_control
 
 WHERE = f"/customers/{hostile.CUSTOMER}/targets/21/explain"
 
@@ -26,14 +26,14 @@ async def page_of(database_url: str, folder: Path, words: dict[str, str]) -> Loo
 
 
 async def test_hostile_names_are_shown_as_they_are_and_add_nothing_to_the_page(
-    servers: Servers, template: str, tmp_path: Path
+    servers: ServerAddresses, template: str, tmp_path: Path
 ) -> None:
     async with cloned(servers, template) as url:
         found = await page_of(url, tmp_path, hostile.WORDS)
     async with cloned(servers, template) as url:
         harmless = await page_of(url, tmp_path, {name: name[:2] for name in hostile.WORDS})
     for words in hostile.WORDS.values():
-        assert " ".join(legible(words).split()) in found.text
+        assert " ".join(escape_control(words).split()) in found.text
     assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in found.text
     assert found.attributes == harmless.attributes
     assert Counter(found.tags) == Counter(harmless.tags)
@@ -41,6 +41,6 @@ async def test_hostile_names_are_shown_as_they_are_and_add_nothing_to_the_page(
 
 @pytest.mark.parametrize("words", hostile.WORDS.values())
 def test_a_refusal_escapes_what_it_is_given(words: str) -> None:
-    refusal = Looked(page.nothing(words).html)
-    assert " ".join(legible(words).split()) in refusal.text
-    assert refusal.tags == Looked(page.nothing("").html).tags
+    refusal = Looked(page.not_found_page(words).html)
+    assert " ".join(escape_control(words).split()) in refusal.text
+    assert refusal.tags == Looked(page.not_found_page("").html).tags

@@ -9,15 +9,15 @@ from pydantic import SecretStr
 
 from support.secret_files import line, write
 from unenroll.api.app import application
-from unenroll.api.openapi import ENROLL, UNENROLL, Documented
+from unenroll.api.openapi import ENROLL, UNENROLL, RouteDocumentation
 from unenroll.api.schemas import EnrollRecord, UnenrollRecord, read_body
-from unenroll.settings import FrontSettings
+from unenroll.settings import ApiSettings
 
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     clients = write(tmp_path_factory.mktemp("front") / "clients", line("crm"))
-    settings = FrontSettings(
+    settings = ApiSettings(
         kafka_bootstrap_servers="localhost:1",
         database_url=SecretStr("postgresql://localhost/none"),
         api_clients_file=clients,
@@ -59,7 +59,7 @@ def test_the_examples_of_answers_are_envelopes(document: dict[str, Any]) -> None
 
 @pytest.mark.parametrize(("told", "model"), [(UNENROLL, UnenrollRecord), (ENROLL, EnrollRecord)])
 def test_the_examples_of_bodies_are_read_and_as_their_schema_says(
-    told: Documented, model: type[UnenrollRecord] | type[EnrollRecord]
+    told: RouteDocumentation, model: type[UnenrollRecord] | type[EnrollRecord]
 ) -> None:
     content = told.extra["requestBody"]["content"]["application/json"]
     for example in content["examples"].values():

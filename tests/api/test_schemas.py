@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unenroll.api.errors import Refused
+from unenroll.api.errors import HttpRefusal
 from unenroll.api.schemas import EnrollRecord, UnenrollRecord, fingerprint, idempotency_key, read_body
 
 JSON = "application/json"
@@ -20,7 +20,7 @@ def test_json_is_read_however_it_is_called(media: str | None) -> None:
 
 @pytest.mark.parametrize("media", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "json"])
 def test_what_a_page_of_another_site_could_send_is_not_read(media: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(HttpRefusal) as refused:
         read_body(UnenrollRecord, b'[{"customerId": 7}]', content_type=media)
     assert refused.value.status == 415
 
@@ -35,7 +35,7 @@ def status(model: type[UnenrollRecord] | type[EnrollRecord], body: bytes) -> int
     """With what a body is refused, or 200."""
     try:
         read_body(model, body, content_type=JSON)
-    except Refused as refused:
+    except HttpRefusal as refused:
         return refused.status
     return 200
 
@@ -70,6 +70,6 @@ def test_a_key_is_read_with_or_without_quotes(values: list[str], key: str | None
 
 @pytest.mark.parametrize("values", [[""], ["a b"], ['"a b"'], ["x" * 256], ["\xe9"], ["k", "k"], ["a\tb"]])
 def test_a_key_that_is_none_is_refused(values: list[str]) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(HttpRefusal) as refused:
         idempotency_key(values)
     assert refused.value.status == 400

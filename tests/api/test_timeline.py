@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 from support.accounts import day, days, earned, enrolled, left, told
-from unenroll.api.timeline import BAND, MOST_CYCLES, Room, lanes, timeline
+from unenroll.api.timeline import BAND, MOST_CYCLES, LabelVisibility, lanes, timeline
 from unenroll.core.calendar import Calendar
-from unenroll.core.events import Allocation
+from unenroll.core.events import RewardAllocation
 from unenroll.core.facts import Enrollment, Leave
-from unenroll.explain.stays import Fate
+from unenroll.explain.stays import CycleState
 
 TEN = days(10)
 
@@ -17,9 +17,9 @@ TEN = days(10)
 def test_cycles_are_bands_by_their_fate_and_the_leave_cuts_within_its_cycle() -> None:
     drawing = timeline(told(TEN, [enrolled(2), left(5.5)]), TEN)
     assert [(band.fate, band.x, band.width) for band in drawing.bands] == [
-        (Fate.NOT_ENROLLED, 0, 10),
-        (Fate.TOOK_PART, 10, 30),
-        (Fate.FELL, 40, 60),
+        (CycleState.NOT_ENROLLED, 0, 10),
+        (CycleState.TOOK_PART, 10, 30),
+        (CycleState.FELL, 40, 60),
     ]
     assert [cut.x for cut in drawing.cuts] == [45]
     assert [(bar.x, bar.width) for bar in drawing.bars] == [(10, 35)]
@@ -27,7 +27,7 @@ def test_cycles_are_bands_by_their_fate_and_the_leave_cuts_within_its_cycle() ->
 
 
 def test_a_reward_stands_above_the_bands_or_fell_below_them() -> None:
-    rewards = [earned("stands", 4.5), earned("fell", 6), earned("lost", 5.2, allocation=Allocation.PERIOD_END)]
+    rewards = [earned("stands", 4.5), earned("fell", 6), earned("lost", 5.2, allocation=RewardAllocation.PERIOD_END)]
     drawing = timeline(told(TEN, [enrolled(1), left(5.5)], rewards), TEN)
     marks = {mark.reward.reward_id: mark for mark in drawing.marks}
     assert {name: (mark.number, mark.x, mark.stands) for name, mark in marks.items()} == {
@@ -65,7 +65,7 @@ def test_what_lies_outside_of_the_calendar_is_drawn_at_its_edge() -> None:
 
 def test_an_account_without_any_stay_has_bands_only() -> None:
     drawing = timeline(told(TEN, [left(3)]), TEN)
-    assert [band.fate for band in drawing.bands] == [Fate.NOT_ENROLLED]
+    assert [band.fate for band in drawing.bands] == [CycleState.NOT_ENROLLED]
     assert (drawing.cuts, drawing.bars, drawing.marks) == ((), (), ())
 
 
@@ -79,12 +79,16 @@ def test_a_gap_between_cycles_is_left_open() -> None:
 @pytest.mark.parametrize(
     ("count", "written"),
     [
-        (5, {(f"d{number}", Room.ALL) for number in range(1, 6)}),
-        (12, {(f"d{number}", Room.WIDE) for number in range(1, 13)} | {("d1\u2013d12", Room.NARROW)}),
-        (60, {("d1\u2013d60", Room.ALL)}),
+        (5, {(f"d{number}", LabelVisibility.ALL) for number in range(1, 6)}),
+        (
+            12,
+            {(f"d{number}", LabelVisibility.WIDE) for number in range(1, 13)}
+            | {("d1\u2013d12", LabelVisibility.NARROW)},
+        ),
+        (60, {("d1\u2013d60", LabelVisibility.ALL)}),
     ],
 )
-def test_each_cycle_has_its_name_where_there_is_room(count: int, written: set[tuple[str, Room]]) -> None:
+def test_each_cycle_has_its_name_where_there_is_room(count: int, written: set[tuple[str, LabelVisibility]]) -> None:
     calendar = days(count)
     drawing = timeline(told(calendar, [enrolled(1)]), calendar)
     assert {(label.text, label.room) for label in drawing.labels} == written
@@ -93,9 +97,9 @@ def test_each_cycle_has_its_name_where_there_is_room(count: int, written: set[tu
 def test_a_stay_has_its_name_where_there_is_room() -> None:
     drawing = timeline(told(TEN, [enrolled(1), left(2), enrolled(2.1), left(2.2), enrolled(5)]), TEN)
     assert [(bar.name, bar.room) for bar in drawing.bars] == [
-        ("stay 1", Room.WIDE),
+        ("stay 1", LabelVisibility.WIDE),
         ("stay 2", None),
-        ("stay 3", Room.ALL),
+        ("stay 3", LabelVisibility.ALL),
     ]
 
 

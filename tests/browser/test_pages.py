@@ -17,7 +17,7 @@ from support.databases import cloned
 from support.decisions import decide
 from support.files import written
 from support.stories import EXAMPLES, path, played
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 
 pytestmark = pytest.mark.browser
 SHOTS = Path(__file__).parents[2] / ".cache" / "pages"
@@ -67,7 +67,7 @@ class Visitor:
 
 
 @pytest.fixture(scope="module")
-async def visitor(servers: Servers, template: str) -> AsyncIterator[Visitor]:
+async def visitor(servers: ServerAddresses, template: str) -> AsyncIterator[Visitor]:
     """Who visits the examples."""
     from playwright.async_api import async_playwright  # noqa: PLC0415 - it is installed for these tests only
 
@@ -158,7 +158,7 @@ async def test_the_drawing_has_the_leave_where_it_was_and_the_marks_on_their_sid
 
 @pytest.mark.parametrize("width", ["phone", "desk"])
 async def test_hostile_names_do_nothing_in_a_browser(
-    servers: Servers, template: str, visitor: Visitor, tmp_path: Path, width: str
+    servers: ServerAddresses, template: str, visitor: Visitor, tmp_path: Path, width: str
 ) -> None:
     async with cloned(servers, template) as url:
         assert (await written(tmp_path, [hostile.definition(hostile.WORDS)]).load(url)).bad == 0

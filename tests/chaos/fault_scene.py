@@ -17,7 +17,7 @@ from support.crowd import Crowd, crowd
 from support.place import Place, made
 from support.topics import Put, put
 from support.workers import Running, run, running
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 
 LANES = 4
 _SECONDS = 60.0
@@ -104,7 +104,7 @@ class Scene:
         return violations(history)
 
 
-def place_of(servers: Servers, database_url: str, folder: Path) -> Place:
+def place_of(servers: ServerAddresses, database_url: str, folder: Path) -> Place:
     """Where topics and tables of a scene's own may be, in this database."""
     return Place(kafka=servers.kafka, database_url=database_url, prefix=f"{database_url[-8:]}.", folder=folder)
 

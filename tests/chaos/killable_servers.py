@@ -12,8 +12,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from unenroll.sandbox.postgres import postgres_answers
-from unenroll.sandbox.process import Server, started
-from unenroll.sandbox.servers import Pair
+from unenroll.sandbox.process import ServerProcess, start
+from unenroll.sandbox.servers import ServerPair
 
 _ASK_SECONDS = 2
 _SKIPPED = "these partitions are likely deleted already and hence can be skipped"
@@ -23,7 +23,7 @@ _SKIPPED = "these partitions are likely deleted already and hence can be skipped
 class Mortal:
     """One server. `turn` is held by whoever has taken it down."""
 
-    server: Server
+    server: ServerProcess
     answers: Callable[[], Awaitable[bool]]
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _skipped: list[str] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Mortal:
 
     async def rise(self) -> None:
         """Start it again, and wait until it answers."""
-        self.server = await started(self.server.program, answers=self.answers)
+        self.server = await start(self.server.program, answers=self.answers)
 
     def skipped_markers(self, prefix: str) -> bool:
         """Whether this Kafka says that it ended a transaction of these topics without its markers.
@@ -64,14 +64,14 @@ class Mortals:
 
 
 @asynccontextmanager
-async def mortal(pair: Pair) -> AsyncIterator[Mortals]:
+async def mortal(pair: ServerPair) -> AsyncIterator[Mortals]:
     """The pair, ended at the end even where it was started again."""
     async with mortal_kafka(pair.kafka) as kafka, mortal_postgres(pair.postgres) as postgres:
         yield Mortals(kafka=kafka, postgres=postgres)
 
 
 @asynccontextmanager
-async def mortal_kafka(server: Server) -> AsyncIterator[Mortal]:
+async def mortal_kafka(server: ServerProcess) -> AsyncIterator[Mortal]:
     """A Kafka."""
     address = server.program.address
     kafka = Mortal(server=server, answers=lambda: asyncio.to_thread(_kafka_answers, address))
@@ -82,7 +82,7 @@ async def mortal_kafka(server: Server) -> AsyncIterator[Mortal]:
 
 
 @asynccontextmanager
-async def mortal_postgres(server: Server) -> AsyncIterator[Mortal]:
+async def mortal_postgres(server: ServerProcess) -> AsyncIterator[Mortal]:
     """A Postgres."""
     address = server.program.address
     postgres = Mortal(server=server, answers=lambda: postgres_answers(address))
@@ -92,7 +92,7 @@ async def mortal_postgres(server: Server) -> AsyncIterator[Mortal]:
         await postgres.server.end()
 
 
-def _inner(server: Server) -> int:
+def _inner(server: ServerProcess) -> int:
     """The process id of the server proper, which is its tether's child."""
     tether = server._process.pid  # noqa: SLF001 - nobody but a test wants to know
     children = Path(f"/proc/{tether}/task/{tether}/children").read_text(encoding="ascii").split()

@@ -32,7 +32,7 @@ from support.threads import beside
 from support.verdicts import complaints
 from support.wire_cutter import cutting
 from support.workers import running
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 from unenroll.wire.topics import Topic
 from waiting import until
 
@@ -64,7 +64,7 @@ class MarkersSkippedError(Exception):
 async def play(plan: Plan, servers: Mortals, *, template: str, folder: Path) -> Outcome:
     """Play a round on servers that answer; they answer again when it ends. Raises MarkersSkippedError."""
     began = time.time()
-    pair = Servers(kafka=servers.kafka.address, database_url=servers.postgres.address)
+    pair = ServerAddresses(kafka=servers.kafka.address, database_url=servers.postgres.address)
     async with cloned(pair, template) as url:
         place = Place(kafka=pair.kafka, database_url=url, prefix=f"round-{plan.seed}-{began:.0f}.", folder=folder)
         traffic = await _traffic(place, plan)

@@ -10,7 +10,7 @@ from checker.erased import without
 from checker.verdict import violations
 from support.killed_commands import dying_erase
 from support.workers import run, struck
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 
 ERASED = {life.customer_id for life in (*EARLY.lives[:6], *LATE.lives[:2])}
 
@@ -26,7 +26,7 @@ def erase(scene: Scene, customer: int, *, dying: str | None = None) -> None:
 @pytest.mark.parametrize("moment", ["entombed", "rewriting"])
 @pytest.mark.parametrize("phase", ["copying", "deciding", "decided", "sent", "commit sent", "committed"])
 async def test_all_invariants_hold_of_everybody_else(
-    servers: Servers, database_url: str, tmp_path: Path, phase: str, moment: str
+    servers: ServerAddresses, database_url: str, tmp_path: Path, phase: str, moment: str
 ) -> None:
     here = await scene(place_of(servers, database_url, tmp_path))
     here.tell(EARLY)

@@ -10,7 +10,7 @@ from chaos.cases import CASES
 from chaos.fault_scene import place_of, scene
 from chaos.selection import tried
 from support.databases import cloned
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 
 _AT_ONCE = 8
 
@@ -19,7 +19,7 @@ Verdict = Mapping[str, list[str]]
 
 @pytest.fixture(scope="module")
 def verdicts(
-    servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    servers: ServerAddresses, template: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Mapping[str, "Future[Verdict]"]]:
     """All chosen cases, some at a time: most of what they do is to wait until a group gives lanes away."""
     chosen = [name for name in CASES if any(f"[{name}]" in item.name for item in request.session.items)]

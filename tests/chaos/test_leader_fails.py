@@ -15,7 +15,7 @@ from support.brokers import Brokers, three_brokers
 from support.databases import cloned
 from support.phases import PHASES
 from unenroll.kafka.topics import INPUTS
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.thorough]  # three brokers, which a small machine feels
 
@@ -30,7 +30,7 @@ async def brokers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bro
 @pytest.fixture(scope="module")
 async def verdicts(
     brokers: Brokers,
-    servers: Servers,
+    servers: ServerAddresses,
     template: str,
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,

@@ -17,7 +17,7 @@ from chaos.server_faults import FALLS, Verdicts, chosen, outlived
 from support.databases import cloned, migrated
 from support.phases import PHASES
 from unenroll.sandbox.environment import cache_folder
-from unenroll.sandbox.servers import Servers, embedded
+from unenroll.sandbox.servers import ServerAddresses, embedded
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -30,13 +30,13 @@ async def pair() -> AsyncIterator[Mortals]:
 
 
 @pytest.fixture(scope="module")
-def named(pair: Mortals) -> Servers:
+def named(pair: Mortals) -> ServerAddresses:
     """Where they answer."""
-    return Servers(kafka=pair.kafka.address, database_url=pair.postgres.address)
+    return ServerAddresses(kafka=pair.kafka.address, database_url=pair.postgres.address)
 
 
 @pytest.fixture(scope="module")
-async def own_template(named: Servers) -> AsyncIterator[str]:
+async def own_template(named: ServerAddresses) -> AsyncIterator[str]:
     """The name of a migrated database of theirs."""
     async with migrated(named) as name:
         yield name
@@ -53,7 +53,7 @@ class Outlived:
 @pytest.fixture(scope="module", params=FALLS)
 async def fallen(
     pair: Mortals,
-    named: Servers,
+    named: ServerAddresses,
     own_template: str,
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
@@ -79,7 +79,7 @@ async def test_a_server_that_falls_leaves_nothing_wrong(fallen: Outlived, phase:
 
 
 @pytest.fixture(scope="module")
-async def guarded(pair: Mortals, named: Servers) -> Servers:
+async def guarded(pair: Mortals, named: ServerAddresses) -> ServerAddresses:
     """The same, where rights can be taken away."""
     await can_deny(pair.kafka)
     return named
@@ -87,7 +87,7 @@ async def guarded(pair: Mortals, named: Servers) -> Servers:
 
 @pytest.mark.parametrize("right", tried(RIGHTS))
 async def test_a_right_that_is_taken_away_leaves_nothing_wrong(
-    guarded: Servers, own_template: str, tmp_path: Path, right: str
+    guarded: ServerAddresses, own_template: str, tmp_path: Path, right: str
 ) -> None:
     async with cloned(guarded, own_template) as url:
         found = await scene(place_of(guarded, url, tmp_path))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from checker.steps import Pair, step
 from unenroll.core.decide import AccountState
-from unenroll.core.definitions import Definitions, Group
+from unenroll.core.definitions import DefinitionSet, TargetGroup
 from unenroll.core.events import SettlementDue
 from unenroll.core.settle import waits
 from unenroll.postgres.accounts import KnownAccount
@@ -44,8 +44,8 @@ class Course:
 class Grown:
     """One group as it grew, amid all that is defined. `kept`: whatever the lanes have decided to publish."""
 
-    definitions: Definitions
-    versions: Sequence[Group]
+    definitions: DefinitionSet
+    versions: Sequence[TargetGroup]
     kept: frozenset[Message]
 
     def course(self, pairs: Iterable[Pair], ended: KnownAccount | None) -> Course:
@@ -93,5 +93,5 @@ def _number(pair: Pair) -> Number:
     return row.lane_id or 0, row.sequence or 0
 
 
-def _with(definitions: Definitions, group: Group) -> Definitions:
-    return Definitions(groups={**definitions.groups, group.group_id: group}, owners=definitions.owners)
+def _with(definitions: DefinitionSet, group: TargetGroup) -> DefinitionSet:
+    return DefinitionSet(groups={**definitions.groups, group.group_id: group}, owners=definitions.owners)

@@ -10,7 +10,7 @@ from checker.history import Sent, Spot
 from support.topics import Seen
 from unenroll.core.admission import Misplaced, place
 from unenroll.core.events import SettlementDue, UnenrollRequested
-from unenroll.postgres.ledger import Content, DeadRow, LedgerRow
+from unenroll.postgres.ledger import DeadRow, EventContent, LedgerRow
 from unenroll.wire.content_hash import content_version
 from unenroll.wire.dead_letters import content_digest
 from unenroll.wire.decode import Received
@@ -63,8 +63,8 @@ def every_decision_has_its_input(found: Evidence) -> Iterator[str]:
     yield from _numbers(found)
 
 
-def _content_of(reading: Received) -> Content:
-    return Content(content_version(reading.event), reading.content_hash, reading.time)
+def _content_of(reading: Received) -> EventContent:
+    return EventContent(content_version(reading.event), reading.content_hash, reading.time)
 
 
 def _twice(found: Evidence) -> Iterator[str]:

@@ -6,17 +6,17 @@ from typing import Any
 from checker.history import History, Publication, Sample, Sent
 from checker.sampling import Watched, told_at_last
 from support.place import Place
-from unenroll.core.definitions import Group
+from unenroll.core.definitions import TargetGroup
 from unenroll.core.events import AccountKey
 from unenroll.core.outcomes import Outcome
-from unenroll.kafka.admin import Cluster
+from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.topics import INPUTS, limits
 from unenroll.postgres.account_codec import load_account
 from unenroll.postgres.accounts import KnownAccount
 from unenroll.postgres.definitions import load_group
 from unenroll.postgres.lanes import LaneRow
 from unenroll.postgres.ledger import DeadRow, LedgerRow
-from unenroll.postgres.ledger import Place as Read
+from unenroll.postgres.ledger import LedgerPosition as Read
 from unenroll.postgres.outbox import unpack
 from unenroll.settings import KafkaSettings
 from unenroll.wire.ndjson import LoadedFact
@@ -37,11 +37,11 @@ async def collected(
     *,
     sent: Iterable[Sent],
     samples: Iterable[Sample],
-    outgrown: Iterable[Group] = (),
+    outgrown: Iterable[TargetGroup] = (),
     loaded: Iterable[LoadedFact] = (),
 ) -> History:
     """All that is left of a campaign at this place. `outgrown`: versions of its groups that are not their last."""
-    cluster = Cluster(KafkaSettings(kafka_bootstrap_servers=place.kafka, topic_prefix=place.prefix))
+    cluster = KafkaAdmin(KafkaSettings(kafka_bootstrap_servers=place.kafka, topic_prefix=place.prefix))
     topics = await cluster.topics([place.prefix + word for word in INPUTS])
     return History(
         prefix=place.prefix,

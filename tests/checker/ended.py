@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from checker.evidence import Evidence, number_of
 from checker.refold import Folded
 from support.final_state import agreed
-from unenroll.core.changes import Settled
+from unenroll.core.changes import SettledAccount
 from unenroll.core.events import AccountKey
 from unenroll.core.settle import Settlement
 from unenroll.kafka.topics import INPUTS
@@ -41,7 +41,7 @@ def _at_once(found: Evidence, key: AccountKey, kept: KnownAccount) -> Iterator[s
         yield f"{key}: is settled to {kept.state.settled}, which is not where all its facts lead"
 
 
-def _ended(settled: Settled) -> tuple[object, ...]:
+def _ended(settled: SettledAccount) -> tuple[object, ...]:
     leaves = {key: (leave.outcome, leave.first_dropped) for key, leave in settled.leaves.items()}
     rewards = {one: (now.state, now.rule, now.action, now.leave) for one, now in settled.rewards.items()}
     return leaves, rewards

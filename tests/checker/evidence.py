@@ -9,7 +9,7 @@ from typing import NamedTuple
 from checker.history import History, Partition, Sample, Spot
 from checker.refold import Ends, Refold, definitions_of, refold
 from support.topics import Seen
-from unenroll.core.definitions import Definitions
+from unenroll.core.definitions import DefinitionSet
 from unenroll.core.events import EventKey
 from unenroll.postgres.ledger import DeadRow, LedgerRow
 from unenroll.wire.dead_letters import dead_letter
@@ -70,7 +70,7 @@ class Evidence:
         return {key_of(one): one for one in received}
 
     @cached_property
-    def definitions(self) -> Definitions:
+    def definitions(self) -> DefinitionSet:
         """As they ended."""
         return definitions_of(self.history.groups)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from support.topics import Put, Seen
-from unenroll.core.definitions import Group
+from unenroll.core.definitions import TargetGroup
 from unenroll.core.events import AccountKey
 from unenroll.postgres.accounts import KnownAccount
 from unenroll.postgres.lanes import LaneRow
@@ -69,7 +69,7 @@ class History:
     """
 
     prefix: str
-    groups: tuple[Group, ...]
+    groups: tuple[TargetGroup, ...]
     loaded: tuple[LoadedFact, ...]
     sent: tuple[Sent, ...]
     inputs: tuple[Seen, ...]

@@ -24,11 +24,11 @@ from checker.refold import definitions_of
 from support.arrivals import PARTITIONS, arrival
 from support.crowd import Crowd
 from support.topics import Put, Seen
-from unenroll.core.definitions import Definitions, Group
+from unenroll.core.definitions import DefinitionSet, TargetGroup
 from unenroll.core.events import AccountKey
 from unenroll.kafka.topics import INPUTS
-from unenroll.ops.load.accounts import Additions, fact
-from unenroll.ops.load.accounts import Gathered as Found
+from unenroll.ops.load.accounts import ChunkAdditions, fact
+from unenroll.ops.load.accounts import GatheredFacts as Found
 from unenroll.postgres.ledger import LedgerRow
 from unenroll.wire.decode import ReceivedGroup, decode_group
 from unenroll.wire.encode import encode_due
@@ -53,7 +53,7 @@ def imagined(crowd: Crowd, *, bad: Iterable[Put] = ()) -> History:
     return _left(world, groups=(*outgrown(crowd), *world.definitions.groups.values()), loaded=loaded)
 
 
-def _left(world: World, *, groups: tuple[Group, ...], loaded: Iterable[LoadedFact]) -> History:
+def _left(world: World, *, groups: tuple[TargetGroup, ...], loaded: Iterable[LoadedFact]) -> History:
     ends: dict[Partition, int] = {(PREFIX + word, number): 0 for word in INPUTS for number in range(PARTITIONS)}
     return History(
         prefix=PREFIX,
@@ -78,7 +78,7 @@ def _left(world: World, *, groups: tuple[Group, ...], loaded: Iterable[LoadedFac
 def _load(world: World, told: Iterable[LoadedFact]) -> None:
     """All in one chunk, as `load` writes it."""
     found = Found(known={}, definitions=world.definitions, accounts={})
-    additions = Additions(gathered=found, decided_at=DECIDED_AT)
+    additions = ChunkAdditions(gathered=found, decided_at=DECIDED_AT)
     rows = [row for row in additions.take(map(fact, told)) if isinstance(row, LedgerRow)]
     world.ledger.extend(rows)
     world.known.update({row.key: row.content for row in rows})
@@ -92,7 +92,7 @@ def _part(world: World, part: Mapping[str, Sequence[Put]]) -> None:
     for group in grown:
         if group.version > world.definitions.groups[group.group_id].version:
             groups = {**world.definitions.groups, group.group_id: group}
-            world.definitions = Definitions(groups=groups, owners=world.definitions.owners)
+            world.definitions = DefinitionSet(groups=groups, owners=world.definitions.owners)
             arrive(world, Topic.FACTS, [_due(key, group) for key in _waiting(world, group)])
     for number in range(PARTITIONS):
         work(world, number)
@@ -103,19 +103,19 @@ def _tell(world: World, records: Mapping[str, Iterable[Put]]) -> None:
         world.sent += arrive(world, word, told)
 
 
-def _group(definition: Put) -> Group:
+def _group(definition: Put) -> TargetGroup:
     record = Record(topic="", partition=0, offset=0, key=None, value=definition.value, headers=sent_headers(definition))
     received = decode_group(record)
     assert isinstance(received, ReceivedGroup), received
     return received.group
 
 
-def _waiting(world: World, group: Group) -> list[AccountKey]:
+def _waiting(world: World, group: TargetGroup) -> list[AccountKey]:
     owned = world.definitions.owners
     return [key for key, account in world.accounts.items() if account.waits and owned[key.target_id] == group.group_id]
 
 
-def _due(key: AccountKey, group: Group) -> Put:
+def _due(key: AccountKey, group: TargetGroup) -> Put:
     told = encode_due(account=key, group_id=group.group_id, version=group.version, time=DECIDED_AT)
     return Put(key=told.key, value=told.value, headers=list(told.headers))
 

@@ -9,17 +9,17 @@ from random import Random
 from checker.history import Partition, Publication, Sample
 from support.arrivals import PARTITIONS
 from support.topics import OUTPUTS, Put, Seen
-from unenroll.core.definitions import Definitions
+from unenroll.core.definitions import DefinitionSet
 from unenroll.core.events import AccountKey, EventKey
 from unenroll.kafka.committed_offsets import metadata
 from unenroll.kafka.topics import INPUTS
-from unenroll.postgres.accounts import Changed, KnownAccount
+from unenroll.postgres.accounts import AccountChanges, KnownAccount
 from unenroll.postgres.lanes import LaneRow
-from unenroll.postgres.ledger import Content, DeadRow, LedgerRow
+from unenroll.postgres.ledger import DeadRow, EventContent, LedgerRow
 from unenroll.wire.topics import CARRIES, Message, Position, Record
-from unenroll.worker.batch import Gathered, Reading, read
-from unenroll.worker.fold import Fate, Fold
-from unenroll.worker.numbering import Numbering
+from unenroll.worker.batch import DecodedRecord, GatheredState, read
+from unenroll.worker.fold import AccountFold, Fate
+from unenroll.worker.numbering import DecisionNumbering
 
 PREFIX = "imagined."
 DECIDED_AT = datetime(2027, 1, 1, tzinfo=UTC)
@@ -31,7 +31,7 @@ _BATCH = 9
 class World:
     """What the lanes have made of the inputs up to now."""
 
-    definitions: Definitions
+    definitions: DefinitionSet
     chance: Random
     sent: list[Seen] = field(default_factory=list)
     inputs: list[Seen] = field(default_factory=list)
@@ -41,7 +41,7 @@ class World:
     dead: list[DeadRow] = field(default_factory=list)
     publications: list[Publication] = field(default_factory=list)
     accounts: dict[AccountKey, KnownAccount] = field(default_factory=dict)
-    known: dict[EventKey, Content] = field(default_factory=dict)
+    known: dict[EventKey, EventContent] = field(default_factory=dict)
     buried: set[tuple[str, bytes]] = field(default_factory=set)
     visible: list[Seen] = field(default_factory=list)
     present: list[Seen] = field(default_factory=list)
@@ -93,8 +93,8 @@ def _decide(world: World, lane: LaneRow, inputs: Sequence[Seen]) -> tuple[LaneRo
     """One batch, as the transaction in Postgres decides it."""
     accepts = {PREFIX + word: CARRIES[word] for word in INPUTS}
     readings = read(map(_record, inputs), accepts)
-    gathered = Gathered(definitions=world.definitions, accounts=dict(world.accounts), known=dict(world.known))
-    fold = Fold(gathered=gathered, decided_at=DECIDED_AT, limits=dict.fromkeys(OUTPUTS, MOST_BYTES))
+    gathered = GatheredState(definitions=world.definitions, accounts=dict(world.accounts), known=dict(world.known))
+    fold = AccountFold(gathered=gathered, decided_at=DECIDED_AT, limits=dict.fromkeys(OUTPUTS, MOST_BYTES))
     fates = fold.take([reading.content for reading in readings])
     after = _kept(world, lane, readings, fates)
     change(world, fold.changed())
@@ -103,12 +103,12 @@ def _decide(world: World, lane: LaneRow, inputs: Sequence[Seen]) -> tuple[LaneRo
     return replace(lane, sequence=after.last_sequence, positions=ends), list(after.messages)
 
 
-def change(world: World, changed: Changed) -> None:
+def change(world: World, changed: AccountChanges) -> None:
     world.accounts.update({account.key: account for account in (*changed.known, *changed.new)})
 
 
-def _kept(world: World, lane: LaneRow, readings: Sequence[Reading], fates: Sequence[Fate]) -> Publication:
-    numbering = Numbering(lane=lane, buried=world.buried, most_bytes=MOST_BYTES, decided_at=DECIDED_AT)
+def _kept(world: World, lane: LaneRow, readings: Sequence[DecodedRecord], fates: Sequence[Fate]) -> Publication:
+    numbering = DecisionNumbering(lane=lane, buried=world.buried, most_bytes=MOST_BYTES, decided_at=DECIDED_AT)
     numbered = numbering.number(readings, fates)
     world.ledger.extend(numbered.ledger)
     world.known.update({row.key: row.content for row in numbered.ledger})

@@ -4,17 +4,17 @@ from checker.refold import definitions_of
 from support.arrivals import line_of
 from support.crowd import Crowd
 from unenroll.core.admission import Misplaced, place
-from unenroll.core.definitions import Group
+from unenroll.core.definitions import TargetGroup
 from unenroll.core.events import UnenrollRequested
 from unenroll.wire.ndjson import LoadedFact, load_line
 
 
-def first_versions(crowd: Crowd) -> list[Group]:
+def first_versions(crowd: Crowd) -> list[TargetGroup]:
     """Of each group."""
     return [crowd.defined(group, 1) for group in crowd.groups]
 
 
-def outgrown(crowd: Crowd) -> list[Group]:
+def outgrown(crowd: Crowd) -> list[TargetGroup]:
     """All versions but the last, those of a group in their order."""
     return [
         crowd.defined(group, version)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from checker.account_courses import Grown, Number
 from checker.steps import Pair, step
 from unenroll.core.decide import AccountState
-from unenroll.core.definitions import Definitions, Group
+from unenroll.core.definitions import DefinitionSet, TargetGroup
 from unenroll.core.events import AccountKey
 from unenroll.postgres.accounts import KnownAccount
 from unenroll.wire.topics import Message
@@ -26,7 +26,7 @@ class Folded:
 class Ends:
     """What the database holds in the end: all versions of the groups as they came, accounts, and outputs."""
 
-    groups: Sequence[Group]
+    groups: Sequence[TargetGroup]
     accounts: Mapping[AccountKey, KnownAccount]
     kept: frozenset[Message]
 
@@ -40,14 +40,14 @@ class Refold:
     odd: list[str] = field(default_factory=list)
 
 
-def definitions_of(groups: Iterable[Group]) -> Definitions:
+def definitions_of(groups: Iterable[TargetGroup]) -> DefinitionSet:
     """All that is defined: of each group the last version. The first group that defines a target owns it."""
     owners: dict[int, int] = {}
     known = {group.group_id: group for group in groups}
     for group in known.values():
         for target_id in group.targets:
             owners.setdefault(target_id, group.group_id)
-    return Definitions(groups=known, owners=owners)
+    return DefinitionSet(groups=known, owners=owners)
 
 
 def refold(decided: Iterable[Pair], ends: Ends) -> Refold:
@@ -68,7 +68,7 @@ def refold(decided: Iterable[Pair], ends: Ends) -> Refold:
     return found
 
 
-def _account(found: Refold, key: AccountKey, pairs: Sequence[Pair], *, definitions: Definitions, ends: Ends) -> None:
+def _account(found: Refold, key: AccountKey, pairs: Sequence[Pair], *, definitions: DefinitionSet, ends: Ends) -> None:
     numbers = [row.decision for row, _ in pairs]
     if numbers != list(range(1, len(pairs) + 1)):
         found.odd.append(f"account {key} has the decisions {numbers}")

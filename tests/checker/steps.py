@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 from unenroll.core.admission import Misplaced
 from unenroll.core.calendar import Calendar
-from unenroll.core.decide import AccountState, Decided, Refused, decide, resettle
-from unenroll.core.definitions import Definitions
+from unenroll.core.decide import AccountState, Decision, RefusedRequest, decide, resettle
+from unenroll.core.definitions import DefinitionSet
 from unenroll.core.events import SettlementDue
 from unenroll.postgres.ledger import LedgerRow
 from unenroll.wire.decode import Received
-from unenroll.wire.encode import Context, encode
+from unenroll.wire.encode import DecisionContext, encode
 from unenroll.wire.topics import Message
 
 Pair = tuple[LedgerRow, Received]
@@ -19,24 +19,26 @@ Pair = tuple[LedgerRow, Received]
 class Step(NamedTuple):
     """What the core makes of an event. `odd`: where the ledger says otherwise. `decided` None: it leaves no fact."""
 
-    decided: Decided | None
+    decided: Decision | None
     told: tuple[Message, ...]
     odd: tuple[str, ...]
 
 
-def step(pair: Pair, definitions: Definitions, state: AccountState | None = None) -> Step:
+def step(pair: Pair, definitions: DefinitionSet, state: AccountState | None = None) -> Step:
     """The event decided with these definitions; `state` None: nothing is known of its account yet."""
     row, received = pair
     answer = _answer(received, definitions, state)
     if isinstance(answer, Misplaced):
         return Step(None, (), (f"{row.key} has no place ({answer.reason}), and the ledger has it",))
-    changes = (answer.rejected,) if isinstance(answer, Refused) else answer.changes
+    changes = (answer.rejected,) if isinstance(answer, RefusedRequest) else answer.changes
     context = _context(row, received, definitions)
     told = tuple(encode(change, context) for change in changes)
-    return Step(None if isinstance(answer, Refused) else answer, told, tuple(_odd(row, answer, told)))
+    return Step(None if isinstance(answer, RefusedRequest) else answer, told, tuple(_odd(row, answer, told)))
 
 
-def _answer(received: Received, definitions: Definitions, state: AccountState | None) -> Decided | Refused | Misplaced:
+def _answer(
+    received: Received, definitions: DefinitionSet, state: AccountState | None
+) -> Decision | RefusedRequest | Misplaced:
     event = received.event
     if not isinstance(event, SettlementDue):
         return decide(event, definitions, state)
@@ -46,20 +48,20 @@ def _answer(received: Received, definitions: Definitions, state: AccountState | 
     return resettle(state, owner.targets[event.target_id], owner.calendar)
 
 
-def _odd(row: LedgerRow, answer: Decided | Refused, told: tuple[Message, ...]) -> list[str]:
-    outcome = answer.rejected.outcome if isinstance(answer, Refused) else answer.outcome
+def _odd(row: LedgerRow, answer: Decision | RefusedRequest, told: tuple[Message, ...]) -> list[str]:
+    outcome = answer.rejected.outcome if isinstance(answer, RefusedRequest) else answer.outcome
     odd = []
-    if outcome != row.outcome or isinstance(answer, Refused) != (row.decision is None):
+    if outcome != row.outcome or isinstance(answer, RefusedRequest) != (row.decision is None):
         odd.append(f"{row.key} is {outcome} by the core, and {row.outcome} in the ledger")
     if told and row.lane_id is None:
         odd.append(f"{row.key} was loaded, and has something to publish")
     return odd
 
 
-def _context(row: LedgerRow, received: Received, definitions: Definitions) -> Context:
+def _context(row: LedgerRow, received: Received, definitions: DefinitionSet) -> DecisionContext:
     event = received.event
     owner = definitions.owner(event.target_id)
-    return Context(
+    return DecisionContext(
         customer_id=event.customer_id,
         group_id=0 if owner is None else owner.group_id,
         target_id=event.target_id,

@@ -8,22 +8,22 @@ from itertools import count
 
 from unenroll.core.calendar import Calendar
 from unenroll.core.changes import Change
-from unenroll.core.decide import AccountState, Decided, Rejected, decide
-from unenroll.core.definitions import Definitions, EnrollmentMode, Group, Kind, Target
+from unenroll.core.decide import AccountState, Decision, Rejected, decide
+from unenroll.core.definitions import DefinitionSet, EnrollmentMode, Target, TargetGroup, TargetKind
 from unenroll.core.events import (
-    Allocation,
     CustomerEnrolled,
+    EnrollmentOrigin,
     Event,
     EventId,
-    Origin,
+    RewardAllocation,
     RewardEarned,
     RewardIssued,
     UnenrollRequested,
 )
 
 CUSTOMER = 423789336
-IMMEDIATE = Allocation.IMMEDIATE
-PERIOD_END = Allocation.PERIOD_END
+IMMEDIATE = RewardAllocation.IMMEDIATE
+PERIOD_END = RewardAllocation.PERIOD_END
 
 _NUMBER = count(1)
 
@@ -52,13 +52,13 @@ MONTHS = Calendar.of(
 )
 DAYS = _days(30)
 
-ABC = Target(target_id=21, name="ABC", kind=Kind.MILESTONE)
-XYZ = Target(target_id=22, name="XYZ", kind=Kind.STREAK, levels=(4, 8, 12))
-EVERYBODY = Target(target_id=23, name="Everybody", kind=Kind.MILESTONE, enrollment=EnrollmentMode.AUTOMATIC)
+ABC = Target(target_id=21, name="ABC", kind=TargetKind.MILESTONE)
+XYZ = Target(target_id=22, name="XYZ", kind=TargetKind.STREAK, levels=(4, 8, 12))
+EVERYBODY = Target(target_id=23, name="Everybody", kind=TargetKind.MILESTONE, enrollment=EnrollmentMode.AUTOMATIC)
 
 
-def group(group_id: int, calendar: Calendar, *targets: Target, version: int = 1, active: bool = True) -> Group:
-    return Group(
+def group(group_id: int, calendar: Calendar, *targets: Target, version: int = 1, active: bool = True) -> TargetGroup:
+    return TargetGroup(
         group_id=group_id,
         name=f"Group {group_id}",
         version=version,
@@ -69,12 +69,12 @@ def group(group_id: int, calendar: Calendar, *targets: Target, version: int = 1,
     )
 
 
-def defined(*groups: Group) -> Definitions:
+def defined(*groups: TargetGroup) -> DefinitionSet:
     owners: dict[int, int] = {}
     for one in groups:
         for target_id in one.targets:
             owners.setdefault(target_id, one.group_id)
-    return Definitions(groups={one.group_id: one for one in groups}, owners=owners)
+    return DefinitionSet(groups={one.group_id: one for one in groups}, owners=owners)
 
 
 DEFINITIONS = defined(group(11, MONTHS, ABC, EVERYBODY), group(12, DAYS, XYZ))
@@ -95,7 +95,7 @@ def enrolled(
     target: Target = ABC,
     balance: int | None = None,
     reset: bool = False,
-    origin: Origin = Origin.EXPLICIT,
+    origin: EnrollmentOrigin = EnrollmentOrigin.EXPLICIT,
     name: str | None = None,
 ) -> CustomerEnrolled:
     return CustomerEnrolled(
@@ -129,7 +129,7 @@ def leave(
 def reward(
     reward_id: str,
     cycle: str,
-    allocation: Allocation,
+    allocation: RewardAllocation,
     achieved: str,
     *,
     target: Target = ABC,
@@ -160,18 +160,18 @@ def issued(reward_id: str, when: str, *, target: Target = ABC) -> RewardIssued:
 class Story:
     """One account, told event by event in the order of their arrival, and all that was published of it."""
 
-    definitions: Definitions = DEFINITIONS
+    definitions: DefinitionSet = DEFINITIONS
     state: AccountState | None = None
     published: list[Change | Rejected] = field(default_factory=list)
 
-    def tell(self, events: Sequence[Event]) -> Decided:
+    def tell(self, events: Sequence[Event]) -> Decision:
         """What the last of the events decides. All of them must be accepted."""
         decided = [self.hear(event) for event in events]
         return decided[-1]
 
-    def hear(self, event: Event) -> Decided:
+    def hear(self, event: Event) -> Decision:
         decided = decide(event, self.definitions, self.state)
-        assert isinstance(decided, Decided), decided
+        assert isinstance(decided, Decision), decided
         self.state = decided.state
         self.published.extend(decided.changes)
         return decided

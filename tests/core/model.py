@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from unenroll.core.calendar import Calendar, Cycle
-from unenroll.core.definitions import EnrollmentMode, Kind, Target
-from unenroll.core.events import Allocation, EventId, Origin
+from unenroll.core.definitions import EnrollmentMode, Target, TargetKind
+from unenroll.core.events import EnrollmentOrigin, EventId, RewardAllocation
 from unenroll.core.facts import Account, Enrollment, Leave, Reward
 
 
@@ -126,7 +126,7 @@ def _enroll(enrollment: Enrollment, found: Answer, target: Target, calendar: Cal
     if _is_in(found.stays):
         found.enrollments[enrollment.key] = "ALREADY_ENROLLED"
         return
-    if _last_leave(found.stays) is not None and enrollment.origin is Origin.AUTOMATIC:
+    if _last_leave(found.stays) is not None and enrollment.origin is EnrollmentOrigin.AUTOMATIC:
         found.enrollments[enrollment.key] = "LEAVING_IS_STICKY"
         return
     first = enrollment.from_cycle
@@ -138,9 +138,9 @@ def _enroll(enrollment: Enrollment, found: Answer, target: Target, calendar: Cal
     run = 1
     if found.stays:
         run = found.stays[-1].run
-        if target.kind is Kind.STREAK and enrollment.reset_streak_status:
+        if target.kind is TargetKind.STREAK and enrollment.reset_streak_status:
             run += 1
-        if target.kind is Kind.MILESTONE and enrollment.initial_balance is not None:
+        if target.kind is TargetKind.MILESTONE and enrollment.initial_balance is not None:
             run += 1
     found.stays.append(Stay(opened=enrollment.enrolled_at, first_cycle=first, by=enrollment.key, run=run))
     found.enrollments[enrollment.key] = "OPENED"
@@ -158,7 +158,7 @@ def _verdict(reward: Reward, account: Account, stays: list[Stay], calendar: Cale
         (u is None, "ENROLLED"),
         (u is not None and cycle.end <= u, "CYCLE_FINISHED"),
         (u is not None and moved >= u, "AFTER_UNENROLLMENT"),
-        (reward.allocation is Allocation.IMMEDIATE, "ACHIEVED_BEFORE_UNENROLLMENT"),
+        (reward.allocation is RewardAllocation.IMMEDIATE, "ACHIEVED_BEFORE_UNENROLLMENT"),
         (_in_again(stay, stays[index + 1 :], cycle), "CARRIED_ON"),
         (True, "PERIOD_END_LOST"),
     ]
@@ -200,7 +200,7 @@ def _stay_of(reward: Reward, moved: datetime, stays: list[Stay]) -> int | None:
 
 
 def _action(reward: Reward, account: Account) -> str:
-    if reward.allocation is Allocation.PERIOD_END and reward.reward_id not in account.issued:
+    if reward.allocation is RewardAllocation.PERIOD_END and reward.reward_id not in account.issued:
         return "VOID"
     return "REVERSE"
 
@@ -229,4 +229,4 @@ def _cancel_repeats(account: Account, target: Target, found: Answer) -> None:
 
 def _repeats(one: Reward, other: Reward, target: Target) -> bool:
     same = one.level == other.level and one.allocation == other.allocation
-    return same and (target.kind is Kind.STREAK or one.cycle == other.cycle)
+    return same and (target.kind is TargetKind.STREAK or one.cycle == other.cycle)

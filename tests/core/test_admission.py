@@ -21,8 +21,8 @@ from core.campaigns import (
     leave,
 )
 from unenroll.core.admission import admit
-from unenroll.core.decide import Refused, Rejected, decide
-from unenroll.core.definitions import Definitions
+from unenroll.core.decide import RefusedRequest, Rejected, decide
+from unenroll.core.definitions import DefinitionSet
 from unenroll.core.events import UnenrollRequested
 from unenroll.core.outcomes import Outcome
 
@@ -64,7 +64,9 @@ def test_the_first_outcome_that_applies_is_the_answer(outcome: Outcome | None, r
         (defined(group(12, DAYS, ABC), group(11, MONTHS, ABC)), FUTURE, Outcome.TARGET_NOT_IN_GROUP),
     ],
 )
-def test_what_is_inactive_is_not_there(definitions: Definitions, request_: UnenrollRequested, outcome: Outcome) -> None:
+def test_what_is_inactive_is_not_there(
+    definitions: DefinitionSet, request_: UnenrollRequested, outcome: Outcome
+) -> None:
     assert admit(request_, definitions) is outcome
 
 
@@ -74,7 +76,7 @@ def test_a_refused_request_leaves_no_fact(outcome: Outcome, request_: UnenrollRe
     story.hear(enrolled("1 Jan"))
     for state in (None, story.state):
         refused = decide(request_, DEFINITIONS, state)
-        assert isinstance(refused, Refused)
+        assert isinstance(refused, RefusedRequest)
         rejected = refused.rejected
         assert (rejected.request, rejected.outcome) == (request_, outcome)
         assert rejected.detail

@@ -8,8 +8,8 @@ import pytest
 from core.campaigns import CUSTOMER, DEFINITIONS, IMMEDIATE, MONTHS, PERIOD_END, Story, enrolled, issued, leave, reward
 from unenroll.core.admission import Misplaced
 from unenroll.core.calendar import Calendar
-from unenroll.core.changes import Cancelled, Settled
-from unenroll.core.decide import AccountState, Decided, Rejected, decide, resettle
+from unenroll.core.changes import RewardCancellation, SettledAccount
+from unenroll.core.decide import AccountState, Decision, Rejected, decide, resettle
 from unenroll.core.events import Event, Value
 from unenroll.core.facts import Account
 from unenroll.core.outcomes import Outcome
@@ -19,7 +19,7 @@ EARNED = reward("R3", "c3", PERIOD_END, "5 Mar")
 
 def test_the_first_event_begins_the_account() -> None:
     decided = decide(enrolled("1 Jan"), DEFINITIONS)
-    assert isinstance(decided, Decided)
+    assert isinstance(decided, Decision)
     assert (decided.state.account.customer_id, decided.state.account.target_id) == (CUSTOMER, 21)
     assert (decided.changes, decided.outcome) == ((), None)
 
@@ -72,7 +72,7 @@ def test_the_same_reward_again_is_the_same_and_its_issuance_counts() -> None:
     again = story.hear(replace(EARNED, key=leave("1 Jan").key))
     assert again.changes == ()
     paid = story.hear(replace(EARNED, issued_at=EARNED.achieved_at))
-    assert [(change.action, change.revision) for change in paid.changes if isinstance(change, Cancelled)] == [
+    assert [(change.action, change.revision) for change in paid.changes if isinstance(change, RewardCancellation)] == [
         ("REVERSE", 2)
     ]
     assert len(paid.state.account.rewards) == 1
@@ -81,7 +81,7 @@ def test_the_same_reward_again_is_the_same_and_its_issuance_counts() -> None:
 def test_an_issuance_may_come_before_its_reward() -> None:
     story = Story()
     told = story.tell([issued("R3", "1 Apr"), enrolled("1 Jan"), leave("15 Mar"), EARNED]).changes
-    assert [change.action for change in told if isinstance(change, Cancelled)] == ["REVERSE"]
+    assert [change.action for change in told if isinstance(change, RewardCancellation)] == ["REVERSE"]
 
 
 def test_a_request_that_the_ledger_forgot_is_not_answered_twice() -> None:
@@ -98,7 +98,7 @@ def test_a_rejection_comes_before_what_else_the_decision_publishes() -> None:
     story.tell([enrolled("1 Jan"), leave("15 Apr")])
     story.definitions = DEFINITIONS
     told = story.hear(leave("20 Apr")).changes
-    assert [type(change).__name__ for change in told] == ["Rejected", "Unenrolled"]
+    assert [type(change).__name__ for change in told] == ["Rejected", "Unenrollment"]
     assert isinstance(told[0], Rejected)
     assert told[0].outcome is Outcome.ALREADY_UNENROLLED
 
@@ -115,9 +115,9 @@ def test_facts_that_were_loaded_are_settled_with_the_next_event() -> None:
     """Rewards without an entry in what was last settled count as never published."""
     story = Story()
     account = story.tell([enrolled("1 Jan"), EARNED]).state.account
-    story.state = AccountState(account=account, settled=Settled())
+    story.state = AccountState(account=account, settled=SettledAccount())
     told = story.hear(leave("15 Mar")).changes
-    assert [type(change).__name__ for change in told] == ["Unenrolled", "Cancelled"]
+    assert [type(change).__name__ for change in told] == ["Unenrollment", "RewardCancellation"]
 
 
 def test_settling_again_without_news_changes_nothing() -> None:

@@ -6,17 +6,26 @@ import pytest
 
 from core.campaigns import ABC, DAYS, DEFINITIONS, EVERYBODY, MONTHS, XYZ, at, group
 from unenroll.core.calendar import Calendar
-from unenroll.core.definitions import Accepted, EnrollmentMode, Group, Ignored, Kind, RefusedDefinition, Target, accept
+from unenroll.core.definitions import (
+    Accepted,
+    EnrollmentMode,
+    Ignored,
+    RefusedDefinition,
+    Target,
+    TargetGroup,
+    TargetKind,
+    accept,
+)
 
 OLD = group(11, MONTHS, ABC, XYZ, version=3)
 NEXT = replace(OLD, version=4)
 
 
-def retargeted(streak: Target) -> Group:
+def retargeted(streak: Target) -> TargetGroup:
     return replace(NEXT, targets={21: ABC, 22: streak})
 
 
-def rescheduled(*cycles: tuple[str, str, str]) -> Group:
+def rescheduled(*cycles: tuple[str, str, str]) -> TargetGroup:
     return replace(NEXT, calendar=Calendar.of((name, at(start), at(end)) for name, start, end in cycles))
 
 
@@ -42,7 +51,7 @@ def test_the_first_version_is_accepted() -> None:
         replace(NEXT, version=99),
     ],
 )
-def test_what_only_adds_is_accepted(new: Group) -> None:
+def test_what_only_adds_is_accepted(new: TargetGroup) -> None:
     assert accept(OLD, new) == Accepted()
 
 
@@ -68,13 +77,13 @@ def test_the_same_version_with_another_content_is_refused() -> None:
             "moves cycle c5, or puts another one before it",
         ),
         (replace(NEXT, targets={21: ABC}), "removes target 22"),
-        (retargeted(replace(XYZ, kind=Kind.MILESTONE)), "changes the kind of target 22"),
+        (retargeted(replace(XYZ, kind=TargetKind.MILESTONE)), "changes the kind of target 22"),
         (retargeted(replace(XYZ, levels=(4, 8))), "changes the levels of target 22"),
         (retargeted(replace(XYZ, levels=(4, 8, 12, 16))), "changes the levels of target 22"),
         (retargeted(replace(XYZ, enrollment=EnrollmentMode.AUTOMATIC)), "changes the enrollment of target 22"),
     ],
 )
-def test_what_takes_back_is_refused(new: Group, what: str) -> None:
+def test_what_takes_back_is_refused(new: TargetGroup, what: str) -> None:
     assert accept(OLD, new) == RefusedDefinition(detail=f"Version 4 of group 11 {what}.")
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from core.campaigns import CUSTOMER, IMMEDIATE, at, enrolled, issued, key, leave, reward
-from unenroll.core.events import CustomerEnrolled, Origin
+from unenroll.core.events import CustomerEnrolled, EnrollmentOrigin
 from unenroll.core.facts import Account, Enrollment, Fact, Issuance, Leave, Reward
 
 NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001 - what is to be refused
@@ -71,4 +71,4 @@ def test_an_account_keeps_what_it_knew() -> None:
 def test_an_enrollment_is_explicit_and_carries_on_unless_it_says_otherwise() -> None:
     event = CustomerEnrolled(key=key(), customer_id=1, group_id=11, target_id=21, enrolled_at=at("1 Jan"))
     for told in (event, Enrollment(key=key(), enrolled_at=at("1 Jan"))):
-        assert (told.origin, told.reset_streak_status, told.initial_balance) == (Origin.EXPLICIT, False, None)
+        assert (told.origin, told.reset_streak_status, told.initial_balance) == (EnrollmentOrigin.EXPLICIT, False, None)

@@ -10,9 +10,9 @@ from core.campaigns import (
     leave,
     reward,
 )
-from unenroll.core.changes import Cancelled, Change, Unenrolled
-from unenroll.core.decide import Decided, Rejected
-from unenroll.core.events import Origin
+from unenroll.core.changes import Change, RewardCancellation, Unenrollment
+from unenroll.core.decide import Decision, Rejected
+from unenroll.core.events import EnrollmentOrigin
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import Rule
 
@@ -25,7 +25,7 @@ A3 = [
 ]
 
 
-def told(decided: Decided) -> list[str]:
+def told(decided: Decision) -> list[str]:
     """Each change in a line: what, the leave or request that it names, and what a reader acts on."""
     return [_line(change) for change in decided.changes]
 
@@ -33,7 +33,7 @@ def told(decided: Decided) -> list[str]:
 def _line(change: Change | Rejected) -> str:
     if isinstance(change, Rejected):
         return f"rejected {change.request.key.id}: {change.outcome}"
-    if isinstance(change, Unenrolled):
+    if isinstance(change, Unenrollment):
         dropped = f"{change.dropped.first}-{change.dropped.last}" if change.dropped else "nothing"
         supersedes = f", supersedes {change.supersedes.id}" if change.supersedes else ""
         return (
@@ -41,7 +41,7 @@ def _line(change: Change | Rejected) -> str:
             f"cancels {change.rewards_cancelled}{supersedes}"
         )
     name = f"{change.reward.reward_id} #{change.revision} by {change.leave.key.id}: {change.rule}"
-    return f"cancelled {name} {change.action}" if isinstance(change, Cancelled) else f"reinstated {name}"
+    return f"cancelled {name} {change.action}" if isinstance(change, RewardCancellation) else f"reinstated {name}"
 
 
 def test_a3_a_leave_voids_what_was_to_be_paid_at_the_end_of_its_cycle() -> None:
@@ -186,7 +186,7 @@ def test_a_leave_is_told_again_when_its_first_dropped_cycle_moves() -> None:
 
 def test_a_late_leave_before_an_automatic_enrollment_makes_leaving_sticky() -> None:
     story = Story()
-    story.tell([enrolled("1 Feb", origin=Origin.AUTOMATIC), leave("15 Mar"), leave("20 Jan")])
+    story.tell([enrolled("1 Feb", origin=EnrollmentOrigin.AUTOMATIC), leave("15 Mar"), leave("20 Jan")])
     assert told(story.hear(enrolled("1 Jan", from_="c1"))) == [
         "unenrolled #2 leave 20 Jan: drops c1-c5, cancels 0, supersedes leave 15 Mar"
     ]

@@ -15,8 +15,8 @@ from core.campaigns import (
     leave,
     reward,
 )
-from unenroll.core.decide import AccountState, Decided, Refused, decide
-from unenroll.core.events import Event, EventId, Expected, UnenrollRequested
+from unenroll.core.decide import AccountState, Decision, RefusedRequest, decide
+from unenroll.core.events import Event, EventId, ExpectedAccount, UnenrollRequested
 from unenroll.core.facts import Account
 from unenroll.core.outcomes import Outcome
 
@@ -28,7 +28,7 @@ NEWS = reward("R4", "c3", PERIOD_END, "6 Mar")
 
 
 def planned(request: UnenrollRequested, decision: int, after: UnenrollRequested | None = None) -> UnenrollRequested:
-    return replace(request, expected=Expected(decision, None if after is None else after.key))
+    return replace(request, expected=ExpectedAccount(decision, None if after is None else after.key))
 
 
 def told(events: Sequence[Event]) -> tuple[AccountState | None, int]:
@@ -36,7 +36,7 @@ def told(events: Sequence[Event]) -> tuple[AccountState | None, int]:
     state, decisions = None, 0
     for event in events:
         decided = decide(event, DEFINITIONS, state, decisions=decisions)
-        if isinstance(decided, Decided):
+        if isinstance(decided, Decision):
             state, decisions = decided.state, decisions + 1
     return state, decisions
 
@@ -44,9 +44,9 @@ def told(events: Sequence[Event]) -> tuple[AccountState | None, int]:
 def answer(request: UnenrollRequested, *before: Event) -> Outcome | None:
     state, decisions = told(before)
     decided = decide(request, DEFINITIONS, state, decisions=decisions)
-    if isinstance(decided, Refused):
+    if isinstance(decided, RefusedRequest):
         return decided.rejected.outcome
-    assert isinstance(decided, Decided)
+    assert isinstance(decided, Decision)
     return decided.outcome
 
 
@@ -76,7 +76,7 @@ def test_what_made_the_first_request_stale_is_not_taken_for_its_decision_by_the_
 
 @pytest.mark.parametrize("other", [EventId(FIRST.key.id, "/elsewhere"), EventId("other", FIRST.key.source)])
 def test_the_request_before_is_known_by_id_and_source(other: EventId) -> None:
-    request = replace(SECOND, expected=Expected(2, other))
+    request = replace(SECOND, expected=ExpectedAccount(2, other))
     assert answer(request, ENROLLED, FIRST) is Outcome.PLAN_STALE
 
 
@@ -100,14 +100,14 @@ def test_staleness_comes_before_whatever_the_account_would_say() -> None:
     for before in stories:
         late = replace(SECOND, effective_at=at("1 Jul"), time=at("1 Jul"))
         assert answer(planned(late, 7), *before) is Outcome.PLAN_STALE
-    assert isinstance(decide(planned(FIRST, 7), DEFINITIONS, state), Refused)
+    assert isinstance(decide(planned(FIRST, 7), DEFINITIONS, state), RefusedRequest)
 
 
 def test_a_stale_request_leaves_no_fact_and_says_so() -> None:
     story = Story()
     story.tell([ENROLLED, R3])
     refused = decide(planned(FIRST, 1), DEFINITIONS, story.state, decisions=2)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, RefusedRequest)
     assert refused.rejected.detail.startswith("Something was decided on the account since this was planned")
 
 

@@ -10,13 +10,13 @@ from core.lives import lives
 from core.model import answer
 from core.reader import Reader
 from support.lives import Life
-from unenroll.core.changes import Cancelled, Reinstated, Settled, Unenrolled
-from unenroll.core.decide import AccountState, Decided, Rejected, decide, resettle
-from unenroll.core.definitions import Definitions
+from unenroll.core.changes import RewardCancellation, RewardReinstatement, SettledAccount, Unenrollment
+from unenroll.core.decide import AccountState, Decision, Rejected, decide, resettle
+from unenroll.core.definitions import DefinitionSet
 from unenroll.core.events import CustomerEnrolled, Event, EventId, RewardEarned, UnenrollRequested
 from unenroll.core.outcomes import Outcome
 from unenroll.core.settle import Settlement, settle, waits
-from unenroll.core.standings import Rule, State
+from unenroll.core.standings import RewardState, Rule
 
 thorough = settings(max_examples=int(environ.get("EXAMPLES_PER_PROPERTY", "30")), deadline=None)
 
@@ -25,7 +25,7 @@ def settlement_of(life: Life) -> Settlement:
     return settle(life.account(), life.target, life.calendar)
 
 
-def ends(settled: Settled) -> object:
+def ends(settled: SettledAccount) -> object:
     """What an account is settled to, but for how often and under which leave that was published."""
     return dict(settled.leaves), {key: (*one[:3], one.leave) for key, one in settled.rewards.items()}
 
@@ -37,10 +37,10 @@ def ends_at_once(life: Life) -> object:
     return leaves, {key: (*one[:3], one.leave) for key, one in settlement.standings.items()}
 
 
-def fold(events: Sequence[Event], definitions: Definitions, state: AccountState | None = None) -> Iterator[Decided]:
+def fold(events: Sequence[Event], definitions: DefinitionSet, state: AccountState | None = None) -> Iterator[Decision]:
     for event in events:
         decided = decide(event, definitions, state)
-        assert isinstance(decided, Decided), decided
+        assert isinstance(decided, Decision), decided
         state = decided.state
         yield decided
 
@@ -92,7 +92,7 @@ def test_a_leave_never_touches_a_finished_cycle(life: Life) -> None:
         standing = settlement.standings[reward.reward_id]
         end = life.calendar.numbered(reward.cycle).end
         if all(end <= instant for instant in left_at):
-            assert standing.state is State.KEPT or standing.rule is Rule.ALREADY_ACHIEVED
+            assert standing.state is RewardState.KEPT or standing.rule is Rule.ALREADY_ACHIEVED
 
 
 @thorough
@@ -100,7 +100,7 @@ def test_a_leave_never_touches_a_finished_cycle(life: Life) -> None:
 def test_without_a_leave_every_reward_is_kept(life: Life) -> None:
     stayed = life.account([event for event in life.events if not isinstance(event, UnenrollRequested)])
     standings = settle(stayed, life.target, life.calendar).standings
-    assert {standing.state for standing in standings.values()} <= {State.KEPT}
+    assert {standing.state for standing in standings.values()} <= {RewardState.KEPT}
 
 
 @thorough
@@ -108,7 +108,7 @@ def test_without_a_leave_every_reward_is_kept(life: Life) -> None:
 def test_a_cancelled_reward_has_a_leave_to_blame_and_something_to_do_about_it(life: Life) -> None:
     settlement = settlement_of(life)
     for standing in settlement.standings.values():
-        cancelled = standing.state is State.CANCELLED
+        cancelled = standing.state is RewardState.CANCELLED
         assert cancelled == (standing.action is not None)
         if cancelled:
             assert standing.leave is not None
@@ -118,7 +118,7 @@ def test_a_cancelled_reward_has_a_leave_to_blame_and_something_to_do_about_it(li
 @thorough
 @given(lives())
 def test_however_facts_arrive_the_end_is_that_of_settling_them_at_once(life: Life) -> None:
-    settled = Settled()
+    settled = SettledAccount()
     for decided in fold(life.events, life.definitions):
         settled = decided.state.settled
     assert ends(settled) == ends_at_once(life)
@@ -139,13 +139,13 @@ def test_an_event_that_comes_again_changes_and_publishes_nothing(life: Life, dat
 @given(lives())
 def test_what_is_published_tells_a_reader_how_the_account_stands(life: Life) -> None:
     reader = Reader()
-    settled = Settled()
+    settled = SettledAccount()
     for decided in fold(life.events, life.definitions):
         settled = decided.state.settled
         for change in decided.changes:
             reader.read(change)
         assert reader.cancelled() == {
-            reward_id: one.action for reward_id, one in settled.rewards.items() if one.state is State.CANCELLED
+            reward_id: one.action for reward_id, one in settled.rewards.items() if one.state is RewardState.CANCELLED
         }
         cuts = {key: leave.first_dropped for key, leave in settled.leaves.items() if leave.first_dropped is not None}
         assert reader.in_force.keys() == cuts.keys()
@@ -160,7 +160,7 @@ def test_every_request_gets_exactly_one_first_answer(life: Life) -> None:
     answered: list[EventId] = []
     for event, decided in zip(life.events, fold(life.events, life.definitions), strict=True):
         rejected = [change.request.key for change in decided.changes if isinstance(change, Rejected)]
-        left = [change.leave.key for change in decided.changes if isinstance(change, Unenrolled)]
+        left = [change.leave.key for change in decided.changes if isinstance(change, Unenrollment)]
         if isinstance(event, UnenrollRequested):
             assert [*rejected, *left].count(event.key) == 1
             assert rejected == ([] if decided.outcome is Outcome.UNENROLLED else [event.key])
@@ -174,7 +174,7 @@ def test_every_request_gets_exactly_one_first_answer(life: Life) -> None:
 @thorough
 @given(lives())
 def test_a_leave_that_stops_being_unenrolled_is_superseded_once(life: Life) -> None:
-    before = Settled()
+    before = SettledAccount()
     for decided in fold(life.events, life.definitions):
         now = decided.state.settled
         stopped = {
@@ -182,7 +182,7 @@ def test_a_leave_that_stops_being_unenrolled_is_superseded_once(life: Life) -> N
             for key, leave in before.leaves.items()
             if leave.outcome is Outcome.UNENROLLED and now.leaves[key].outcome is not Outcome.UNENROLLED
         }
-        told = [change for change in decided.changes if isinstance(change, Unenrolled) and change.supersedes]
+        told = [change for change in decided.changes if isinstance(change, Unenrollment) and change.supersedes]
         assert len(told) == len(stopped)
         assert {change.supersedes: change.leave.key for change in told} == stopped
         before = now
@@ -193,15 +193,15 @@ def test_a_leave_that_stops_being_unenrolled_is_superseded_once(life: Life) -> N
 def test_a_decision_is_told_in_one_order_and_adds_up(life: Life) -> None:
     for decided in fold(life.events, life.definitions):
         changes = decided.changes
-        left = [change for change in changes if isinstance(change, Unenrolled)]
-        rewards = [change for change in changes if isinstance(change, Cancelled | Reinstated)]
+        left = [change for change in changes if isinstance(change, Unenrollment)]
+        rewards = [change for change in changes if isinstance(change, RewardCancellation | RewardReinstatement)]
         rejected = [change for change in changes if isinstance(change, Rejected)]
         assert [*rejected, *left, *rewards] == [*changes]
         assert left == sorted(left, key=lambda change: change.leave.effective_at)
         assert rewards == sorted(
             rewards, key=lambda change: (change.reward.cycle, change.reward.achieved_at, change.reward.reward_id)
         )
-        cancelling = [change.leave for change in rewards if isinstance(change, Cancelled)]
+        cancelling = [change.leave for change in rewards if isinstance(change, RewardCancellation)]
         assert [change.rewards_cancelled for change in left] == [cancelling.count(change.leave) for change in left]
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from core.campaigns import ABC, EVERYBODY, MONTHS, XYZ, Story, at, enrolled, key, leave
 from unenroll.core.definitions import Target
-from unenroll.core.events import CustomerEnrolled, Event, Origin
+from unenroll.core.events import CustomerEnrolled, EnrollmentOrigin, Event
 from unenroll.core.facts import Account, Enrollment, Leave
 from unenroll.core.outcomes import EnrollmentOutcome, Outcome
 from unenroll.core.settle import waits
@@ -95,7 +95,7 @@ def test_a_leave_names_the_one_that_ended_the_last_spell() -> None:
 
 
 def test_leaving_is_sticky_until_somebody_enrolls_the_customer() -> None:
-    automatic = enrolled("1 Feb", origin=Origin.AUTOMATIC)
+    automatic = enrolled("1 Feb", origin=EnrollmentOrigin.AUTOMATIC)
     assert outcomes(enrolled("1 Jan"), leave("15 Jan"), automatic, enrolled("2 Feb")) == [
         "OPENED",
         "UNENROLLED",
@@ -105,8 +105,8 @@ def test_leaving_is_sticky_until_somebody_enrolls_the_customer() -> None:
 
 
 def test_an_automatic_enrollment_opens_a_spell_where_no_leave_ended_one() -> None:
-    automatic = enrolled("1 Feb", origin=Origin.AUTOMATIC)
-    assert outcomes(leave("15 Jan"), automatic, enrolled("2 Feb", origin=Origin.AUTOMATIC)) == [
+    automatic = enrolled("1 Feb", origin=EnrollmentOrigin.AUTOMATIC)
+    assert outcomes(leave("15 Jan"), automatic, enrolled("2 Feb", origin=EnrollmentOrigin.AUTOMATIC)) == [
         "NOT_ENROLLED",
         "OPENED",
         "ALREADY_ENROLLED",

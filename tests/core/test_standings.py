@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from core.campaigns import ABC, EVERYBODY, IMMEDIATE, PERIOD_END, XYZ, Story, enrolled, issued, key, leave, reward
-from unenroll.core.events import Allocation, Event
-from unenroll.core.standings import Action, Rule, Standing, State
+from unenroll.core.events import Event, RewardAllocation
+from unenroll.core.standings import RewardAction, RewardState, Rule, Standing
 
 LAST_MOMENT = "23:59:59.999999"
 
@@ -15,7 +15,7 @@ def standing(reward_id: str, *events: Event) -> Standing:
     return Story().tell(events).settlement.standings[reward_id]
 
 
-def rule_of(cycle: str, allocation: Allocation, achieved: str, *events: Event) -> str:
+def rule_of(cycle: str, allocation: RewardAllocation, achieved: str, *events: Event) -> str:
     return standing("R", *events, reward("R", cycle, allocation, achieved)).rule
 
 
@@ -33,7 +33,7 @@ def rule_of(cycle: str, allocation: Allocation, achieved: str, *events: Event) -
         ("c3", IMMEDIATE, "10 Jan", "ACHIEVED_BEFORE_UNENROLLMENT"),
     ],
 )
-def test_the_first_row_that_matches_decides(cycle: str, allocation: Allocation, achieved: str, rule: str) -> None:
+def test_the_first_row_that_matches_decides(cycle: str, allocation: RewardAllocation, achieved: str, rule: str) -> None:
     assert rule_of(cycle, allocation, achieved, enrolled("1 Feb"), leave("15 Mar")) == rule
     still_in = "NO_SPELL" if rule == "NO_SPELL" else "ENROLLED"
     assert rule_of(cycle, allocation, achieved, enrolled("1 Feb")) == still_in
@@ -71,7 +71,7 @@ def test_a_spell_that_starts_from_a_later_cycle_does_not_count() -> None:
 
 def test_in_an_automatic_target_the_first_spell_has_always_been_open() -> None:
     events: list[Event] = [leave("15 Mar", target=EVERYBODY), reward("R", "c1", IMMEDIATE, "10 Jan", target=EVERYBODY)]
-    assert standing("R", *events) == Standing(State.KEPT, Rule.CYCLE_FINISHED, spell=0, leave=key("leave 15 Mar"))
+    assert standing("R", *events) == Standing(RewardState.KEPT, Rule.CYCLE_FINISHED, spell=0, leave=key("leave 15 Mar"))
 
 
 LOST: list[Event] = [enrolled("1 Jan"), reward("R", "c3", PERIOD_END, "5 Mar"), leave("15 Mar")]
@@ -168,25 +168,25 @@ def test_repeating_may_touch_a_finished_cycle() -> None:
         leave("20 Jan", target=XYZ),
     ]
     assert standing("2", *events) == Standing(
-        State.CANCELLED, Rule.ALREADY_ACHIEVED, action=Action.REVERSE, spell=1, leave=key("leave 5 Jan")
+        RewardState.CANCELLED, Rule.ALREADY_ACHIEVED, action=RewardAction.REVERSE, spell=1, leave=key("leave 5 Jan")
     )
 
 
 @pytest.mark.parametrize(
     ("events", "action"),
     [
-        ([reward("R", "c3", PERIOD_END, "20 Mar")], Action.VOID),
-        ([reward("R", "c3", PERIOD_END, "20 Mar", issued="21 Mar")], Action.REVERSE),
-        ([issued("R", "1 Jan"), reward("R", "c3", PERIOD_END, "20 Mar")], Action.REVERSE),
-        ([reward("R", "c3", PERIOD_END, "20 Mar"), issued("another", "21 Mar")], Action.VOID),
-        ([reward("R", "c3", IMMEDIATE, "20 Mar")], Action.REVERSE),
+        ([reward("R", "c3", PERIOD_END, "20 Mar")], RewardAction.VOID),
+        ([reward("R", "c3", PERIOD_END, "20 Mar", issued="21 Mar")], RewardAction.REVERSE),
+        ([issued("R", "1 Jan"), reward("R", "c3", PERIOD_END, "20 Mar")], RewardAction.REVERSE),
+        ([reward("R", "c3", PERIOD_END, "20 Mar"), issued("another", "21 Mar")], RewardAction.VOID),
+        ([reward("R", "c3", IMMEDIATE, "20 Mar")], RewardAction.REVERSE),
     ],
 )
-def test_what_was_paid_is_reversed_and_the_rest_voided(events: Sequence[Event], action: Action) -> None:
+def test_what_was_paid_is_reversed_and_the_rest_voided(events: Sequence[Event], action: RewardAction) -> None:
     assert standing("R", enrolled("1 Jan"), leave("15 Mar"), *events).action is action
 
 
 def test_one_target_can_have_both_kinds_of_reward() -> None:
     events: list[Event] = [reward("paid", "c3", IMMEDIATE, "5 Mar"), reward("due", "c3", PERIOD_END, "5 Mar")]
     standings = Story().tell([enrolled("1 Jan", target=ABC), *events, leave("15 Mar")]).settlement.standings
-    assert [standings["paid"].state, standings["due"].state] == [State.KEPT, State.CANCELLED]
+    assert [standings["paid"].state, standings["due"].state] == [RewardState.KEPT, RewardState.CANCELLED]

@@ -16,9 +16,9 @@ from core.campaigns import (
     reward,
 )
 from unenroll.core.calendar import Calendar
-from unenroll.core.changes import Span, Unenrolled
+from unenroll.core.changes import Span, Unenrollment
 from unenroll.core.decide import resettle
-from unenroll.core.definitions import Kind
+from unenroll.core.definitions import TargetKind
 from unenroll.core.events import Event
 
 JANUARY, MARCH = ("c1", at("1 Jan"), at("1 Feb")), ("c2", at("1 Mar"), at("1 Apr"))
@@ -26,15 +26,15 @@ WITH_A_GAP = defined(group(11, Calendar.of([JANUARY, MARCH]), ABC))
 APPENDED = Calendar.of([JANUARY, MARCH, ("c3", at("1 Apr"), at("1 May"))])
 
 
-def farewell(*events: Event, story: Story | None = None) -> Unenrolled:
+def farewell(*events: Event, story: Story | None = None) -> Unenrollment:
     """The one that the last of the events publishes."""
-    (told,) = [change for change in (story or Story()).tell(events).changes if isinstance(change, Unenrolled)]
+    (told,) = [change for change in (story or Story()).tell(events).changes if isinstance(change, Unenrollment)]
     return told
 
 
 def test_it_says_what_falls_and_what_the_customer_keeps() -> None:
     told = farewell(enrolled("1 Feb"), leave("15 Mar"))
-    assert (told.kind, told.cut, told.levels_kept) == (Kind.MILESTONE, "c3", None)
+    assert (told.kind, told.cut, told.levels_kept) == (TargetKind.MILESTONE, "c3", None)
     assert told.kept == Span(first="c2", last="c2", count=1)
     assert told.dropped == Span(first="c3", last="c5", count=3)
     assert (told.leave.reason, told.leave.requested_by) == ("customer asked", "agent 7")
@@ -126,7 +126,7 @@ def test_appended_cycles_let_leaves_take_effect_in_the_order_of_their_time() -> 
     assert [
         (change.revision, change.leave.key, change.supersedes)
         for change in decided.changes
-        if isinstance(change, Unenrolled)
+        if isinstance(change, Unenrollment)
     ] == [(1, key("leave 10 Apr"), None), (2, key("leave 20 Apr"), None)]
     assert decided.state.settled.revision == 2
     assert resettle(decided.state, ABC, APPENDED).changes == ()

@@ -14,7 +14,7 @@ from core.campaigns import (
     leave,
     reward,
 )
-from unenroll.core.changes import Unenrolled
+from unenroll.core.changes import Unenrollment
 from unenroll.core.events import CustomerEnrolled, Event
 from unenroll.core.standings import Rule, Standing
 
@@ -188,7 +188,7 @@ def test_the_table_says_what_falls_and_what_stands(row: Row) -> None:
     story = Story()
     settlement = story.tell([row.enrollment, *row.events]).settlement
     assert {reward_id: as_written(one) for reward_id, one in settlement.standings.items()} == row.stands
-    left = [change.dropped for change in story.published if isinstance(change, Unenrolled)]
+    left = [change.dropped for change in story.published if isinstance(change, Unenrollment)]
     assert (f"{left[-1].first}-{left[-1].last}" if left and left[-1] else "") == row.falls
 
 

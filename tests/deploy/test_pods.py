@@ -14,13 +14,13 @@ from unenroll.cli.main import app
 from unenroll.cli.worker import defaults
 from unenroll.kafka import consumer_group as membership
 from unenroll.kafka.idempotent_producer import DELIVERY_SECONDS
-from unenroll.settings import PREFIX, FrontSettings, LogSettings
+from unenroll.settings import PREFIX, ApiSettings, LogSettings
 from unenroll.worker import lanes as group
 
-SETTINGS = {**defaults(FrontSettings), **defaults(LogSettings)}
+SETTINGS = {**defaults(ApiSettings), **defaults(LogSettings)}
 SECRETS = {
     f"{PREFIX}{name.upper()}_FILE"
-    for name, field in FrontSettings.model_fields.items()
+    for name, field in ApiSettings.model_fields.items()
     if "Secret" in str(field.annotation)
 }
 NAMES = {"UNENROLL_KAFKA_SASL_USERNAME", "UNENROLL_KAFKA_SASL_OAUTH_CLIENT_ID"}

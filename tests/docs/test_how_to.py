@@ -10,9 +10,9 @@ from agree.pages import ROOT
 from docs.played import PLAYED
 from docs.shell import play
 from support.place import Place, done, made
-from unenroll.kafka.admin import Cluster
+from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.topics import make_topics
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 from unenroll.settings import KafkaSettings
 
 pytestmark = pytest.mark.timeout(600)  # a page is many commands, on a machine that may have much else to do
@@ -23,7 +23,7 @@ COPY = "copy."
 
 
 @pytest.fixture
-async def scene(servers: Servers, database_url: str, prefix: str, tmp_path: Path) -> Place:
+async def scene(servers: ServerAddresses, database_url: str, prefix: str, tmp_path: Path) -> Place:
     """Topics and tables of a test's own, with milestone ABC defined, and `.env` as a sandbox writes it."""
     (tmp_path / "docs").symlink_to(ROOT / "docs")
     place = await made(Place(kafka=servers.kafka, database_url=database_url, prefix=prefix, folder=tmp_path))
@@ -32,10 +32,10 @@ async def scene(servers: Servers, database_url: str, prefix: str, tmp_path: Path
 
 
 @pytest.fixture
-async def copied(servers: Servers) -> AsyncIterator[None]:
+async def copied(servers: ServerAddresses) -> AsyncIterator[None]:
     """Topics of which a page says that they are a copy."""
     settings = KafkaSettings(kafka_bootstrap_servers=servers.kafka, topic_prefix=COPY)
-    await make_topics(Cluster(settings), COPY, partitions=4, replication=1)
+    await make_topics(KafkaAdmin(settings), COPY, partitions=4, replication=1)
     yield
     admin = AdminClient({"bootstrap.servers": servers.kafka})
     done(admin.delete_topics, [name for name in admin.list_topics(timeout=10).topics if name.startswith(COPY)])

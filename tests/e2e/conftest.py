@@ -19,11 +19,11 @@ from support.place import Place, group_of, made
 from support.stock import Stock
 from unenroll.postgres.migrate import migrate
 from unenroll.sandbox.environment import cache_folder
-from unenroll.sandbox.servers import Pair, Servers, embedded
+from unenroll.sandbox.servers import ServerAddresses, ServerPair, embedded
 
 
 @pytest.fixture(scope="session")
-def places(servers: Servers, template: str) -> Iterator[Stock[Place]]:
+def places(servers: ServerAddresses, template: str) -> Iterator[Stock[Place]]:
     """Topics and tables, made ahead."""
 
     @asynccontextmanager
@@ -45,14 +45,14 @@ def place(places: Stock[Place], tmp_path: Path) -> Iterator[Place]:
 
 
 @pytest.fixture
-def nowhere(servers: Servers, tmp_path: Path) -> Place:
+def nowhere(servers: ServerAddresses, tmp_path: Path) -> Place:
     """For what is refused before anybody asks for topics or tables: there are none."""
     return Place(kafka=servers.kafka, database_url=servers.database_url, prefix="nowhere.", folder=tmp_path)
 
 
 @pytest.fixture(scope="module")
 async def shared_place(
-    servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory
+    servers: ServerAddresses, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Place]:
     """Milestone ABC and streak XYZ are defined, and nobody is enrolled yet."""
     folder = tmp_path_factory.mktemp("shared")
@@ -70,14 +70,14 @@ def open_folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-async def pair(open_folder: Path) -> AsyncIterator[Pair]:
+async def pair(open_folder: Path) -> AsyncIterator[ServerPair]:
     """Servers of the test's own, which it may stop and start again."""
     async with embedded(cache=cache_folder({}), say=lambda _: None, data=open_folder) as servers:
         yield servers
 
 
 @pytest.fixture
-async def own_place(pair: Pair, tmp_path: Path) -> Place:
+async def own_place(pair: ServerPair, tmp_path: Path) -> Place:
     database_url = pair.postgres.program.address
     await migrate(database_url)
     kafka = pair.kafka.program.address

@@ -12,8 +12,8 @@ from support.api_process import LEAVE, Front, decided, opened
 from support.events import three_rewards
 from support.place import Place, answers
 from support.workers import run, wait_until
-from unenroll.sandbox.process import launched
-from unenroll.sandbox.servers import Pair
+from unenroll.sandbox.process import launch
+from unenroll.sandbox.servers import ServerPair
 
 IN_VAIN = {"UNENROLL_API_WAIT_MS": "200"}
 MARCH = "2026-03-15T00:00:00Z"
@@ -117,7 +117,7 @@ def test_the_calls_of_a_customer_who_was_erased_are_gone_and_new_ones_are_answer
 
 
 @pytest.mark.thorough
-async def test_servers_that_are_away_are_told_of_and_a_retry_goes_on(pair: Pair, own_place: Place) -> None:
+async def test_servers_that_are_away_are_told_of_and_a_retry_goes_on(pair: ServerPair, own_place: Place) -> None:
     own_place.load(line for customer in (1, 2) for line in three_rewards(customer))
     with decided(own_place), opened(own_place) as front:
         await pair.kafka.end()
@@ -125,11 +125,11 @@ async def test_servers_that_are_away_are_told_of_and_a_retry_goes_on(pair: Pair,
         away = front.post(LEAVE, leaves(1), who="clerk", key="k-1")
         assert (away.status, away.code, away.headers["retry-after"]) == (503, 503, "1")
         assert time.monotonic() - began < 10
-        back = await launched(pair.kafka.program)
+        back = await launch(pair.kafka.program)
         assert finally_done(front, 1)
         await pair.postgres.end()
         assert front.post(LEAVE, leaves(2), who="clerk", key="k-2").code == 503
-        again = await launched(pair.postgres.program)
+        again = await launch(pair.postgres.program)
         assert finally_done(front, 2)
         assert {len(kinds) for kinds in answers(own_place.seen()).values()} == {1}
     await back.end()

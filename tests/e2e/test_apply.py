@@ -13,10 +13,11 @@ import pytest
 from support.databases import cloned
 from support.events import definition, enrolled, reward, three_rewards
 from support.files import appended, command, event, tables
+from support.killed_commands import doomed_sender
 from support.place import Place
 from support.plans import PlanMade, applied, plan, requests
-from support.workers import doomed_sender, running
-from unenroll.sandbox.servers import Servers
+from support.workers import running
+from unenroll.sandbox.servers import ServerAddresses
 from waiting import until
 
 ABC_OF_1 = {"customerId": 1, "targetGroupId": 11, "targetId": 21}
@@ -167,7 +168,7 @@ async def test_a_group_that_is_defined_anew_makes_a_plan_void(place: Place) -> N
     refused(place, made.path, "target group 11 was defined anew since the plan was made; plan again")
 
 
-async def test_a_plan_of_another_database_is_refused(place: Place, servers: Servers, template: str) -> None:
+async def test_a_plan_of_another_database_is_refused(place: Place, servers: ServerAddresses, template: str) -> None:
     made = planned(place)
     async with cloned(servers, template) as url:
         elsewhere = place.environment | {"UNENROLL_DATABASE_URL": url}

@@ -16,7 +16,7 @@ from unenroll.core.outcomes import EnrollmentOutcome
 from unenroll.core.outcomes import Outcome as Answer
 from unenroll.core.settle import settle
 from unenroll.core.standings import Rule
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 
 ACCOUNTS = 200
 ORDERS = 4  # of 20 with `make campaign-convergence`
@@ -61,7 +61,7 @@ def test_crowds_have_accounts_that_wait_for_cycles_because_of_a_leave_or_because
 
 @pytest.mark.timeout(900)
 async def test_in_every_order_of_arrival_the_end_is_that_of_all_the_facts_at_once(
-    servers: Servers, template: str, prefix: str, many: Crowd
+    servers: ServerAddresses, template: str, prefix: str, many: Crowd
 ) -> None:
     stage = Stage(servers=servers, template=template, prefix=prefix)
     outcomes = await stage.play(many, range(ORDERS))

@@ -15,7 +15,7 @@ from support.killed_commands import PUBLISHING, dying
 from support.place import Place, answers
 from support.topics import Put, Seen
 from support.workers import run
-from unenroll.postgres.redrives import State
+from unenroll.postgres.redrives import LetterState
 from unenroll.wire.ndjson import publish_line
 from unenroll.wire.topics import Message
 
@@ -133,7 +133,7 @@ def test_a_long_redrive_that_is_killed_amid_goes_on_where_it_was(place: Place) -
 
 
 def every_state() -> list[str]:
-    return [word for state in State for word in ("--state", state.value)]
+    return [word for state in LetterState for word in ("--state", state.value)]
 
 
 def test_one_letter_is_edited_and_tried_again(place: Place, tmp_path: Path) -> None:

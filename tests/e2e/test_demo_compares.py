@@ -9,22 +9,22 @@ from confluent_kafka import Producer
 from pydantic import SecretStr
 
 from unenroll.cli.demo import conclude
-from unenroll.demo.compare import Found, Subject, compare, found
+from unenroll.demo.compare import Observation, Subject, compare, observed
 from unenroll.demo.examples import CHAPTERS
-from unenroll.demo.notation import Answer, Chapter
+from unenroll.demo.notation import Chapter, ExpectedAnswer
 from unenroll.demo.play import play
-from unenroll.demo.reader import Seen, read_all
+from unenroll.demo.reader import VisibleRecord, read_all
 from unenroll.errors import OutageError, UnenrollError
-from unenroll.kafka.admin import Cluster
+from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.topics import OUTPUTS, make_topics
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 from unenroll.settings import KafkaSettings, WorkerSettings
 
 LEAVE_OF_A1 = Subject("101", "leave 15 Jan")
 
 
 @pytest.fixture
-async def real(servers: Servers, database_url: str, prefix: str) -> Found:
+async def real(servers: ServerAddresses, database_url: str, prefix: str) -> Observation:
     """What is found after the whole flow."""
     settings = WorkerSettings(
         kafka_bootstrap_servers=servers.kafka,
@@ -35,7 +35,7 @@ async def real(servers: Servers, database_url: str, prefix: str) -> Found:
     return await play(CHAPTERS, settings, say=print)
 
 
-def expecting(name: str, told: str, expected: Answer) -> list[Chapter]:
+def expecting(name: str, told: str, expected: ExpectedAnswer) -> list[Chapter]:
     """The chapters with another expectation of one thing told in one example."""
     return [
         replace(
@@ -55,13 +55,13 @@ def expecting(name: str, told: str, expected: Answer) -> list[Chapter]:
     ]
 
 
-def with_published(real: Found, subject: Subject, published: Sequence[str]) -> Found:
+def with_published(real: Observation, subject: Subject, published: Sequence[str]) -> Observation:
     return replace(real, published={**real.published, subject: tuple(published)})
 
 
-def test_a_wrong_expectation_is_told_and_fails(real: Found, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_expectation_is_told_and_fails(real: Observation, capsys: pytest.CaptureFixture[str]) -> None:
     assert compare(CHAPTERS, real).as_expected
-    wrong = compare(expecting("A3", "R3", Answer("KEPT 3 CYCLE_FINISHED", ())), real)
+    wrong = compare(expecting("A3", "R3", ExpectedAnswer("KEPT 3 CYCLE_FINISHED", ())), real)
     assert wrong.differing == ["A3"]
     with pytest.raises(UnenrollError, match="something else than the rules say"):
         conclude(wrong, as_json=False)
@@ -76,13 +76,13 @@ def test_a_wrong_expectation_is_told_and_fails(real: Found, capsys: pytest.Captu
 
 
 @pytest.mark.thorough
-def test_a_right_event_for_another_rule_fails(real: Found) -> None:
-    another_rule = Answer("CANCELLED 4 AFTER_UNENROLLMENT, VOID", ("RewardCancelled VOID",))
+def test_a_right_event_for_another_rule_fails(real: Observation) -> None:
+    another_rule = ExpectedAnswer("CANCELLED 4 AFTER_UNENROLLMENT, VOID", ("RewardCancelled VOID",))
     assert compare(expecting("A3", "R3", another_rule), real).differing == ["A3"]
 
 
 @pytest.mark.thorough
-def test_an_event_too_few_or_too_many_fails(real: Found) -> None:
+def test_an_event_too_few_or_too_many_fails(real: Observation) -> None:
     once = real.published[LEAVE_OF_A1]
     for published in ((), once * 2, ("UserUnenrolled c2-c5",)):
         wrong = compare(CHAPTERS, with_published(real, LEAVE_OF_A1, published))
@@ -90,7 +90,7 @@ def test_an_event_too_few_or_too_many_fails(real: Found) -> None:
         assert not wrong.as_expected
 
 
-def test_an_event_of_which_no_example_tells_fails(real: Found, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_event_of_which_no_example_tells_fails(real: Observation, capsys: pytest.CaptureFixture[str]) -> None:
     stray = compare(CHAPTERS, with_published(real, Subject("999", "R9"), ["RewardCancelled VOID"]))
     assert not stray.differing
     with pytest.raises(UnenrollError, match="something else than the rules say"):
@@ -99,19 +99,19 @@ def test_an_event_of_which_no_example_tells_fails(real: Found, capsys: pytest.Ca
 
 
 def test_a_dead_letter_is_an_event_of_which_no_example_tells() -> None:
-    letter = Seen(
+    letter = VisibleRecord(
         topic="unenroll.dead-letters",
         key=b"103",
         value=b"{",
         headers={"dlq_reason": b"not_json", "dlq_detail": b"is cut off", "ce_type": b"unenroll.UserUnenrolled.v1"},
     )
-    strays = compare(CHAPTERS, found([letter], [])).strays
+    strays = compare(CHAPTERS, observed([letter], [])).strays
     assert strays == ("customer 103, unenroll.dead-letters: not_json: is cut off",)
 
 
-async def test_the_reader_waits_for_open_transactions_and_then_sees_all(servers: Servers, prefix: str) -> None:
+async def test_the_reader_waits_for_open_transactions_and_then_sees_all(servers: ServerAddresses, prefix: str) -> None:
     settings = KafkaSettings(kafka_bootstrap_servers=servers.kafka, topic_prefix=prefix)
-    await make_topics(Cluster(settings), prefix, partitions=4, replication=1)
+    await make_topics(KafkaAdmin(settings), prefix, partitions=4, replication=1)
     topics = [prefix + word for word in OUTPUTS]
     producer = Producer({"bootstrap.servers": servers.kafka, "transactional.id": prefix})
     producer.init_transactions(30)

@@ -15,7 +15,7 @@ from support.workers import doomed, run, wait_until
 from unenroll.postgres.definitions import define
 from unenroll.postgres.pool import connected
 from unenroll.sandbox.environment import cache_folder
-from unenroll.sandbox.environment import place as folders
+from unenroll.sandbox.environment import sandbox_folders as folders
 from unenroll.sandbox.kafka import kafka
 
 CUSTOMERS, LATER = range(951, 961), range(961, 966)

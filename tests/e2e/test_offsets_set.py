@@ -10,7 +10,7 @@ from support.files import command
 from support.place import Place, answers
 from support.workers import running
 from unenroll.errors import SetupError
-from unenroll.kafka.admin import Cluster, Partition
+from unenroll.kafka.admin import KafkaAdmin, TopicPartitionNumber
 from unenroll.settings import KafkaSettings
 
 CUSTOMERS = range(801, 821)
@@ -25,8 +25,8 @@ def offsets(place: Place, *arguments: str, code: int = 0) -> Any:  # noqa: ANN40
 
 
 async def committing_by_itself(place: Place) -> None:
-    cluster = Cluster(KafkaSettings(kafka_bootstrap_servers=place.kafka, topic_prefix=place.prefix))
-    await cluster.commit(place.group_id, {Partition(topic=f"{place.prefix}requests", number=0): (0, "")})
+    cluster = KafkaAdmin(KafkaSettings(kafka_bootstrap_servers=place.kafka, topic_prefix=place.prefix))
+    await cluster.commit(place.group_id, {TopicPartitionNumber(topic=f"{place.prefix}requests", number=0): (0, "")})
 
 
 def everybody_leaves(place: Place) -> None:

@@ -19,14 +19,14 @@ from support.place import Place, answers, made
 from support.topics import Seen
 from support.workers import run
 from unenroll.postgres.account_codec import load_account
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 
 EARLY, LATE, LATEST = range(951, 961), range(961, 971), range(971, 976)
 SET = ("offsets", "set", "--to", "decided", "--why", "restored", "--by", "Ada")
 
 
 @asynccontextmanager
-async def backup(servers: Servers, place: Place) -> AsyncIterator[Place]:
+async def backup(servers: ServerAddresses, place: Place) -> AsyncIterator[Place]:
     """The place, with a database that is as this one is now. Nobody may be connected to it."""
     async with cloned(servers, place.database_url.rpartition("/")[2]) as url:
         yield replace(place, database_url=url)
@@ -62,7 +62,7 @@ async def ended(place: Place) -> dict[tuple[int, int], object]:
     }
 
 
-async def test_what_was_forgotten_is_decided_again_under_the_same_ids(servers: Servers, place: Place) -> None:
+async def test_what_was_forgotten_is_decided_again_under_the_same_ids(servers: ServerAddresses, place: Place) -> None:
     place.load(line for customer in (*EARLY, *LATE, *LATEST) for line in three_rewards(customer))
     place.request(leaves(customer) for customer in EARLY)
     place.catch_up()
@@ -97,7 +97,7 @@ async def test_what_was_forgotten_is_decided_again_under_the_same_ids(servers: S
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(1, 9))
-async def test_a_crowd_ends_where_it_had_ended(servers: Servers, place: Place, seed: int) -> None:
+async def test_a_crowd_ends_where_it_had_ended(servers: ServerAddresses, place: Place, seed: int) -> None:
     """Facts and requests interleave otherwise than the first time, so first answers may be others; the end is not."""
     many = crowd(seed, 40)
     await made(place, *many.groups)

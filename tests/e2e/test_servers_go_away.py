@@ -7,8 +7,8 @@ from support.events import ABC, definition, leaves, three_rewards
 from support.http import SHOWN, Shown
 from support.place import Place, answers
 from support.workers import Running, running, wait_until
-from unenroll.sandbox.process import launched
-from unenroll.sandbox.servers import Pair
+from unenroll.sandbox.process import launch
+from unenroll.sandbox.servers import ServerPair
 from waiting import until
 
 NEW = 77
@@ -66,7 +66,7 @@ def behind(worker: Running) -> float:
     return sum(lags) if max(waits) > LONGER.total_seconds() / 2 else -1
 
 
-async def test_postgres_goes_away_and_comes_back(pair: Pair, own_place: Place) -> None:
+async def test_postgres_goes_away_and_comes_back(pair: ServerPair, own_place: Place) -> None:
     own_place.load(line for customer in (*FIRST, *LATER) for line in three_rewards(customer))
     with running("run", environment={**own_place.environment, **WATCHED}) as worker:
         own_place.request(leaves(customer) for customer in FIRST)
@@ -79,14 +79,14 @@ async def test_postgres_goes_away_and_comes_back(pair: Pair, own_place: Place) -
         outlast_the_watchdog(worker)
         wait_until(lambda: behind(worker) == len(LATER), "the lag", show=worker.output)
         assert waits(worker.output()[before:]) == (1, 0)
-        back = await launched(pair.postgres.program)
+        back = await launch(pair.postgres.program)
         wait_for_answers(own_place, worker, count=20)
         await until_defined(own_place, NEW)
         worker.wait_to_say('"server_available"')
     await back.end()
 
 
-async def test_kafka_goes_away_and_comes_back(pair: Pair, own_place: Place) -> None:
+async def test_kafka_goes_away_and_comes_back(pair: ServerPair, own_place: Place) -> None:
     own_place.load(line for customer in (*FIRST, *LATER) for line in three_rewards(customer))
     with running("run", environment={**own_place.environment, **WATCHED}) as worker:
         own_place.request(leaves(customer) for customer in FIRST)
@@ -96,7 +96,7 @@ async def test_kafka_goes_away_and_comes_back(pair: Pair, own_place: Place) -> N
         worker.wait_to_say('"server_unavailable"')
         outlast_the_watchdog(worker)
         assert waits(worker.output()[before:]) == (1, 0)
-        back = await launched(pair.kafka.program)
+        back = await launch(pair.kafka.program)
         own_place.request(leaves(customer) for customer in LATER)
         own_place.tell([told_of(NEW)])
         wait_for_answers(own_place, worker, count=20)

@@ -23,8 +23,8 @@ from support.terminal import typed
 from support.topics import Put
 from support.workers import running, wait_until
 from unenroll.cli.worker import defaults
-from unenroll.sandbox.process import launched
-from unenroll.sandbox.servers import Pair
+from unenroll.sandbox.process import launch
+from unenroll.sandbox.servers import ServerPair
 from unenroll.settings import WorkerSettings
 
 NOTHING = "\N{EN DASH}"
@@ -283,12 +283,12 @@ def test_ctrl_c_ends_watch_while_kafka_does_not_answer(place: Place) -> None:
 
 
 @pytest.mark.thorough
-async def test_watch_goes_on_when_a_server_is_back(pair: Pair, own_place: Place) -> None:
+async def test_watch_goes_on_when_a_server_is_back(pair: ServerPair, own_place: Place) -> None:
     terminal = watched(own_place)
     terminal.expect_exact(b"Input topics")
     await pair.postgres.end()
     terminal.expect(rb"! Postgres [^\n]*\n[^\n]*Group ")
-    back = await launched(pair.postgres.program)
+    back = await launch(pair.postgres.program)
     terminal.expect(rb"\x1b\[2K\x1b\[1mGroup ")  # drawn anew, with no line above it
     own_place.load(three_rewards(1))
     terminal.expect(rb"RewardEarned +3\b")

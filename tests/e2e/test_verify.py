@@ -18,14 +18,16 @@ from unenroll.core.definitions import Accepted
 from unenroll.postgres import audit as review
 from unenroll.postgres.definitions import define
 from unenroll.postgres.pool import connected
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 
 ACCOUNTS = 10
 ACCOUNT, SETTLEMENT, LEDGER, PUBLISHED = "account", "settlement", "ledger", "published"
 
 
 @pytest.fixture(scope="module")
-async def decided(servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+async def decided(
+    servers: ServerAddresses, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Place]:
     """Customers that left, one of them late, one who came back; one who is in; one left too late, one never was in."""
     async with cloned(servers, template) as url:
         prefix = f"t{secrets.token_hex(4)}."
@@ -43,7 +45,7 @@ async def decided(servers: Servers, template: str, tmp_path_factory: pytest.Temp
 
 
 @pytest.fixture
-async def database_url(servers: Servers, decided: Place) -> AsyncIterator[str]:
+async def database_url(servers: ServerAddresses, decided: Place) -> AsyncIterator[str]:
     """A copy of what was decided, for a test to spoil."""
     async with cloned(servers, decided.database_url.rpartition("/")[2]) as url:
         yield url
@@ -134,7 +136,7 @@ async def test_accounts_are_read_in_pages_and_each_once(
 ) -> None:
     monkeypatch.setattr(review, "CUSTOMERS_AT_ONCE", 3)
     async with connected(database_url) as pool:
-        pages = [page async for page in review.review(pool, review.Scope(customers=customers))]
+        pages = [page async for page in review.audit(pool, review.AuditScope(customers=customers))]
     keys = [one.key for page in pages for one in page]
     assert (len(keys), sorted(set(keys))) == (5 if customers else ACCOUNTS, keys)
     assert max(map(len, pages)) == 3

@@ -9,8 +9,8 @@ from support.decisions import decide
 from support.events import ABC, definition, enrolled, reward
 from support.files import XYZ, event, leave, written
 from support.stories import CUSTOMER, joined, left, of_streak, stage, story
-from unenroll.explain.story import Question, answer
-from unenroll.explain.text import told as printed_story
+from unenroll.explain.story import ExplainQuery, answer
+from unenroll.explain.text import render_story as printed_story
 
 
 async def test_a_streak_carries_on_or_starts_over(database_url: str, tmp_path: Path) -> None:
@@ -120,5 +120,5 @@ async def test_what_was_published_of_others_and_of_other_targets_is_not_told(dat
     assert (await written(tmp_path, facts).load(database_url)).bad == 0
     of_other_target = event("UnenrollRequested", "23", time="2026-03-15T00:00:00Z", targetGroupId=11, targetId=23)
     await decide(database_url, leave(7), leave(CUSTOMER), of_other_target)
-    stories = (await answer(Question(customer_id=CUSTOMER), database_url)).accounts
+    stories = (await answer(ExplainQuery(customer_id=CUSTOMER), database_url)).accounts
     assert [[sent.leave.id for sent in told.published] for told in stories] == [[f"leave-{CUSTOMER}"], ["23"]]

@@ -14,8 +14,8 @@ from support.decisions import decide
 from support.events import definition, enrolled, reward
 from support.files import XYZ, appended, command, event, leave, tables, written
 from unenroll.errors import UnenrollError
-from unenroll.explain.story import Question, answer
-from unenroll.explain.text import told
+from unenroll.explain.story import ExplainQuery, answer
+from unenroll.explain.text import render_story
 
 CUSTOMER = 423789336
 A3 = (
@@ -77,8 +77,8 @@ async def s3(database_url: str, tmp_path: Path) -> str:
 
 async def explained(database_url: str, customer: int = CUSTOMER, reward_id: str | None = None) -> list[str]:
     """The lines of the answer as they are in a pipe, their columns parted by bars."""
-    found = await answer(Question(customer_id=customer, reward_id=reward_id), database_url)
-    text = without_clock(told(found.accounts, StringIO()))
+    found = await answer(ExplainQuery(customer_id=customer, reward_id=reward_id), database_url)
+    text = without_clock(render_story(found.accounts, StringIO()))
     return [re.sub(r" {2,}", " | ", line.strip()) for line in text.splitlines()]
 
 
@@ -204,13 +204,13 @@ async def test_all_targets_of_a_customer_are_told(a3: str, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("question", "what"),
     [
-        (Question(customer_id=7), "customer 7"),
-        (Question(customer_id=CUSTOMER, target_id=22), f"customer {CUSTOMER} in target 22"),
-        (Question(customer_id=CUSTOMER, reward_id="\x1b[31mR9"), f"reward \ufffd[31mR9 of customer {CUSTOMER}"),
+        (ExplainQuery(customer_id=7), "customer 7"),
+        (ExplainQuery(customer_id=CUSTOMER, target_id=22), f"customer {CUSTOMER} in target 22"),
+        (ExplainQuery(customer_id=CUSTOMER, reward_id="\x1b[31mR9"), f"reward \ufffd[31mR9 of customer {CUSTOMER}"),
     ],
 )
 async def test_what_nobody_knows_is_said_in_words_that_a_terminal_does_not_obey(
-    a3: str, question: Question, what: str
+    a3: str, question: ExplainQuery, what: str
 ) -> None:
     with pytest.raises(UnenrollError) as error:
         await answer(question, a3)

@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from rich.text import Text
 
-from unenroll.text import clock_time, duration, moment, plain, printed
+from unenroll.text import clock_time, duration, moment, plain, print_table
 
 
 class Terminal(StringIO):
@@ -48,5 +48,5 @@ def test_a_terminal_gets_colors_and_a_pipe_plain_lines(monkeypatch: pytest.Monke
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
     parts = [Text("KEPT", "green"), plain("[bold]as it was\x1b", "dim")]
-    assert printed(parts, StringIO()) == "KEPT\n[bold]as it was\N{REPLACEMENT CHARACTER}"
-    assert "\x1b[32mKEPT" in printed(parts, Terminal())
+    assert print_table(parts, StringIO()) == "KEPT\n[bold]as it was\N{REPLACEMENT CHARACTER}"
+    assert "\x1b[32mKEPT" in print_table(parts, Terminal())

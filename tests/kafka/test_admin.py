@@ -7,21 +7,21 @@ import pytest
 
 from chaos.killable_servers import mortal_kafka
 from unenroll.errors import OutageError
-from unenroll.kafka.admin import Cluster, Partition
+from unenroll.kafka.admin import KafkaAdmin, TopicPartitionNumber
 from unenroll.kafka.topics import make_topics
-from unenroll.sandbox.environment import cache_folder, place
+from unenroll.sandbox.environment import cache_folder, sandbox_folders
 from unenroll.sandbox.kafka import kafka
 from unenroll.settings import KafkaSettings
 from waiting import until
 
-FACTS = Partition(topic="t.facts", number=0)
+FACTS = TopicPartitionNumber(topic="t.facts", number=0)
 
 
 @pytest.mark.thorough
 async def test_after_a_broker_was_killed_the_ends_of_its_partitions_are_told_again(tmp_path: Path) -> None:
-    with place(tmp_path, cache=cache_folder({}), say=lambda _: None) as where:
+    with sandbox_folders(tmp_path, cache=cache_folder({}), say=lambda _: None) as where:
         async with kafka(where) as server, mortal_kafka(server) as broker:
-            cluster = Cluster(KafkaSettings(kafka_bootstrap_servers=broker.address, topic_prefix="t."))
+            cluster = KafkaAdmin(KafkaSettings(kafka_bootstrap_servers=broker.address, topic_prefix="t."))
             await make_topics(cluster, "t.", partitions=1, replication=1)
             assert await cluster.ends([FACTS]) == {FACTS: 0}
             await broker.fall(signal.SIGKILL)

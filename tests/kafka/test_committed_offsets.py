@@ -3,17 +3,17 @@
 import pytest
 
 from unenroll.errors import DataLossError
-from unenroll.kafka.committed_offsets import Committed, metadata, resume
+from unenroll.kafka.committed_offsets import CommittedOffset, metadata, resume_point
 
 TOPIC = "unenroll.requests"
 
 
-def ours(offset: int, sequence: int) -> Committed:
-    return Committed(offset=offset, metadata=metadata(sequence))
+def ours(offset: int, sequence: int) -> CommittedOffset:
+    return CommittedOffset(offset=offset, metadata=metadata(sequence))
 
 
-def foreign(offset: int, said: str = "") -> Committed:
-    return Committed(offset=offset, metadata=said)
+def foreign(offset: int, said: str = "") -> CommittedOffset:
+    return CommittedOffset(offset=offset, metadata=said)
 
 
 @pytest.mark.parametrize(
@@ -35,11 +35,11 @@ def test_a_lane_goes_on_where_it_has_decided_and_publishes_what_it_has_not(
     sequence: int,
     published: int,
     decided: int | None,
-    committed: Committed | None,
+    committed: CommittedOffset | None,
     publish_above: int,
     read_from: int | None,
 ) -> None:
-    plan = resume(
+    plan = resume_point(
         sequence=sequence,
         published=published,
         decided={} if decided is None else {TOPIC: decided},
@@ -58,10 +58,10 @@ def test_a_lane_goes_on_where_it_has_decided_and_publishes_what_it_has_not(
     ],
 )
 def test_a_lane_stops_where_kafka_is_ahead_of_postgres(
-    sequence: int, decided: int | None, committed: Committed, says: str
+    sequence: int, decided: int | None, committed: CommittedOffset, says: str
 ) -> None:
     with pytest.raises(DataLossError, match=says):
-        resume(
+        resume_point(
             sequence=sequence,
             published=0,
             decided={} if decided is None else {TOPIC: decided},
@@ -77,4 +77,4 @@ def test_only_our_own_metadata_tells_a_sequence(said: str) -> None:
 
 
 def test_metadata_tells_its_sequence_again() -> None:
-    assert Committed(offset=1, metadata=metadata(2**62)).sequence == 2**62
+    assert CommittedOffset(offset=1, metadata=metadata(2**62)).sequence == 2**62

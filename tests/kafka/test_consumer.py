@@ -9,10 +9,10 @@ from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 
 from support.topics import Put, put, put_with_odd_headers
-from unenroll.kafka.admin import Cluster
-from unenroll.kafka.consumer import Reader, reading
+from unenroll.kafka.admin import KafkaAdmin
+from unenroll.kafka.consumer import LaneConsumer, open_consumer
 from unenroll.kafka.topics import make_topics
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 from unenroll.settings import WorkerSettings
 from unenroll.wire.topics import Position
 from unenroll.worker.recovery import position_in
@@ -40,10 +40,10 @@ class Stage:
 
     async def take(self, count: int) -> dict[str, list[bytes | None]]:
         """The values of the first so many records by topic."""
-        async with reading(self.settings, 0, self.start) as reader:
+        async with open_consumer(self.settings, 0, self.start) as reader:
             return await self.taken(reader, count)
 
-    async def taken(self, reader: Reader, count: int) -> dict[str, list[bytes | None]]:
+    async def taken(self, reader: LaneConsumer, count: int) -> dict[str, list[bytes | None]]:
         """The values of so many more records by topic."""
         taken: dict[str, list[bytes | None]] = {self.requests: [], self.facts: []}
 
@@ -59,11 +59,11 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(servers: Servers, prefix: str) -> Stage:
+async def stage(servers: ServerAddresses, prefix: str) -> Stage:
     settings = WorkerSettings.model_construct(
         kafka_bootstrap_servers=servers.kafka, topic_prefix=prefix, batch_records=100
     )
-    cluster = Cluster(settings)
+    cluster = KafkaAdmin(settings)
     await make_topics(cluster, prefix, partitions=1, replication=1)
     requests, facts = f"{prefix}requests", f"{prefix}facts"
     found = await cluster.topics([requests, facts])
@@ -83,7 +83,7 @@ async def test_every_reader_begins_where_it_is_told(stage: Stage) -> None:
 
 async def test_what_was_taken_ends_where_the_next_begins(stage: Stage) -> None:
     stage.put(stage.requests, b"a", b"b")
-    async with reading(stage.settings, 0, stage.start) as reader:
+    async with open_consumer(stage.settings, 0, stage.start) as reader:
         await stage.taken(reader, 2)
         nothing_more = await reader.take(asyncio.Event())
     assert nothing_more is not None
@@ -94,14 +94,14 @@ async def test_nothing_is_taken_once_the_lane_is_to_stop(stage: Stage) -> None:
     stage.put(stage.requests, b"a")
     stopping = asyncio.Event()
     stopping.set()
-    async with reading(stage.settings, 0, stage.start) as reader:
+    async with open_consumer(stage.settings, 0, stage.start) as reader:
         assert await reader.take(stopping) is None
 
 
 async def test_a_backlog_of_one_topic_never_waits_for_the_silence_of_the_other(stage: Stage) -> None:
     stage.put(stage.requests, *(b"%d" % index * 100 for index in range(_MANY)))
     taken: list[int] = []
-    async with reading(stage.settings, 0, stage.start) as reader:
+    async with open_consumer(stage.settings, 0, stage.start) as reader:
         while sum(taken) < _MANY:
             found = await reader.take(asyncio.Event())
             taken.append(len(found.records) if found else 0)

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from support.certificates import Authority
 from support.token_server import TokenServer, token_server
 from unenroll.errors import OutageError, Server, SetupError
-from unenroll.kafka.oauth import Grant, Token, Tokens
+from unenroll.kafka.oauth import OAuthGrant, OAuthToken, TokenCache
 
 SECRET = "crunchy armchair/1987"  # noqa: S105 - of nobody
 
@@ -28,14 +28,14 @@ def server(authority: Authority) -> Iterator[TokenServer]:
 
 
 @pytest.fixture
-def grant(server: TokenServer, authority: Authority) -> Grant:
-    return Grant(
+def grant(server: TokenServer, authority: Authority) -> OAuthGrant:
+    return OAuthGrant(
         url=server.url, scope="kafka", cafile=authority.file, client_id=SecretStr("me"), client_secret=SecretStr(SECRET)
     )
 
 
-def test_a_good_token_is_kept(grant: Grant, server: TokenServer) -> None:
-    tokens = Tokens(grant.ask)
+def test_a_good_token_is_kept(grant: OAuthGrant, server: TokenServer) -> None:
+    tokens = TokenCache(grant.ask)
     token = tokens.current()
     assert tokens.current() is token
     assert server.given == ["me"]
@@ -43,8 +43,8 @@ def test_a_good_token_is_kept(grant: Grant, server: TokenServer) -> None:
     assert token.text not in repr(token)
 
 
-def test_a_token_is_renewed_before_it_ends(grant: Grant, server: TokenServer) -> None:
-    tokens = Tokens(lambda: replace(grant.ask(), renew=0.0))
+def test_a_token_is_renewed_before_it_ends(grant: OAuthGrant, server: TokenServer) -> None:
+    tokens = TokenCache(lambda: replace(grant.ask(), renew=0.0))
     first, second = tokens.current(), tokens.current()
     assert second is not first
     assert server.given == ["me", "me"]
@@ -52,15 +52,15 @@ def test_a_token_is_renewed_before_it_ends(grant: Grant, server: TokenServer) ->
 
 @pytest.mark.parametrize(("lasts", "is_kept"), [(60, True), (-1, False)])
 def test_while_nobody_gives_a_new_one_the_old_one_does_until_it_ends(lasts: int, is_kept: bool) -> None:
-    given = iter([Token(text="old", ends=time.time() + lasts, renew=0.0)])
+    given = iter([OAuthToken(text="old", ends=time.time() + lasts, renew=0.0)])
 
-    def ask() -> Token:
+    def ask() -> OAuthToken:
         try:
             return next(given)
         except StopIteration:
             raise OutageError("nobody is there", server=Server.KAFKA) from None
 
-    tokens = Tokens(ask)
+    tokens = TokenCache(ask)
     first = tokens.current()
     if is_kept:
         assert tokens.current() is first
@@ -69,13 +69,13 @@ def test_while_nobody_gives_a_new_one_the_old_one_does_until_it_ends(lasts: int,
             tokens.current()
 
 
-def test_a_refusal_repeats_nothing(grant: Grant) -> None:
+def test_a_refusal_repeats_nothing(grant: OAuthGrant) -> None:
     with pytest.raises(SetupError, match="invalid_client") as refused:
         replace(grant, client_secret=SecretStr("hunter2")).ask()
     assert "hunter2" not in str(refused.value)
 
 
-def test_who_shows_another_certificate_gets_no_secret(grant: Grant, server: TokenServer, tmp_path: Path) -> None:
+def test_who_shows_another_certificate_gets_no_secret(grant: OAuthGrant, server: TokenServer, tmp_path: Path) -> None:
     with pytest.raises(OutageError, match="certificate verify failed"):
         replace(grant, cafile=Authority(tmp_path, "stranger").file).ask()
     assert server.given == []

@@ -6,9 +6,9 @@ import pytest
 
 from agree.pages import ROOT
 from unenroll.errors import UsageError
-from unenroll.kafka.admin import Cluster
+from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.topics import NEEDED, WantedTopics, make_wanted, read_topics
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 from unenroll.settings import KafkaSettings
 from unenroll.wire.topics import Topic
 
@@ -20,8 +20,8 @@ def days(word: Topic) -> int:
     return int(PRODUCTION.settings[word]["retention.ms"]) // DAY
 
 
-async def test_topics_are_made_as_the_file_wants_them(servers: Servers, prefix: str) -> None:
-    cluster = Cluster(KafkaSettings.model_construct(kafka_bootstrap_servers=servers.kafka))
+async def test_topics_are_made_as_the_file_wants_them(servers: ServerAddresses, prefix: str) -> None:
+    cluster = KafkaAdmin(KafkaSettings.model_construct(kafka_bootstrap_servers=servers.kafka))
     settings = {word: {**said, "min.insync.replicas": "1"} for word, said in PRODUCTION.settings.items()}
     wanted = WantedTopics(partitions=2, replication=1, settings=settings)  # the tests have one broker
     for made in (True, False):

@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from support.place import Place
-from unenroll.kafka.admin import Cluster
+from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.topics import make_topics
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 from unenroll.settings import KafkaSettings
 from unenroll.wire.topics import Topic
 
 
-async def test_definitions_are_compacted_and_nothing_else_is(servers: Servers, prefix: str) -> None:
-    cluster = Cluster(KafkaSettings.model_construct(kafka_bootstrap_servers=servers.kafka))
+async def test_definitions_are_compacted_and_nothing_else_is(servers: ServerAddresses, prefix: str) -> None:
+    cluster = KafkaAdmin(KafkaSettings.model_construct(kafka_bootstrap_servers=servers.kafka))
     made = await make_topics(cluster, prefix, partitions=2, replication=1)
     assert [(report.made, report.differs) for report in made] == [(True, ())] * len(Topic)
     found = await cluster.configuration(prefix + word for word in Topic)
@@ -19,8 +19,8 @@ async def test_definitions_are_compacted_and_nothing_else_is(servers: Servers, p
     assert compacted == [f"{prefix}definitions"]
 
 
-async def test_what_differs_is_told_and_left_as_it_is(servers: Servers, prefix: str) -> None:
-    cluster = Cluster(KafkaSettings.model_construct(kafka_bootstrap_servers=servers.kafka))
+async def test_what_differs_is_told_and_left_as_it_is(servers: ServerAddresses, prefix: str) -> None:
+    cluster = KafkaAdmin(KafkaSettings.model_construct(kafka_bootstrap_servers=servers.kafka))
     await make_topics(cluster, prefix, partitions=2, replication=1)
     place = Place(kafka=servers.kafka, database_url="", prefix=prefix, folder=Path())
     place.configure("definitions", "cleanup.policy", "delete")

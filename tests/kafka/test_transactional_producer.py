@@ -13,23 +13,23 @@ from aiokafka.protocol.transaction import AddPartitionsToTxnResponse_v0, EndTxnR
 
 from support.topics import seen
 from unenroll.errors import OutageError
-from unenroll.kafka.admin import Cluster, Partition
-from unenroll.kafka.committed_offsets import Committed
-from unenroll.kafka.consumer_group import Coordinator
+from unenroll.kafka.admin import KafkaAdmin, TopicPartitionNumber
+from unenroll.kafka.committed_offsets import CommittedOffset
+from unenroll.kafka.consumer_group import GroupCoordinator
 from unenroll.kafka.topics import make_topics
 from unenroll.kafka.transactional_producer import AddPartitions, LaneProducer
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 from unenroll.settings import WorkerSettings
 from unenroll.wire.topics import Message
 
 
 @pytest.fixture
-async def settings(servers: Servers, prefix: str) -> AsyncIterator[WorkerSettings]:
+async def settings(servers: ServerAddresses, prefix: str) -> AsyncIterator[WorkerSettings]:
     """Topics and a group of the test's own."""
     found = WorkerSettings.model_construct(
         kafka_bootstrap_servers=servers.kafka, topic_prefix=prefix, group_id=f"{prefix}group"
     )
-    await make_topics(Cluster(found), prefix, partitions=1, replication=1)
+    await make_topics(KafkaAdmin(found), prefix, partitions=1, replication=1)
     yield found
     gc.collect()  # what a broken producer leaves is to be complained of here, in the test
 
@@ -48,13 +48,13 @@ def visible(settings: WorkerSettings) -> list[bytes | None]:
     return [one.value for one in seen(settings.kafka_bootstrap_servers, settings.topic_prefix)]
 
 
-async def committed(settings: WorkerSettings) -> Committed | None:
-    async with Coordinator(settings) as coordinator:
+async def committed(settings: WorkerSettings) -> CommittedOffset | None:
+    async with GroupCoordinator(settings) as coordinator:
         return (await coordinator.committed([requests(settings)]))[requests(settings)]
 
 
-def requests(settings: WorkerSettings) -> Partition:
-    return Partition(topic=f"{settings.topic_prefix}requests", number=0)
+def requests(settings: WorkerSettings) -> TopicPartitionNumber:
+    return TopicPartitionNumber(topic=f"{settings.topic_prefix}requests", number=0)
 
 
 async def test_messages_in_their_order_and_offsets_with_their_metadata_become_visible(settings: WorkerSettings) -> None:
@@ -64,7 +64,7 @@ async def test_messages_in_their_order_and_offsets_with_their_metadata_become_vi
         await ours.publish(list(map(message, values)), {requests(settings): (42, "sequence 9")})
         await ours.publish([], {requests(settings): (43, "sequence 9")})
     assert visible(settings) == values
-    assert await committed(settings) == Committed(offset=43, metadata="sequence 9")
+    assert await committed(settings) == CommittedOffset(offset=43, metadata="sequence 9")
 
 
 async def test_a_message_that_is_refused_takes_the_others_and_the_offsets_with_it(settings: WorkerSettings) -> None:
@@ -84,7 +84,7 @@ async def test_whoever_starts_fences_the_former_owner(settings: WorkerSettings) 
                 await former.publish([message(b"b")], {requests(settings): (2, "")})
             await ours.publish([message(b"c")], {requests(settings): (3, "")})
     assert visible(settings) == [b"a", b"c"]
-    assert await committed(settings) == Committed(offset=3, metadata="")
+    assert await committed(settings) == CommittedOffset(offset=3, metadata="")
 
 
 async def test_a_commit_that_had_to_be_sent_again_is_not_taken_for_one(

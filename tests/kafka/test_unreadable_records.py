@@ -4,19 +4,19 @@ from confluent_kafka import Consumer, TopicPartition
 from msgspec.structs import replace
 
 from support.topics import put_with_odd_headers
-from unenroll.kafka.admin import Cluster
+from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.config import for_confluent
 from unenroll.kafka.consumer import as_record, read_without_headers
 from unenroll.kafka.topics import make_topics
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 from unenroll.settings import KafkaSettings
 
 _OFTEN = 100  # the interpreter calls otherwise what it has called often
 
 
-async def test_it_is_marked_each_time(servers: Servers, prefix: str) -> None:
+async def test_it_is_marked_each_time(servers: ServerAddresses, prefix: str) -> None:
     settings = KafkaSettings.model_construct(kafka_bootstrap_servers=servers.kafka, topic_prefix=prefix)
-    await make_topics(Cluster(settings), prefix, partitions=1, replication=1)
+    await make_topics(KafkaAdmin(settings), prefix, partitions=1, replication=1)
     topic = f"{prefix}facts"
     await put_with_odd_headers(servers.kafka, topic, [b"odd"] * _OFTEN, odd=b"odd", partition=0)
     record = await read_without_headers(settings, topic=topic, partition=0, offset=0)

@@ -28,7 +28,7 @@ from model_check.world import (
     seat,
 )
 from unenroll.errors import DataLossError
-from unenroll.kafka.committed_offsets import Committed, Resume, metadata, resume
+from unenroll.kafka.committed_offsets import CommittedOffset, ResumePoint, metadata, resume_point
 
 _TOPIC, _OTHER = "requests", "facts"
 _BLANK = Worker()
@@ -133,13 +133,13 @@ def _all_published(worker: Worker, rules: Rules) -> bool:
     return worker.found == (lane.position, lane.sequence) and worker.other == lane.sequence
 
 
-def _plan(worker: Worker, rules: Rules) -> Resume:
+def _plan(worker: Worker, rules: Rules) -> ResumePoint:
     """The product's own table, unless a guard of it is taken away."""
     lane = worker.lane
     published = lane.published if rules.has(Guard.PUBLISHED_ROW) else 0
     other: Mark = (0, worker.other) if worker.other != NEVER else ()
     try:
-        plan = resume(
+        plan = resume_point(
             sequence=lane.sequence,
             published=published,
             decided={} if lane.position == NEVER else {_TOPIC: lane.position, _OTHER: 0},
@@ -148,12 +148,12 @@ def _plan(worker: Worker, rules: Rules) -> Resume:
     except DataLossError:
         if rules.has(Guard.STOP_WHEN_AHEAD) or not worker.found:
             raise
-        return Resume(publish_above=published, read_from={_TOPIC: worker.found[0]})
+        return ResumePoint(publish_above=published, read_from={_TOPIC: worker.found[0]})
     return plan if rules.has(Guard.PUBLISHED_METADATA) else replace(plan, publish_above=published)
 
 
-def _committed(mark: Mark) -> Committed | None:
-    return Committed(offset=mark[0], metadata=metadata(mark[1]) if mark[1] != FOREIGN else "") if mark else None
+def _committed(mark: Mark) -> CommittedOffset | None:
+    return CommittedOffset(offset=mark[0], metadata=metadata(mark[1]) if mark[1] != FOREIGN else "") if mark else None
 
 
 def _order(rules: Rules) -> tuple[str, ...]:

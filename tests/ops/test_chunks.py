@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from support.events import definition, enrolled
 from unenroll.ops.files import LONGEST, Line
-from unenroll.ops.load.load import MOST_BYTES, MOST_LINES, chunks, runs, understood
+from unenroll.ops.load.load import MOST_BYTES, MOST_LINES, chunks, parse_line, runs
 
 
 def numbered(contents: Iterable[str]) -> list[Line]:
@@ -27,5 +27,5 @@ def test_no_lines_are_no_chunks() -> None:
 
 
 async def test_a_definition_is_a_run_of_its_own() -> None:
-    entries = await understood(numbered([enrolled(1), "bad", definition(), definition(), enrolled(2)]))
+    entries = await parse_line(numbered([enrolled(1), "bad", definition(), definition(), enrolled(2)]))
     assert [[entry.line.number for entry in run] for run in runs(entries)] == [[1, 2], [3], [4], [5]]

@@ -17,19 +17,20 @@ from support.events import ABC, definition, enrolled
 from support.files import XYZ, written
 from unenroll.core.admission import Misplaced, place
 from unenroll.core.decide import AccountState
-from unenroll.core.definitions import Definitions, Group
+from unenroll.core.definitions import DefinitionSet, TargetGroup
 from unenroll.core.events import AccountKey, EventId, EventKey
 from unenroll.core.facts import Leave
 from unenroll.ops.load import load as chunks
-from unenroll.ops.load.accounts import Additions, Fact, Gathered, Growing, Taken, Verdict, fact
-from unenroll.postgres.accounts import Changed, KnownAccount, unheard
-from unenroll.postgres.ledger import Content, LedgerRow
+from unenroll.ops.load.accounts import AccountBuilder, ChunkAdditions, GatheredFacts, LineResult, NewFact, Verdict, fact
+from unenroll.postgres.accounts import AccountChanges, KnownAccount, unknown_accounts
+from unenroll.postgres.ledger import EventContent, LedgerRow
 from unenroll.wire.decode import Received
 from unenroll.wire.definitions import read_group
 from unenroll.wire.ndjson import LoadedFact, load_line
 from unenroll.wire.reasons import DeadLetter
-from unenroll.worker.batch import Gathered as GatheredByLane
-from unenroll.worker.fold import Fate, Fold, Kept, Seen
+from unenroll.worker.batch import GatheredState as GatheredByLane
+from unenroll.worker.batch import Skipped
+from unenroll.worker.fold import AccountFold, Fate, RecordedEvent
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 EVERYBODY = {
@@ -81,15 +82,15 @@ def _line(chance: Random, customer: int) -> str:
     return json.dumps({**known, "data": {**about, **more[name]}})
 
 
-def defined() -> Definitions:
+def defined() -> DefinitionSet:
     groups = [read_group(data) for data in GROUPS]
-    known = {group.group_id: group for group in groups if isinstance(group, Group)}
+    known = {group.group_id: group for group in groups if isinstance(group, TargetGroup)}
     assert len(known) == len(GROUPS)
     owners = {target: group.group_id for group in known.values() for target in group.targets}
-    return Definitions(groups=known, owners=owners)
+    return DefinitionSet(groups=known, owners=owners)
 
 
-def facts(lines: Iterable[str]) -> list[Fact]:
+def facts(lines: Iterable[str]) -> list[NewFact]:
     told = [load_line(line.encode()) for line in lines]
     return [fact(one) for one in told if isinstance(one, LoadedFact)]
 
@@ -100,30 +101,30 @@ class Books:
     def __init__(self) -> None:
         self.definitions = defined()
         self.accounts: dict[AccountKey, KnownAccount] = {}
-        self.known: dict[EventKey, Content] = {}
+        self.known: dict[EventKey, EventContent] = {}
 
-    def take_at_once(self, chunk: Sequence[Fact]) -> list[Verdict]:
-        gathered = Gathered(known=self.known, definitions=self.definitions, accounts=self.accounts)
-        additions = Additions(gathered=gathered, decided_at=NOW)
+    def take_at_once(self, chunk: Sequence[NewFact]) -> list[Verdict]:
+        gathered = GatheredFacts(known=self.known, definitions=self.definitions, accounts=self.accounts)
+        additions = ChunkAdditions(gathered=gathered, decided_at=NOW)
         verdicts = additions.take(chunk)
         self.known |= {one.key: one.content for one in verdicts if isinstance(one, LedgerRow)}
         self._keep(additions.changed())
         return verdicts
 
-    def take_one_by_one(self, chunk: Sequence[Fact]) -> list[Fate]:
+    def take_one_by_one(self, chunk: Sequence[NewFact]) -> list[Fate]:
         gathered = GatheredByLane(definitions=self.definitions, accounts={}, known={})
-        fold = Fold(gathered=gathered, decided_at=NOW, limits={})
+        fold = AccountFold(gathered=gathered, decided_at=NOW, limits={})
         fates = fold.take(received(one) for one in chunk)
         self._keep(fold.changed())
         return fates
 
-    def _keep(self, changed: Changed) -> None:
+    def _keep(self, changed: AccountChanges) -> None:
         assert {account.key for account in changed.new}.isdisjoint(self.accounts)
         assert {account.key for account in changed.known} <= set(self.accounts)
         self.accounts |= {account.key: account for account in (*changed.known, *changed.new)}
 
 
-def received(one: Fact) -> Received:
+def received(one: NewFact) -> Received:
     told = one.told
     return Received(
         event=told.event,
@@ -136,11 +137,11 @@ def received(one: Fact) -> Received:
 
 
 def said(verdict: Verdict | Fate) -> object:
-    if isinstance(verdict, LedgerRow | Kept):
+    if isinstance(verdict, LedgerRow | RecordedEvent):
         return verdict.key, verdict.decision, verdict.outcome
     if isinstance(verdict, DeadLetter):
         return verdict
-    assert verdict in {Taken.DUPLICATE, Seen.DUPLICATE}
+    assert verdict in {LineResult.DUPLICATE, Skipped.DUPLICATE}
     return "duplicate"
 
 
@@ -201,9 +202,9 @@ async def test_the_tables_are_as_if_a_lane_had_decided_each_line(
 def test_what_would_be_published_is_never_settled_here() -> None:
     definitions = defined()
     leave = Leave(key=EventId("leave", "/crm"), effective_at=datetime(2026, 3, 15, tzinfo=UTC))
-    before = unheard(AccountKey(1, 21))
+    before = unknown_accounts(AccountKey(1, 21))
     state = AccountState(account=before.state.account.knowing(leave))
-    growing = Growing(before=KnownAccount(state=state, decisions=1, waits=False))
+    growing = AccountBuilder(before=KnownAccount(state=state, decisions=1, waits=False))
     (late,) = facts([enrolled(1)])
     placed = place(late.told.event, definitions)
     assert not isinstance(placed, Misplaced)

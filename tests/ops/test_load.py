@@ -13,12 +13,12 @@ from support.decisions import decide
 from support.events import ABC, definition, enrolled, reward, three_rewards
 from support.files import CYCLES, appended, event, leave, tables, written
 from unenroll.ops.files import LONGEST
-from unenroll.ops.load.load import Loaded
+from unenroll.ops.load.load import LoadResult
 
 CUSTOMER = 423789336
 
 
-def counted(loaded: Loaded) -> dict[str, int]:
+def counted(loaded: LoadResult) -> dict[str, int]:
     return {name: count for name, count in asdict(loaded).items() if count}
 
 

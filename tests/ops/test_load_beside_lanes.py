@@ -8,7 +8,7 @@ import pytest
 
 from support.events import definition, enrolled, three_rewards
 from support.files import File, written
-from unenroll.ops.load.load import Loaded
+from unenroll.ops.load.load import LoadResult
 from waiting import until
 
 _SOMEBODY_WAITS = """
@@ -45,7 +45,7 @@ _DECIDE_AGAIN = """
 """
 
 
-async def loaded_while_a_lane_decides(file: File, database_url: str, decision: str) -> Loaded:
+async def loaded_while_a_lane_decides(file: File, database_url: str, decision: str) -> LoadResult:
     """What became of the lines, of which a lane decides something that the load has to wait for."""
     lane, watch = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
 

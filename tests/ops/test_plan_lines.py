@@ -6,20 +6,20 @@ import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 
-from unenroll.core.events import EventId, Expected, UnenrollRequested
+from unenroll.core.events import EventId, ExpectedAccount, UnenrollRequested
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import Rule
 from unenroll.ops.plan.lines import (
-    Foretold,
     KeptReward,
-    Planned,
+    PlannedEvent,
+    PlannedRequest,
+    PredictedEvent,
     Prediction,
-    Request,
-    asked_again,
-    caused,
-    foretold,
+    caused_events,
     planned_line,
+    predicted_events,
     read_planned,
+    repeated_request,
     request_line,
 )
 from unenroll.wire.encode import encode
@@ -31,27 +31,27 @@ from wire.test_encode import CHANGES, CONTEXT
 from wire.test_ndjson import line
 
 PLAIN = {name: told for name, told in REQUEST.items() if name != "expected"}
-EXPECTED = [Expected(0), Expected(6, EventId('7f"1b\\', "/crm/äpp"))]
+EXPECTED = [ExpectedAccount(0), ExpectedAccount(6, EventId('7f"1b\\', "/crm/äpp"))]
 PREDICTED = Prediction(
     outcome=Outcome.UNENROLLED,
     decision=7,
     kept=(KeptReward("R1", Rule.CYCLE_FINISHED),),
-    events=(Foretold("an id", "UserUnenrolled", Raw(b'{"a":[1.50,{}]}')),),
+    events=(PredictedEvent("an id", "UserUnenrolled", Raw(b'{"a":[1.50,{}]}')),),
 )
 FINAL = Prediction(outcome=Outcome.TARGET_NOT_FOUND, decision=None, kept=(), events=())
 
 
-def request(data: object = PLAIN) -> Request:
+def request(data: object = PLAIN) -> PlannedEvent:
     taken = request_line(line("UnenrollRequested", data=data))
-    assert isinstance(taken, Request), taken
+    assert isinstance(taken, PlannedEvent), taken
     return taken
 
 
 @pytest.mark.parametrize("expected", EXPECTED)
 @pytest.mark.parametrize("predicted", [PREDICTED, FINAL])
-def test_a_line_of_a_plan_says_what_was_planned(expected: Expected, predicted: Prediction) -> None:
+def test_a_line_of_a_plan_says_what_was_planned(expected: ExpectedAccount, predicted: Prediction) -> None:
     planned = read_planned(planned_line(request(), expected, predicted))
-    assert isinstance(planned, Planned), planned
+    assert isinstance(planned, PlannedRequest), planned
     assert planned.predicted == predicted
     event = planned.request.received.event
     assert isinstance(event, UnenrollRequested)
@@ -62,22 +62,22 @@ def test_a_line_of_a_plan_says_what_was_planned(expected: Expected, predicted: P
 def test_a_line_of_a_plan_is_published_with_all_that_the_request_said(data: object) -> None:
     before = request(data)
     assert not before.expects
-    message = publish_line(planned_line(before, Expected(6), PREDICTED))
+    message = publish_line(planned_line(before, ExpectedAccount(6), PREDICTED))
     assert isinstance(message, Message)
     told = as_json(data).removesuffix(b"}") + b',"expected":{"decision":6}}'
     assert message == replace(before.message, value=told)
-    after = request_line(planned_line(before, Expected(6), PREDICTED))
-    assert isinstance(after, Request)
+    after = request_line(planned_line(before, ExpectedAccount(6), PREDICTED))
+    assert isinstance(after, PlannedEvent)
     assert after.expects
 
 
 @pytest.mark.parametrize("data", [PLAIN, PLAIN | {"note": ',"expected":{"decision":1}}'}])
 @pytest.mark.parametrize("expected", EXPECTED)
-def test_a_request_of_a_plan_can_be_asked_again_without_the_plan(data: object, expected: Expected) -> None:
+def test_a_request_of_a_plan_can_be_asked_again_without_the_plan(data: object, expected: ExpectedAccount) -> None:
     planned = read_planned(planned_line(request(data), expected, PREDICTED))
-    assert isinstance(planned, Planned)
-    again = request_line(asked_again(planned.request, mark="~2"))
-    assert isinstance(again, Request)
+    assert isinstance(planned, PlannedRequest)
+    again = request_line(repeated_request(planned.request, mark="~2"))
+    assert isinstance(again, PlannedEvent)
     assert again.message.value == as_json(data)
     assert again.received == replace(
         request(data).received,
@@ -96,6 +96,6 @@ def test_what_a_decision_tells_is_known_by_its_cause(name: str) -> None:
     message = encode(CHANGES[name], CONTEXT)
     event = request(PLAIN | {"customerId": CONTEXT.customer_id, "targetId": CONTEXT.target_id}).received.event
     assert isinstance(event, UnenrollRequested)
-    assert foretold(message).type == name
+    assert predicted_events(message).type == name
     for key, told in ((CONTEXT.cause, True), (EventId("other", CONTEXT.cause.source), False)):
-        assert caused(message, dataclasses.replace(event, key=key)) is told
+        assert caused_events(message, dataclasses.replace(event, key=key)) is told

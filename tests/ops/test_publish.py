@@ -9,11 +9,11 @@ from support.events import ABC
 from support.files import Said, command, event, leave, written
 from support.topics import Put, Seen, put, seen
 from unenroll.errors import OutageError
-from unenroll.kafka.admin import Cluster
+from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.topics import make_topics
 from unenroll.ops.files import LONGEST
 from unenroll.ops.publish import Sender
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 from unenroll.settings import KafkaSettings
 from unenroll.wire.topics import Message
 
@@ -27,10 +27,10 @@ ISSUED = event("RewardIssued", "paid", rewardId="R1", targetId=21, issuedAt="202
 
 
 @pytest.fixture
-async def environment(servers: Servers, prefix: str) -> dict[str, str]:
+async def environment(servers: ServerAddresses, prefix: str) -> dict[str, str]:
     """Settings of topics of the test's own."""
     settings = KafkaSettings(kafka_bootstrap_servers=servers.kafka, topic_prefix=prefix)
-    await make_topics(Cluster(settings), prefix, partitions=4, replication=1)
+    await make_topics(KafkaAdmin(settings), prefix, partitions=4, replication=1)
     return {"UNENROLL_KAFKA_BOOTSTRAP_SERVERS": servers.kafka, "UNENROLL_TOPIC_PREFIX": prefix}
 
 
@@ -74,7 +74,7 @@ def test_an_event_is_a_cloudevent_in_binary_mode(environment: dict[str, str]) ->
 
 
 def test_one_customer_s_events_lie_where_other_producers_put_them_and_in_order(
-    environment: dict[str, str], servers: Servers, prefix: str
+    environment: dict[str, str], servers: ServerAddresses, prefix: str
 ) -> None:
     customers = [CUSTOMER, 1, 2, 3, 4]
     lines = [

@@ -9,13 +9,13 @@ import pytest
 
 from support.topics import seen
 from unenroll.errors import LaneLostError, OutageError, UnenrollError
-from unenroll.kafka.admin import Cluster
+from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.topics import INPUTS, make_topics
 from unenroll.kafka.transactional_producer import LaneProducer
-from unenroll.ops.dlq.transaction import Desk
+from unenroll.ops.dlq.transaction import RedriveConfig
 from unenroll.postgres.pool import connected
-from unenroll.postgres.redrives import LetterKey, State, handled, park
-from unenroll.sandbox.servers import Servers
+from unenroll.postgres.redrives import LetterKey, LetterState, handled_letters, park
+from unenroll.sandbox.servers import ServerAddresses
 from unenroll.settings import WorkerSettings
 from unenroll.wire.topics import Record
 
@@ -27,25 +27,25 @@ async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
 
 
 @pytest.fixture
-async def desk(servers: Servers, pool: asyncpg.Pool, prefix: str) -> AsyncIterator[Desk]:
+async def desk(servers: ServerAddresses, pool: asyncpg.Pool, prefix: str) -> AsyncIterator[RedriveConfig]:
     settings = WorkerSettings.model_construct(
         kafka_bootstrap_servers=servers.kafka, topic_prefix=prefix, group_id=f"{prefix}group"
     )
-    cluster = Cluster(settings)
+    cluster = KafkaAdmin(settings)
     await make_topics(cluster, prefix, partitions=1, replication=1)
     inputs = await cluster.topics([prefix + word for word in INPUTS])
     limits = dict.fromkeys(inputs, 1_000_000)
-    yield Desk(settings=settings, pool=pool, inputs=inputs, limits=limits, by="Ada", even_parked=False)
+    yield RedriveConfig(settings=settings, pool=pool, inputs=inputs, limits=limits, by="Ada", even_parked=False)
     gc.collect()  # what a fenced producer leaves is to be complained of here, in the test
 
 
-def letter(desk: Desk, name: str) -> dict[LetterKey, Record]:
+def letter(desk: RedriveConfig, name: str) -> dict[LetterKey, Record]:
     topic = f"{desk.settings.topic_prefix}facts"
     record = Record(topic=topic, partition=0, offset=0, key=b"7", value=name.encode())
     return {LetterKey(topic, name.encode()): record}
 
 
-def put_back(desk: Desk) -> list[bytes | None]:
+def put_back(desk: RedriveConfig) -> list[bytes | None]:
     settings = desk.settings
     return [one.value for one in seen(settings.kafka_bootstrap_servers, settings.topic_prefix, ["facts"])]
 
@@ -58,7 +58,7 @@ async def lose_the_lock(pool: asyncpg.Pool) -> None:
     )
 
 
-async def test_a_second_one_is_turned_away(desk: Desk) -> None:
+async def test_a_second_one_is_turned_away(desk: RedriveConfig) -> None:
     async with desk.opened() as office:
         with pytest.raises(UnenrollError, match="another redrive"):
             async with desk.opened():
@@ -67,7 +67,7 @@ async def test_a_second_one_is_turned_away(desk: Desk) -> None:
     assert put_back(desk) == [b"first"]
 
 
-async def test_who_was_overtaken_notes_nothing_more(desk: Desk, pool: asyncpg.Pool) -> None:
+async def test_who_was_overtaken_notes_nothing_more(desk: RedriveConfig, pool: asyncpg.Pool) -> None:
     async def overtaken() -> None:
         async with desk.opened() as office:
             await office.put_back(letter(desk, "first"))
@@ -79,11 +79,11 @@ async def test_who_was_overtaken_notes_nothing_more(desk: Desk, pool: asyncpg.Po
     with pytest.raises(LaneLostError, match="took over"):
         await overtaken()
     assert put_back(desk) == [b"first"]
-    assert await handled(pool, list(letter(desk, "second")), topic_prefix=desk.settings.topic_prefix) == {}
+    assert await handled_letters(pool, list(letter(desk, "second")), topic_prefix=desk.settings.topic_prefix) == {}
 
 
 async def test_who_was_overtaken_amid_its_transaction_commits_it_no_more(
-    desk: Desk, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+    desk: RedriveConfig, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish = LaneProducer.publish_there
 
@@ -102,11 +102,15 @@ async def test_who_was_overtaken_amid_its_transaction_commits_it_no_more(
     with pytest.raises((LaneLostError, OutageError)):
         await overtaken()
     assert put_back(desk) == [b"first"]
-    (what,) = (await handled(pool, list(letter(desk, "first")), topic_prefix=desk.settings.topic_prefix)).values()
-    assert (what.state, what.by) == (State.REDRIVEN, "Ada")
+    (what,) = (
+        await handled_letters(pool, list(letter(desk, "first")), topic_prefix=desk.settings.topic_prefix)
+    ).values()
+    assert (what.state, what.by) == (LetterState.REDRIVEN, "Ada")
 
 
-async def test_what_somebody_parks_at_the_last_moment_stays_where_it_is(desk: Desk, pool: asyncpg.Pool) -> None:
+async def test_what_somebody_parks_at_the_last_moment_stays_where_it_is(
+    desk: RedriveConfig, pool: asyncpg.Pool
+) -> None:
     async with desk.opened() as office:
         await park(pool, list(letter(desk, "first")), by="Ada", why="a test")
         assert await office.put_back({**letter(desk, "first"), **letter(desk, "second")}) == 1

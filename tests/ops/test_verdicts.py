@@ -6,30 +6,38 @@ import pytest
 from msgspec import Raw
 
 from support.files import leave
-from unenroll.core.events import Expected
+from unenroll.core.events import ExpectedAccount
 from unenroll.core.outcomes import Outcome
-from unenroll.ops.plan.lines import Foretold, Planned, Prediction, Request, planned_line, read_planned, request_line
-from unenroll.ops.plan.verdicts import Result, judge
+from unenroll.ops.plan.lines import (
+    PlannedEvent,
+    PlannedRequest,
+    PredictedEvent,
+    Prediction,
+    planned_line,
+    read_planned,
+    request_line,
+)
+from unenroll.ops.plan.verdicts import RequestResult, judge_requests
 from unenroll.postgres.plans import DecidedRequest
 
-LEFT = Foretold("1", "UserUnenrolled", Raw(b'{"revision":1}'))
-LOST = Foretold("2", "RewardCancelled", Raw(b'{"rewardId":"R3"}'))
+LEFT = PredictedEvent("1", "UserUnenrolled", Raw(b'{"revision":1}'))
+LOST = PredictedEvent("2", "RewardCancelled", Raw(b'{"rewardId":"R3"}'))
 DECIDED = DecidedRequest(Outcome.UNENROLLED, 7, 1, 12)
 
 
-def planned() -> Planned:
+def planned() -> PlannedRequest:
     request = request_line(leave(1).encode())
-    assert isinstance(request, Request)
+    assert isinstance(request, PlannedEvent)
     predicted = Prediction(outcome=Outcome.UNENROLLED, decision=7, kept=(), events=(LEFT, LOST))
-    told = read_planned(planned_line(request, Expected(6), predicted))
-    assert isinstance(told, Planned)
+    told = read_planned(planned_line(request, ExpectedAccount(6), predicted))
+    assert isinstance(told, PlannedRequest)
     return told
 
 
 def test_what_is_as_predicted_is_so_in_any_order() -> None:
     for published in ([LEFT, LOST], [LOST, LEFT]):
-        verdict = judge(planned(), DECIDED, published)
-        assert (verdict.result, verdict.why) == (Result.AS_PREDICTED, ())
+        verdict = judge_requests(planned(), DECIDED, published)
+        assert (verdict.result, verdict.why) == (RequestResult.AS_PREDICTED, ())
         assert (verdict.customer_id, verdict.target_id, verdict.id, verdict.source) == (1, 21, "leave-1", "/crm")
 
 
@@ -43,13 +51,13 @@ def test_what_is_as_predicted_is_so_in_any_order() -> None:
         (DECIDED, [LEFT, replace(LOST, data=Raw(b'{"rewardId":"R4"}'))], 'RewardCancelled 2 says {"rewardId":"R4"}'),
     ],
 )
-def test_what_differs_is_told(decided: DecidedRequest, published: list[Foretold], why: str) -> None:
-    verdict = judge(planned(), decided, published)
-    assert (verdict.result, verdict.why) == (Result.DIFFERENT, (why,))
+def test_what_differs_is_told(decided: DecidedRequest, published: list[PredictedEvent], why: str) -> None:
+    verdict = judge_requests(planned(), decided, published)
+    assert (verdict.result, verdict.why) == (RequestResult.DIFFERENT, (why,))
 
 
 def test_what_is_stale_or_undecided_is_no_difference() -> None:
-    stale = judge(planned(), DECIDED._replace(outcome=Outcome.PLAN_STALE, decision=None), [])
-    assert (stale.result, stale.decided, len(stale.why)) == (Result.STALE, Outcome.PLAN_STALE, 1)
-    undecided = judge(planned(), None, [])
-    assert (undecided.result, undecided.decided, len(undecided.why)) == (Result.UNDECIDED, None, 1)
+    stale = judge_requests(planned(), DECIDED._replace(outcome=Outcome.PLAN_STALE, decision=None), [])
+    assert (stale.result, stale.decided, len(stale.why)) == (RequestResult.STALE, Outcome.PLAN_STALE, 1)
+    undecided = judge_requests(planned(), None, [])
+    assert (undecided.result, undecided.decided, len(undecided.why)) == (RequestResult.UNDECIDED, None, 1)

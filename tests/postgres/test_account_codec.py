@@ -6,7 +6,7 @@ from support.accounts import STATE
 from support.events import utc
 from unenroll.core.decide import AccountState
 from unenroll.core.facts import Account
-from unenroll.postgres.account_codec import NOTHING_SEEN, Seen, StoredAccount, dump_account, load_account
+from unenroll.postgres.account_codec import NOTHING_SEEN, FirstSeen, StoredAccount, dump_account, load_account
 
 SEEN, NOW = utc("2026-04-01T00:00:00Z"), utc("2026-05-01T00:00:00.000001Z")
 TEXT = (
@@ -22,11 +22,11 @@ TEXT = (
 
 
 def test_an_account_is_written_as_it_always_was() -> None:
-    assert dump_account(STATE, Seen(enrollments=(SEEN,), leaves=(SEEN,)), now=NOW) == TEXT
+    assert dump_account(STATE, FirstSeen(enrollments=(SEEN,), leaves=(SEEN,)), now=NOW) == TEXT
 
 
 def test_what_was_written_once_is_read_as_it_was() -> None:
-    seen = Seen((SEEN,), (SEEN, NOW), (NOW, NOW), (NOW,))
+    seen = FirstSeen((SEEN,), (SEEN, NOW), (NOW, NOW), (NOW,))
     assert load_account(TEXT, customer_id=1, target_id=21) == StoredAccount(STATE, seen)
 
 

@@ -9,25 +9,25 @@ import asyncpg
 import pytest
 
 from support.events import utc
-from unenroll.core.changes import Settled, SettledLeave, SettledReward
+from unenroll.core.changes import SettledAccount, SettledLeave, SettledReward
 from unenroll.core.decide import AccountState
-from unenroll.core.events import AccountKey, Allocation, EventId, Origin, Value
+from unenroll.core.events import AccountKey, EnrollmentOrigin, EventId, RewardAllocation, Value
 from unenroll.core.facts import Account, Enrollment, Issuance, Leave, Reward
 from unenroll.core.outcomes import Outcome
-from unenroll.core.standings import Action, Rule, State
+from unenroll.core.standings import RewardAction, RewardState, Rule
 from unenroll.errors import OutageError
-from unenroll.postgres.account_codec import Seen
-from unenroll.postgres.accounts import Changed, KnownAccount, lock_accounts, save_accounts
+from unenroll.postgres.account_codec import FirstSeen
+from unenroll.postgres.accounts import AccountChanges, KnownAccount, lock_accounts, save_accounts
 from unenroll.postgres.pool import connected, transaction
 
 LARGEST = 2**63 - 1
 LEAVE = EventId("leave-1", "/crm/app")
 SEEN = utc("2026-04-01T00:00:00Z")
-ALL_SEEN = Seen((SEEN,), (SEEN,), (SEEN,), (SEEN,))
+ALL_SEEN = FirstSeen((SEEN,), (SEEN,), (SEEN,), (SEEN,))
 LAST_MOMENT = datetime(9999, 12, 31, 23, 59, 59, 999998, tzinfo=UTC)  # that an event may tell
 
 
-def full(key: AccountKey, *, state: State = State.CANCELLED) -> KnownAccount:
+def full(key: AccountKey, *, state: RewardState = RewardState.CANCELLED) -> KnownAccount:
     """An account with one fact of each kind, and everything that may be empty filled."""
     account = Account(
         customer_id=key.customer_id,
@@ -39,7 +39,7 @@ def full(key: AccountKey, *, state: State = State.CANCELLED) -> KnownAccount:
                 from_cycle=2,
                 initial_balance=Decimal("0.10"),
                 reset_streak_status=True,
-                origin=Origin.AUTOMATIC,
+                origin=EnrollmentOrigin.AUTOMATIC,
             ),
         ),
         leaves=(Leave(key=LEAVE, effective_at=LAST_MOMENT, reason="moving 😀", requested_by="agent 7"),),
@@ -47,7 +47,7 @@ def full(key: AccountKey, *, state: State = State.CANCELLED) -> KnownAccount:
             Reward(
                 reward_id="R" * 64,
                 cycle=3,
-                allocation=Allocation.IMMEDIATE,
+                allocation=RewardAllocation.IMMEDIATE,
                 achieved_at=utc("2026-03-05T10:00:00Z"),
                 level=LARGEST,
                 value=Value(Decimal("1234567890123456789.000000000000000010"), "EUR"),
@@ -58,12 +58,12 @@ def full(key: AccountKey, *, state: State = State.CANCELLED) -> KnownAccount:
     reward = SettledReward(
         state=state,
         rule=Rule.AFTER_UNENROLLMENT,
-        action=Action.REVERSE if state is State.CANCELLED else None,
+        action=RewardAction.REVERSE if state is RewardState.CANCELLED else None,
         revision=3,
         leave=LEAVE,
         cancelled_by=LEAVE,
     )
-    settled = Settled(
+    settled = SettledAccount(
         leaves={LEAVE: SettledLeave(outcome=Outcome.UNENROLLED, first_dropped=3)},
         rewards={"R" * 64: reward},
         revision=2,
@@ -73,7 +73,7 @@ def full(key: AccountKey, *, state: State = State.CANCELLED) -> KnownAccount:
 
 async def save_new(pool: asyncpg.Pool, keys: Iterable[AccountKey]) -> None:
     async with transaction(pool) as connection:
-        await save_accounts(connection, Changed(known=[], new=[full(key) for key in keys]), now=SEEN)
+        await save_accounts(connection, AccountChanges(known=[], new=[full(key) for key in keys]), now=SEEN)
 
 
 async def test_every_fact_and_what_it_was_settled_to_comes_back_exactly(database_url: str) -> None:
@@ -88,13 +88,13 @@ async def test_what_is_settled_otherwise_comes_back_otherwise(database_url: str)
     key = AccountKey(1, 21)
     async with connected(database_url) as pool:
         await save_new(pool, [key])
-        after = full(key, state=State.KEPT)
+        after = full(key, state=RewardState.KEPT)
         leaves = {LEAVE: SettledLeave(outcome=Outcome.ALREADY_UNENROLLED)}
-        settled = Settled(leaves=leaves, rewards=after.state.settled.rewards, revision=3)
+        settled = SettledAccount(leaves=leaves, rewards=after.state.settled.rewards, revision=3)
         state = AccountState(account=after.state.account, settled=settled)
         after = KnownAccount(state=state, decisions=8, waits=False, seen=ALL_SEEN)
         async with transaction(pool) as connection:
-            await save_accounts(connection, Changed(known=[after], new=[]), now=utc("2026-05-01T00:00:00Z"))
+            await save_accounts(connection, AccountChanges(known=[after], new=[]), now=utc("2026-05-01T00:00:00Z"))
             assert await lock_accounts(connection, [key]) == {key: after}
 
 
@@ -106,7 +106,7 @@ async def test_a_fact_is_first_seen_when_it_is_written_first(database_url: str) 
             known = (await lock_accounts(connection, [key]))[key]
             account = known.state.account.knowing(Issuance(reward_id="R10", issued_at=later))
             state = AccountState(account=account, settled=known.state.settled)
-            await save_accounts(connection, Changed(known=[replace(known, state=state)], new=[]), now=later)
+            await save_accounts(connection, AccountChanges(known=[replace(known, state=state)], new=[]), now=later)
             again = (await lock_accounts(connection, [key]))[key]
     assert again.seen == ALL_SEEN._replace(issued=(SEEN, later))
 
@@ -160,7 +160,7 @@ async def statements(pool: asyncpg.Pool, keys: list[AccountKey]) -> int:
     counted: list[str] = []
     async with transaction(pool) as connection:
         connection.add_query_logger(lambda record: counted.append(record.query))
-        await save_accounts(connection, Changed(known=[], new=[full(key) for key in keys]), now=SEEN)
+        await save_accounts(connection, AccountChanges(known=[], new=[full(key) for key in keys]), now=SEEN)
         known = await lock_accounts(connection, keys)
-        await save_accounts(connection, Changed(known=list(known.values()), new=[]), now=SEEN)
+        await save_accounts(connection, AccountChanges(known=list(known.values()), new=[]), now=SEEN)
     return len(counted)

@@ -7,8 +7,8 @@ import pytest
 
 from support.events import utc
 from unenroll.errors import OutageError
-from unenroll.postgres.erasure import entomb, erased_among
-from unenroll.postgres.errors import held_up
+from unenroll.postgres.erasure import erased_among, record_erasure
+from unenroll.postgres.errors import blocked
 from unenroll.postgres.pool import connected, transaction
 
 CUSTOMER = 423789336
@@ -22,7 +22,7 @@ async def test_a_batch_in_hand_is_waited_for_and_what_it_adds_is_erased(database
     async with connected(database_url) as pool:
         async with transaction(pool) as connection:
             assert await erased_among(connection, [CUSTOMER]) == {}
-            erasing = asyncio.create_task(entomb(pool, CUSTOMER))
+            erasing = asyncio.create_task(record_erasure(pool, CUSTOMER))
             async with asyncio.timeout(10):
                 while not await waits_for_a_lock(pool):  # noqa: ASYNC110 - Postgres tells nobody
                     await asyncio.sleep(0.01)
@@ -40,8 +40,8 @@ async def test_whoever_waits_behind_an_erasure_does_not_wait_for_long(database_u
         async with transaction(pool) as connection:
             await erased_among(connection, [CUSTOMER])
             with pytest.raises(OutageError) as outage:
-                await entomb(pool, CUSTOMER)
-        assert held_up(outage.value)
+                await record_erasure(pool, CUSTOMER)
+        assert blocked(outage.value)
         assert await pool.fetchval("select count(*) from erased_customers") == 0
 
 
@@ -56,7 +56,7 @@ async def test_clocks_may_have_been_ahead_by_a_day(database_url: str, ahead: str
             ahead,
         )
         told = await pool.fetchval("select max(event_time) from ledger")
-        tombstone, gone = await entomb(pool, CUSTOMER)
+        tombstone, gone = await record_erasure(pool, CUSTOMER)
         assert (tombstone.until == told) == counts
         assert tombstone.erased_at < tombstone.until < utc("2060-01-01T00:00:00Z")
         assert gone["ledger"] == await pool.fetchval("select count from erased_counts where became = ''") == 1
@@ -66,7 +66,7 @@ async def test_who_is_not_in_the_ledger_or_is_erased_twice_is_taken_again_from_t
     database_url: str,
 ) -> None:
     async with connected(database_url) as pool:
-        first, _ = await entomb(pool, CUSTOMER)
-        again, _ = await entomb(pool, CUSTOMER)
+        first, _ = await record_erasure(pool, CUSTOMER)
+        again, _ = await record_erasure(pool, CUSTOMER)
         assert first.until == first.erased_at
         assert again.until == again.erased_at > first.until

@@ -14,7 +14,7 @@ from unenroll.postgres import lanes
 from unenroll.postgres.lanes import (
     LaneKey,
     LaneRow,
-    Publication,
+    PendingBatch,
     hold_lane,
     leave_lane,
     move_lane,
@@ -56,7 +56,7 @@ async def test_the_former_owner_decides_nothing_more(database_url: str) -> None:
             await reposition(pool, replace(former, positions=(REQUESTS,)))
         with pytest.raises(LaneLostError, match="another worker took the lane"):
             async with transaction(pool) as connection:
-                await move_lane(connection, former, Publication(1, b"bytes", utc("2026-04-01T00:00:00Z")))
+                await move_lane(connection, former, PendingBatch(1, b"bytes", utc("2026-04-01T00:00:00Z")))
         assert await publications_above(pool, former, 0) == []
         await leave_lane(pool, replace(former, published=99))
         assert (await take_lane(pool, KEY)).published == 0
@@ -78,7 +78,7 @@ async def test_what_is_kept_to_publish_comes_back_in_order_above_a_number(databa
         lane = await take_lane(pool, KEY)
         async with transaction(pool) as connection:
             for last in (30, 10, 20):
-                publication = Publication(last - 9, b"%d" % last, utc("2026-04-01T00:00:00Z"))
+                publication = PendingBatch(last - 9, b"%d" % last, utc("2026-04-01T00:00:00Z"))
                 await move_lane(connection, replace(lane, sequence=last), publication)
         assert await publications_above(pool, lane, 10) == [b"20", b"30"]
         assert await publications_above(pool, lane, 0) == [b"10", b"20", b"30"]

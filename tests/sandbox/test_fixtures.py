@@ -3,11 +3,11 @@
 import asyncpg
 from confluent_kafka.admin import AdminClient
 
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 
 
 async def test_a_test_has_a_migrated_database_of_its_own_and_a_prefix_that_no_topic_has(
-    servers: Servers, database_url: str, prefix: str
+    servers: ServerAddresses, database_url: str, prefix: str
 ) -> None:
     connection = await asyncpg.connect(database_url)
     try:

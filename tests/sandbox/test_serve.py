@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 
 from unenroll.errors import UsageError
 from unenroll.sandbox.environment import add_block, cache_folder, remove_block
-from unenroll.sandbox.servers import Servers, Serving, serve
+from unenroll.sandbox.servers import ServeOptions, ServerAddresses, serve
 from waiting import until
 
 SERVING = """
@@ -65,7 +65,7 @@ async def said(process: Process, text: str) -> str:
     pytest.fail(f"never said {text!r}, but {lines}")
 
 
-async def unexpected(servers: Servers) -> None:
+async def unexpected(servers: ServerAddresses) -> None:
     pytest.fail(f"{servers} were started")
 
 
@@ -132,6 +132,6 @@ async def test_an_interrupt_while_starting_is_a_clean_end(open_folder: Path) -> 
 
 
 async def test_a_file_that_cannot_be_written_is_said_before_anything_starts(open_folder: Path) -> None:
-    options = Serving(env_file=open_folder / "nowhere" / "env", data=open_folder, cache=open_folder, say=print)
+    options = ServeOptions(env_file=open_folder / "nowhere" / "env", data=open_folder, cache=open_folder, say=print)
     with pytest.raises(UsageError, match="name a file in a folder that exists"):
         await serve(options, unexpected)

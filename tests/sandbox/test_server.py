@@ -10,12 +10,20 @@ import pytest
 
 from unenroll.sandbox.environment import LOOPBACK, on_free_ports
 from unenroll.sandbox.postgres import readable_by_all
-from unenroll.sandbox.process import Program, SandboxError, Server, ServerEndedError, completed, launched, started
+from unenroll.sandbox.process import (
+    SandboxError,
+    ServerEndedError,
+    ServerProcess,
+    ServerProgram,
+    completed,
+    launch,
+    start,
+)
 
 
-def python(folder: Path, code: str, *, passing: bool = False) -> Program:
+def python(folder: Path, code: str, *, passing: bool = False) -> ServerProgram:
     command = (sys.executable, "-u", "-c", code)
-    return Program(name="Armchair", command=command, folder=folder, ends_by=SIGTERM, removes_folder=passing)
+    return ServerProgram(name="Armchair", command=command, folder=folder, ends_by=SIGTERM, removes_folder=passing)
 
 
 async def never() -> bool:
@@ -24,11 +32,11 @@ async def never() -> bool:
 
 async def test_a_server_that_ends_before_it_answers_is_quoted(tmp_path: Path) -> None:
     with pytest.raises(ServerEndedError, match=r"Armchair ended before it answered, exit code 3(.|\n)*no cushion"):
-        await started(python(tmp_path, "print('no cushion'); raise SystemExit(3)"), answers=never)
+        await start(python(tmp_path, "print('no cushion'); raise SystemExit(3)"), answers=never)
 
 
 async def test_a_program_that_is_not_there_is_said(tmp_path: Path) -> None:
-    missing = Program(name="Armchair", command=(str(tmp_path / "armchair"),), folder=tmp_path, ends_by=SIGTERM)
+    missing = ServerProgram(name="Armchair", command=(str(tmp_path / "armchair"),), folder=tmp_path, ends_by=SIGTERM)
     with pytest.raises(ServerEndedError, match="No such file or directory"):
         await completed(missing)
 
@@ -41,7 +49,7 @@ async def test_a_server_ends_by_its_signal_and_takes_its_passing_folder_along(tm
     async def seated() -> bool:
         return "seated" in program.log.read_text(encoding="utf-8")
 
-    server = await started(program, answers=seated)
+    server = await start(program, answers=seated)
     await server.end()
     assert await server.ended() == 128 + SIGTERM
     assert not folder.exists()
@@ -50,12 +58,12 @@ async def test_a_server_ends_by_its_signal_and_takes_its_passing_folder_along(tm
 async def test_a_port_that_somebody_took_in_the_meantime_is_given_up_for_another(tmp_path: Path) -> None:
     tried: list[int] = []
 
-    async def start(ports: tuple[int, ...]) -> Server:
+    async def start(ports: tuple[int, ...]) -> ServerProcess:
         tried.extend(ports)
         if len(tried) == 1:
             taken.append(socket.create_server((LOOPBACK, ports[0])))
             raise ServerEndedError("the port is taken")
-        return await launched(python(tmp_path, "pass"))
+        return await launch(python(tmp_path, "pass"))
 
     taken: list[socket.socket] = []
     server = await on_free_ports(1, start)
@@ -65,7 +73,7 @@ async def test_a_port_that_somebody_took_in_the_meantime_is_given_up_for_another
 
 
 async def test_a_failure_that_is_not_the_ports_fault_is_not_repeated() -> None:
-    async def start(ports: tuple[int, ...]) -> Server:
+    async def start(ports: tuple[int, ...]) -> ServerProcess:
         raise ServerEndedError(f"not the fault of {len(ports)} ports")
 
     with pytest.raises(ServerEndedError, match="not the fault of 2 ports"):
@@ -75,7 +83,7 @@ async def test_a_failure_that_is_not_the_ports_fault_is_not_repeated() -> None:
 async def test_ports_that_are_always_taken_are_given_up() -> None:
     taken: list[socket.socket] = []
 
-    async def start(ports: tuple[int, ...]) -> Server:
+    async def start(ports: tuple[int, ...]) -> ServerProcess:
         taken.append(socket.create_server((LOOPBACK, ports[0])))
         raise ServerEndedError("the port is taken")
 

@@ -9,7 +9,7 @@ from security.fortified import fortified
 from support.secure_kafka import Guarded
 from support.secure_servers import Stronghold, strong_database, strong_kafka
 from support.token_server import TokenServer
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 
 Doors = tuple[Guarded, TokenServer, dict[str, str]]
 
@@ -22,7 +22,7 @@ async def doors(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Doors
 
 
 @pytest.fixture
-async def stronghold(doors: Doors, servers: Servers, prefix: str, tmp_path: Path) -> AsyncIterator[Stronghold]:
+async def stronghold(doors: Doors, servers: ServerAddresses, prefix: str, tmp_path: Path) -> AsyncIterator[Stronghold]:
     """Topics and tables, with the rights of deploy/ and milestone ABC."""
     kafka, tokens, passwords = doors
     async with strong_database(servers, passwords) as url:

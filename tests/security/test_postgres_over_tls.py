@@ -14,7 +14,7 @@ from support.files import command
 from support.place import Place, made
 from support.tls_postgres import PASSWORD, TlsPostgres, programs, tls_postgres
 from support.workers import run
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 
 pytestmark = [
     pytest.mark.thorough,
@@ -31,7 +31,7 @@ async def postgres() -> AsyncIterator[TlsPostgres]:
 
 
 async def test_the_worker_works_over_verified_tls(
-    servers: Servers, postgres: TlsPostgres, prefix: str, tmp_path: Path
+    servers: ServerAddresses, postgres: TlsPostgres, prefix: str, tmp_path: Path
 ) -> None:
     place = Place(kafka=servers.kafka, database_url=postgres.verified(), prefix=prefix, folder=tmp_path)
     run("migrate", environment=place.environment)

@@ -9,16 +9,16 @@ from typing import Any
 from support.events import ABC, utc
 from support.files import event
 from unenroll.core.calendar import Calendar
-from unenroll.core.changes import Settled, SettledLeave, SettledReward
+from unenroll.core.changes import SettledAccount, SettledLeave, SettledReward
 from unenroll.core.decide import AccountState, resettle
-from unenroll.core.definitions import Group, Kind, Target
-from unenroll.core.events import Allocation, EventId, Origin, Value
+from unenroll.core.definitions import Target, TargetGroup, TargetKind
+from unenroll.core.events import EnrollmentOrigin, EventId, RewardAllocation, Value
 from unenroll.core.facts import Account, Enrollment, Leave, Reward
 from unenroll.core.outcomes import Outcome
-from unenroll.core.standings import Action, Rule, State
-from unenroll.explain.story import Story, story
+from unenroll.core.standings import RewardAction, RewardState, Rule
+from unenroll.explain.story import AccountStory, story
 from unenroll.postgres.accounts import KnownAccount
-from unenroll.postgres.history import Known
+from unenroll.postgres.history import KnownHistory
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -44,22 +44,22 @@ def left(at: float) -> Leave:
     return Leave(EventId(f"out {at}", "/crm"), day(at))
 
 
-def earned(reward_id: str, at: float, *, allocation: Allocation = Allocation.IMMEDIATE) -> Reward:
+def earned(reward_id: str, at: float, *, allocation: RewardAllocation = RewardAllocation.IMMEDIATE) -> Reward:
     """A reward of the cycle of this day."""
     return Reward(reward_id, int(at), allocation, day(at))
 
 
-def told(calendar: Calendar, facts: Iterable[Enrollment | Leave], rewards: Sequence[Reward] = ()) -> Story:
+def told(calendar: Calendar, facts: Iterable[Enrollment | Leave], rewards: Sequence[Reward] = ()) -> AccountStory:
     """The story of an account with these facts."""
-    target = Target(target_id=21, name="Milestone ABC", kind=Kind.MILESTONE)
+    target = Target(target_id=21, name="Milestone ABC", kind=TargetKind.MILESTONE)
     account = Account(customer_id=7, target_id=21)
     for fact in (*facts, *rewards):
         account = account.knowing(fact)
     state = resettle(AccountState(account), target, calendar).state
-    group = Group(
+    group = TargetGroup(
         group_id=11, name="Daily", version=1, active=True, time_zone="UTC", calendar=calendar, targets={21: target}
     )
-    return story(Known(account=KnownAccount(state=state), group=group, seen={}), ())
+    return story(KnownHistory(account=KnownAccount(state=state), group=group, seen={}), ())
 
 
 FIRST, SECOND = EventId("first", "/crm"), EventId("second", "/crm")
@@ -74,7 +74,7 @@ STATE = AccountState(
                 from_cycle=2,
                 initial_balance=Decimal("0.10"),
                 reset_streak_status=True,
-                origin=Origin.AUTOMATIC,
+                origin=EnrollmentOrigin.AUTOMATIC,
             ),
         ),
         leaves=(
@@ -82,11 +82,13 @@ STATE = AccountState(
             Leave(key=SECOND, effective_at=utc("2026-04-15T00:00:00Z")),
         ),
         rewards=(
-            Reward(reward_id="R1", cycle=1, allocation=Allocation.PERIOD_END, achieved_at=utc("2026-01-05T00:00:00Z")),
+            Reward(
+                reward_id="R1", cycle=1, allocation=RewardAllocation.PERIOD_END, achieved_at=utc("2026-01-05T00:00:00Z")
+            ),
             Reward(
                 reward_id="R2",
                 cycle=3,
-                allocation=Allocation.IMMEDIATE,
+                allocation=RewardAllocation.IMMEDIATE,
                 achieved_at=utc("2026-03-20T00:00:00Z"),
                 level=4,
                 value=Value(Decimal("12.50"), "EUR"),
@@ -94,12 +96,17 @@ STATE = AccountState(
         ),
         issued={"R2": utc("2026-03-22T00:00:00Z")},
     ),
-    settled=Settled(
+    settled=SettledAccount(
         leaves={FIRST: SettledLeave(Outcome.UNENROLLED, 3), SECOND: SettledLeave(Outcome.ALREADY_UNENROLLED)},
         rewards={
-            "R1": SettledReward(State.KEPT, Rule.CYCLE_FINISHED),
+            "R1": SettledReward(RewardState.KEPT, Rule.CYCLE_FINISHED),
             "R2": SettledReward(
-                State.CANCELLED, Rule.AFTER_UNENROLLMENT, Action.REVERSE, revision=1, leave=SECOND, cancelled_by=FIRST
+                RewardState.CANCELLED,
+                Rule.AFTER_UNENROLLMENT,
+                RewardAction.REVERSE,
+                revision=1,
+                leave=SECOND,
+                cancelled_by=FIRST,
             ),
         },
         revision=2,

@@ -12,7 +12,7 @@ from support.crowd import Crowd
 from support.growth import PARTS, Growth, growth
 from support.lives import tick
 from support.topics import Put
-from unenroll.core.definitions import Group
+from unenroll.core.definitions import TargetGroup
 from unenroll.core.events import CustomerEnrolled, Event, RewardEarned, RewardIssued, UnenrollRequested
 from unenroll.postgres.definitions import dump_group
 
@@ -114,7 +114,7 @@ def _happened(event: Event) -> datetime:
             return event.issued_at
 
 
-def _definition(group: Group) -> Put:
+def _definition(group: TargetGroup) -> Put:
     attributes = {"specversion": "1.0", "type": "unenroll.TargetGroupDefined.v1", "source": "/s", "time": _LONG_AFTER}
     headers = {**attributes, "id": f"{group.group_id} v{group.version}"}
     return Put(

@@ -20,9 +20,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
 from chaos.killable_servers import Mortal, mortal_kafka
 from support.place import done
 from unenroll.sandbox.environment import LOOPBACK, cache_folder, free_ports
-from unenroll.sandbox.jars import cached, locked
+from unenroll.sandbox.jars import cached_jar, locked_jars
 from unenroll.sandbox.kafka import CONFIG, JAVA_OPTIONS, java
-from unenroll.sandbox.process import Program, Server, completed, started, together
+from unenroll.sandbox.process import ServerProcess, ServerProgram, completed, start, start_together
 
 _NUMBERS = (1, 2, 3)
 _LITTLE_MEMORY = "-Xmx256m"  # of several, Java takes the last
@@ -83,24 +83,24 @@ class _Node:
     address: str
     command: tuple[str, ...]
 
-    def program(self, *arguments: str) -> Program:
+    def program(self, *arguments: str) -> ServerProgram:
         command = (*self.command, *arguments)
-        return Program(name="Kafka", command=command, folder=self.folder, ends_by=SIGTERM, address=self.address)
+        return ServerProgram(name="Kafka", command=command, folder=self.folder, ends_by=SIGTERM, address=self.address)
 
 
 @asynccontextmanager
 async def three_brokers(folder: Path) -> AsyncIterator[Brokers]:
     """Brokers that know each other. They end with the body."""
-    jars = await cached(locked(), cache_folder(os.environ), say=print)
+    jars = await cached_jar(locked_jars(), cache_folder(os.environ), say=print)
     command = (java(), *JAVA_OPTIONS, _LITTLE_MEMORY, "-cp", pathsep.join(map(str, jars)))
     nodes = _nodes(folder, command)
     cluster = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
-    await together(
+    await start_together(
         completed(node.program("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", CONFIG))
         for node in nodes
     )
     async with AsyncExitStack() as stack:
-        servers = await together(_started(node) for node in nodes)
+        servers = await start_together(_started(node) for node in nodes)
         mortals = [await stack.enter_async_context(mortal_kafka(server)) for server in servers]
         yield Brokers(by_number=dict(zip(_NUMBERS, mortals, strict=True)))
         for one in mortals:
@@ -125,9 +125,9 @@ def _nodes(folder: Path, command: tuple[str, ...]) -> list[_Node]:
     return nodes
 
 
-async def _started(node: _Node) -> Server:
+async def _started(node: _Node) -> ServerProcess:
     client = AdminClient({"bootstrap.servers": node.address, "reconnect.backoff.max.ms": 100, "log_level": 0})
-    return await started(node.program("kafka.Kafka", CONFIG), answers=lambda: asyncio.to_thread(_knows_all, client))
+    return await start(node.program("kafka.Kafka", CONFIG), answers=lambda: asyncio.to_thread(_knows_all, client))
 
 
 def _knows_all(client: AdminClient) -> bool:

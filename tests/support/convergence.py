@@ -14,7 +14,7 @@ from support.place import Place, made
 from support.topics import put
 from support.verdicts import complaints
 from support.workers import Running, running, wait_until
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 
 _AT_A_TIME = 2
 _MOST_COMPLAINTS = 20
@@ -36,7 +36,7 @@ class Outcome:
 class Stage:
     """Where orders of arrival are played: beside one another, never in one another's way."""
 
-    servers: Servers
+    servers: ServerAddresses
     template: str
     prefix: str
 

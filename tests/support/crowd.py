@@ -7,7 +7,7 @@ from random import Random
 
 from support.lives import MOVE, PERIOD, REWARD, TARGETS, Life, calendar_of, group_of, life_of, tick
 from unenroll.core.calendar import Calendar
-from unenroll.core.definitions import Group, Target
+from unenroll.core.definitions import Target, TargetGroup
 from unenroll.core.events import Event, EventId, RewardEarned, RewardIssued, UnenrollRequested
 
 _FIRST_CUSTOMER = 1_000
@@ -26,7 +26,7 @@ class Crowd:
     """
 
     seed: int
-    groups: tuple[Group, ...]
+    groups: tuple[TargetGroup, ...]
     grown: Mapping[int, tuple[int, ...]]
     lives: tuple[Life, ...]
     refused: tuple[UnenrollRequested, ...]
@@ -35,7 +35,7 @@ class Crowd:
         """All that is told, each once."""
         return [*(event for life in self.lives for event in life.events), *self.refused]
 
-    def defined(self, group: Group, version: int) -> Group:
+    def defined(self, group: TargetGroup, version: int) -> TargetGroup:
         """The group as this version of it says."""
         cycles = group.calendar.cycles[: self.grown[group.group_id][version - 1]]
         return replace(group, version=version, calendar=Calendar(cycles))
@@ -51,7 +51,7 @@ def crowd(seed: int, accounts: int) -> Crowd:
     return Crowd(seed=seed, groups=groups, grown=grown, lives=lives, refused=refused)
 
 
-def _group(group_id: int, chance: Random) -> Group:
+def _group(group_id: int, chance: Random) -> TargetGroup:
     """Every other group has long cycles: there is room in them to leave and come back."""
     short = _drawn(PERIOD, chance.randint(2, 5), chance)
     long = [bytes((PERIOD[0] - 1, gap)) for gap in chance.choices(range(PERIOD[1]), k=3)]
@@ -60,7 +60,7 @@ def _group(group_id: int, chance: Random) -> Group:
     return group_of(group_id, calendar, *targets)
 
 
-def _grown(group: Group, chance: Random) -> tuple[int, ...]:
+def _grown(group: TargetGroup, chance: Random) -> tuple[int, ...]:
     """Every third group is known in full from the beginning, the others grow once or twice."""
     total = len(group.calendar.cycles)
     times = 0 if not group.group_id % 3 else chance.randint(1, min(2, total - 1))
@@ -71,7 +71,7 @@ def _drawn(bases: tuple[int, ...], count: int, chance: Random) -> list[bytes]:
     return [chance.randbytes(len(bases)) for _ in range(count)]
 
 
-def _lives(accounts: int, groups: tuple[Group, ...], chance: Random) -> Iterator[Life]:
+def _lives(accounts: int, groups: tuple[TargetGroup, ...], chance: Random) -> Iterator[Life]:
     possible = [(group, target) for group in groups for target in group.targets.values()]
     customer_id = _FIRST_CUSTOMER
     while accounts > 0:
@@ -81,7 +81,7 @@ def _lives(accounts: int, groups: tuple[Group, ...], chance: Random) -> Iterator
         customer_id += 1
 
 
-def _life(customer_id: int, group: Group, target: Target, *, chance: Random) -> Life:
+def _life(customer_id: int, group: TargetGroup, target: Target, *, chance: Random) -> Life:
     nobody = life_of(
         target,
         group.calendar,

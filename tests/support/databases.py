@@ -15,11 +15,11 @@ from unenroll.cli import main
 from unenroll.postgres import migrations
 from unenroll.postgres import pool as connect
 from unenroll.postgres.migrate import Upgrade, migrate
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 
 
 @asynccontextmanager
-async def migrated(servers: Servers) -> AsyncIterator[str]:
+async def migrated(servers: ServerAddresses) -> AsyncIterator[str]:
     """The name of a new database with our tables, to be cloned."""
     async with _new(servers, f"unenroll_template_{secrets.token_hex(4)}") as name:
         await migrate(_url(servers, name))
@@ -27,21 +27,21 @@ async def migrated(servers: Servers) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def cloned(servers: Servers, template: str) -> AsyncIterator[str]:
+async def cloned(servers: ServerAddresses, template: str) -> AsyncIterator[str]:
     """The address of a copy of the database `template`, to which nobody may be connected."""
     async with _new(servers, f"unenroll_test_{secrets.token_hex(4)}", f"template {template}") as name:
         yield _url(servers, name)
 
 
 @asynccontextmanager
-async def made_new(servers: Servers) -> AsyncIterator[str]:
+async def made_new(servers: ServerAddresses) -> AsyncIterator[str]:
     """The address of an empty database."""
     async with _new(servers, f"unenroll_test_{secrets.token_hex(4)}") as name:
         yield _url(servers, name)
 
 
 @asynccontextmanager
-async def _new(servers: Servers, name: str, options: str = "") -> AsyncIterator[str]:
+async def _new(servers: ServerAddresses, name: str, options: str = "") -> AsyncIterator[str]:
     await _execute(servers, f"create database {name} {options}")
     try:
         yield name
@@ -49,7 +49,7 @@ async def _new(servers: Servers, name: str, options: str = "") -> AsyncIterator[
         await _execute(servers, f"drop database {name} with (force)")
 
 
-async def _execute(servers: Servers, statement: str) -> None:
+async def _execute(servers: ServerAddresses, statement: str) -> None:
     connection = await asyncpg.connect(servers.database_url)
     try:
         await connection.execute(statement)
@@ -57,7 +57,7 @@ async def _execute(servers: Servers, statement: str) -> None:
         await connection.close()
 
 
-def _url(servers: Servers, name: str) -> str:
+def _url(servers: ServerAddresses, name: str) -> str:
     return urlsplit(servers.database_url)._replace(path=f"/{name}").geturl()
 
 

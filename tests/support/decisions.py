@@ -11,7 +11,7 @@ from unenroll.postgres.pool import connected
 from unenroll.wire.ndjson import publish_line
 from unenroll.wire.topics import CARRIES, Message, Position, Record, Topic
 from unenroll.worker.batch import Batch, read
-from unenroll.worker.transaction import Step
+from unenroll.worker.transaction import BatchTransaction
 
 INPUTS = (Topic.FACTS, Topic.REQUESTS)
 
@@ -27,7 +27,7 @@ async def decide(database_url: str, *lines: str, most_bytes: int = 1_000_000, la
             starts = tuple(Position(topic=word, topic_id=f"id of {word}", partitions=2, offset=0) for word in INPUTS)
             row = replace(row, positions=starts)
             await reposition(pool, row)
-        step = Step(pool=pool, cache=DefinitionCache(), limits=dict.fromkeys(OUTPUTS, most_bytes))
+        step = BatchTransaction(pool=pool, cache=DefinitionCache(), limits=dict.fromkeys(OUTPUTS, most_bytes))
         return (await step.decide(row, _batch(row, lines))).counts
 
 

@@ -11,7 +11,7 @@ import asyncpg
 from support.events import ABC
 from support.workers import piped
 from unenroll.ops.files import lines
-from unenroll.ops.load.load import Loaded, load
+from unenroll.ops.load.load import LoadResult, load
 from unenroll.ops.progress import bad_lines
 
 CYCLES: list[Any] = cast("list[Any]", ABC["cycles"])
@@ -55,7 +55,7 @@ class File:
     path: Path
     rejects: Path
 
-    async def load(self, database_url: str) -> Loaded:
+    async def load(self, database_url: str) -> LoadResult:
         """Load it in this process."""
         with bad_lines([self.path], self.rejects) as bad:
             return await load(lines([self.path], lambda _: None), database_url, bad=bad)

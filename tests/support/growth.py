@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 
 from support.crowd import Crowd
-from unenroll.core.definitions import Group
+from unenroll.core.definitions import TargetGroup
 from unenroll.core.events import CustomerEnrolled, Event, RewardEarned
 
 PARTS = 3
@@ -22,7 +22,7 @@ class Growth:
         """The sum of the versions that the groups have by the end of the part."""
         return sum(sum(comes <= part for comes in parts) for parts in self.parts.values())
 
-    def definitions(self, part: int) -> Iterator[Group]:
+    def definitions(self, part: int) -> Iterator[TargetGroup]:
         """What the part defines: each new version, the older ones of the same group told again, and once more."""
         for group in self.crowd.groups:
             for version, comes in enumerate(self.parts[group.group_id], start=1):

@@ -76,8 +76,8 @@ def dying(phase: str, *arguments: str, environment: Mapping[str, str], transacti
         command.end()
 
 
-def send_two() -> None:
-    """Be the command until two messages of it have arrived on a topic. To be called in a process of its own."""
+def _send_two() -> None:
+    """Be the command until two messages of it have arrived on a topic."""
     send = Sender.send
     sent = count(1)
 
@@ -89,6 +89,16 @@ def send_two() -> None:
 
     Sender.send = last  # type: ignore[assignment, method-assign]
     main()
+
+
+@contextmanager
+def doomed_sender(*arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
+    """The command with these arguments, killed by itself when two messages of it have arrived."""
+    command = Running(_send_two, arguments, environment)
+    try:
+        yield command
+    finally:
+        command.end()
 
 
 MOMENTS = ("entombing", "entombed", "rewriting", "sweeping")
@@ -105,9 +115,9 @@ def _always(*_: object) -> bool:
 
 def _erasing_live_until(moment: str) -> None:
     if moment == "entombing":
-        replace(erasing, "entomb", first=_die, last=None, when=_always)
+        replace(erasing, "record_erasure", first=_die, last=None, when=_always)
     elif moment == "entombed":
-        replace(erasing, "entomb", first=None, last=_die, when=_always)
+        replace(erasing, "record_erasure", first=None, last=_die, when=_always)
     elif moment == "rewriting":
         replace(rewriting, "rewrite", first=None, last=_die, when=_always)
     else:

@@ -10,13 +10,13 @@ from decimal import Decimal
 
 from unenroll.core.admission import Misplaced, place
 from unenroll.core.calendar import Calendar
-from unenroll.core.definitions import Definitions, EnrollmentMode, Group, Kind, Target
+from unenroll.core.definitions import DefinitionSet, EnrollmentMode, Target, TargetGroup, TargetKind
 from unenroll.core.events import (
-    Allocation,
     CustomerEnrolled,
+    EnrollmentOrigin,
     Event,
     EventId,
-    Origin,
+    RewardAllocation,
     RewardEarned,
     RewardIssued,
     UnenrollRequested,
@@ -30,9 +30,9 @@ TARGETS = [
         name=f"{kind} {mode}",
         kind=kind,
         enrollment=mode,
-        levels=(4, 8) if kind is Kind.STREAK else (),
+        levels=(4, 8) if kind is TargetKind.STREAK else (),
     )
-    for kind in Kind
+    for kind in TargetKind
     for mode in EnrollmentMode
 ]
 _FIRST_START = 2
@@ -50,9 +50,9 @@ def tick(number: int, hours_from_utc: int = 0) -> datetime:
     return instant.astimezone(timezone(timedelta(hours=hours_from_utc)))
 
 
-def group_of(group_id: int, calendar: Calendar, *targets: Target) -> Group:
+def group_of(group_id: int, calendar: Calendar, *targets: Target) -> TargetGroup:
     """The group that owns these targets."""
-    return Group(
+    return TargetGroup(
         group_id=group_id,
         name=f"Group {group_id}",
         version=1,
@@ -74,13 +74,13 @@ class Life:
     group_id: int = GROUP_ID
 
     @property
-    def definitions(self) -> Definitions:
+    def definitions(self) -> DefinitionSet:
         return self.known_up_to(len(self.calendar.cycles))
 
-    def known_up_to(self, cycles: int) -> Definitions:
+    def known_up_to(self, cycles: int) -> DefinitionSet:
         """The definitions as they were when only so many cycles were known."""
         known = group_of(self.group_id, Calendar(self.calendar.cycles[:cycles]), self.target)
-        return Definitions(groups={self.group_id: known}, owners={self.target.target_id: self.group_id})
+        return DefinitionSet(groups={self.group_id: known}, owners={self.target.target_id: self.group_id})
 
     def account(self, events: Sequence[Event] | None = None) -> Account:
         """All the facts at once, in this order and each as often as it is there."""
@@ -119,7 +119,7 @@ def life_of(target: Target, calendar: Calendar, *, moves: Sequence[bytes], rewar
     return Life(target=target, calendar=calendar, events=[event for _, event in arrivals])
 
 
-def _fact(event: Event, definitions: Definitions) -> Enrollment | Leave | Reward | Issuance:
+def _fact(event: Event, definitions: DefinitionSet) -> Enrollment | Leave | Reward | Issuance:
     if isinstance(event, UnenrollRequested):
         return Leave(key=event.key, effective_at=event.effective_at)
     fact = place(event, definitions)
@@ -150,7 +150,7 @@ def _move(drawn: bytes, calendar: Calendar) -> tuple[int, CustomerEnrolled | Une
         period_name=f"c{start}" if 0 < start <= len(calendar.cycles) else None,
         initial_balance=Decimal(0) if over == 1 else None,
         reset_streak_status=over == 2,
-        origin=Origin.AUTOMATIC if automatic == 1 else Origin.EXPLICIT,
+        origin=EnrollmentOrigin.AUTOMATIC if automatic == 1 else EnrollmentOrigin.EXPLICIT,
     )
 
 
@@ -169,7 +169,7 @@ def _reward(
     drawn: bytes, number: int, *, target: Target, calendar: Calendar
 ) -> list[tuple[int, RewardEarned | RewardIssued]]:
     arrival, instant, cycle, level, at_the_end, paid = _digits(drawn, REWARD)
-    streak = target.kind is Kind.STREAK
+    streak = target.kind is TargetKind.STREAK
     earned = RewardEarned(
         key=EventId(f"earned {number}", "/s"),
         reward_id=f"R{number}",
@@ -177,7 +177,7 @@ def _reward(
         group_id=GROUP_ID,
         target_id=1,
         period_name=f"c{cycle % len(calendar.cycles) + 1}",
-        allocation=Allocation.PERIOD_END if at_the_end and not streak else Allocation.IMMEDIATE,
+        allocation=RewardAllocation.PERIOD_END if at_the_end and not streak else RewardAllocation.IMMEDIATE,
         achieved_at=_instant(instant, calendar, hours=0),
         level=(4, 8)[level] if streak else (None, 1)[level],
         issued_at=tick(99) if paid == 1 else None,

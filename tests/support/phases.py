@@ -15,11 +15,11 @@ from aiokafka.protocol.transaction import EndTxnRequest
 from asyncpg import Connection
 
 from unenroll.kafka.transactional_producer import LaneProducer
-from unenroll.postgres.lanes import LaneRow, Publication
+from unenroll.postgres.lanes import LaneRow, PendingBatch
 from unenroll.wire.topics import Message
 from unenroll.worker import transaction as step
 from unenroll.worker.batch import Batch
-from unenroll.worker.transaction import Step
+from unenroll.worker.transaction import BatchTransaction
 
 Strike = Callable[[], Awaitable[None]]
 When = Callable[..., bool]
@@ -62,10 +62,10 @@ def _is_with_outputs(*_: object) -> bool:
 
 
 def _fetched(strike: Strike) -> None:
-    replace(Step, "decide", first=strike, last=None, when=_reads_something)
+    replace(BatchTransaction, "decide", first=strike, last=None, when=_reads_something)
 
 
-def _reads_something(_: Step, __: object, batch: Batch) -> bool:
+def _reads_something(_: BatchTransaction, __: object, batch: Batch) -> bool:
     return bool(batch.readings)
 
 
@@ -135,7 +135,7 @@ def strike_at(phase: str, strike: Strike) -> None:
     replace(LaneProducer, "publish", first=None, last=_note_outputs, when=_sends)  # of who only publishes: the second
 
 
-def _publishes(_: Connection, __: LaneRow, publication: Publication | None) -> bool:
+def _publishes(_: Connection, __: LaneRow, publication: PendingBatch | None) -> bool:
     return publication is not None
 
 

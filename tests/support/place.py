@@ -21,8 +21,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
 from support.events import ABC
 from support.topics import OUTPUTS, Put, Seen, put, seen
 from support.workers import run, wait_until
-from unenroll.core.definitions import Group
-from unenroll.kafka.admin import Cluster
+from unenroll.core.definitions import TargetGroup
+from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.topics import INPUTS, make_topics
 from unenroll.postgres.definitions import define
 from unenroll.postgres.pool import connected
@@ -184,20 +184,20 @@ class Place:
             await connection.close()
 
 
-async def made(place: Place, *groups: Group) -> Place:
+async def made(place: Place, *groups: TargetGroup) -> Place:
     """The place, with its topics made and these groups defined, or milestone ABC's. The tables are there."""
     settings = KafkaSettings(kafka_bootstrap_servers=place.kafka, topic_prefix=place.prefix)
-    await make_topics(Cluster(settings), place.prefix, partitions=4, replication=place.replication)
+    await make_topics(KafkaAdmin(settings), place.prefix, partitions=4, replication=place.replication)
     async with connected(place.database_url) as pool:
         for group in groups or (group_of(ABC),):
             await define(pool, group)
     return place
 
 
-def group_of(data: dict[str, Any]) -> Group:
+def group_of(data: dict[str, Any]) -> TargetGroup:
     """The group that this `data` of a definition defines."""
     group = read_group(data)
-    assert isinstance(group, Group), group
+    assert isinstance(group, TargetGroup), group
     return group
 
 

@@ -8,7 +8,7 @@ from support.events import leaves, three_rewards
 from support.files import Said, command
 from support.place import Place
 from support.topics import Put, Seen, put
-from unenroll.kafka.admin import Cluster
+from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.topics import make_topics
 from unenroll.settings import KafkaSettings
 
@@ -49,7 +49,7 @@ async def copied(place: Place, records: Mapping[str, Iterable[Seen]]) -> str:
     """Topics of another prefix, with 2 partitions and these records. Returns the prefix."""
     prefix = f"{place.prefix}copy."
     settings = KafkaSettings(kafka_bootstrap_servers=place.kafka, topic_prefix=prefix)
-    await make_topics(Cluster(settings), prefix, partitions=2, replication=1)
+    await make_topics(KafkaAdmin(settings), prefix, partitions=2, replication=1)
     for word, found in records.items():
         put(place.kafka, prefix + word, [Put(key=one.key, value=one.value, headers=list(one.headers)) for one in found])
     return prefix

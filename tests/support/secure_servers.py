@@ -25,7 +25,7 @@ from support.place import done
 from support.secure_kafka import Guarded, Guards, guarded
 from support.token_server import TokenServer, token_server
 from support.workers import wait_until
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServerAddresses
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PARTS = ("worker", "front_door", "operator", "topics")
@@ -167,7 +167,7 @@ async def strong_kafka(folder: Path) -> AsyncIterator[tuple[Guarded, TokenServer
 
 
 @asynccontextmanager
-async def strong_database(servers: Servers, passwords: Mapping[str, str]) -> AsyncIterator[str]:
+async def strong_database(servers: ServerAddresses, passwords: Mapping[str, str]) -> AsyncIterator[str]:
     """The address of an empty database whose roles are those of deploy/postgres/roles.sql, each with one login."""
     async with made_new(servers) as url:
         suffix = url[-8:]

@@ -9,15 +9,15 @@ from support.files import event, written
 from unenroll.demo.examples import CHAPTERS
 from unenroll.demo.notation import Campaign, Example
 from unenroll.demo.play import facts, requests
-from unenroll.explain.rewards import RewardTold
-from unenroll.explain.story import Question, Story, answer
+from unenroll.explain.rewards import ExplainedReward
+from unenroll.explain.story import AccountStory, ExplainQuery, answer
 from unenroll.ops.load.load import load
 from unenroll.ops.progress import bad_lines
 
 CUSTOMER = 423789336
 
 
-async def stage(database_url: str, folder: Path, loaded: Sequence[str], *decided: str) -> Story:
+async def stage(database_url: str, folder: Path, loaded: Sequence[str], *decided: str) -> AccountStory:
     """What is told of the customer's only account, or the first of them."""
     assert (await written(folder, loaded).load(database_url)).bad == 0
     for line in decided:
@@ -25,11 +25,11 @@ async def stage(database_url: str, folder: Path, loaded: Sequence[str], *decided
     return await story(database_url)
 
 
-async def story(database_url: str, **asked: Any) -> Story:  # noqa: ANN401 - parts of a question
-    return (await answer(Question(customer_id=CUSTOMER, **asked), database_url)).accounts[0]
+async def story(database_url: str, **asked: Any) -> AccountStory:  # noqa: ANN401 - parts of a question
+    return (await answer(ExplainQuery(customer_id=CUSTOMER, **asked), database_url)).accounts[0]
 
 
-def one(told: Story, reward_id: str) -> RewardTold:
+def one(told: AccountStory, reward_id: str) -> ExplainedReward:
     return next(found for found in told.rewards if found.reward_id == reward_id)
 
 

@@ -11,7 +11,7 @@ from signal import SIGINT
 from support.certificates import Authority, Pair
 from unenroll.sandbox.environment import LOOPBACK, free_ports
 from unenroll.sandbox.postgres import lesser_user, postgres_answers
-from unenroll.sandbox.process import Program, completed, started
+from unenroll.sandbox.process import ServerProgram, completed, start
 
 PASSWORD = "crunchy-armchair"  # noqa: S105 - of a server that lives for a minute
 _HBA = """\
@@ -60,9 +60,11 @@ async def tls_postgres(folder: Path) -> AsyncIterator[TlsPostgres]:
         for path in (folder, data, secret, files.certificate, files.key, files.both):
             os.chown(path, *owner)
 
-    def program(name: str, *arguments: str, address: str = "") -> Program:
+    def program(name: str, *arguments: str, address: str = "") -> ServerProgram:
         command = (str(where / name), *arguments)
-        return Program(name="Postgres", command=command, folder=folder, ends_by=SIGINT, owner=owner, address=address)
+        return ServerProgram(
+            name="Postgres", command=command, folder=folder, ends_by=SIGINT, owner=owner, address=address
+        )
 
     await completed(program("initdb", "-D", str(data), "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={secret}"))
     (data / "pg_hba.conf").write_text(_HBA)
@@ -78,7 +80,7 @@ async def tls_postgres(folder: Path) -> AsyncIterator[TlsPostgres]:
     options = [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
     found = TlsPostgres(port=port, authority=authority)
     address = found.url(sslmode="require")
-    server = await started(
+    server = await start(
         program("postgres", "-D", str(data), *options, address=address), answers=lambda: postgres_answers(address)
     )
     try:

@@ -18,7 +18,6 @@ from tempfile import NamedTemporaryFile
 from threading import Lock
 from typing import IO, NamedTuple
 
-from support.killed_commands import send_two
 from support.strikes import live_until
 from unenroll.cli import main
 
@@ -107,13 +106,6 @@ def struck(fault: str, phase: str, *arguments: str, environment: Mapping[str, st
 def doomed(phase: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
     """The same, killed by itself at the phase."""
     with struck("killed", phase, *arguments, environment=environment) as command:
-        yield command
-
-
-@contextmanager
-def doomed_sender(*arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
-    """The same, killed by itself when two messages of it have arrived."""
-    with _ended(Running(send_two, arguments, environment)) as command:
         yield command
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.exposition import generate_latest
 
-from unenroll.telemetry.collectors import Ages
+from unenroll.telemetry.collectors import AgeHistogram
 from unenroll.telemetry.metrics import AGE_SECONDS
 
 NAMES = ("event", "append")
@@ -14,7 +14,7 @@ NAMES = ("event", "append")
 @given(st.lists(st.lists(st.integers(-100, 10_000_000).map(lambda number: number / 8), max_size=30), max_size=4))
 def test_it_counts_as_a_histogram_of_the_client_does(batches: list[list[float]]) -> None:
     ours, theirs = CollectorRegistry(), CollectorRegistry()
-    ages = Ages(AGE_SECONDS, NAMES)
+    ages = AgeHistogram(AGE_SECONDS, NAMES)
     ours.register(ages)
     usual = Histogram(
         AGE_SECONDS.name, AGE_SECONDS.meaning, AGE_SECONDS.labels, buckets=AGE_SECONDS.buckets, registry=theirs

@@ -10,16 +10,18 @@ from structlog.testing import capture_logs
 
 from unenroll.errors import SetupError
 from unenroll.telemetry import http as serving
-from unenroll.telemetry.http import Answer, pages, served
+from unenroll.telemetry.http import PageResponse, pages, serve_pages
 
 
 @asynccontextmanager
 async def port_of() -> AsyncIterator[int]:
     registry = CollectorRegistry()
     Counter("swans", "Seen", registry=registry).inc(7)
-    shown = pages(registry, alive=lambda: Answer(200, "a/b", b"yes\n"), ready=lambda: Answer(503, "a/b", b"no\n"))
+    shown = pages(
+        registry, alive=lambda: PageResponse(200, "a/b", b"yes\n"), ready=lambda: PageResponse(503, "a/b", b"no\n")
+    )
     with capture_logs() as said:
-        async with served("127.0.0.1:0", shown, required=True):
+        async with serve_pages("127.0.0.1:0", shown, required=True):
             yield int(said[0]["address"].rpartition(":")[2])
 
 
@@ -98,16 +100,16 @@ async def test_no_more_are_heard_at_once_than_may_be(monkeypatch: pytest.MonkeyP
 async def test_a_port_that_is_taken_is_told_of_and_refused_only_if_it_was_asked_for() -> None:
     async with port_of() as port:
         with pytest.raises(SetupError, match=f"127.0.0.1:{port}.*UNENROLL_HTTP_ADDRESS"):
-            async with served(f"127.0.0.1:{port}", {}, required=True):
+            async with serve_pages(f"127.0.0.1:{port}", {}, required=True):
                 pass
         with capture_logs() as said:
-            async with served(f"127.0.0.1:{port}", {}, required=False):
+            async with serve_pages(f"127.0.0.1:{port}", {}, required=False):
                 pass
     assert [(one["event"], one["log_level"]) for one in said] == [("metrics_unavailable", "warning")]
 
 
 async def test_nothing_is_served_at_an_empty_address() -> None:
     with capture_logs() as said:
-        async with served("", {}, required=True):
+        async with serve_pages("", {}, required=True):
             pass
     assert said == []

@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from unenroll.telemetry import watchdog
-from unenroll.telemetry.state import Board, Doing, Stage
-from unenroll.telemetry.watchdog import watched
+from unenroll.telemetry.state import LaneActivity, ProcessStage, ProcessState
+from unenroll.telemetry.watchdog import under_watchdog
 
 REASON = "the-reason-of-customer-42"
 
@@ -32,12 +32,12 @@ async def test_a_held_up_event_loop_is_seen_from_outside_and_the_dump_names_plac
     def end(lines: Iterable[str]) -> None:
         said.extend(lines)
 
-    board = Board(stage=Stage.WORKING)
+    board = ProcessState(stage=ProcessStage.WORKING)
     board.keep([4])
-    board.lane(4).turn_to(Doing.READING)
+    board.lane(4).turn_to(LaneActivity.READING)
     stuck = asyncio.create_task(outer(), name="lane 4")
     await asyncio.sleep(0)
-    with capture_logs() as logs, watched(board, seconds=0.1, end=end):
+    with capture_logs() as logs, under_watchdog(board, seconds=0.1, end=end):
         deadline = time.monotonic() + 10
         while not said and time.monotonic() < deadline:
             time.sleep(0.01)  # noqa: ASYNC251 - nothing else may run: that is what is looked for
@@ -57,8 +57,8 @@ async def test_a_held_up_event_loop_is_seen_from_outside_and_the_dump_names_plac
 async def test_it_never_ends_what_it_is_not_to_watch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchdog, "_LOOK_SECONDS", 0.01)
     ended: list[object] = []
-    board = Board()
-    with watched(board, seconds=0, end=ended.append):
+    board = ProcessState()
+    with under_watchdog(board, seconds=0, end=ended.append):
         deadline = time.monotonic() + 5
         while board.still.get("the event loop", 0) < 0.2 and time.monotonic() < deadline:
             time.sleep(0.01)  # noqa: ASYNC251 - the same

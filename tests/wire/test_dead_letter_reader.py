@@ -9,9 +9,9 @@ from unenroll.wire.dead_letters import (
     Letter,
     content_digest,
     dead_letter,
-    put_back,
     read_letter,
     redrives,
+    restored_record,
     with_headers,
 )
 from unenroll.wire.decode import Received, decode
@@ -63,9 +63,9 @@ def test_what_comes_back_is_what_was_put_aside(record: Record) -> None:
 
 
 def test_what_goes_back_is_the_same_event_once_more() -> None:
-    once = put_back(letter(LEAVE))
+    once = restored_record(letter(LEAVE))
     assert once == replace(LEAVE, headers=(*LEAVE.headers, ("dlq_redrives", b"1")))
-    twice = put_back(letter(once))
+    twice = restored_record(letter(once))
     assert twice == replace(LEAVE, headers=(*LEAVE.headers, ("dlq_redrives", b"2")))
     first, last = (decode(record, CARRIES[Topic.REQUESTS]) for record in (LEAVE, twice))
     assert isinstance(first, Received)
@@ -73,7 +73,7 @@ def test_what_goes_back_is_the_same_event_once_more() -> None:
 
 
 def test_each_redrive_is_a_letter_of_its_own() -> None:
-    digests = {letter(LEAVE).digest, letter(put_back(letter(LEAVE))).digest}
+    digests = {letter(LEAVE).digest, letter(restored_record(letter(LEAVE))).digest}
     assert len(digests) == 2
 
 
@@ -114,4 +114,4 @@ def test_headers_are_edited_by_name() -> None:
 @given(times=st.integers(0, 10**8))
 def test_redrives_are_counted_on(times: int) -> None:
     record = replace(RECORD, headers=(("dlq_redrives", b"%d" % times),))
-    assert redrives(put_back(letter(record)).headers) == times + 1
+    assert redrives(restored_record(letter(record)).headers) == times + 1

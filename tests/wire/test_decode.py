@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 from unenroll.core import events
-from unenroll.core.definitions import EnrollmentMode, Group, Kind
-from unenroll.core.events import Allocation, EventId, Expected, Origin, SettlementDue, Value
+from unenroll.core.definitions import EnrollmentMode, TargetGroup, TargetKind
+from unenroll.core.events import EnrollmentOrigin, EventId, ExpectedAccount, RewardAllocation, SettlementDue, Value
 from unenroll.wire.decode import ReceivedGroup, decode, decode_group
 from unenroll.wire.reasons import DeadLetter
 from unenroll.wire.topics import CARRIES, Headers, Record, Topic
@@ -41,16 +41,20 @@ def test_a_request_carries_everything_it_says() -> None:
         effective_at=AT,
         reason="customer asked",
         requested_by="agent 7",
-        expected=Expected(6, EventId("7f1b", "/crm/app")),
+        expected=ExpectedAccount(6, EventId("7f1b", "/crm/app")),
     )
     assert (received.event_type, received.time, received.traceparent) == ("UnenrollRequested", AT, None)
 
 
 @pytest.mark.parametrize(
     ("told", "expected"),
-    [(None, None), ({"decision": 0}, Expected(0)), ({"decision": 5.0, "after": None, "note": []}, Expected(5))],
+    [
+        (None, None),
+        ({"decision": 0}, ExpectedAccount(0)),
+        ({"decision": 5.0, "after": None, "note": []}, ExpectedAccount(5)),
+    ],
 )
-def test_a_request_may_carry_what_a_plan_saw(told: object, expected: Expected | None) -> None:
+def test_a_request_may_carry_what_a_plan_saw(told: object, expected: ExpectedAccount | None) -> None:
     event = taken(as_json(REQUEST | {"expected": told})).event
     assert isinstance(event, events.UnenrollRequested)
     assert event.expected == expected
@@ -74,7 +78,7 @@ def test_facts_carry_everything_they_say() -> None:
         period_name="c1",
         initial_balance=Decimal("12.5"),
         reset_streak_status=True,
-        origin=Origin.AUTOMATIC,
+        origin=EnrollmentOrigin.AUTOMATIC,
     )
     assert fact("RewardEarned", EARNED) == events.RewardEarned(
         key=KEY,
@@ -83,7 +87,7 @@ def test_facts_carry_everything_they_say() -> None:
         group_id=11,
         target_id=21,
         period_name="c3",
-        allocation=Allocation.PERIOD_END,
+        allocation=RewardAllocation.PERIOD_END,
         achieved_at=datetime(2026, 3, 5, 10, tzinfo=UTC),
         level=4,
         issued_at=datetime(2026, 4, 1, 6, tzinfo=UTC),
@@ -105,7 +109,7 @@ def test_a_definition_carries_everything_it_says() -> None:
     received = decode_group(record(as_json(DEFINED), headers("TargetGroupDefined")))
     assert isinstance(received, ReceivedGroup)
     group = received.group
-    assert isinstance(group, Group)
+    assert isinstance(group, TargetGroup)
     assert (group.group_id, group.name, group.version, group.active) == (12, "XYZ", 1, True)
     assert group.time_zone == "Asia/Kolkata"
     assert [(cycle.number, cycle.name, cycle.start.day) for cycle in group.calendar.cycles] == [
@@ -114,13 +118,13 @@ def test_a_definition_carries_everything_it_says() -> None:
     ]
     streak, milestone = group.targets[22], group.targets[23]
     assert (streak.kind, streak.active, streak.enrollment, streak.levels) == (
-        Kind.STREAK,
+        TargetKind.STREAK,
         False,
         EnrollmentMode.AUTOMATIC,
         (4, 8, 12),
     )
     assert (milestone.kind, milestone.active, milestone.enrollment, milestone.levels) == (
-        Kind.MILESTONE,
+        TargetKind.MILESTONE,
         True,
         EnrollmentMode.EXPLICIT,
         (),
@@ -141,7 +145,7 @@ def test_optional_fields_may_be_null_or_missing_and_then_have_their_defaults() -
         enrolled = taken(as_json(data), headers("CustomerEnrolled"), topic=Topic.FACTS).event
         assert isinstance(enrolled, events.CustomerEnrolled)
         assert (enrolled.period_name, enrolled.initial_balance) == (None, None)
-        assert (enrolled.reset_streak_status, enrolled.origin) == (False, Origin.EXPLICIT)
+        assert (enrolled.reset_streak_status, enrolled.origin) == (False, EnrollmentOrigin.EXPLICIT)
 
 
 @pytest.mark.parametrize(

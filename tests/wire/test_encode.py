@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from support.consumer import MODELS
 from unenroll.core.calendar import Calendar
-from unenroll.core.changes import Cancelled, Change, Reinstated, Span, Unenrolled
+from unenroll.core.changes import Change, RewardCancellation, RewardReinstatement, Span, Unenrollment
 from unenroll.core.decide import Rejected
-from unenroll.core.definitions import Kind
-from unenroll.core.events import Allocation, EventId, SettlementDue, UnenrollRequested, Value
+from unenroll.core.definitions import TargetKind
+from unenroll.core.events import EventId, RewardAllocation, SettlementDue, UnenrollRequested, Value
 from unenroll.core.facts import Leave, Reward
 from unenroll.core.outcomes import Outcome
-from unenroll.core.standings import Action, Rule
+from unenroll.core.standings import RewardAction, Rule
 from unenroll.wire.decode import Received, decode
-from unenroll.wire.encode import Context, encode, encode_due
+from unenroll.wire.encode import DecisionContext, encode, encode_due
 from unenroll.wire.topics import CARRIES, TOPIC_OF, Message, Record, Topic
 
 LEAVE = Leave(
@@ -33,7 +33,7 @@ CALENDAR = Calendar.of(
         ("c3", datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)),
     ]
 )
-CONTEXT = Context(
+CONTEXT = DecisionContext(
     customer_id=9223372036854775807,
     group_id=11,
     target_id=21,
@@ -45,13 +45,13 @@ CONTEXT = Context(
 REWARD = Reward(
     reward_id="R3",
     cycle=3,
-    allocation=Allocation.PERIOD_END,
+    allocation=RewardAllocation.PERIOD_END,
     achieved_at=datetime(2026, 3, 5, 10, tzinfo=UTC),
     value=Value(Decimal("0.10"), "EUR"),
 )
-UNENROLLED = Unenrolled(
+UNENROLLED = Unenrollment(
     leave=LEAVE,
-    kind=Kind.STREAK,
+    kind=TargetKind.STREAK,
     cut="c3",
     dropped=Span(first="c3", last="c5", count=3),
     kept=Span(first="c1", last="c2", count=2),
@@ -73,8 +73,10 @@ REJECTED = Rejected(
     outcome=Outcome.INVALID_CUSTOMER,
     detail="There is no such customer.",
 )
-CANCELLED = Cancelled(reward=REWARD, leave=LEAVE, rule=Rule.PERIOD_END_LOST, action=Action.VOID, revision=1)
-REINSTATED = Reinstated(reward=REWARD, leave=LEAVE, rule=Rule.CARRIED_ON, revision=2)
+CANCELLED = RewardCancellation(
+    reward=REWARD, leave=LEAVE, rule=Rule.PERIOD_END_LOST, action=RewardAction.VOID, revision=1
+)
+REINSTATED = RewardReinstatement(reward=REWARD, leave=LEAVE, rule=Rule.CARRIED_ON, revision=2)
 CHANGES: dict[str, Change | Rejected] = {
     "UserUnenrolled": UNENROLLED,
     "UnenrollRejected": REJECTED,
@@ -148,7 +150,7 @@ def test_an_event_has_these_very_headers(name: str) -> None:
 
 
 def test_without_traceparent_there_is_no_such_header() -> None:
-    silent = Context(
+    silent = DecisionContext(
         customer_id=1, group_id=11, target_id=21, cause=LEAVE.key, decided_at=CONTEXT.decided_at, calendar=CALENDAR
     )
     assert "traceparent" not in dict(encode(UNENROLLED, silent).headers)
@@ -164,9 +166,9 @@ def test_what_is_published_reads_back(name: str) -> None:
 
 
 def test_nothing_is_left_out_where_there_is_nothing() -> None:
-    bare = Unenrolled(
+    bare = Unenrollment(
         leave=LEAVE,
-        kind=Kind.MILESTONE,
+        kind=TargetKind.MILESTONE,
         cut=None,
         dropped=None,
         kept=None,
@@ -187,11 +189,11 @@ def test_an_amount_is_published_without_exponent_and_exactly(amount: Decimal) ->
     reward = Reward(
         reward_id="R",
         cycle=1,
-        allocation=Allocation.IMMEDIATE,
+        allocation=RewardAllocation.IMMEDIATE,
         achieved_at=CONTEXT.decided_at,
         value=Value(amount, "EUR"),
     )
-    value = encode(Reinstated(reward=reward, leave=LEAVE, rule=Rule.ENROLLED, revision=1), CONTEXT).value
+    value = encode(RewardReinstatement(reward=reward, leave=LEAVE, rule=Rule.ENROLLED, revision=1), CONTEXT).value
     assert value is not None
     told = json.loads(value)["value"]["amount"]
     assert "E" not in told

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unenroll.core.events import EventId
-from unenroll.wire.encode import NAMESPACE, Context, encode, event_uuid, named_uuid
+from unenroll.wire.encode import NAMESPACE, DecisionContext, encode, event_uuid, named_uuid
 from wire.test_encode import CALENDAR, CANCELLED, CONTEXT, LEAVE, REINSTATED, UNENROLLED, header
 
 
@@ -42,7 +42,7 @@ def test_every_part_of_a_decision_is_in_its_ids() -> None:
             "decided_at": CONTEXT.decided_at,
             "calendar": CALENDAR,
         }
-        return header(encode(CANCELLED, Context(**(usual | changed))), "ce_id")  # type: ignore[arg-type]
+        return header(encode(CANCELLED, DecisionContext(**(usual | changed))), "ce_id")  # type: ignore[arg-type]
 
     ids = {of(), of(customer_id=2), of(target_id=22), of(cause=EventId("b", "a")), of(cause=EventId("a", "c"))}
     assert len(ids) == 5

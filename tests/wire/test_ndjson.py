@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unenroll.core.definitions import Group
+from unenroll.core.definitions import TargetGroup
 from unenroll.core.events import EventId
 from unenroll.wire.ndjson import LoadedFact, load_line, publish_line
 from unenroll.wire.reasons import DeadLetter
@@ -116,7 +116,7 @@ def test_a_fact_may_be_loaded_without_source_and_time() -> None:
 
 def test_a_definition_is_loaded_as_a_group() -> None:
     group = load_line(line("TargetGroupDefined", source=None, time=None))
-    assert isinstance(group, Group)
+    assert isinstance(group, TargetGroup)
     assert group.group_id == 12
 
 

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from unenroll.errors import OutageError, Server
 from unenroll.telemetry.state import GROUP
 from unenroll.worker import backoff as patience
-from unenroll.worker.backoff import Patience, Waiting
+from unenroll.worker.backoff import Backoff, OutageLog
 
 AWAY = OutageError("Kafka does not answer", server=Server.KAFKA)
 
@@ -18,11 +18,11 @@ def in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "_FIRST_SECONDS", 0.0)
 
 
-def of_lane(number: int, waiting: Waiting) -> Patience:
-    return Patience(lane=number, stopping=asyncio.Event(), waiting=waiting)
+def of_lane(number: int, waiting: OutageLog) -> Backoff:
+    return Backoff(lane=number, stopping=asyncio.Event(), waiting=waiting)
 
 
-async def lose(*lanes: Patience, times: int) -> None:
+async def lose(*lanes: Backoff, times: int) -> None:
     for _ in range(times):
         for lane in lanes:
             await lane.lose(AWAY)
@@ -30,7 +30,7 @@ async def lose(*lanes: Patience, times: int) -> None:
 
 async def test_one_disappointment_is_nothing_to_talk_about() -> None:
     with capture_logs() as said:
-        lane = of_lane(1, Waiting())
+        lane = of_lane(1, OutageLog())
         await lose(lane, times=1)
         lane.regain()
         await lose(lane, times=1)
@@ -38,7 +38,7 @@ async def test_one_disappointment_is_nothing_to_talk_about() -> None:
 
 
 async def test_an_outage_that_meets_all_lanes_is_told_once_and_so_is_its_end() -> None:
-    waiting = Waiting()
+    waiting = OutageLog()
     lanes = [of_lane(number, waiting) for number in range(3)]
     with capture_logs() as said:
         waiting.begin(GROUP, AWAY)
@@ -50,7 +50,7 @@ async def test_an_outage_that_meets_all_lanes_is_told_once_and_so_is_its_end() -
 
 
 async def test_a_lane_that_waited_and_went_to_another_worker_is_waited_for_no_more() -> None:
-    waiting = Waiting()
+    waiting = OutageLog()
     with capture_logs() as said:
         await lose(of_lane(1, waiting), of_lane(2, waiting), times=2)
         waiting.now_ours([1])
@@ -67,7 +67,7 @@ async def test_a_lane_that_waited_and_went_to_another_worker_is_waited_for_no_mo
 async def test_nobody_waits_longer_than_until_it_is_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "_FIRST_SECONDS", 3600.0)
     monkeypatch.setattr(patience, "_LONGEST_SECONDS", 3600.0)
-    lane = of_lane(1, Waiting())
+    lane = of_lane(1, OutageLog())
     lane.stopping.set()
     async with asyncio.timeout(10):
         await lane.lose(AWAY)

@@ -14,8 +14,8 @@ from unenroll.postgres.definitions import DefinitionCache, define
 from unenroll.postgres.pool import connected
 from unenroll.wire.ndjson import publish_line
 from unenroll.wire.topics import CARRIES, Message, Record, Topic
-from unenroll.worker.batch import Reading, read
-from unenroll.worker.definition_wait import Arrival
+from unenroll.worker.batch import DecodedRecord, read
+from unenroll.worker.definition_wait import DefinitionWait
 
 _LONG = 60.0
 _SHORT = 0.5
@@ -27,12 +27,12 @@ async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
         yield connections
 
 
-def arrival(pool: asyncpg.Pool, seconds: float) -> Arrival:
-    return Arrival(pool, DefinitionCache(), seconds=seconds)
+def arrival(pool: asyncpg.Pool, seconds: float) -> DefinitionWait:
+    return DefinitionWait(pool, DefinitionCache(), seconds=seconds)
 
 
 @pytest.fixture
-def readings() -> tuple[Reading, ...]:
+def readings() -> tuple[DecodedRecord, ...]:
     """Somebody takes part in milestone ABC."""
     message = publish_line(enrolled(1).replace('"data"', '"time": "2026-01-01T00:00:00Z", "data"').encode())
     assert isinstance(message, Message), message
@@ -42,7 +42,9 @@ def readings() -> tuple[Reading, ...]:
     return read([record], {Topic.FACTS: CARRIES[Topic.FACTS]})
 
 
-async def test_it_goes_on_as_soon_as_the_definition_is_there(pool: asyncpg.Pool, readings: tuple[Reading, ...]) -> None:
+async def test_it_goes_on_as_soon_as_the_definition_is_there(
+    pool: asyncpg.Pool, readings: tuple[DecodedRecord, ...]
+) -> None:
     waits = asyncio.create_task(arrival(pool, _LONG).wait(readings, asyncio.Event()))
     done, _ = await asyncio.wait([waits], timeout=_SHORT)
     assert not done
@@ -51,7 +53,9 @@ async def test_it_goes_on_as_soon_as_the_definition_is_there(pool: asyncpg.Pool,
         await waits
 
 
-async def test_what_does_not_come_in_time_is_waited_for_once(pool: asyncpg.Pool, readings: tuple[Reading, ...]) -> None:
+async def test_what_does_not_come_in_time_is_waited_for_once(
+    pool: asyncpg.Pool, readings: tuple[DecodedRecord, ...]
+) -> None:
     impatient, began = arrival(pool, _SHORT), monotonic()
     await impatient.wait(readings, asyncio.Event())
     waited = monotonic()
@@ -60,7 +64,7 @@ async def test_what_does_not_come_in_time_is_waited_for_once(pool: asyncpg.Pool,
 
 
 async def test_a_lane_that_is_to_stop_decides_nothing_before_the_time_is_up(
-    pool: asyncpg.Pool, readings: tuple[Reading, ...]
+    pool: asyncpg.Pool, readings: tuple[DecodedRecord, ...]
 ) -> None:
     patient, stopping = arrival(pool, _LONG), asyncio.Event()
     waits = asyncio.create_task(patient.wait(readings, stopping))

@@ -11,10 +11,10 @@ from unenroll.errors import LaneLostError, OutageError, Server
 from unenroll.kafka import errors as kafka
 from unenroll.postgres import errors as postgres
 from unenroll.secret_files import FileSecret
-from unenroll.telemetry.collectors import Build, worker_meters
-from unenroll.telemetry.state import Board
+from unenroll.telemetry.collectors import BuildInfo, worker_meters
+from unenroll.telemetry.state import ProcessState
 from unenroll.telemetry.tracing import Traces
-from unenroll.worker.lane_telemetry import Seen
+from unenroll.worker.lane_telemetry import LaneTelemetry
 
 
 def of_postgres() -> None:
@@ -59,9 +59,9 @@ def test_an_outage_names_the_server_that_failed(fail: Callable[[], None], server
 
 
 def test_the_metrics_have_the_name_of_the_server_that_failed() -> None:
-    board = Board()
-    meters = worker_meters(Build(version="1", schema="1", rules="1"))
-    seen = Seen(number=0, prefix="", board=board, now=board.lane(0), meters=meters, traces=Traces())
+    board = ProcessState()
+    meters = worker_meters(BuildInfo(version="1", schema="1", rules="1"))
+    seen = LaneTelemetry(number=0, prefix="", board=board, now=board.lane(0), meters=meters, traces=Traces())
     away = OutageError("the certificate of Postgres is not to be trusted", server=Server.POSTGRES)
     seen.strike(away)
     seen.trying_again(away)

@@ -12,8 +12,8 @@ from unenroll.kafka import consumer as reader
 from unenroll.kafka import consumer_group as membership
 from unenroll.kafka import transactional_producer as producer
 from unenroll.worker import lanes as group
-from unenroll.worker.backoff import Waiting
-from unenroll.worker.lanes import LaneLife, Lanes
+from unenroll.worker.backoff import OutageLog
+from unenroll.worker.lanes import LaneEvents, Lanes
 
 ASSIGNED = [TopicPartition(topic, number) for topic in ("facts", "requests") for number in (1, 3)]
 
@@ -28,12 +28,12 @@ class Started:
         self.batch_in_hand = asyncio.Event()
         self.finished: list[int] = []
 
-    def start(self, number: int, topics: list[str], life: LaneLife) -> "asyncio.Task[None]":
+    def start(self, number: int, topics: list[str], life: LaneEvents) -> "asyncio.Task[None]":
         self.lanes[number] = topics
         self.paused.append(set(self.consumer.paused()))
         return asyncio.create_task(self._run(number, life))
 
-    async def _run(self, number: int, life: LaneLife) -> None:
+    async def _run(self, number: int, life: LaneEvents) -> None:
         life.opened.set()
         await life.stopping.wait()
         await self.batch_in_hand.wait()
@@ -50,7 +50,7 @@ async def started() -> AsyncIterator[Started]:
 
 
 def lanes_of(started: Started) -> Lanes:
-    return Lanes(started.consumer, started.start, waiting=Waiting())
+    return Lanes(started.consumer, started.start, waiting=OutageLog())
 
 
 async def test_a_lane_is_a_number_of_all_topics_and_the_consumer_reads_nothing_itself(started: Started) -> None:
@@ -106,7 +106,7 @@ async def test_a_lane_that_does_not_even_stop_when_cut_off_holds_up_nobody(
             with suppress(asyncio.CancelledError):
                 await over.wait()
 
-    lanes = Lanes(started.consumer, lambda *_: asyncio.create_task(cling()), waiting=Waiting())
+    lanes = Lanes(started.consumer, lambda *_: asyncio.create_task(cling()), waiting=OutageLog())
     await lanes.on_partitions_assigned(ASSIGNED)
     async with asyncio.timeout(5):
         await lanes.close()
@@ -124,7 +124,7 @@ async def test_the_error_of_a_lane_is_kept_for_the_worker(started: Started) -> N
     async def fail() -> None:
         raise SetupError("a right is missing")
 
-    lanes = Lanes(started.consumer, lambda *_: asyncio.create_task(fail()), waiting=Waiting())
+    lanes = Lanes(started.consumer, lambda *_: asyncio.create_task(fail()), waiting=OutageLog())
     await lanes.on_partitions_assigned(ASSIGNED)
     with pytest.raises(SetupError, match="a right is missing"):
         await asyncio.wait_for(lanes.failed, 10)

@@ -4,7 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from unenroll.settings import WorkerSettings
-from unenroll.worker.preflight import in_the_clear
+from unenroll.worker.preflight import not_encrypted
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_it_is_said(kafka: str, protocol: str, database: str, told: list[str]) -
         kafka_sasl_password=SecretStr("hunter2"),
         database_url=SecretStr(f"postgresql://{database}"),
     )
-    said = list(in_the_clear(settings))
+    said = list(not_encrypted(settings))
     assert len(said) == len(told)
     assert all(word in sentence for word, sentence in zip(told, said, strict=True))
     assert "hunter2" not in str(said)

@@ -11,17 +11,17 @@ from aiokafka import AIOKafkaProducer
 from support.events import utc
 from support.topics import seen
 from unenroll.errors import LaneLostError
-from unenroll.kafka.admin import Cluster
-from unenroll.kafka.consumer_group import Coordinator
+from unenroll.kafka.admin import KafkaAdmin
+from unenroll.kafka.consumer_group import GroupCoordinator
 from unenroll.kafka.topics import make_topics
 from unenroll.kafka.transactional_producer import LaneProducer
-from unenroll.postgres.lanes import LaneKey, LaneRow, Publication, has_read, move_lane, take_lane
+from unenroll.postgres.lanes import LaneKey, LaneRow, PendingBatch, has_read, move_lane, take_lane
 from unenroll.postgres.outbox import pack
 from unenroll.postgres.pool import connected, transaction
-from unenroll.sandbox.servers import Servers
-from unenroll.settings import Start, WorkerSettings
+from unenroll.sandbox.servers import ServerAddresses
+from unenroll.settings import StartPosition, WorkerSettings
 from unenroll.wire.topics import Message
-from unenroll.worker.recovery import Opening, commits, position_in
+from unenroll.worker.recovery import LaneRecovery, commits, position_in
 
 BATCHES = ([b"a", b"b"], [b"c"], [b"d", b"e"])
 
@@ -31,7 +31,7 @@ class Stage:
     """A lane of partition 0 of topic `requests`, and what opens it."""
 
     settings: WorkerSettings
-    opening: Opening
+    opening: LaneRecovery
 
     def producer(self) -> LaneProducer:
         name = f"{self.settings.topic_prefix}:0"
@@ -48,7 +48,7 @@ class Stage:
             first, last = lane.sequence + 1, lane.sequence + len(values)
             lane = replace(lane, sequence=last, positions=(position_in(topic, 0),))
             async with transaction(pool) as connection:
-                publication = Publication(first, pack(messages(values)), utc("2026-04-01T00:00:00Z"))
+                publication = PendingBatch(first, pack(messages(values)), utc("2026-04-01T00:00:00Z"))
                 await move_lane(connection, lane, publication)
             lanes.append(lane)
         return lanes
@@ -73,22 +73,22 @@ async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
 
 
 @pytest.fixture
-async def stage(servers: Servers, pool: asyncpg.Pool, prefix: str) -> AsyncIterator[Stage]:
+async def stage(servers: ServerAddresses, pool: asyncpg.Pool, prefix: str) -> AsyncIterator[Stage]:
     settings = WorkerSettings.model_construct(
         kafka_bootstrap_servers=servers.kafka, topic_prefix=prefix, group_id=f"{prefix}group"
     )
-    cluster = Cluster(settings)
+    cluster = KafkaAdmin(settings)
     await make_topics(cluster, prefix, partitions=1, replication=1)
-    async with Coordinator(settings) as coordinator:
+    async with GroupCoordinator(settings) as coordinator:
         yield Stage(
             settings=settings,
-            opening=Opening(
+            opening=LaneRecovery(
                 pool=pool,
                 cluster=cluster,
                 coordinator=coordinator,
                 key=LaneKey(topic_prefix=prefix, group_id=settings.group_id, partition=0),
                 topics=await cluster.topics([f"{prefix}requests"]),
-                start=Start.EARLIEST,
+                start=StartPosition.EARLIEST,
             ),
         )
     gc.collect()  # what a fenced producer leaves is to be complained of here, in the test

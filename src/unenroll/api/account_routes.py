@@ -10,15 +10,15 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel
 
 from unenroll.api import page
-from unenroll.api.account_schemas import AccountExplained, AccountShown
+from unenroll.api.account_schemas import AccountBody, ExplainedAccountBody
 from unenroll.api.openapi import REFUSED, Responses, failures
-from unenroll.api.schemas import PathId, Problem, refused
+from unenroll.api.schemas import PathId, Problem, refusal_response
 from unenroll.core.events import AccountKey
 from unenroll.core.outcomes import Outcome
 from unenroll.core.sentences import OUTCOMES
-from unenroll.explain.story import Question, Story, story
+from unenroll.explain.story import AccountStory, ExplainQuery, story
 from unenroll.explain.text import DUE
-from unenroll.postgres.history import Known, look, look_at
+from unenroll.postgres.history import KnownHistory, account_history, customer_history
 
 _OK = 200
 
@@ -26,7 +26,7 @@ _OK = 200
 class AccountAnswer(BaseModel):
     """An account in its current state."""
 
-    data: AccountShown
+    data: AccountBody
     errors: None
     warnings: list[Problem] | None
 
@@ -34,22 +34,22 @@ class AccountAnswer(BaseModel):
 class ExplainedAnswer(BaseModel):
     """An account with explanations."""
 
-    data: AccountExplained
+    data: ExplainedAccountBody
     errors: None
     warnings: list[Problem] | None
 
 
-def accounted(story: Story) -> AccountAnswer:
+def account_answer(story: AccountStory) -> AccountAnswer:
     """The current state of the account."""
-    return AccountAnswer(data=AccountShown.model_validate(story), errors=None, warnings=_warnings(story))
+    return AccountAnswer(data=AccountBody.model_validate(story), errors=None, warnings=_warnings(story))
 
 
-def explained(story: Story) -> ExplainedAnswer:
+def explained_answer(story: AccountStory) -> ExplainedAnswer:
     """The account with explanations."""
-    return ExplainedAnswer(data=AccountExplained.model_validate(story), errors=None, warnings=_warnings(story))
+    return ExplainedAnswer(data=ExplainedAccountBody.model_validate(story), errors=None, warnings=_warnings(story))
 
 
-def _warnings(story: Story) -> list[Problem] | None:
+def _warnings(story: AccountStory) -> list[Problem] | None:
     return [Problem(code=_OK, message=DUE)] if story.due else None
 
 
@@ -121,7 +121,7 @@ def routes(*, pool: Callable[..., Any], reader: Callable[..., Any]) -> APIRouter
     ) -> Response:
         """Cycles and spells of the customer in this target, and the standing of each reward."""
         key = AccountKey(customer_id, target_id)
-        known = await look_at(postgres, key)
+        known = await account_history(postgres, key)
         return _nothing(key) if known is None else await asyncio.to_thread(_as_it_stands, known)
 
     @router.get(
@@ -137,7 +137,7 @@ def routes(*, pool: Callable[..., Any], reader: Callable[..., Any]) -> APIRouter
         """The account with reasons, facts and published events: as JSON, or as a page with a timeline."""
         as_page = prefers_page(", ".join(request.headers.getlist("accept")))
         key = AccountKey(customer_id, target_id)
-        customer = await look(postgres, customer_id)
+        customer = await customer_history(postgres, customer_id)
         known = next((one for one in customer.accounts if one.account.key == key), None)
         if known is None:
             return _nothing(key, as_page=as_page)
@@ -146,26 +146,26 @@ def routes(*, pool: Callable[..., Any], reader: Callable[..., Any]) -> APIRouter
     return router
 
 
-def _as_it_stands(known: Known) -> Response:
-    return _json(accounted(story(known, ())))
+def _as_it_stands(known: KnownHistory) -> Response:
+    return _json(account_answer(story(known, ())))
 
 
-def _explained(known: Known, told: Story, *, as_page: bool) -> Response:
-    return _html(page.explained(told, known.group.calendar)) if as_page else _json(explained(told))
+def _explained(known: KnownHistory, told: AccountStory, *, as_page: bool) -> Response:
+    return _html(page.explained_page(told, known.group.calendar)) if as_page else _json(explained_answer(told))
 
 
 def _nothing(key: AccountKey, *, as_page: bool = False) -> Response:
     code, sentence = _why_nothing(key)
     if as_page:
-        return _html(page.nothing(sentence), status=_NOT_FOUND)
-    return _json(refused(sentence, code=code, status=_NOT_FOUND).envelope, status=_NOT_FOUND)
+        return _html(page.not_found_page(sentence), status=_NOT_FOUND)
+    return _json(refusal_response(sentence, code=code, status=_NOT_FOUND).envelope, status=_NOT_FOUND)
 
 
 def _why_nothing(key: AccountKey) -> tuple[int, str]:
     code = Outcome.INVALID_CUSTOMER.code
     if key.customer_id < 1 and code is not None:
         return code, OUTCOMES[Outcome.INVALID_CUSTOMER]
-    return _NOT_FOUND, Question(customer_id=key.customer_id, target_id=key.target_id).nothing
+    return _NOT_FOUND, ExplainQuery(customer_id=key.customer_id, target_id=key.target_id).nothing
 
 
 def _json(answer: BaseModel, *, status: int = 200) -> Response:

@@ -6,11 +6,11 @@ from typing import Annotated
 from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from unenroll.core.definitions import EnrollmentMode, Kind
-from unenroll.core.events import Allocation
+from unenroll.core.definitions import EnrollmentMode, TargetKind
+from unenroll.core.events import RewardAllocation
 from unenroll.core.outcomes import EnrollmentOutcome, Outcome
-from unenroll.core.standings import Action, Rule, State
-from unenroll.explain.stays import Beginning, Fate
+from unenroll.core.standings import RewardAction, RewardState, Rule
+from unenroll.explain.stays import CycleState, SpellBeginning
 from unenroll.postgres.history import FactKind
 from unenroll.wire.fields import instant_text
 
@@ -27,7 +27,7 @@ Revision = Annotated[int, Field(description="how often it was published; the hig
 Decimal = Annotated[str, Field(description="a decimal number as text", examples=["250.50"])]
 
 
-class Shown(BaseModel):
+class AccountPart(BaseModel):
     """Base of the schemas: reads the attributes of the story, and spells its fields in camelCase."""
 
     model_config = ConfigDict(
@@ -35,7 +35,7 @@ class Shown(BaseModel):
     )
 
 
-class LeaveShown(Shown):
+class LeaveBody(AccountPart):
     """A leave: its event and its effective time."""
 
     id: Annotated[str, Field(description="the event's `id`", examples=["7f1c"])]
@@ -43,7 +43,7 @@ class LeaveShown(Shown):
     at: Instant
 
 
-class CyclesShown(Shown):
+class CycleSpanBody(AccountPart):
     """Consecutive cycles with the same fate."""
 
     first: PeriodName
@@ -51,49 +51,49 @@ class CyclesShown(Shown):
     count: Annotated[int, Field(examples=[3])]
     start: Instant
     end: Instant
-    fate: Annotated[Fate, Field(description="what happened to them", examples=["FELL"])]
+    fate: Annotated[CycleState, Field(description="what happened to them", examples=["FELL"])]
     left_at: Annotated[Instant | None, Field(description="effective time of the leave that made them fall")]
 
 
-class SpellShown(Shown):
+class SpellBody(AccountPart):
     """A stay: from an enrollment to the leave that ended it, or open."""
 
     number: Annotated[int, Field(description="counts from 1, in order of time", examples=[1])]
     run: Annotated[int, Field(description="spells that continue one another have the same run", examples=[1])]
-    beginning: Annotated[Beginning, Field(examples=["FIRST"])]
+    beginning: Annotated[SpellBeginning, Field(examples=["FIRST"])]
     opened_at: Annotated[Instant | None, Field(description="null: enrolled from the start")]
     first_cycle: PeriodName
     initial_balance: Annotated[Decimal | None, Field(description="as in the enrollment")]
-    leave: Annotated[LeaveShown | None, Field(description="the leave that ended the spell; null: the spell is open")]
+    leave: Annotated[LeaveBody | None, Field(description="the leave that ended the spell; null: the spell is open")]
 
 
-class StandingShown(Shown):
+class StandingBody(AccountPart):
     """A reward and its current state."""
 
     reward_id: RewardId
     period_name: PeriodName
     level: Annotated[int | None, Field(examples=[4])]
-    allocation: Annotated[Allocation, Field(examples=["PERIOD_END"])]
+    allocation: Annotated[RewardAllocation, Field(examples=["PERIOD_END"])]
     achieved_at: Instant
     issued_at: Annotated[Instant | None, Field(description="null: no event says that it was issued")]
     amount: Decimal | None
     unit: Annotated[str | None, Field(examples=["points"])]
-    state: Annotated[State, Field(examples=["CANCELLED"])]
-    action: Annotated[Action | None, Field(description="what to do if it is cancelled", examples=["VOID"])]
+    state: Annotated[RewardState, Field(examples=["CANCELLED"])]
+    action: Annotated[RewardAction | None, Field(description="what to do if it is cancelled", examples=["VOID"])]
     rule: Annotated[Rule, Field(description="the rule that decides this", examples=["PERIOD_END_LOST"])]
     spell: Annotated[int | None, Field(validation_alias="stay", description="the number of its spell", examples=[1])]
-    leave: Annotated[LeaveShown | None, Field(description="the leave that decides about it")]
+    leave: Annotated[LeaveBody | None, Field(description="the leave that decides about it")]
     revision: Revision
 
 
-class StandingExplained(StandingShown):
+class ExplainedStandingBody(StandingBody):
     """A reward with the reason for its state."""
 
     sentence: Annotated[str, Field(description="the rule in words", examples=["The customer is enrolled: it stands."])]
     missed: Annotated[str | None, Field(description="how close it was to being kept, and what would have kept it")]
 
 
-class FactShown(Shown):
+class FactBody(AccountPart):
     """A fact and its effect."""
 
     at: Annotated[Instant, Field(description="its event time")]
@@ -110,7 +110,7 @@ class FactShown(Shown):
     reset_streak_status: bool
 
 
-class SpanShown(Shown):
+class SpanBody(AccountPart):
     """Consecutive cycles: first, last and their number."""
 
     first: PeriodName
@@ -118,24 +118,24 @@ class SpanShown(Shown):
     count: Annotated[int, Field(examples=[3])]
 
 
-class PublishedShown(Shown):
+class PublishedEventBody(AccountPart):
     """An event that was published about the account."""
 
     decided_at: Annotated[Instant, Field(description="its `time`")]
     event: Annotated[str, Field(description="its name", examples=["RewardCancelled"])]
     id: Annotated[str, Field(description="its `ce_id`", examples=["5f1f0c7e-0b54-5d2c-9f0c-5f8b2f9d5b1a"])]
-    leave: Annotated[LeaveShown, Field(description="the leave in the event")]
+    leave: Annotated[LeaveBody, Field(description="the leave in the event")]
     reward_id: RewardId | None
     outcome: Annotated[str | None, Field(examples=["NOTHING_LEFT"])]
     code: Annotated[int | None, Field(examples=[310019])]
-    dropped: Annotated[SpanShown | None, Field(description="the cycles that fell")]
-    supersedes: Annotated[LeaveShown | None, Field(description="the leave that this one replaces")]
+    dropped: Annotated[SpanBody | None, Field(description="the cycles that fell")]
+    supersedes: Annotated[LeaveBody | None, Field(description="the leave that this one replaces")]
     action: Annotated[str | None, Field(examples=["VOID"])]
     rule: Annotated[str | None, Field(examples=["PERIOD_END_LOST"])]
     revision: Revision | None
 
 
-class _CustomerInTarget(Shown):
+class _CustomerInTarget(AccountPart):
     """A customer in a target."""
 
     customer_id: Annotated[Id, Field(examples=[423789336])]
@@ -143,29 +143,29 @@ class _CustomerInTarget(Shown):
     target_group_name: Annotated[str, Field(validation_alias="group_name", examples=["Spring campaign"])]
     target_id: Annotated[Id, Field(examples=[21])]
     target_name: Annotated[str, Field(examples=["Milestone ABC"])]
-    kind: Annotated[Kind, Field(examples=["MILESTONE"])]
+    kind: Annotated[TargetKind, Field(examples=["MILESTONE"])]
     enrollment: Annotated[EnrollmentMode, Field(examples=["EXPLICIT"])]
     due: Annotated[
         bool, Field(description="cycles were appended since the account was settled; the worker will settle it again")
     ]
-    cycles: Annotated[list[CyclesShown], Field(description="all cycles of the group, in order")]
-    spells: Annotated[list[SpellShown], Field(validation_alias="stays", description="in order of time")]
+    cycles: Annotated[list[CycleSpanBody], Field(description="all cycles of the group, in order")]
+    spells: Annotated[list[SpellBody], Field(validation_alias="stays", description="in order of time")]
 
 
-class AccountShown(_CustomerInTarget):
+class AccountBody(_CustomerInTarget):
     """A customer in a target: cycles, spells, and the standing of each reward."""
 
     standings: Annotated[
-        list[StandingShown], Field(validation_alias="rewards", description="by cycle, then by when they were achieved")
+        list[StandingBody], Field(validation_alias="rewards", description="by cycle, then by when they were achieved")
     ]
 
 
-class AccountExplained(_CustomerInTarget):
+class ExplainedAccountBody(_CustomerInTarget):
     """The account with reasons, facts and published events."""
 
     standings: Annotated[
-        list[StandingExplained],
+        list[ExplainedStandingBody],
         Field(validation_alias="rewards", description="by cycle, then by when they were achieved"),
     ]
-    facts: Annotated[list[FactShown], Field(description="in order of time")]
-    published: Annotated[list[PublishedShown], Field(description="by the time of the decision")]
+    facts: Annotated[list[FactBody], Field(description="in order of time")]
+    published: Annotated[list[PublishedEventBody], Field(description="by the time of the decision")]

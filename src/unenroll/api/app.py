@@ -17,21 +17,21 @@ from starlette.exceptions import HTTPException
 from structlog import get_logger
 
 from unenroll.api.account_routes import routes
-from unenroll.api.auth.authentication import needs
+from unenroll.api.auth.authentication import required_scopes
 from unenroll.api.auth.clients import ApiScope
 from unenroll.api.middleware import guard, server_options
-from unenroll.api.request_flow import Door, Waiting
-from unenroll.api.schemas import Envelope, refused
-from unenroll.api.telemetry import Counted, Routed, Shown, ask_servers, observing
-from unenroll.api.unenroll_routes import calls, over_http
+from unenroll.api.request_flow import DecisionPoller, RequestFlow
+from unenroll.api.schemas import ApiEnvelope, refusal_response
+from unenroll.api.telemetry import ApiTelemetry, MetricsMiddleware, RouteMiddleware, api_telemetry, ask_servers
+from unenroll.api.unenroll_routes import over_http, unenroll_routes
 from unenroll.errors import OutageError, SetupError, UnenrollError
-from unenroll.kafka.admin import Cluster
+from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.idempotent_producer import DELIVERY_SECONDS, publisher
 from unenroll.kafka.topics import INPUTS, existing_topics
 from unenroll.postgres.pool import check_tables, connected
-from unenroll.settings import FrontSettings
-from unenroll.telemetry.state import Board, Stage
-from unenroll.worker.preflight import warn_of_the_clear
+from unenroll.settings import ApiSettings
+from unenroll.telemetry.state import ProcessStage, ProcessState
+from unenroll.worker.preflight import warn_not_encrypted
 from unenroll.worker.telemetry import beside
 
 _BAD_REQUEST, _FAILED, _UNAVAILABLE = 400, 500, 503
@@ -41,7 +41,7 @@ _TRY_AGAIN = {"Retry-After": "1"}
 log = get_logger()
 
 
-class FrontDoor(FastAPI):
+class ApiApplication(FastAPI):
     """The application, with an OpenAPI document that lists only answers that it gives, with complete examples."""
 
     def openapi(self) -> dict[str, Any]:
@@ -56,12 +56,12 @@ class FrontDoor(FastAPI):
         return self.openapi_schema or {}
 
 
-def application(door: Door, settings: FrontSettings, *, shown: Shown | None = None) -> FastAPI:
+def application(door: RequestFlow, settings: ApiSettings, *, shown: ApiTelemetry | None = None) -> FastAPI:
     """The application with its middleware. `shown`: where to count and trace calls, if anywhere.
 
     Raises UsageError and SetupError if the settings of authentication are unusable.
     """
-    app = FrontDoor(
+    app = ApiApplication(
         title="Unenroll",
         summary="Customers leave and rejoin milestones and streaks.",
         version=version("unenroll"),
@@ -69,17 +69,17 @@ def application(door: Door, settings: FrontSettings, *, shown: Shown | None = No
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.include_router(calls(door, needs(ApiScope.WRITE)))
-    app.include_router(routes(pool=lambda: door.pool, reader=needs(ApiScope.READ)))
+    app.include_router(unenroll_routes(door, required_scopes(ApiScope.WRITE)))
+    app.include_router(routes(pool=lambda: door.pool, reader=required_scopes(ApiScope.READ)))
     app.add_exception_handler(RequestValidationError, _not_understood)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(UnenrollError, _trouble)
     if shown is not None:
         app.include_router(shown.routes())
-        app.add_middleware(Routed)
+        app.add_middleware(RouteMiddleware)
     guard(app, settings)
     if shown is not None:
-        app.add_middleware(Counted, shown=shown)
+        app.add_middleware(MetricsMiddleware, shown=shown)
     return app
 
 
@@ -90,19 +90,19 @@ def _mend(responses: dict[str, Any]) -> None:
         content = response["content"]["application/json"]
         for holder, name in ((content, "example"), *((one, "value") for one in content.get("examples", {}).values())):
             if name in holder:
-                holder[name] = dict.fromkeys(Envelope.model_fields) | holder[name]
+                holder[name] = dict.fromkeys(ApiEnvelope.model_fields) | holder[name]
 
 
 async def _not_understood(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - for the type checker
     first = error.errors()[0]
     where = ".".join(str(step) for step in first["loc"])
-    return over_http(refused(f"{where}: {first['msg']}", code=None, status=_BAD_REQUEST))
+    return over_http(refusal_response(f"{where}: {first['msg']}", code=None, status=_BAD_REQUEST))
 
 
 async def _http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - the same
-    return over_http(refused(str(error.detail), code=None, status=error.status_code, headers=error.headers))
+    return over_http(refusal_response(str(error.detail), code=None, status=error.status_code, headers=error.headers))
 
 
 async def _trouble(_: Request, error: Exception) -> JSONResponse:
@@ -110,8 +110,8 @@ async def _trouble(_: Request, error: Exception) -> JSONResponse:
     log.error("http_request_failed", why=str(error))
     if isinstance(error, OutageError):
         message = "Kafka or Postgres is unavailable: retry, best with the same Idempotency-Key"
-        return over_http(refused(message, code=None, status=_UNAVAILABLE, headers=_TRY_AGAIN))
-    return over_http(refused("the call failed; the server log says why", code=None, status=_FAILED))
+        return over_http(refusal_response(message, code=None, status=_UNAVAILABLE, headers=_TRY_AGAIN))
+    return over_http(refusal_response("the call failed; the server log says why", code=None, status=_FAILED))
 
 
 _CONNECTIONS = 8
@@ -132,27 +132,27 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(settings: FrontSettings, *, stop: asyncio.Event) -> None:
+async def serve(settings: ApiSettings, *, stop: asyncio.Event) -> None:
     """Answer calls until `stop` is set. Raises SetupError, UsageError and OutageError if it cannot start."""
-    warn_of_the_clear(settings)
-    async with observing(settings) as shown:
-        await existing_topics(Cluster(settings), [settings.topic_prefix + word for word in INPUTS])
+    warn_not_encrypted(settings)
+    async with api_telemetry(settings) as shown:
+        await existing_topics(KafkaAdmin(settings), [settings.topic_prefix + word for word in INPUTS])
         async with _door(settings, shown) as door:
             with _listening(settings.api_address) as listener:
                 await _until(stop, _server(door, settings, shown), listener, board=shown.board)
 
 
 @asynccontextmanager
-async def _door(settings: FrontSettings, shown: Shown) -> AsyncIterator[Door]:
+async def _door(settings: ApiSettings, shown: ApiTelemetry) -> AsyncIterator[RequestFlow]:
     async with (
         connected(settings.database_url, connections=_CONNECTIONS) as pool,
         publisher(settings) as publishing,
     ):
         await check_tables(pool)
-        waiting = Waiting(pool)
+        waiting = DecisionPoller(pool)
         try:
             async with beside(ask_servers(shown.board, pool, settings)):
-                yield Door(
+                yield RequestFlow(
                     pool=pool,
                     publisher=publishing,
                     waiting=waiting,
@@ -177,7 +177,7 @@ def _listening(address: str) -> Iterator[socket.socket]:
         yield listener
 
 
-def _server(door: Door, settings: FrontSettings, shown: Shown) -> uvicorn.Server:
+def _server(door: RequestFlow, settings: ApiSettings, shown: ApiTelemetry) -> uvicorn.Server:
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # Boundary logs failures
     finish_seconds = ceil(door.wait_seconds + DELIVERY_SECONDS) + _GRACE_SECONDS
     options: dict[str, Any] = {
@@ -189,14 +189,14 @@ def _server(door: Door, settings: FrontSettings, shown: Shown) -> uvicorn.Server
     return _Server(uvicorn.Config(application(door, settings, shown=shown), **options, **server_options()))
 
 
-async def _until(stop: asyncio.Event, server: uvicorn.Server, listener: socket.socket, *, board: Board) -> None:
+async def _until(stop: asyncio.Event, server: uvicorn.Server, listener: socket.socket, *, board: ProcessState) -> None:
     async def close() -> None:
         await stop.wait()
-        board.stage = Stage.STOPPING
+        board.stage = ProcessStage.STOPPING
         log.info("api_stopping")
         server.should_exit = True
 
-    board.stage = Stage.WORKING
+    board.stage = ProcessStage.WORKING
     closing = asyncio.create_task(close(), name="stop the HTTP API")
     try:
         await server.serve(sockets=[listener])

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from math import ceil
 
 
-class Refused(Exception):  # noqa: N818 - an early answer, not an error
+class HttpRefusal(Exception):  # noqa: N818 - an early answer, not an error
     """Ends the call with this status, message and headers.
 
     `code`: the code of the rules; default: the status.
@@ -22,7 +22,7 @@ class Refused(Exception):  # noqa: N818 - an early answer, not an error
         self.headers = dict(headers or {})
 
 
-class Unauthorized(Refused):
+class Unauthorized(HttpRefusal):
     """The call is not authenticated. `challenge`: the header WWW-Authenticate."""
 
     def __init__(self, challenge: str) -> None:
@@ -32,9 +32,9 @@ class Unauthorized(Refused):
         self.challenge = challenge
 
 
-def later(status: HTTPStatus, message: str, *, seconds: float) -> Refused:
+def retry_after(status: HTTPStatus, message: str, *, seconds: float) -> HttpRefusal:
     """A refusal with Retry-After, at least one second."""
-    return Refused(status, message, {"Retry-After": str(max(1, ceil(seconds)))})
+    return HttpRefusal(status, message, {"Retry-After": str(max(1, ceil(seconds)))})
 
 
 def envelope(code: int, message: str) -> bytes:

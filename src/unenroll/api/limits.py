@@ -7,10 +7,10 @@ from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from unenroll.api.errors import Refused
+from unenroll.api.errors import HttpRefusal
 
 
-class Body:
+class BodyLimitMiddleware:
     """Passes on calls with a complete body of at most `largest` bytes that arrived within `seconds`."""
 
     def __init__(self, app: ASGIApp, *, largest: int, seconds: float) -> None:
@@ -26,14 +26,14 @@ class Body:
         headers = dict(scope["headers"])
         if b"content-length" in headers and b"transfer-encoding" in headers:
             message = "the call has both content-length and transfer-encoding"
-            raise Refused(HTTPStatus.BAD_REQUEST, message, {"Connection": "close"})
+            raise HttpRefusal(HTTPStatus.BAD_REQUEST, message, {"Connection": "close"})
         if int(headers.get(b"content-length", b"0")) > self._largest:
             raise self._too_large()
         try:
             async with asyncio.timeout(self._seconds):
                 body = await self._read(receive)
         except TimeoutError:
-            raise Refused(
+            raise HttpRefusal(
                 HTTPStatus.REQUEST_TIMEOUT, "the body took too long to arrive", {"Connection": "close"}
             ) from None
         if body is not None:
@@ -51,8 +51,8 @@ class Body:
             if not message.get("more_body", False):
                 return bytes(body)
 
-    def _too_large(self) -> Refused:
-        return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {self._largest} bytes")
+    def _too_large(self) -> HttpRefusal:
+        return HttpRefusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {self._largest} bytes")
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
@@ -65,7 +65,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
     return next_message
 
 
-class Buckets:
+class RateLimiter:
     """A bucket for each key: `burst` tokens at once, then `rate` a second.
 
     Only the `most` buckets that were used last are kept; a new bucket is full.
@@ -106,7 +106,7 @@ class Buckets:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
+class RequestLimits:
     """Sizes in bytes, times in seconds.
 
     `connections`: open connections, idle ones included; uvicorn answers calls beyond them with 503.

@@ -8,9 +8,9 @@ import structlog
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from unenroll.api.auth.authentication import Admission, GuardSettings, authentication
-from unenroll.api.errors import Refused, envelope
-from unenroll.api.limits import Body, Buckets, Limits
+from unenroll.api.auth.authentication import AuthenticationMiddleware, GuardSettings, authentication
+from unenroll.api.errors import HttpRefusal, envelope
+from unenroll.api.limits import BodyLimitMiddleware, RateLimiter, RequestLimits
 
 log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ _UNLESS_SAID = (
 _OVER_TLS = (b"strict-transport-security", b"max-age=31536000")
 
 
-class Boundary:
+class ErrorMiddleware:
     """Answers refusals and failures in the envelope."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -45,11 +45,13 @@ class Boundary:
         answer = _Answer(send, over_tls=scope.get("scheme") == "https")
         try:
             await self._app(scope, receive, answer.send)
-        except Refused as refused:
+        except HttpRefusal as refused:
             await answer.refuse(refused)
         except Exception:
             log.exception("http_request_failed")
-            await answer.refuse(Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "the call failed; the server log says why"))
+            await answer.refuse(
+                HttpRefusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the call failed; the server log says why")
+            )
 
 
 class _Answer:
@@ -66,7 +68,7 @@ class _Answer:
             message = {**message, "headers": self._headers(list(message.get("headers", ())))}
         await self._send(message)
 
-    async def refuse(self, refused: Refused) -> None:
+    async def refuse(self, refused: HttpRefusal) -> None:
         if self._begun:
             raise refused  # too late for another answer: the server closes the connection
         body = envelope(refused.code, refused.message)
@@ -83,24 +85,26 @@ class _Answer:
 
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
-_DEFAULT = Limits()
+_DEFAULT = RequestLimits()
 
 
 def guard(
-    app: FastAPI, settings: GuardSettings, *, open_paths: Collection[str] = OPEN_PATHS, limits: Limits = _DEFAULT
+    app: FastAPI, settings: GuardSettings, *, open_paths: Collection[str] = OPEN_PATHS, limits: RequestLimits = _DEFAULT
 ) -> None:
     """Add the middleware to the app. Raises UsageError and SetupError if the settings allow no safe start.
 
     `open_paths` are complete paths that need no authentication.
     """
-    rates = Buckets(rate=settings.api_rate, burst=settings.api_rate_burst)
+    rates = RateLimiter(rate=settings.api_rate, burst=settings.api_rate_burst)
     # Starlette calls the middleware that was added last first.
-    app.add_middleware(Body, largest=limits.body_bytes, seconds=limits.body_seconds)
-    app.add_middleware(Admission, authentication=authentication(settings), rates=rates, open_paths=open_paths)
-    app.add_middleware(Boundary)
+    app.add_middleware(BodyLimitMiddleware, largest=limits.body_bytes, seconds=limits.body_seconds)
+    app.add_middleware(
+        AuthenticationMiddleware, authentication=authentication(settings), rates=rates, open_paths=open_paths
+    )
+    app.add_middleware(ErrorMiddleware)
 
 
-def server_options(limits: Limits = _DEFAULT) -> dict[str, Any]:
+def server_options(limits: RequestLimits = _DEFAULT) -> dict[str, Any]:
     """Arguments for uvicorn's Config, beside the app and the address."""
     return {
         "http": "h11",  # the other implementation of uvicorn has no limit for the size of a head

@@ -7,15 +7,15 @@ from typing import Any
 from pydantic import BaseModel
 
 from unenroll.api.schemas import (
-    Answer,
+    ApiEnvelope,
+    ApiResponse,
     EnrollRecord,
-    Envelope,
     UnenrollRecord,
-    done,
-    not_yet,
-    refused,
-    to_enroll,
-    to_leave,
+    enroll_response,
+    pending_response,
+    refusal_response,
+    success_response,
+    unenroll_response,
 )
 from unenroll.core.outcomes import EnrollmentOutcome, Outcome
 
@@ -27,7 +27,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Documented:
+class RouteDocumentation:
     """The description of a call. `extra` is copied into the document as it is."""
 
     method: str
@@ -38,7 +38,7 @@ class Documented:
     extra: dict[str, Any]
 
 
-def _examples(answers: Mapping[str, Answer]) -> dict[str, Any]:
+def _examples(answers: Mapping[str, ApiResponse]) -> dict[str, Any]:
     return {_JSON: {"examples": {name: {"value": one.envelope.model_dump()} for name, one in answers.items()}}}
 
 
@@ -46,9 +46,9 @@ def failures(statuses: Mapping[int, str]) -> Responses:
     """Refusals by status, each with a text that says when."""
     return {
         status: {
-            "model": Envelope,
+            "model": ApiEnvelope,
             "description": words,
-            "content": {_JSON: {"example": refused(words, code=None, status=status).envelope.model_dump()}},
+            "content": {_JSON: {"example": refusal_response(words, code=None, status=status).envelope.model_dump()}},
         }
         for status, words in statuses.items()
     }
@@ -67,10 +67,10 @@ _LOCATED = {
 }
 _WAITS: Responses = {
     202: {
-        "model": Envelope,
+        "model": ApiEnvelope,
         "description": "The event is published, and not decided yet.",
         "headers": _LOCATED,
-        "content": _examples({"not yet": not_yet(_REQUEST)}),
+        "content": _examples({"not yet": pending_response(_REQUEST)}),
     }
 }
 REFUSED = {
@@ -93,7 +93,7 @@ _REFUSED_BODY = {
     422: "the Idempotency-Key was used for another call",
 }
 
-UNENROLL = Documented(
+UNENROLL = RouteDocumentation(
     method="POST",
     name="un-enrol-users-into-a-milestonestreak",
     summary="Unenroll a customer from a milestone or streak",
@@ -103,10 +103,10 @@ UNENROLL = Documented(
             "description": "The worker has decided. If it refused the request, `errors` say why.",
             "content": _examples(
                 {
-                    "left": done(_CUSTOMER),
-                    "had left before": to_leave(_CUSTOMER, Outcome.ALREADY_UNENROLLED),
-                    "no cycle is left": to_leave(_CUSTOMER, Outcome.NOTHING_LEFT),
-                    "no such customer": to_leave(_CUSTOMER, Outcome.INVALID_CUSTOMER),
+                    "left": success_response(_CUSTOMER),
+                    "had left before": unenroll_response(_CUSTOMER, Outcome.ALREADY_UNENROLLED),
+                    "no cycle is left": unenroll_response(_CUSTOMER, Outcome.NOTHING_LEFT),
+                    "no such customer": unenroll_response(_CUSTOMER, Outcome.INVALID_CUSTOMER),
                 }
             ),
         },
@@ -122,7 +122,7 @@ UNENROLL = Documented(
     ),
 )
 
-ENROLL = Documented(
+ENROLL = RouteDocumentation(
     method="POST",
     name="enrol-users-into-a-milestonestreak",
     summary="Enroll a customer in a milestone or streak, for the first time or again",
@@ -132,9 +132,9 @@ ENROLL = Documented(
             "description": "The worker has decided. If it refused the request, `errors` say why.",
             "content": _examples(
                 {
-                    "enrolled": done(_CUSTOMER),
-                    "was enrolled already": to_enroll(_CUSTOMER, EnrollmentOutcome.ALREADY_ENROLLED),
-                    "no cycle is left": to_enroll(_CUSTOMER, EnrollmentOutcome.NO_CYCLE_LEFT),
+                    "enrolled": success_response(_CUSTOMER),
+                    "was enrolled already": enroll_response(_CUSTOMER, EnrollmentOutcome.ALREADY_ENROLLED),
+                    "no cycle is left": enroll_response(_CUSTOMER, EnrollmentOutcome.NO_CYCLE_LEFT),
                 }
             ),
         },
@@ -151,13 +151,13 @@ ENROLL = Documented(
     ),
 )
 
-OUTCOME = Documented(
+OUTCOME = RouteDocumentation(
     method="GET",
     name="outcome-of-a-request",
     summary="Outcome of a call",
     description="The answer that the call would get now. Only the caller who made it can read it.",
     responses={
-        200: {"description": "The worker has decided.", "content": _examples({"left": done(_CUSTOMER)})},
+        200: {"description": "The worker has decided.", "content": _examples({"left": success_response(_CUSTOMER)})},
         **_WAITS,
         **failures({400: "the id is not a UUID", 404: "this caller has made no such request", 409: ERASED, **REFUSED}),
     },

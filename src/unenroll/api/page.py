@@ -12,9 +12,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from unenroll.api import timeline
 from unenroll.core.calendar import Calendar
 from unenroll.explain import text as words
-from unenroll.explain.stays import Fate
-from unenroll.explain.story import Story
-from unenroll.text import clock_time, legible, moment
+from unenroll.explain.stays import CycleState
+from unenroll.explain.story import AccountStory
+from unenroll.text import clock_time, escape_control, moment
 from unenroll.wire.fields import instant_text
 
 
@@ -26,14 +26,14 @@ class Page:
     headers: Mapping[str, str]
 
 
-def explained(story: Story, calendar: Calendar) -> Page:
+def explained_page(story: AccountStory, calendar: Calendar) -> Page:
     """The page of a story, with its timeline."""
     told = {cycles.fate for cycles in story.cycles}
-    fates = [fate for fate in Fate if fate in told]
+    fates = [fate for fate in CycleState if fate in told]
     return _page("explained.html", story=story, drawing=timeline.timeline(story, calendar), fates=fates)
 
 
-def nothing(sentence: str) -> Page:
+def not_found_page(sentence: str) -> Page:
     """The page for an unknown account, with this sentence."""
     return _page("nothing.html", sentence=sentence)
 
@@ -79,7 +79,7 @@ def _pages() -> Environment:
 
 def _plain(value: object) -> object:
     """Text without control characters that hide or reverse what follows."""
-    return legible(value) if type(value) is str else value
+    return escape_control(value) if type(value) is str else value
 
 
 def _day(instant: datetime) -> str:

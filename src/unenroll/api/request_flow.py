@@ -14,25 +14,32 @@ from uuid import uuid4
 import asyncpg
 import msgspec.json
 
-from unenroll.api.errors import Refused
+from unenroll.api.errors import HttpRefusal
 from unenroll.api.schemas import (
-    Answer,
+    ApiResponse,
     CallRecord,
     UnenrollRecord,
+    dead_letter_response,
+    enroll_response,
     fingerprint,
-    not_yet,
-    to_dead_letter,
-    to_enroll,
-    to_leave,
+    pending_response,
+    unenroll_response,
 )
 from unenroll.core.events import AccountKey, EventId
 from unenroll.core.spells import walk
 from unenroll.errors import OutageError, UnenrollError
 from unenroll.kafka.idempotent_producer import Publisher
 from unenroll.postgres.accounts import see_accounts
-from unenroll.postgres.api_requests import Fate, KeptRequest, Sought, fates_of, keep_answer, keep_request
+from unenroll.postgres.api_requests import (
+    EventResult,
+    KeptRequest,
+    LedgerLookup,
+    event_results,
+    keep_answer,
+    keep_request,
+)
 from unenroll.postgres.definitions import DefinitionCache
-from unenroll.postgres.pool import one_moment
+from unenroll.postgres.pool import snapshot
 from unenroll.wire.cloudevents import TRACEPARENT
 from unenroll.wire.data_subjects import received_happened
 from unenroll.wire.dead_letters import content_digest
@@ -73,30 +80,30 @@ def message_of(request: KeptRequest) -> Message | DeadLetter:
     return msgspec.structs.replace(message, headers=traced)
 
 
-def sought(request: KeptRequest, message: Message, *, topic_prefix: str) -> Sought:
+def ledger_lookup(request: KeptRequest, message: Message, *, topic_prefix: str) -> LedgerLookup:
     """The keys that find the event again in the ledger or among the dead letters."""
     topic = topic_prefix + message.topic
     record = Record(topic=topic, partition=0, offset=0, key=message.key, value=message.value, headers=message.headers)
     read = decode(record, CARRIES[Topic(message.topic)])
     happened = received_happened(read) if isinstance(read, Received) else request.event_time
-    return Sought(request.customer_id, request.event_key, topic, content_digest(record), happened)
+    return LedgerLookup(request.customer_id, request.event_key, topic, content_digest(record), happened)
 
 
 _LOOK_SECONDS = 0.02
 _AFTER_OUTAGE_SECONDS = 1.0
 
-_Answer = asyncio.Future[Fate]
+_Answer = asyncio.Future[EventResult]
 
 
-class Waiting:
+class DecisionPoller:
     """Polls only while calls wait, and at most half of the time."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
-        self._waited: defaultdict[Sought, set[_Answer]] = defaultdict(set)
+        self._waited: defaultdict[LedgerLookup, set[_Answer]] = defaultdict(set)
         self._looking: asyncio.Task[None] | None = None
 
-    async def fate(self, sought: Sought, *, seconds: float) -> Fate | None:
+    async def fate(self, sought: LedgerLookup, *, seconds: float) -> EventResult | None:
         """The fate of the event, or None if the worker has not decided in time. Raises SetupError."""
         answer: _Answer = asyncio.get_running_loop().create_future()
         self._waited[sought].add(answer)
@@ -123,7 +130,7 @@ class Waiting:
         while self._waited:
             began = monotonic()
             try:
-                found = await fates_of(self._pool, list(self._waited))
+                found = await event_results(self._pool, list(self._waited))
             except OutageError:
                 await asyncio.sleep(_AFTER_OUTAGE_SECONDS)
                 continue
@@ -150,7 +157,7 @@ _ERASED = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
+class ApiCall:
     """A call as it arrived. `document`: its whole parsed body; `key`: its Idempotency-Key."""
 
     caller: str
@@ -163,7 +170,7 @@ class Asked:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Door:
+class RequestFlow:
     """What all calls share.
 
     `wait_seconds`: how long a call waits for its decision. `waited`: called with the seconds that it waited.
@@ -171,26 +178,26 @@ class Door:
 
     pool: asyncpg.Pool
     publisher: Publisher
-    waiting: Waiting
+    waiting: DecisionPoller
     topic_prefix: str
     wait_seconds: float
     waited: Callable[[float], object] = lambda _: None
     definitions: DefinitionCache = field(default_factory=DefinitionCache)
 
-    async def answer(self, asked: Asked) -> tuple[KeptRequest, Answer]:
+    async def answer(self, asked: ApiCall) -> tuple[KeptRequest, ApiResponse]:
         """The stored request and the answer. Raises Refused, OutageError and SetupError."""
         deadline = monotonic() + self.wait_seconds
         request = _kept(asked)
         message = _worded(request)
-        wanted = sought(request, message, topic_prefix=self.topic_prefix)
+        wanted = ledger_lookup(request, message, topic_prefix=self.topic_prefix)
         before = await keep_request(self.pool, request, happened=wanted.happened)
-        if isinstance(before, Fate):
+        if isinstance(before, EventResult):
             return request, await self._answer(request, before)
         if before is not None:
             if before.fingerprint != request.fingerprint:
-                raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, _OTHER_CALL)
+                raise HttpRefusal(HTTPStatus.UNPROCESSABLE_ENTITY, _OTHER_CALL)
             request, message = before, _worded(before)
-            wanted = sought(request, message, topic_prefix=self.topic_prefix)
+            wanted = ledger_lookup(request, message, topic_prefix=self.topic_prefix)
         fate = None if before is None else await self._known(wanted)
         if fate is None:
             await self.publisher.publish(message)
@@ -199,32 +206,32 @@ class Door:
             self.waited(monotonic() - began)
         return request, await self._answer(request, fate)
 
-    async def outcome(self, request: KeptRequest) -> Answer:
+    async def outcome(self, request: KeptRequest) -> ApiResponse:
         """The answer that the call would get now. Raises OutageError and SetupError."""
-        wanted = sought(request, _worded(request), topic_prefix=self.topic_prefix)
+        wanted = ledger_lookup(request, _worded(request), topic_prefix=self.topic_prefix)
         return await self._answer(request, await self._known(wanted))
 
-    async def _known(self, wanted: Sought) -> Fate | None:
-        return (await fates_of(self.pool, [wanted])).get(wanted)
+    async def _known(self, wanted: LedgerLookup) -> EventResult | None:
+        return (await event_results(self.pool, [wanted])).get(wanted)
 
-    async def _answer(self, request: KeptRequest, fate: Fate | None) -> Answer:
+    async def _answer(self, request: KeptRequest, fate: EventResult | None) -> ApiResponse:
         if fate is None:
-            return not_yet(request.request_id)
+            return pending_response(request.request_id)
         if fate.dead is not None:
-            return to_dead_letter(fate.dead)
+            return dead_letter_response(fate.dead)
         if fate.erased_until is not None:
-            raise Refused(HTTPStatus.CONFLICT, _ERASED.format(until=instant_text(fate.erased_until)))
+            raise HttpRefusal(HTTPStatus.CONFLICT, _ERASED.format(until=instant_text(fate.erased_until)))
         if fate.outcome is not None:
-            return to_leave(request.customer_id, fate.outcome)
+            return unenroll_response(request.customer_id, fate.outcome)
         return await self._enrolled(request)
 
-    async def _enrolled(self, request: KeptRequest) -> Answer:
+    async def _enrolled(self, request: KeptRequest) -> ApiResponse:
         """The outcome of an enrollment. The ledger does not record it, so it is worked out from the account."""
         key = AccountKey(request.customer_id, request.target_id)
-        async with one_moment(self.pool) as connection:
+        async with snapshot(self.pool) as connection:
             known = (await see_accounts(connection, [key])).get(key)
         if known is None:  # the customer was erased meanwhile, and the request too
-            return not_yet(request.request_id)
+            return pending_response(request.request_id)
         account = known.state.account
         # Read after the account, so these are at least as new as those that the account was settled with.
         await self.definitions.look(self.pool, group_ids=[], target_ids=[request.target_id])
@@ -233,11 +240,11 @@ class Door:
         stays = walk(account, owner.targets[request.target_id], owner.calendar)
         stay = stays.enrollments.get(event_id(request.caller, request.request_id))
         if stay is None:  # as above, and the customer has returned since
-            return not_yet(request.request_id)
-        return to_enroll(request.customer_id, await keep_answer(self.pool, request.request_id, stay.outcome))
+            return pending_response(request.request_id)
+        return enroll_response(request.customer_id, await keep_answer(self.pool, request.request_id, stay.outcome))
 
 
-def _kept(asked: Asked) -> KeptRequest:
+def _kept(asked: ApiCall) -> KeptRequest:
     now = datetime.now(UTC)
     record = asked.record
     account = {"customerId": record.customer_id, "targetGroupId": asked.group_id, "targetId": asked.target_id}
@@ -261,5 +268,5 @@ def _worded(request: KeptRequest) -> Message:
     """The event. Raises Refused if the worker would reject it."""
     message = message_of(request)
     if isinstance(message, DeadLetter):
-        raise Refused(HTTPStatus.BAD_REQUEST, message.detail)
+        raise HttpRefusal(HTTPStatus.BAD_REQUEST, message.detail)
     return message

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
-from unenroll.api.request_flow import message_of, sought
+from unenroll.api.request_flow import ledger_lookup, message_of
 from unenroll.kafka.idempotent_producer import Publisher, publisher
-from unenroll.postgres.api_requests import KeptRequest, fates_of, undecided_requests
+from unenroll.postgres.api_requests import KeptRequest, event_results, undecided_requests
 from unenroll.postgres.pool import check_tables, connected
 from unenroll.settings import WorkerSettings
 from unenroll.wire.topics import Message
@@ -45,11 +45,11 @@ async def _undone(pool: asyncpg.Pool, some: Sequence[KeptRequest], *, topic_pref
     """The events of those calls that are neither decided nor dead letters."""
     worded = [(request, message_of(request)) for request in some]
     events = {
-        sought(request, message, topic_prefix=topic_prefix): message
+        ledger_lookup(request, message, topic_prefix=topic_prefix): message
         for request, message in worded
         if isinstance(message, Message)
     }
-    done = await fates_of(pool, list(events)) if events else {}
+    done = await event_results(pool, list(events)) if events else {}
     return [message for wanted, message in events.items() if wanted not in done]
 
 

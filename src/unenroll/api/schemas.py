@@ -12,7 +12,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from unenroll.api.errors import Refused
+from unenroll.api.errors import HttpRefusal
 from unenroll.core.outcomes import EnrollmentOutcome, Outcome
 from unenroll.core.sentences import ENROLLMENTS, OUTCOMES
 from unenroll.wire.fields import (
@@ -88,7 +88,7 @@ class EnrollRecord(Fields):
         """The fields of the event's `data` that come from the record. Raises Refused for an impossible customer id."""
         if self.customer_id < 1:  # the worker would make it a dead letter
             outcome = Outcome.INVALID_CUSTOMER
-            raise Refused(HTTPStatus.OK, OUTCOMES[outcome], code=outcome.code)
+            raise HttpRefusal(HTTPStatus.OK, OUTCOMES[outcome], code=outcome.code)
         return {
             "enrolledAt": instant_text(self.effective_at or now),
             "periodName": self.period_name,
@@ -104,16 +104,18 @@ CallRecord = UnenrollRecord | EnrollRecord
 def read_body(model: type[Model], body: bytes, *, content_type: str | None) -> tuple[Model, object]:
     """The only record of a body, and the parsed body. Raises Refused for any other body."""
     if not _is_json(content_type):
-        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "content-type: must be application/json")
+        raise HttpRefusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "content-type: must be application/json")
     document = parse(body)
     if isinstance(document, DeadLetter):
-        raise Refused(HTTPStatus.BAD_REQUEST, f"body: {document.detail.removeprefix('value: ')}")
+        raise HttpRefusal(HTTPStatus.BAD_REQUEST, f"body: {document.detail.removeprefix('value: ')}")
     if not isinstance(document, list) or len(document) != 1:
-        raise Refused(HTTPStatus.BAD_REQUEST, "body: must be a list of one record; publish many records to the topic")
+        raise HttpRefusal(
+            HTTPStatus.BAD_REQUEST, "body: must be a list of one record; publish many records to the topic"
+        )
     try:
         return model.model_validate(document[0]), document
     except ValidationError as error:
-        raise Refused(HTTPStatus.BAD_REQUEST, of_model(error, "[0].").detail) from None
+        raise HttpRefusal(HTTPStatus.BAD_REQUEST, of_model(error, "[0].").detail) from None
 
 
 def fingerprint(*what: object) -> bytes:
@@ -127,7 +129,7 @@ def idempotency_key(values: list[str]) -> str | None:
         return None
     text = values[0].strip()
     if len(values) > 1 or _KEY.fullmatch(text) is None:
-        raise Refused(
+        raise HttpRefusal(
             HTTPStatus.BAD_REQUEST,
             "Idempotency-Key: must be one text of 1 to 255 printable ASCII characters, without spaces",
         )
@@ -160,7 +162,7 @@ class Problem(BaseModel):
     message: Annotated[str, Field(examples=[OUTCOMES[Outcome.NOTHING_LEFT]])]
 
 
-class Envelope(BaseModel):
+class ApiEnvelope(BaseModel):
     """The body of an answer: `data` is the customer if the call succeeded, `errors` say why it did not."""
 
     data: Annotated[int | None, Field(description="The unique identifier of the customer.", examples=[423789336])]
@@ -169,55 +171,57 @@ class Envelope(BaseModel):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class ApiResponse:
     """Status, body and headers of an answer."""
 
     status: int
-    envelope: Envelope
+    envelope: ApiEnvelope
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def done(customer_id: int, *, warning: str | None = None) -> Answer:
+def success_response(customer_id: int, *, warning: str | None = None) -> ApiResponse:
     """The answer to a call that succeeded."""
     warnings = None if warning is None else [Problem(code=_OK, message=warning)]
-    return Answer(status=_OK, envelope=Envelope(data=customer_id, errors=None, warnings=warnings))
+    return ApiResponse(status=_OK, envelope=ApiEnvelope(data=customer_id, errors=None, warnings=warnings))
 
 
-def refused(message: str, *, code: int | None, status: int = _OK, headers: Mapping[str, str] | None = None) -> Answer:
+def refusal_response(
+    message: str, *, code: int | None, status: int = _OK, headers: Mapping[str, str] | None = None
+) -> ApiResponse:
     """The answer to a call that failed or was refused."""
     problem = Problem(code=status if code is None else code, message=message)
-    return Answer(
-        status=status, envelope=Envelope(data=None, errors=[problem], warnings=None), headers=dict(headers or {})
+    return ApiResponse(
+        status=status, envelope=ApiEnvelope(data=None, errors=[problem], warnings=None), headers=dict(headers or {})
     )
 
 
-def not_yet(request_id: str) -> Answer:
+def pending_response(request_id: str) -> ApiResponse:
     """The answer while the event is published and not decided."""
     warning = Problem(code=_ACCEPTED, message=_NOT_YET)
-    return Answer(
+    return ApiResponse(
         status=_ACCEPTED,
-        envelope=Envelope(data=None, errors=None, warnings=[warning]),
+        envelope=ApiEnvelope(data=None, errors=None, warnings=[warning]),
         headers={"Location": f"/requests/{request_id}", "Retry-After": "1"},
     )
 
 
-def to_leave(customer_id: int, outcome: Outcome) -> Answer:
+def unenroll_response(customer_id: int, outcome: Outcome) -> ApiResponse:
     """The answer to an unenroll call with this outcome. A customer who had left before is a success with a warning."""
     if outcome is Outcome.UNENROLLED:
-        return done(customer_id)
+        return success_response(customer_id)
     if outcome is Outcome.ALREADY_UNENROLLED:
-        return done(customer_id, warning=OUTCOMES[outcome])
-    return refused(OUTCOMES[outcome], code=outcome.code)
+        return success_response(customer_id, warning=OUTCOMES[outcome])
+    return refusal_response(OUTCOMES[outcome], code=outcome.code)
 
 
-def to_enroll(customer_id: int, outcome: EnrollmentOutcome) -> Answer:
+def enroll_response(customer_id: int, outcome: EnrollmentOutcome) -> ApiResponse:
     """The answer to an enroll call with this outcome."""
     if outcome is EnrollmentOutcome.OPENED:
-        return done(customer_id)
-    return refused(ENROLLMENTS[outcome], code=outcome.code)
+        return success_response(customer_id)
+    return refusal_response(ENROLLMENTS[outcome], code=outcome.code)
 
 
-def to_dead_letter(dead: DeadLetter) -> Answer:
+def dead_letter_response(dead: DeadLetter) -> ApiResponse:
     """The answer to a call whose event became a dead letter."""
     code = _CODES.get(dead.reason)
-    return refused(dead.detail, code=code, status=_FAILED if code is None else _OK)
+    return refusal_response(dead.detail, code=code, status=_FAILED if code is None else _OK)

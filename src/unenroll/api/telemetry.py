@@ -11,13 +11,13 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unenroll.errors import Server
-from unenroll.kafka.admin import Cluster, Partition
+from unenroll.kafka.admin import KafkaAdmin, TopicPartitionNumber
 from unenroll.postgres.pool import ping
-from unenroll.settings import FrontSettings
-from unenroll.telemetry.collectors import FrontMeters, front_meters
+from unenroll.settings import ApiSettings
+from unenroll.telemetry.collectors import ApiMeters, api_meters
 from unenroll.telemetry.health import Health, keep_asking
-from unenroll.telemetry.state import Board
-from unenroll.telemetry.tracing import Call, Traces
+from unenroll.telemetry.state import ProcessState
+from unenroll.telemetry.tracing import TracedCall, Traces
 from unenroll.wire.cloudevents import TRACEPARENT
 from unenroll.wire.topics import Topic
 from unenroll.worker.telemetry import build, looked_after, traced
@@ -29,12 +29,12 @@ _TOLD = "unenroll.told"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Shown:
+class ApiTelemetry:
     """Where the HTTP API reports to."""
 
-    board: Board
+    board: ProcessState
     health: Health
-    meters: FrontMeters
+    meters: ApiMeters
     traces: Traces
 
     def routes(self) -> APIRouter:
@@ -55,21 +55,21 @@ class Shown:
 
 
 @asynccontextmanager
-async def observing(settings: FrontSettings) -> AsyncIterator[Shown]:
+async def api_telemetry(settings: ApiSettings) -> AsyncIterator[ApiTelemetry]:
     """Serve metrics and health, and watch the event loop, until the end of the block. Raises SetupError."""
-    board, meters = Board(), front_meters(build())
+    board, meters = ProcessState(), api_meters(build())
     board.keep(())  # the HTTP API has no lanes
     async with looked_after(settings, board, meters) as health, traced("unenroll-api") as traces:
-        yield Shown(board=board, health=health, meters=meters, traces=traces)
+        yield ApiTelemetry(board=board, health=health, meters=meters, traces=traces)
 
 
-async def ask_servers(board: Board, pool: asyncpg.Pool, settings: FrontSettings) -> None:
+async def ask_servers(board: ProcessState, pool: asyncpg.Pool, settings: ApiSettings) -> None:
     """Check again and again whether Kafka and Postgres answer."""
-    cluster = Cluster(settings)
+    cluster = KafkaAdmin(settings)
     board.pool = lambda: (pool.get_idle_size(), pool.get_size(), pool.get_max_size())
 
     async def kafka() -> None:
-        await cluster.ends([Partition(topic=settings.topic_prefix + Topic.REQUESTS, number=0)])
+        await cluster.ends([TopicPartitionNumber(topic=settings.topic_prefix + Topic.REQUESTS, number=0)])
 
     await keep_asking(board, {Server.KAFKA: kafka, Server.POSTGRES: lambda: ping(pool)})
 
@@ -77,12 +77,12 @@ async def ask_servers(board: Board, pool: asyncpg.Pool, settings: FrontSettings)
 class _Told:
     """The span of a call, and its route once the router has found it."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: TracedCall) -> None:
         self.call = call
         self.route = _NONE
 
 
-class Routed:
+class RouteMiddleware:
     """Innermost middleware: notes the route of each call. Other middleware may pass on a copy of the scope."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -97,10 +97,10 @@ class Routed:
                 scope[_TOLD].route = getattr(scope.get("route"), "path", _NONE)
 
 
-class Counted:
+class MetricsMiddleware:
     """Outermost middleware: counts, times and traces all calls, refused ones included."""
 
-    def __init__(self, app: ASGIApp, *, shown: Shown) -> None:
+    def __init__(self, app: ASGIApp, *, shown: ApiTelemetry) -> None:
         self._app = app
         self._shown = shown
 
@@ -128,7 +128,7 @@ class Counted:
                 call.answered(f"{method} {told.route}", status)
 
 
-def carried(scope: Scope) -> str | None:
+def traceparent_of(scope: Scope) -> str | None:
     """The `traceparent` for the event that this call publishes."""
     return scope[_TOLD].call.traceparent if _TOLD in scope else _sent(scope)
 

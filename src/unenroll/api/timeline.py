@@ -9,10 +9,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from unenroll.core.calendar import Calendar, Cycle
-from unenroll.core.standings import State
-from unenroll.explain.rewards import RewardTold
-from unenroll.explain.stays import CyclesTold, Fate, StayTold
-from unenroll.explain.story import Story
+from unenroll.core.standings import RewardState
+from unenroll.explain.rewards import ExplainedReward
+from unenroll.explain.stays import CycleState, ExplainedCycles, ExplainedSpell
+from unenroll.explain.story import AccountStory
 from unenroll.explain.text import cycles_named
 
 MOST_CYCLES = 60
@@ -38,7 +38,7 @@ class Scale:
         return x, round(max(self.at(end) - x, 0.0), 3)
 
 
-def drawn(cycles: Sequence[Cycle], moments: Iterable[datetime]) -> Sequence[Cycle]:
+def draw_timeline(cycles: Sequence[Cycle], moments: Iterable[datetime]) -> Sequence[Cycle]:
     """The cycles to draw: all, or of more than 60 those around these instants, which may be more than 60 too."""
     if len(cycles) <= MOST_CYCLES:
         return cycles
@@ -66,7 +66,7 @@ _NARROW, _WIDE = 290, 800
 _CHARACTER, _MARGIN = 8, 6
 
 
-class Room(StrEnum):
+class LabelVisibility(StrEnum):
     """The screens that are wide enough for a label."""
 
     ALL = "all"
@@ -81,31 +81,37 @@ class Label:
     x: float
     width: float
     text: str
-    room: Room
+    room: LabelVisibility
 
 
-def cycle_labels(cycles: Iterable[Cycle], lots: Iterable[CyclesTold], scale: Scale) -> tuple[Label, ...]:
+def cycle_labels(cycles: Iterable[Cycle], lots: Iterable[ExplainedCycles], scale: Scale) -> tuple[Label, ...]:
     """Label each cycle on screens where all their names fit, and on others each band whose text fits."""
     single = [(cycle.name, *scale.stretch(cycle.start, cycle.end)) for cycle in cycles]
     joint = [(cycles_named(lot), *scale.stretch(lot.start, lot.end)) for lot in lots]
-    rooms = {room(text, width) for text, _, width in single}
-    if rooms == {Room.ALL}:
-        return tuple(Label(x=x, width=width, text=text, room=Room.ALL) for text, x, width in single)
-    fitting = [(text, x, width, fits) for text, x, width in joint if (fits := room(text, width)) is not None]
+    rooms = {label_visibility(text, width) for text, _, width in single}
+    if rooms == {LabelVisibility.ALL}:
+        return tuple(Label(x=x, width=width, text=text, room=LabelVisibility.ALL) for text, x, width in single)
+    fitting = [
+        (text, x, width, fits) for text, x, width in joint if (fits := label_visibility(text, width)) is not None
+    ]
     if None in rooms:
         return tuple(Label(x=x, width=width, text=text, room=fits) for text, x, width, fits in fitting)
     return (
-        *(Label(x=x, width=width, text=text, room=Room.WIDE) for text, x, width in single),
-        *(Label(x=x, width=w, text=text, room=Room.NARROW) for text, x, w, fits in fitting if fits is Room.ALL),
+        *(Label(x=x, width=width, text=text, room=LabelVisibility.WIDE) for text, x, width in single),
+        *(
+            Label(x=x, width=w, text=text, room=LabelVisibility.NARROW)
+            for text, x, w, fits in fitting
+            if fits is LabelVisibility.ALL
+        ),
     )
 
 
-def room(text: str, width: float) -> Room | None:
+def label_visibility(text: str, width: float) -> LabelVisibility | None:
     """The screens on which the text fits on a band of this width in percent, or None."""
     needed = len(text) * _CHARACTER + _MARGIN
     if needed <= _NARROW * width / 100:
-        return Room.ALL
-    return Room.WIDE if needed <= _WIDE * width / 100 else None
+        return LabelVisibility.ALL
+    return LabelVisibility.WIDE if needed <= _WIDE * width / 100 else None
 
 
 ROW = 28
@@ -125,11 +131,11 @@ class Band:
 
     x: float
     width: float
-    fate: Fate
+    fate: CycleState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Cut:
+class LeaveMark:
     """A leave that ended a stay, with the position of its date."""
 
     x: float
@@ -139,13 +145,13 @@ class Cut:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Bar:
+class SpellBar:
     """A stay. `room`: the screens on which its name fits."""
 
     x: float
     width: float
     name: str
-    room: Room | None
+    room: LabelVisibility | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,12 +161,12 @@ class Mark:
     x: float
     y: int
     number: int
-    reward: RewardTold
+    reward: ExplainedReward
 
     @property
     def stands(self) -> bool:
         """Whether the reward is kept."""
-        return self.reward.state is State.KEPT
+        return self.reward.state is RewardState.KEPT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,8 +180,8 @@ class Timeline:
     bands: tuple[Band, ...]
     borders: tuple[float, ...]
     labels: tuple[Label, ...]
-    cuts: tuple[Cut, ...]
-    bars: tuple[Bar, ...]
+    cuts: tuple[LeaveMark, ...]
+    bars: tuple[SpellBar, ...]
     marks: tuple[Mark, ...]
     band_y: int
     bar_y: int
@@ -192,13 +198,13 @@ class Timeline:
         return self.axis_y + LABEL
 
 
-def timeline(story: Story, calendar: Calendar) -> Timeline:
+def timeline(story: AccountStory, calendar: Calendar) -> Timeline:
     """The timeline of the whole calendar, or of a long one the part with the facts."""
-    cycles = drawn(calendar.cycles, [fact.at for fact in story.facts])
+    cycles = draw_timeline(calendar.cycles, [fact.at for fact in story.facts])
     scale = Scale(start=cycles[0].start, end=cycles[-1].end)
     cuts = _cuts(story.stays, scale)
-    above = list(_in_lanes(story.rewards, State.KEPT, scale))
-    below = list(_in_lanes(story.rewards, State.CANCELLED, scale))
+    above = list(_in_lanes(story.rewards, RewardState.KEPT, scale))
+    below = list(_in_lanes(story.rewards, RewardState.CANCELLED, scale))
     band_y = max((cut.y + 5 for cut in cuts), default=0) + ROW * _lanes_of(above) + _GAP
     lower_y = band_y + BAND + _GAP
     marks = (
@@ -219,9 +225,9 @@ def timeline(story: Story, calendar: Calendar) -> Timeline:
     )
 
 
-def _bands(cycles: Iterable[Cycle], fates: Sequence[Fate], scale: Scale) -> Iterator[Band]:
+def _bands(cycles: Iterable[Cycle], fates: Sequence[CycleState], scale: Scale) -> Iterator[Band]:
     """Join consecutive cycles with the same fate, unless there is a gap between them."""
-    lots: list[tuple[datetime, datetime, Fate]] = []
+    lots: list[tuple[datetime, datetime, CycleState]] = []
     for cycle in cycles:
         fate = fates[cycle.number - 1]
         if lots and lots[-1][1:] == (cycle.start, fate):
@@ -241,11 +247,12 @@ def _borders(cycles: Sequence[Cycle], scale: Scale) -> tuple[float, ...]:
     return tuple(scale.at(instant) for instant in sorted(inner))
 
 
-def _cuts(stays: Iterable[StayTold], scale: Scale) -> tuple[Cut, ...]:
+def _cuts(stays: Iterable[ExplainedSpell], scale: Scale) -> tuple[LeaveMark, ...]:
     ends = [(scale.at(stay.leave.at), stay.leave.at) for stay in stays if stay.leave is not None]
     rows = lanes((x for x, _ in ends), apart=_CUT_SHARE)
     return tuple(
-        Cut(x=x, at=at, y=LABEL * (row + 1) - 5, anchor=_anchor(x)) for (x, at), row in zip(ends, rows, strict=True)
+        LeaveMark(x=x, at=at, y=LABEL * (row + 1) - 5, anchor=_anchor(x))
+        for (x, at), row in zip(ends, rows, strict=True)
     )
 
 
@@ -255,18 +262,18 @@ def _anchor(x: float) -> str:
     return "middle" if x <= 100 - _EDGE else "end"
 
 
-def _bars(stays: Iterable[StayTold], cycles: Sequence[Cycle], scale: Scale) -> Iterator[Bar]:
+def _bars(stays: Iterable[ExplainedSpell], cycles: Sequence[Cycle], scale: Scale) -> Iterator[SpellBar]:
     for stay in stays:
         opened = cycles[0].start if stay.opened_at is None else stay.opened_at
         x, width = scale.stretch(opened, cycles[-1].end if stay.leave is None else stay.leave.at)
         name = f"stay {stay.number}"
-        yield Bar(x=x, width=width, name=name, room=room(name, width))
+        yield SpellBar(x=x, width=width, name=name, room=label_visibility(name, width))
 
 
-_Numbered = tuple[int, RewardTold]
+_Numbered = tuple[int, ExplainedReward]
 
 
-def _in_lanes(rewards: Iterable[RewardTold], state: State, scale: Scale) -> Iterator[tuple[int, _Numbered]]:
+def _in_lanes(rewards: Iterable[ExplainedReward], state: RewardState, scale: Scale) -> Iterator[tuple[int, _Numbered]]:
     """The rewards in this state with their number, each in a lane where it covers no other mark."""
     numbered = [(number, reward) for number, reward in enumerate(rewards, start=1) if reward.state is state]
     return zip(lanes((scale.at(one.achieved_at) for _, one in numbered), apart=_MARK_SHARE), numbered, strict=True)

@@ -11,11 +11,20 @@ from fastapi.responses import JSONResponse
 from structlog import get_logger
 
 from unenroll.api.auth.clients import ApiScope, Caller
-from unenroll.api.errors import Refused
-from unenroll.api.openapi import ENROLL, OUTCOME, UNENROLL, Documented
-from unenroll.api.request_flow import Asked, Door
-from unenroll.api.schemas import KEY, Answer, EnrollRecord, Envelope, PathId, UnenrollRecord, idempotency_key, read_body
-from unenroll.api.telemetry import carried
+from unenroll.api.errors import HttpRefusal
+from unenroll.api.openapi import ENROLL, OUTCOME, UNENROLL, RouteDocumentation
+from unenroll.api.request_flow import ApiCall, RequestFlow
+from unenroll.api.schemas import (
+    KEY,
+    ApiEnvelope,
+    ApiResponse,
+    EnrollRecord,
+    PathId,
+    UnenrollRecord,
+    idempotency_key,
+    read_body,
+)
+from unenroll.api.telemetry import traceparent_of
 from unenroll.postgres.api_requests import kept_request
 from unenroll.telemetry.tracing import trace_id
 from unenroll.wire.cloudevents import LONGEST_TRACEPARENT
@@ -42,7 +51,7 @@ _Key = Annotated[
 ]
 
 
-def calls(door: Door, writer: Writer) -> APIRouter:
+def unenroll_routes(door: RequestFlow, writer: Writer) -> APIRouter:
     """The routes. `writer`: see Writer."""
     router = APIRouter()
     may_write = Depends(writer)
@@ -64,7 +73,7 @@ def calls(door: Door, writer: Writer) -> APIRouter:
     ) -> JSONResponse:
         request = await kept_request(door.pool, str(request_id))
         if request is None or request.caller != caller.name:
-            raise Refused(HTTPStatus.NOT_FOUND, "this caller has made no such request")
+            raise HttpRefusal(HTTPStatus.NOT_FOUND, "this caller has made no such request")
         return over_http(await door.outcome(request), request_id=request.request_id)
 
     for prefix, suffix in _PREFIXES.items():
@@ -74,14 +83,14 @@ def calls(door: Door, writer: Writer) -> APIRouter:
     return router
 
 
-def over_http(answer: Answer, *, request_id: str | None = None) -> JSONResponse:
+def over_http(answer: ApiResponse, *, request_id: str | None = None) -> JSONResponse:
     """The answer as an HTTP response."""
     named = {} if request_id is None else {"Request-Id": request_id}
     return JSONResponse(answer.envelope.model_dump(), answer.status, headers={**answer.headers, **named})
 
 
 async def _asked(
-    door: Door,
+    door: RequestFlow,
     request: Request,
     model: type[UnenrollRecord] | type[EnrollRecord],
     *,
@@ -91,8 +100,8 @@ async def _asked(
     began = monotonic()
     record, document = read_body(model, await request.body(), content_type=request.headers.get("content-type"))
     if record.effective_at is not None and ApiScope.BACKDATE not in caller.scopes:
-        raise Refused(HTTPStatus.FORBIDDEN, _NEEDS_SCOPE)
-    asked = Asked(
+        raise HttpRefusal(HTTPStatus.FORBIDDEN, _NEEDS_SCOPE)
+    asked = ApiCall(
         caller=caller.name,
         group_id=place[0],
         target_id=place[1],
@@ -116,7 +125,7 @@ async def _asked(
 
 
 def _traceparent(request: Request) -> str | None:
-    value = carried(request.scope)
+    value = traceparent_of(request.scope)
     return value if value is not None and value.isascii() and len(value) <= LONGEST_TRACEPARENT else None
 
 
@@ -125,7 +134,7 @@ def _route(
     path: str,
     endpoint: Callable[..., Awaitable[JSONResponse]],
     *,
-    told: Documented,
+    told: RouteDocumentation,
     suffix: str = "",
 ) -> None:
     router.add_api_route(
@@ -135,7 +144,7 @@ def _route(
         operation_id=told.name + suffix,
         summary=told.summary,
         description=told.description,
-        response_model=Envelope,
+        response_model=ApiEnvelope,
         responses=told.responses,
         openapi_extra=told.extra,
     )

@@ -11,24 +11,24 @@ import typer
 
 from unenroll.api.auth.clients import ApiScope
 from unenroll.api.resend import Resent, resend
-from unenroll.cli.runtime import Json, show, told_to_stop
+from unenroll.cli.runtime import Json, show, stop_on_signal
 from unenroll.errors import SetupError, UsageError
-from unenroll.settings import FrontSettings, WorkerSettings, read
+from unenroll.settings import ApiSettings, WorkerSettings, read_settings
 from unenroll.text import clock_time
 
 
 def api() -> None:
     """Answer the un-enroll call over HTTP. SIGTERM and SIGINT stop it; calls in flight are answered first."""
-    asyncio.run(_run(read(FrontSettings)))
+    asyncio.run(_run(read_settings(ApiSettings)))
 
 
-async def _run(settings: FrontSettings) -> None:
+async def _run(settings: ApiSettings) -> None:
     try:
         from unenroll.api.app import serve  # noqa: PLC0415 - an extra, which the worker does not carry
     except ModuleNotFoundError as missing:
         raise SetupError(f"the HTTP API needs the package {missing.name}: pip install 'unenroll[api]'") from missing
     gc.freeze()  # what was imported is never garbage
-    await serve(settings, stop=told_to_stop())
+    await serve(settings, stop=stop_on_signal())
 
 
 def api_secret(
@@ -69,7 +69,7 @@ def resend_calls(
     as_json: Json = False,
 ) -> None:
     """Publish undecided calls to the HTTP API again. The worker decides an event that arrives twice once."""
-    done = asyncio.run(resend(read(WorkerSettings), older_than=timedelta(seconds=older_than), dry_run=dry_run))
+    done = asyncio.run(resend(read_settings(WorkerSettings), older_than=timedelta(seconds=older_than), dry_run=dry_run))
     show(done, _told(done), as_json=as_json)
 
 

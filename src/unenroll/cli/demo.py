@@ -17,21 +17,21 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from unenroll.cli.runtime import Json, show
-from unenroll.demo.compare import Found, Result, compare
-from unenroll.demo.curl_session import CALLER, KNOWN_BEFORE, Exchange, check_curl, held, told
+from unenroll.demo.compare import Comparison, Observation, compare
+from unenroll.demo.curl_session import CALLER, KNOWN_BEFORE, CurlExchange, check_curl, exchange_text, exchanges
 from unenroll.demo.examples import CHAPTERS
 from unenroll.demo.play import play, prepare
 from unenroll.demo.tables import tables
 from unenroll.errors import SetupError, UnenrollError
-from unenroll.kafka.admin import Cluster
+from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.topics import make_topics
-from unenroll.logs import speak
+from unenroll.logs import configure_logging
 from unenroll.postgres.migrate import migrate
 from unenroll.sandbox.environment import LOOPBACK, cache_folder, free_ports
-from unenroll.sandbox.process import telling
-from unenroll.sandbox.servers import Servers, Serving, addresses, embedded, serve
-from unenroll.settings import FrontSettings, KafkaSettings, LogSettings, WorkerSettings, read
-from unenroll.worker.worker import work
+from unenroll.sandbox.process import show_progress
+from unenroll.sandbox.servers import ServeOptions, ServerAddresses, addresses, embedded, serve
+from unenroll.settings import ApiSettings, KafkaSettings, LogSettings, WorkerSettings, read_settings
+from unenroll.worker.worker import run_worker
 
 _TRY_CALLS_OPENING = """\
 A customer leaves a milestone by a call over HTTP, as curl sends it: docs/http-api.md explains each answer.
@@ -52,14 +52,14 @@ def demo_of_calls(*, as_json: bool) -> None:
         raise UnenrollError("the HTTP API gave another answer than the rules say")
 
 
-async def _session(*, aloud: bool) -> list[Exchange]:
+async def _session(*, aloud: bool) -> list[CurlExchange]:
     answered = []
     with TemporaryDirectory(prefix="unenroll-demo-") as folder:
         async with embedded(cache=cache_folder(os.environ), say=_say) as pair:
             secret = secrets.token_urlsafe(12)
             servers = addresses(pair)
             # Built without looking at the environment: whatever it names is not the demo's to touch.
-            settings = FrontSettings.model_construct(
+            settings = ApiSettings.model_construct(
                 kafka_bootstrap_servers=servers.kafka,
                 database_url=SecretStr(servers.database_url),
                 api_address=f"{LOOPBACK}:{free_ports(1)[0]}",
@@ -67,10 +67,10 @@ async def _session(*, aloud: bool) -> list[Exchange]:
             )
             await prepare([KNOWN_BEFORE], settings, say=_say)
             async with _open(settings):
-                async for exchange in held(settings.api_address, secret):
+                async for exchange in exchanges(settings.api_address, secret):
                     answered.append(exchange)
                     if aloud:
-                        typer.echo(told(exchange))
+                        typer.echo(exchange_text(exchange))
     return answered
 
 
@@ -86,17 +86,17 @@ def _clients_file(folder: Path, secret: str) -> Path:
 
 
 @asynccontextmanager
-async def _open(settings: FrontSettings) -> AsyncIterator[None]:
+async def _open(settings: ApiSettings) -> AsyncIterator[None]:
     """Run the worker and the HTTP API until the end of the block."""
     from unenroll.api.app import serve  # noqa: PLC0415 - the same
 
     stop = asyncio.Event()
     running = [
-        asyncio.ensure_future(work(settings, stop=stop)),
+        asyncio.ensure_future(run_worker(settings, stop=stop)),
         asyncio.ensure_future(serve(settings, stop=stop)),
     ]
     try:
-        async with telling(_say, lambda: "starting the HTTP API"):
+        async with show_progress(_say, lambda: "starting the HTTP API"):
             await _first([_answering(settings.api_address), *running])
         yield
     finally:
@@ -151,12 +151,12 @@ def sandbox(
 ) -> None:
     """Start an embedded Kafka and Postgres in the foreground, with tables and topics, until SIGINT or SIGTERM."""
 
-    async def prepare(servers: Servers) -> None:
+    async def prepare(servers: ServerAddresses) -> None:
         await migrate(servers.database_url)
         settings = KafkaSettings(kafka_bootstrap_servers=servers.kafka)
-        await make_topics(Cluster(settings), settings.topic_prefix, partitions=partitions, replication=1)
+        await make_topics(KafkaAdmin(settings), settings.topic_prefix, partitions=partitions, replication=1)
 
-    serving = Serving(env_file=env_file, data=data, cache=cache_folder(os.environ), say=_say)
+    serving = ServeOptions(env_file=env_file, data=data, cache=cache_folder(os.environ), say=_say)
     asyncio.run(serve(serving, prepare))
 
 
@@ -166,7 +166,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Show the whole flow on an embedded Kafka and Postgres, with the worked examples of the rules."""
-    speak(read(LogSettings).log_format, quiet=True)
+    configure_logging(read_settings(LogSettings).log_format, quiet=True)
     if api:
         demo_of_calls(as_json=as_json)
         return
@@ -175,14 +175,14 @@ def demo(
     conclude(compare(CHAPTERS, asyncio.run(_played())), as_json=as_json)
 
 
-def conclude(result: Result, *, as_json: bool) -> None:
+def conclude(result: Comparison, *, as_json: bool) -> None:
     """Print the result of the demo. Raises UnenrollError if it is not as expected."""
     show(result, f"{tables(result, _console())}\n{_NEXT.format(program=_program())}", as_json=as_json)
     if not result.as_expected:
         raise UnenrollError("the demo found something else than the rules say")
 
 
-async def _played() -> Found:
+async def _played() -> Observation:
     async with embedded(cache=cache_folder(os.environ), say=_say) as pair:
         servers = addresses(pair)
         # Built without looking at the environment: whatever it names is not the demo's to touch.

@@ -9,15 +9,15 @@ from typing import Annotated
 import typer
 
 from unenroll.cli.options import By, edit_of, instant_if_any, topics_named, who
-from unenroll.cli.render.dlq import listed_told, parked_told, redriven_told, shown_told
+from unenroll.cli.render.dlq import render_letter, render_list, render_park, render_redrive
 from unenroll.cli.runtime import Json, show
 from unenroll.errors import UnenrollError, UsageError
-from unenroll.ops.dlq.list import listed, shown
-from unenroll.ops.dlq.read import Wanted, place_of
+from unenroll.ops.dlq.list import list_letters, show_letter
+from unenroll.ops.dlq.read import LetterFilter, position_of
 from unenroll.ops.dlq.redrive import RedriveOptions, park_letters
 from unenroll.ops.dlq.redrive import redrive as put_back
-from unenroll.postgres.redrives import State
-from unenroll.settings import WorkerSettings, read
+from unenroll.postgres.redrives import LetterState
+from unenroll.settings import WorkerSettings, read_settings
 from unenroll.wire.fields import LARGEST_INT64
 from unenroll.wire.reasons import Reason
 
@@ -45,16 +45,18 @@ def list_(  # noqa: PLR0913 - each is an option
     since: Since = None,
     until: Until = None,
     customer: Customer = None,
-    state: Annotated[list[State] | None, typer.Option(help="only these; unset: what is open or unsettled")] = None,
+    state: Annotated[
+        list[LetterState] | None, typer.Option(help="only these; unset: what is open or unsettled")
+    ] = None,
     limit: Annotated[int, typer.Option(min=0, max=10_000, help="tell so many of the latest one by one")] = 50,
     as_json: Json = False,
 ) -> None:
     """Count the dead letters on their topic, and tell the latest of them one by one."""
-    settings = read(WorkerSettings)
+    settings = read_settings(WorkerSettings)
     asked = _Asked(reason=reason, topic=topic, since=since, until=until, customer=customer)
-    states = frozenset(state or (State.OPEN, State.UNSETTLED))
-    found = asyncio.run(listed(settings, asked.wanted(settings.topic_prefix), states=states, most=limit))
-    show(found, listed_told(found, sys.stdout), as_json=as_json)
+    states = frozenset(state or (LetterState.OPEN, LetterState.UNSETTLED))
+    found = asyncio.run(list_letters(settings, asked.wanted(settings.topic_prefix), states=states, most=limit))
+    show(found, render_list(found, sys.stdout), as_json=as_json)
 
 
 @app.command("show")
@@ -62,9 +64,9 @@ def show_(
     letter: Annotated[str, typer.Argument(help="its place: TOPIC-PARTITION@OFFSET")], *, as_json: Json = False
 ) -> None:
     """Tell one dead letter whole. It is named by its own place, or by that of its record."""
-    settings = read(WorkerSettings)
-    found = asyncio.run(shown(settings, place_of(letter, prefix=settings.topic_prefix)))
-    show(found, shown_told(found, sys.stdout), as_json=as_json)
+    settings = read_settings(WorkerSettings)
+    found = asyncio.run(show_letter(settings, position_of(letter, prefix=settings.topic_prefix)))
+    show(found, render_letter(found, sys.stdout), as_json=as_json)
 
 
 @app.command()
@@ -88,7 +90,7 @@ def redrive(  # noqa: PLR0913 - each is an option
 
     Without names and reasons: all that can heal. What never heals as it is has to be named, or its reason.
     """
-    settings = read(WorkerSettings)
+    settings = read_settings(WorkerSettings)
     asked = _Asked(letters=letters, reason=reason, topic=topic, since=since, until=until, customer=customer)
     order = RedriveOptions(
         wanted=asked.wanted(settings.topic_prefix),
@@ -99,7 +101,7 @@ def redrive(  # noqa: PLR0913 - each is an option
         edit=edit_of(letters, value, header),
     )
     done = asyncio.run(put_back(settings, order))
-    show(done, redriven_told(done, sys.stdout), as_json=as_json)
+    show(done, render_redrive(done, sys.stdout), as_json=as_json)
     if letters and done.left_alone:
         raise UnenrollError("not all letters that were named were put back")
 
@@ -119,13 +121,13 @@ def park(  # noqa: PLR0913 - each is an option
     as_json: Json = False,
 ) -> None:
     """Mark dead letters as not to be put back."""
-    settings = read(WorkerSettings)
+    settings = read_settings(WorkerSettings)
     asked = _Asked(letters=letters, reason=reason, topic=topic, since=since, until=until, customer=customer)
     wanted = asked.wanted(settings.topic_prefix)
     if wanted.everything:
         raise UsageError("name the letters to park, or what they have in common")
     done = asyncio.run(park_letters(settings, wanted, by=who(by), why=why, dry_run=dry_run))
-    show(done, parked_told(done), as_json=as_json)
+    show(done, render_park(done), as_json=as_json)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,11 +141,11 @@ class _Asked:
     until: str | None
     customer: int | None
 
-    def wanted(self, prefix: str) -> Wanted:
+    def wanted(self, prefix: str) -> LetterFilter:
         """The same, understood. Raises UsageError."""
-        return Wanted(
+        return LetterFilter(
             prefix=prefix,
-            places=frozenset(place_of(text, prefix=prefix) for text in self.letters or ()),
+            places=frozenset(position_of(text, prefix=prefix) for text in self.letters or ()),
             reasons=frozenset(reason.value for reason in self.reason or ()),
             topics=topics_named(self.topic, prefix),
             since=instant_if_any(self.since, "--since"),

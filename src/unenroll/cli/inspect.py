@@ -12,22 +12,22 @@ import typer
 from pydantic import TypeAdapter
 
 from unenroll.cli.options import Customers, Differences, Report, Targets
-from unenroll.cli.render.status import told as status_told
+from unenroll.cli.render.status import render_status as status_told
 from unenroll.cli.runtime import Json, show
 from unenroll.cli.watch import watch as watch_status
 from unenroll.errors import UnenrollError, UsageError
-from unenroll.explain.story import Question, answer
-from unenroll.explain.text import told
-from unenroll.kafka.admin import Cluster
+from unenroll.explain.story import ExplainQuery, answer
+from unenroll.explain.text import render_story
+from unenroll.kafka.admin import KafkaAdmin
 from unenroll.ops.progress import counted, progress
 from unenroll.ops.report import ReportFile, sheet, sheet_text
 from unenroll.ops.status import status as status_now
 from unenroll.ops.verify.differences import Difference
-from unenroll.ops.verify.verify import Note, Verified
+from unenroll.ops.verify.verify import Note, VerifyResult
 from unenroll.ops.verify.verify import verify as verify_accounts
-from unenroll.postgres.audit import Scope, about
+from unenroll.postgres.audit import AuditScope, about
 from unenroll.postgres.pool import connected
-from unenroll.settings import DatabaseSettings, WorkerSettings, read
+from unenroll.settings import DatabaseSettings, WorkerSettings, read_settings
 from unenroll.wire.fields import LARGEST_INT64, SMALLEST_INT64
 
 
@@ -41,10 +41,10 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say why: the cycles, the facts in order, each leave's outcome, each reward's standing and its rule."""
-    settings = read(DatabaseSettings)
-    question = Question(customer_id=customer, target_id=target, reward_id=reward)
+    settings = read_settings(DatabaseSettings)
+    question = ExplainQuery(customer_id=customer, target_id=target, reward_id=reward)
     found = asyncio.run(answer(question, settings.database_url.get_secret_value()))
-    show(found, told(found.accounts, sys.stdout), as_json=as_json)
+    show(found, render_story(found.accounts, sys.stdout), as_json=as_json)
 
 
 def status(
@@ -59,8 +59,8 @@ def status(
     if watch:
         _watch(interval, as_json=as_json)
         return
-    settings = read(WorkerSettings)
-    found = asyncio.run(status_now(settings, Cluster(settings)))
+    settings = read_settings(WorkerSettings)
+    found = asyncio.run(status_now(settings, KafkaAdmin(settings)))
     show(found, status_told(found, sys.stdout), as_json=as_json)
 
 
@@ -68,7 +68,7 @@ def _watch(interval: float, *, as_json: bool) -> None:
     if as_json or not sys.stdout.isatty():
         raise UsageError("--watch draws tables on a terminal; elsewhere, and for JSON, repeat `unenroll status`")
     with suppress(KeyboardInterrupt):
-        asyncio.run(watch_status(read(WorkerSettings), interval=interval))
+        asyncio.run(watch_status(read_settings(WorkerSettings), interval=interval))
 
 
 Published = Annotated[
@@ -86,13 +86,13 @@ def verify(  # noqa: PLR0913 - each is an option
     as_json: Json = False,
 ) -> None:
     """Decide again from the facts that are kept, and report what is kept otherwise. Changes nothing; exit 1 if any."""
-    scope = Scope(customers=tuple(customer or ()), targets=tuple(target or ()), published=published)
-    verify_scope(scope, differences=differences, report=report, as_json=as_json)
+    scope = AuditScope(customers=tuple(customer or ()), targets=tuple(target or ()), published=published)
+    scope_option(scope, differences=differences, report=report, as_json=as_json)
 
 
-def verify_scope(scope: Scope, *, differences: Path | None, report: Path | None, as_json: bool) -> None:
+def scope_option(scope: AuditScope, *, differences: Path | None, report: Path | None, as_json: bool) -> None:
     """Verify these accounts and tell. Raises UnenrollError if any of them is not as it follows from its facts."""
-    database_url = read(DatabaseSettings).database_url.get_secret_value()
+    database_url = read_settings(DatabaseSettings).database_url.get_secret_value()
     file = None if report is None else ReportFile(report)
     with _noted(differences) as note:
         found = asyncio.run(_verified(database_url, scope, note))
@@ -103,7 +103,7 @@ def verify_scope(scope: Scope, *, differences: Path | None, report: Path | None,
         raise UnenrollError(f"{found.drifted:,} accounts are not as it follows from their facts")
 
 
-async def _verified(database_url: str, scope: Scope, note: Note) -> Verified:
+async def _verified(database_url: str, scope: AuditScope, note: Note) -> VerifyResult:
     async with connected(database_url, connections=1) as pool:
         total = None if scope.customers or scope.targets else await about(pool)
         with progress("verify", total, counted("accounts")) as done:

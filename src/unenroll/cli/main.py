@@ -16,8 +16,8 @@ from unenroll.cli.plan import apply, plan
 from unenroll.cli.replay import replay
 from unenroll.cli.worker import migrate, run, settings_help, topics
 from unenroll.errors import UnenrollError, UsageError
-from unenroll.logs import speak
-from unenroll.settings import FrontSettings, LogSettings, WorkerSettings, read
+from unenroll.logs import configure_logging
+from unenroll.settings import ApiSettings, LogSettings, WorkerSettings, read_settings
 
 app = typer.Typer(
     name="unenroll",
@@ -29,7 +29,7 @@ app = typer.Typer(
 for command in (demo, sandbox, migrate, topics, load, publish, plan, apply):
     app.command()(command)
 app.command(epilog=settings_help(WorkerSettings))(run)
-app.command(epilog=settings_help(FrontSettings))(api)
+app.command(epilog=settings_help(ApiSettings))(api)
 app.command()(status)
 app.command()(explain)
 app.command()(replay)
@@ -44,8 +44,8 @@ app.add_typer(offsets, name="offsets")
 
 @app.callback()
 def _every_command() -> None:
-    settings = read(LogSettings)
-    speak(settings.log_format, level=settings.log_level)
+    settings = read_settings(LogSettings)
+    configure_logging(settings.log_format, level=settings.log_level)
 
 
 def main() -> NoReturn:

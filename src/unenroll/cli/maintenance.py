@@ -9,13 +9,13 @@ import typer
 
 from unenroll.cli.runtime import Json, show
 from unenroll.errors import UnenrollError, UsageError
-from unenroll.ops.erase.erase import Erased, ErasureOptions
+from unenroll.ops.erase.erase import ErasureOptions, ErasureResult
 from unenroll.ops.erase.erase import erase as erase_customer
 from unenroll.ops.progress import progress
-from unenroll.ops.prune import Pruned, PruneOptions
+from unenroll.ops.prune import PruneOptions, PruneResult
 from unenroll.ops.prune import prune as prune_ledger
-from unenroll.settings import WorkerSettings, read
-from unenroll.text import clock_time, legible
+from unenroll.settings import WorkerSettings, read_settings
+from unenroll.text import clock_time, escape_control
 from unenroll.wire.fields import LARGEST_INT64, SMALLEST_INT64
 
 
@@ -30,7 +30,7 @@ def erase(
 ) -> None:
     """Erase a customer from the tables, for good. What topics still hold of them does not bring them back."""
     order = ErasureOptions(customer_id=customer, dry_run=dry_run, patience=patience)
-    done = asyncio.run(erase_customer(read(WorkerSettings), order))
+    done = asyncio.run(erase_customer(read_settings(WorkerSettings), order))
     show(done, _told(done), as_json=as_json)
     if done.unpublished and not dry_run:
         raise UnenrollError(
@@ -39,7 +39,7 @@ def erase(
         )
 
 
-def _told(done: Erased) -> str:
+def _told(done: ErasureResult) -> str:
     counts = ", ".join(f"{count} of {table}" for table, count in done.rows.items())
     verb = "would erase" if done.dry_run else "erased"
     until = "was not erased before" if done.until is None else f"nothing up to {clock_time(done.until)} is taken again"
@@ -59,7 +59,7 @@ def prune(
     as_json: Json = False,
 ) -> None:
     """Forget ledger rows, published bytes and dead letters that no replay needs any more. Accounts stay as they are."""
-    settings = read(WorkerSettings)
+    settings = read_settings(WorkerSettings)
     order = PruneOptions(older_than=_length(older_than), force=force, dry_run=dry_run, pause=pause)
     done = asyncio.run(prune_ledger(settings, order, progress))
     show(done, _pruned(done), as_json=as_json)
@@ -68,10 +68,12 @@ def prune(
 def _length(text: str) -> timedelta:
     found = _LENGTH.fullmatch(text)
     if found is None:
-        raise UsageError(f"--older-than {legible(text)}: must be a number and one of {', '.join(_UNITS)}, like 90d")
+        raise UsageError(
+            f"--older-than {escape_control(text)}: must be a number and one of {', '.join(_UNITS)}, like 90d"
+        )
     return timedelta(**{_UNITS[found["unit"]]: int(found["count"])})
 
 
-def _pruned(done: Pruned) -> str:
+def _pruned(done: PruneResult) -> str:
     counts = ", ".join(f"{count} of {table}" for table, count in done.rows.items())
     return f"{'would forget' if done.dry_run else 'forgot'} rows from before {clock_time(done.before)}: {counts}"

@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from unenroll.cli.options import By, instant, topics_named, who
-from unenroll.cli.render.offsets import set_told, standing_told
+from unenroll.cli.render.offsets import render_set, render_standing
 from unenroll.cli.runtime import Json, show
 from unenroll.errors import UsageError
-from unenroll.kafka.admin import Cluster
-from unenroll.ops.offsets.set import Chosen, Edge, OffsetChangeOptions, Target, set_offsets
-from unenroll.ops.offsets.show import Standing, standing
+from unenroll.kafka.admin import KafkaAdmin
+from unenroll.ops.offsets.set import OffsetChangeOptions, OffsetTarget, PartitionChoice, Target, set_offsets
+from unenroll.ops.offsets.show import GroupOffsets, group_offsets
 from unenroll.postgres.pool import check_tables, connected
-from unenroll.settings import WorkerSettings, read
+from unenroll.settings import WorkerSettings, read_settings
 
 app = typer.Typer(help="Look at the group's offsets, or set them.", no_args_is_help=True)
 
@@ -22,8 +22,8 @@ app = typer.Typer(help="Look at the group's offsets, or set them.", no_args_is_h
 @app.command("show")
 def show_(*, as_json: Json = False) -> None:
     """Tell how committed offsets stand to what is decided and to what the topics hold."""
-    found = asyncio.run(_standing(read(WorkerSettings)))
-    show(found, standing_told(found, sys.stdout), as_json=as_json)
+    found = asyncio.run(_standing(read_settings(WorkerSettings)))
+    show(found, render_standing(found, sys.stdout), as_json=as_json)
 
 
 @app.command("set")
@@ -44,9 +44,9 @@ def set_(  # noqa: PLR0913 - each is an option
     as_json: Json = False,
 ) -> None:
     """Set the group's offsets, while none of its workers is alive. What is read again changes nothing."""
-    settings = read(WorkerSettings)
+    settings = read_settings(WorkerSettings)
     order = OffsetChangeOptions(
-        chosen=Chosen(topics=topics_named(topic, settings.topic_prefix), numbers=frozenset(partition or ())),
+        chosen=PartitionChoice(topics=topics_named(topic, settings.topic_prefix), numbers=frozenset(partition or ())),
         target=_target(to, one_place=len(topic or ()) == len(partition or ()) == 1),
         by=who(by),
         why=why,
@@ -54,18 +54,18 @@ def set_(  # noqa: PLR0913 - each is an option
         dry_run=dry_run,
     )
     done = asyncio.run(set_offsets(settings, order))
-    show(done, set_told(done, sys.stdout), as_json=as_json)
+    show(done, render_set(done, sys.stdout), as_json=as_json)
 
 
-async def _standing(settings: WorkerSettings) -> Standing:
+async def _standing(settings: WorkerSettings) -> GroupOffsets:
     async with connected(settings.database_url, connections=1) as pool:
         await check_tables(pool)
-        return await standing(settings, pool, Cluster(settings))
+        return await group_offsets(settings, pool, KafkaAdmin(settings))
 
 
 def _target(text: str, *, one_place: bool) -> Target:
-    if text in {edge.value for edge in Edge}:
-        return Edge(text)
+    if text in {edge.value for edge in OffsetTarget}:
+        return OffsetTarget(text)
     if text.isdecimal():
         if not one_place:
             raise UsageError(f"--to {text}: an offset is one of one partition: name it by --topic and --partition")

@@ -12,9 +12,9 @@ import typer
 
 from unenroll.errors import UsageError
 from unenroll.kafka.topics import INPUTS
-from unenroll.ops.dlq.rules import Edit
-from unenroll.ops.replay.slices import Again
-from unenroll.text import legible
+from unenroll.ops.dlq.rules import RecordEdit
+from unenroll.ops.replay.slices import ReplayTopics
+from unenroll.text import escape_control
 from unenroll.wire.fields import LARGEST_INT64, SMALLEST_INT64, parse_instant
 
 _EVERY_ID = {"metavar": "ID", "min": SMALLEST_INT64, "max": LARGEST_INT64}
@@ -31,13 +31,13 @@ Differences = Annotated[
 ]
 
 
-def edit_of(letters: list[str] | None, value: Path | None, headers: list[str] | None) -> Edit | None:
+def edit_of(letters: list[str] | None, value: Path | None, headers: list[str] | None) -> RecordEdit | None:
     """What takes the place of what, if anything does. Raises UsageError unless it is of one letter that is named."""
     if value is None and not headers:
         return None
     if letters is None or len(letters) != 1:
         raise UsageError("--value and --header edit one letter: name it, and no other")
-    return Edit(
+    return RecordEdit(
         value=None if value is None else _content(value), headers=tuple(_header(text) for text in headers or ())
     )
 
@@ -52,7 +52,7 @@ def _content(file: Path) -> bytes:
 def _header(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not separator or not name:
-        raise UsageError(f"--header {legible(text)}: must be NAME=VALUE")
+        raise UsageError(f"--header {escape_control(text)}: must be NAME=VALUE")
     return name, value
 
 
@@ -66,9 +66,9 @@ def instant(text: str, option: str) -> datetime:
     try:
         told = parse_instant(text)
     except ValueError as error:
-        raise UsageError(f"{option} {legible(text)}: {error}") from None
+        raise UsageError(f"{option} {escape_control(text)}: {error}") from None
     if told.tzinfo is None:
-        raise UsageError(f"{option} {legible(text)}: must carry an offset, like 2026-03-15T09:30:00+05:30")
+        raise UsageError(f"{option} {escape_control(text)}: must carry an offset, like 2026-03-15T09:30:00+05:30")
     return told
 
 
@@ -81,7 +81,7 @@ def _topic(word: str, prefix: str) -> str:
     for known in INPUTS:
         if word in {known.value, prefix + known}:
             return prefix + known
-    raise UsageError(f"--topic {legible(word)}: must be one of {', '.join(sorted(INPUTS))}")
+    raise UsageError(f"--topic {escape_control(word)}: must be one of {', '.join(sorted(INPUTS))}")
 
 
 By = Annotated[str | None, typer.Option(metavar="NAME", help="who does it; unset: the user of this machine")]
@@ -99,7 +99,7 @@ def _user() -> str:
         return "somebody"
 
 
-class Mode(StrEnum):
+class ReplayMode(StrEnum):
     """What a replay does."""
 
     SUPPRESS = "suppress"
@@ -110,7 +110,7 @@ class Mode(StrEnum):
 Files = Annotated[list[Path] | None, typer.Argument(metavar="[FILE]", help="NDJSON files, also compressed")]
 FromTopics = Annotated[bool, typer.Option("--from-topics", help="read the input topics instead of files")]
 TheMode = Annotated[
-    Mode,
+    ReplayMode,
     typer.Option(
         help="suppress: the lanes decide what is missing; re-emit: publish again what was published; "
         "compare: decide again and report differences, as `unenroll verify`"
@@ -123,7 +123,9 @@ TheOffsets = Annotated[
     list[str] | None,
     typer.Option("--offsets", metavar="TOPIC/PARTITION:FIRST-LAST", help="only these; may be said again (suppress)"),
 ]
-TheTopics = Annotated[list[Again] | None, typer.Option("--topic", help="only this topic; may be said again (re-emit)")]
+TheTopics = Annotated[
+    list[ReplayTopics] | None, typer.Option("--topic", help="only this topic; may be said again (re-emit)")
+]
 ReplayId = Annotated[
     str | None,
     typer.Option(metavar="ID", help="marks what is published again; given again, goes on with that replay (re-emit)"),
@@ -141,18 +143,18 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="send and publish nothin
 
 _EVERYWHERE = {"mode", "customer", "target", "report", "as_json"}
 _TAKES = {
-    Mode.SUPPRESS: _EVERYWHERE
+    ReplayMode.SUPPRESS: _EVERYWHERE
     | {"files", "from_topics", "source_prefix", "offsets", "since", "until", "rate", "ahead", "patience", "wait"}
     | {"dry_run"},
-    Mode.RE_EMIT: _EVERYWHERE | {"since", "until", "topic", "replay_id", "rate", "dry_run"},
-    Mode.COMPARE: _EVERYWHERE | {"differences", "dry_run"},
+    ReplayMode.RE_EMIT: _EVERYWHERE | {"since", "until", "topic", "replay_id", "rate", "dry_run"},
+    ReplayMode.COMPARE: _EVERYWHERE | {"differences", "dry_run"},
 }
 
 
 _OF_TOPICS = {"source_prefix", "offsets"}
 
 
-def check_options(context: typer.Context, mode: Mode) -> None:
+def check_options(context: typer.Context, mode: ReplayMode) -> None:
     """Raise UsageError if options were given that do not go with the mode, or with files."""
     given = {name for name in context.params if _said(context, name)}
     _refuse(context, given - _TAKES[mode], f"--mode {mode}")

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import typer
 
-from unenroll.cli.inspect import verify_scope
+from unenroll.cli.inspect import scope_option
 from unenroll.cli.options import (
     Ahead,
     Customers,
@@ -17,10 +17,10 @@ from unenroll.cli.options import (
     DryRun,
     Files,
     FromTopics,
-    Mode,
     Patience,
     Rate,
     ReplayId,
+    ReplayMode,
     Report,
     Since,
     SourcePrefix,
@@ -36,16 +36,16 @@ from unenroll.cli.options import (
 from unenroll.cli.runtime import Json, show, until_interrupted
 from unenroll.errors import OutageError, UnenrollError, UsageError
 from unenroll.ops.files import STANDARD_INPUT, check_files, check_whole
-from unenroll.ops.replay.decisions import Reemitted, reemit
+from unenroll.ops.replay.decisions import ReemitResult, reemit
 from unenroll.ops.replay.decisions import sheet as reemitted_sheet
-from unenroll.ops.replay.in_flight import Pace
-from unenroll.ops.replay.records import ReplayOptions, Suppressed, replay_records
+from unenroll.ops.replay.in_flight import RateLimit
+from unenroll.ops.replay.records import ReplayOptions, ReplayResult, replay_records
 from unenroll.ops.replay.records import sheet as suppressed_sheet
-from unenroll.ops.replay.selection import Selection, read_offsets
-from unenroll.ops.replay.slices import Again, Marking
-from unenroll.ops.report import ReportFile, Sheet, sheet_text
-from unenroll.postgres.audit import Scope
-from unenroll.settings import KafkaSettings, WorkerSettings, read
+from unenroll.ops.replay.selection import ReplaySelection, read_offsets
+from unenroll.ops.replay.slices import ReplayMarking, ReplayTopics
+from unenroll.ops.report import ReportFile, ReportSheet, sheet_text
+from unenroll.postgres.audit import AuditScope
+from unenroll.settings import KafkaSettings, WorkerSettings, read_settings
 
 _REPLAY_ID = re.compile(r"[a-zA-Z0-9._-]{1,64}")
 
@@ -55,7 +55,7 @@ def replay(  # noqa: PLR0913 - each is an option
     files: Files = None,
     *,
     from_topics: FromTopics = False,
-    mode: TheMode = Mode.SUPPRESS,
+    mode: TheMode = ReplayMode.SUPPRESS,
     source_prefix: SourcePrefix = None,
     offsets: TheOffsets = None,
     since: Since = None,
@@ -75,21 +75,21 @@ def replay(  # noqa: PLR0913 - each is an option
 ) -> None:
     """Replay records, or decisions. Safe to end at any moment and to run again, and beside workers."""
     check_options(context, mode)
-    selection = Selection(
+    selection = ReplaySelection(
         offsets=read_offsets(offsets or []),
         since=instant_if_any(since, "--since"),
         until=instant_if_any(until, "--until"),
         customers=frozenset(customer or ()),
         targets=frozenset(target or ()),
     )
-    if mode is Mode.COMPARE:
-        scope = Scope(customers=selection.customers, targets=selection.targets)
-        verify_scope(scope, differences=differences, report=report, as_json=as_json)
-    elif mode is Mode.RE_EMIT:
-        marking = Marking(
+    if mode is ReplayMode.COMPARE:
+        scope = AuditScope(customers=selection.customers, targets=selection.targets)
+        scope_option(scope, differences=differences, report=report, as_json=as_json)
+    elif mode is ReplayMode.RE_EMIT:
+        marking = ReplayMarking(
             replay_id=_replay_id(replay_id),
             selection=selection,
-            topics=frozenset(topic or Again),
+            topics=frozenset(topic or ReplayTopics),
         )
         _re_emit(marking, rate, dry_run=dry_run, report=report, as_json=as_json)
     else:
@@ -106,7 +106,7 @@ def replay(  # noqa: PLR0913 - each is an option
 
 
 def _suppress(order: ReplayOptions, *, report: Path | None, as_json: bool) -> None:
-    settings = read(WorkerSettings)
+    settings = read_settings(WorkerSettings)
     check_whole(order.files)
     file = None if report is None else ReportFile(report)
     work = partial(replay_records, settings, order)
@@ -123,19 +123,19 @@ def _suppress(order: ReplayOptions, *, report: Path | None, as_json: bool) -> No
         raise UnenrollError(f"bad lines: {found.bad}, not to be sent: {found.unsendable}; the others were replayed")
 
 
-def _re_emit(marking: Marking, rate: float | None, *, dry_run: bool, report: Path | None, as_json: bool) -> None:
-    settings = read(WorkerSettings)
+def _re_emit(marking: ReplayMarking, rate: float | None, *, dry_run: bool, report: Path | None, as_json: bool) -> None:
+    settings = read_settings(WorkerSettings)
     file = None if report is None else ReportFile(report)
     again = f"run the same command again with --replay-id {marking.replay_id}"
     if not dry_run:
         sys.stderr.write(f"replay {marking.replay_id}; if it ends early, {again}\n")
-    found = until_interrupted(partial(reemit, settings, marking, pace=Pace(rate), dry_run=dry_run))
+    found = until_interrupted(partial(reemit, settings, marking, pace=RateLimit(rate), dry_run=dry_run))
     _tell(found, reemitted_sheet(found), file=file, as_json=as_json)
     if not found.finished:
         raise UnenrollError(f"stopped; to go on, {again}")
 
 
-def _tell(found: Suppressed | Reemitted, sheet: Sheet, *, file: ReportFile | None, as_json: bool) -> None:
+def _tell(found: ReplayResult | ReemitResult, sheet: ReportSheet, *, file: ReportFile | None, as_json: bool) -> None:
     if file is not None:
         file.write(found, sheet)
     show(found, sheet_text(sheet, sys.stdout), as_json=as_json)
@@ -149,7 +149,7 @@ def _files(files: Sequence[Path], *, from_topics: bool) -> tuple[Path, ...]:
 
 
 def _prefix(source_prefix: str | None) -> str:
-    return read(KafkaSettings).topic_prefix if source_prefix is None else source_prefix
+    return read_settings(KafkaSettings).topic_prefix if source_prefix is None else source_prefix
 
 
 def _replay_id(text: str | None) -> str:

@@ -30,7 +30,7 @@ class Work(Protocol[T_co]):
         """What it comes to, also if it is stopped."""
 
 
-def told_to_stop() -> asyncio.Event:
+def stop_on_signal() -> asyncio.Event:
     """An event that is set by either signal, however often: for what runs until it is stopped."""
     stop = asyncio.Event()
     for number in _NUMBERS:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from unenroll.cli.render.status import tables
 from unenroll.errors import OutageError
-from unenroll.kafka.admin import Cluster
+from unenroll.kafka.admin import KafkaAdmin
 from unenroll.ops.status import status
 from unenroll.settings import WorkerSettings
 from unenroll.text import plain
@@ -20,7 +20,7 @@ async def watch(settings: WorkerSettings, *, interval: float) -> None:
 
     Between two questions Postgres rests at least as long as the last one took: it counts the whole ledger.
     """
-    cluster = Cluster(settings)
+    cluster = KafkaAdmin(settings)
     shown: list[RenderableType] = []
     with Live(Text("Asking Kafka and Postgres …", "dim"), auto_refresh=False) as live:
         while True:

@@ -12,14 +12,14 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 from rich.markup import escape
 
-from unenroll.cli.runtime import Json, show, told_to_stop
+from unenroll.cli.runtime import Json, show, stop_on_signal
 from unenroll.errors import UsageError
-from unenroll.kafka.admin import Cluster
+from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.topics import TopicReport, WantedTopics, make_wanted, read_topics
 from unenroll.postgres import migrate as tables
 from unenroll.secret_files import SUFFIX, secrets_of
-from unenroll.settings import PREFIX, DatabaseSettings, KafkaSettings, LogSettings, WorkerSettings, read
-from unenroll.worker.worker import work
+from unenroll.settings import PREFIX, DatabaseSettings, KafkaSettings, LogSettings, WorkerSettings, read_settings
+from unenroll.worker.worker import run_worker
 
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000  # a batch makes many and no cycles: looking more often costs a third of the time
 
@@ -32,7 +32,7 @@ def migrate(
     as_json: Json = False,
 ) -> None:
     """Create or upgrade the tables. Safe to repeat, and to run from several places at once."""
-    settings = read(DatabaseSettings)
+    settings = read_settings(DatabaseSettings)
     done = asyncio.run(tables.migrate(settings.database_url.get_secret_value(), even_if_held=even_if_held))
     show(done, _migrated(done.before, done.after), as_json=as_json)
 
@@ -45,9 +45,9 @@ def topics(
     as_json: Json = False,
 ) -> None:
     """Create the missing topics, and report what differs in those that exist."""
-    settings = read(KafkaSettings)
+    settings = read_settings(KafkaSettings)
     wanted = _wanted(partitions, replication, file)
-    reports = asyncio.run(make_wanted(Cluster(settings), settings.topic_prefix, wanted))
+    reports = asyncio.run(make_wanted(KafkaAdmin(settings), settings.topic_prefix, wanted))
     show(reports, "\n".join(_reported(report) for report in reports), as_json=as_json)
 
 
@@ -68,13 +68,13 @@ def run(
     ] = False,
 ) -> None:
     """Run the worker. SIGTERM and SIGINT stop it after the batch in hand."""
-    asyncio.run(_run(read(WorkerSettings), until_caught_up=until_caught_up))
+    asyncio.run(_run(read_settings(WorkerSettings), until_caught_up=until_caught_up))
 
 
 async def _run(settings: WorkerSettings, *, until_caught_up: bool) -> None:
     gc.freeze()  # what was imported is never garbage
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
-    await work(settings, stop=told_to_stop(), until_caught_up=until_caught_up)
+    await run_worker(settings, stop=stop_on_signal(), until_caught_up=until_caught_up)
 
 
 def _migrated(before: str | None, after: str) -> str:

@@ -2,13 +2,13 @@
 
 from typing import NamedTuple
 
-from unenroll.core.definitions import Definitions, Group, Kind, Target
-from unenroll.core.events import Allocation, CustomerEnrolled, RewardEarned, RewardIssued, UnenrollRequested
+from unenroll.core.definitions import DefinitionSet, Target, TargetGroup, TargetKind
+from unenroll.core.events import CustomerEnrolled, RewardAllocation, RewardEarned, RewardIssued, UnenrollRequested
 from unenroll.core.facts import Account, Enrollment, Issuance, Reward
 from unenroll.core.outcomes import Outcome
 
 
-def admit(request: UnenrollRequested, definitions: Definitions) -> Outcome | None:
+def admit(request: UnenrollRequested, definitions: DefinitionSet) -> Outcome | None:
     """The first outcome above PLAN_STALE that applies, or None. It needs no account."""
     if request.customer_id < 1:
         return Outcome.INVALID_CUSTOMER
@@ -51,7 +51,7 @@ class Misplaced(NamedTuple):
 Placed = Enrollment | Reward | Issuance
 
 
-def place(event: CustomerEnrolled | RewardEarned | RewardIssued, definitions: Definitions) -> Placed | Misplaced:
+def place(event: CustomerEnrolled | RewardEarned | RewardIssued, definitions: DefinitionSet) -> Placed | Misplaced:
     """The fact that the event tells, or the first reason why it has no place (contract.md, "Out").
 
     Inactive groups and targets still take facts (rules.md section 4). A `RewardIssued` names no group: its target's
@@ -77,7 +77,7 @@ def contradiction(told: Reward, known: Reward | None, *, customer_id: int) -> Mi
     return Misplaced(reason="reward_conflict", detail=detail)
 
 
-def _group(event: CustomerEnrolled | RewardEarned, definitions: Definitions) -> Group | Misplaced:
+def _group(event: CustomerEnrolled | RewardEarned, definitions: DefinitionSet) -> TargetGroup | Misplaced:
     group = definitions.groups.get(event.group_id)
     if group is None:
         return Misplaced(reason="group_not_found", detail=f"There is no target group {event.group_id}.")
@@ -94,12 +94,12 @@ def _no_target(target_id: int) -> Misplaced:
     return Misplaced(reason="target_not_found", detail=f"There is no target {target_id}.")
 
 
-def _no_cycle(period_name: str, group: Group) -> Misplaced:
+def _no_cycle(period_name: str, group: TargetGroup) -> Misplaced:
     detail = f"Target group {group.group_id} has no cycle {period_name}."
     return Misplaced(reason="period_not_found", detail=detail)
 
 
-def _enrollment(event: CustomerEnrolled, group: Group) -> Enrollment | Misplaced:
+def _enrollment(event: CustomerEnrolled, group: TargetGroup) -> Enrollment | Misplaced:
     from_cycle = None
     if event.period_name is not None:
         cycle = group.calendar.named(event.period_name)
@@ -116,11 +116,11 @@ def _enrollment(event: CustomerEnrolled, group: Group) -> Enrollment | Misplaced
     )
 
 
-def _reward(event: RewardEarned, group: Group, target: Target) -> Reward | Misplaced:
+def _reward(event: RewardEarned, group: TargetGroup, target: Target) -> Reward | Misplaced:
     cycle = group.calendar.named(event.period_name)
     if cycle is None:
         return _no_cycle(event.period_name, group)
-    refused = _refused_by_streak(event, target) if target.kind is Kind.STREAK else None
+    refused = _refused_by_streak(event, target) if target.kind is TargetKind.STREAK else None
     if refused is not None:
         return refused
     return Reward(event.reward_id, cycle.number, event.allocation, event.achieved_at, event.level, event.value)
@@ -129,7 +129,7 @@ def _reward(event: RewardEarned, group: Group, target: Target) -> Reward | Mispl
 def _refused_by_streak(event: RewardEarned, streak: Target) -> Misplaced | None:
     """Streaks pay on achievement only, and for one of their levels. The level of a milestone is free."""
     what = f"Reward {event.reward_id} of streak {streak.target_id}"
-    if event.allocation is Allocation.PERIOD_END:
+    if event.allocation is RewardAllocation.PERIOD_END:
         return Misplaced(reason="period_end_on_streak", detail=f"{what} is PERIOD_END; streaks have IMMEDIATE only.")
     if event.level is None:
         return Misplaced(reason="level_missing", detail=f"{what} names no level.")

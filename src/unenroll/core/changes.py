@@ -5,13 +5,13 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from unenroll.core.calendar import Calendar
-from unenroll.core.definitions import Kind, Target
+from unenroll.core.definitions import Target, TargetKind
 from unenroll.core.events import EventId
 from unenroll.core.facts import Account, Leave, Reward
 from unenroll.core.outcomes import Outcome
 from unenroll.core.settle import Settlement
 from unenroll.core.spells import LeaveResult
-from unenroll.core.standings import Action, Rule, Standing, State
+from unenroll.core.standings import RewardAction, RewardState, Rule, Standing
 
 
 class SettledLeave(NamedTuple):
@@ -27,15 +27,15 @@ class SettledReward(NamedTuple):
     `leave` governs it now, `cancelled_by` is the leave that was named when it was last published as cancelled.
     """
 
-    state: State
+    state: RewardState
     rule: Rule
-    action: Action | None = None
+    action: RewardAction | None = None
     revision: int = 0
     leave: EventId | None = None
     cancelled_by: EventId | None = None
 
 
-class Settled(NamedTuple):
+class SettledAccount(NamedTuple):
     """What an account was last settled to. `revision` counts the `UserUnenrolled` published of it."""
 
     leaves: Mapping[EventId, SettledLeave] = MappingProxyType({})
@@ -51,14 +51,14 @@ class Span(NamedTuple):
     count: int  # type: ignore[assignment] # hides tuple.count, which means nothing here
 
 
-class Unenrolled(NamedTuple):
+class Unenrollment(NamedTuple):
     """A leave took effect, or now cuts elsewhere. A span without a cycle is None, as are a milestone's `levels_kept`.
 
     `cut` is the name of the cycle that holds the effective time, `supersedes` the leave that stopped being UNENROLLED.
     """
 
     leave: Leave
-    kind: Kind
+    kind: TargetKind
     cut: str | None
     dropped: Span | None
     kept: Span | None
@@ -68,17 +68,17 @@ class Unenrolled(NamedTuple):
     revision: int
 
 
-class Cancelled(NamedTuple):
+class RewardCancellation(NamedTuple):
     """A reward does not stand any more, or turned out to be issued after it was cancelled; because of this leave."""
 
     reward: Reward
     leave: Leave
     rule: Rule
-    action: Action
+    action: RewardAction
     revision: int
 
 
-class Reinstated(NamedTuple):
+class RewardReinstatement(NamedTuple):
     """A cancelled reward stands again. `leave` is the one that was named when it was cancelled."""
 
     reward: Reward
@@ -87,12 +87,12 @@ class Reinstated(NamedTuple):
     revision: int
 
 
-Change = Unenrolled | Cancelled | Reinstated
+Change = Unenrollment | RewardCancellation | RewardReinstatement
 
 
 def changes(
-    before: Settled, after: Settlement, *, account: Account, target: Target, calendar: Calendar
-) -> tuple[Settled, tuple[Change, ...]]:
+    before: SettledAccount, after: Settlement, *, account: Account, target: Target, calendar: Calendar
+) -> tuple[SettledAccount, tuple[Change, ...]]:
     """What the account is settled to now, and what that publishes: leaves by time, then rewards by cycle and time.
 
     An entry that did not change is the same object as before.
@@ -106,11 +106,11 @@ def changes(
         if now.revision != was.revision:
             told.append(reward)
     of_rewards = _of_rewards(told, rewards, account)
-    of_leaves = _Farewells(before, after, account, target, calendar).told(leaves, of_rewards)
-    return Settled(leaves, rewards, before.revision + len(of_leaves)), (*of_leaves, *of_rewards)
+    of_leaves = _UnenrolledEvents(before, after, account, target, calendar).told(leaves, of_rewards)
+    return SettledAccount(leaves, rewards, before.revision + len(of_leaves)), (*of_leaves, *of_rewards)
 
 
-_UNHEARD = SettledReward(State.KEPT, Rule.NO_SPELL)
+_UNHEARD = SettledReward(RewardState.KEPT, Rule.NO_SPELL)
 
 
 def _leave(was: SettledLeave | None, now: LeaveResult) -> SettledLeave:
@@ -128,7 +128,9 @@ def _reward(was: SettledReward, now: Standing) -> SettledReward:
     return SettledReward(state, rule, action, was.revision + 1, leave, leave if action else was.cancelled_by)
 
 
-def _of_rewards(told: list[Reward], now: Mapping[str, SettledReward], account: Account) -> list[Cancelled | Reinstated]:
+def _of_rewards(
+    told: list[Reward], now: Mapping[str, SettledReward], account: Account
+) -> list[RewardCancellation | RewardReinstatement]:
     if not told:
         return []
     leaves = _by_key(account)
@@ -136,32 +138,34 @@ def _of_rewards(told: list[Reward], now: Mapping[str, SettledReward], account: A
     return [_of_reward(reward, now[reward.reward_id], leaves) for reward in told]
 
 
-def _of_reward(reward: Reward, now: SettledReward, leaves: Mapping[EventId | None, Leave]) -> Cancelled | Reinstated:
+def _of_reward(
+    reward: Reward, now: SettledReward, leaves: Mapping[EventId | None, Leave]
+) -> RewardCancellation | RewardReinstatement:
     leave = leaves[now.cancelled_by]
     if now.action is None:
-        return Reinstated(reward, leave, now.rule, now.revision)
-    return Cancelled(reward, leave, now.rule, now.action, now.revision)
+        return RewardReinstatement(reward, leave, now.rule, now.revision)
+    return RewardCancellation(reward, leave, now.rule, now.action, now.revision)
 
 
 def _by_key(account: Account) -> dict[EventId | None, Leave]:
     return {leave.key: leave for leave in account.leaves}
 
 
-class _Farewells(NamedTuple):
+class _UnenrolledEvents(NamedTuple):
     """What `UserUnenrolled` is told from."""
 
-    before: Settled
+    before: SettledAccount
     after: Settlement
     account: Account
     target: Target
     calendar: Calendar
 
     def told(
-        self, leaves: Mapping[EventId, SettledLeave], of_rewards: Sequence[Cancelled | Reinstated]
-    ) -> list[Unenrolled]:
+        self, leaves: Mapping[EventId, SettledLeave], of_rewards: Sequence[RewardCancellation | RewardReinstatement]
+    ) -> list[Unenrollment]:
         """What is told of the leaves that cut elsewhere than before, in the order of their spells."""
-        cancelling = [change.leave.key for change in of_rewards if isinstance(change, Cancelled)]
-        told: list[Unenrolled] = []
+        cancelling = [change.leave.key for change in of_rewards if isinstance(change, RewardCancellation)]
+        told: list[Unenrollment] = []
         for index, spell in enumerate(self.after.spells):
             key, first_dropped = spell.closed_by, spell.first_dropped
             if key is None or first_dropped is None or leaves[key] is self.before.leaves.get(key):
@@ -170,19 +174,19 @@ class _Farewells(NamedTuple):
             told.append(self._one(index, first_dropped, rewards_cancelled=cancelling.count(key), revision=revision))
         return told
 
-    def _one(self, index: int, first_dropped: int, *, rewards_cancelled: int, revision: int) -> Unenrolled:
+    def _one(self, index: int, first_dropped: int, *, rewards_cancelled: int, revision: int) -> Unenrollment:
         spell = self.after.spells[index]
         leave = _by_key(self.account)[spell.closed_by]
         cut = self.calendar.holding(leave.effective_at)
         later = self.after.spells[index + 1 :]
         again_from = min(spell.first_cycle for spell in later) if later else len(self.calendar.cycles) + 1
-        return Unenrolled(
+        return Unenrollment(
             leave=leave,
             kind=self.target.kind,
             cut=None if cut is None else cut.name,
             dropped=self._span(first_dropped, again_from),
             kept=self._span(spell.first_cycle, first_dropped),
-            levels_kept=self._levels_kept(index) if self.target.kind is Kind.STREAK else None,
+            levels_kept=self._levels_kept(index) if self.target.kind is TargetKind.STREAK else None,
             rewards_cancelled=rewards_cancelled,
             supersedes=self._superseded_by(leave.key),
             revision=revision,
@@ -206,7 +210,7 @@ class _Farewells(NamedTuple):
         levels = {
             level
             for level, now in standings
-            if level is not None and now.state is State.KEPT and now.spell is not None
+            if level is not None and now.state is RewardState.KEPT and now.spell is not None
             if now.spell <= index and spells[now.spell].run == spells[index].run
         }
         return tuple(sorted(levels))

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from unenroll.core.admission import Misplaced, admit, as_planned, contradiction, place
 from unenroll.core.calendar import Calendar
-from unenroll.core.changes import Change, Settled, changes
-from unenroll.core.definitions import Definitions, Target
+from unenroll.core.changes import Change, SettledAccount, changes
+from unenroll.core.definitions import DefinitionSet, Target
 from unenroll.core.events import CustomerEnrolled, Event, RewardEarned, RewardIssued, UnenrollRequested
 from unenroll.core.facts import Account, Issuance, Leave, Reward
 from unenroll.core.outcomes import Outcome
@@ -17,7 +17,7 @@ class AccountState(NamedTuple):
     """What is known of an account, and what that was last settled to."""
 
     account: Account
-    settled: Settled = Settled()
+    settled: SettledAccount = SettledAccount()
 
 
 class Rejected(NamedTuple):
@@ -28,7 +28,7 @@ class Rejected(NamedTuple):
     detail: str
 
 
-class Decided(NamedTuple):
+class Decision(NamedTuple):
     """The account after an event, its settlement, and what is published. `outcome`: of a request, else None."""
 
     state: AccountState
@@ -37,15 +37,15 @@ class Decided(NamedTuple):
     outcome: Outcome | None = None
 
 
-class Refused(NamedTuple):
+class RefusedRequest(NamedTuple):
     """A request that is refused for good. It leaves no fact (rules.md section 4)."""
 
     rejected: Rejected
 
 
 def decide(
-    event: Event, definitions: Definitions, state: AccountState | None = None, *, decisions: int = 0
-) -> Decided | Refused | Misplaced:
+    event: Event, definitions: DefinitionSet, state: AccountState | None = None, *, decisions: int = 0
+) -> Decision | RefusedRequest | Misplaced:
     """What the event does to the account that it names; `state` None: nothing is known of the account yet.
 
     `decisions` is how many were made on the account. The ledger keeps away what was decided before; here such an event
@@ -58,17 +58,17 @@ def decide(
     return _decide_fact(event, definitions, state)
 
 
-def resettle(state: AccountState, target: Target, calendar: Calendar) -> Decided:
+def resettle(state: AccountState, target: Target, calendar: Calendar) -> Decision:
     """The account settled again, with cycles that were appended since."""
     return _decided(state.account, state.settled, target=target, calendar=calendar)
 
 
 def _decide_request(
-    request: UnenrollRequested, definitions: Definitions, state: AccountState, *, decisions: int
-) -> Decided | Refused:
+    request: UnenrollRequested, definitions: DefinitionSet, state: AccountState, *, decisions: int
+) -> Decision | RefusedRequest:
     refused = admit(request, definitions) or as_planned(request, state.account, decisions=decisions)
     if refused is not None:
-        return Refused(rejected=_rejected(request, refused))
+        return RefusedRequest(rejected=_rejected(request, refused))
     leave = Leave(request.key, request.effective_at, request.reason, request.requested_by)
     group = definitions.groups[request.group_id]
     return _decided(
@@ -81,8 +81,8 @@ def _decide_request(
 
 
 def _decide_fact(
-    event: CustomerEnrolled | RewardEarned | RewardIssued, definitions: Definitions, state: AccountState
-) -> Decided | Misplaced:
+    event: CustomerEnrolled | RewardEarned | RewardIssued, definitions: DefinitionSet, state: AccountState
+) -> Decision | Misplaced:
     fact = place(event, definitions)
     if isinstance(fact, Misplaced):
         return fact
@@ -100,21 +100,21 @@ def _decide_fact(
 
 def _decided(
     account: Account,
-    before: Settled,
+    before: SettledAccount,
     *,
     target: Target,
     calendar: Calendar,
     request: UnenrollRequested | None = None,
-) -> Decided:
+) -> Decision:
     settlement = settle(account, target, calendar)
     settled, told = changes(before, settlement, account=account, target=target, calendar=calendar)
     state = AccountState(account, settled)
     if request is None:
-        return Decided(state, settlement, told)
+        return Decision(state, settlement, told)
     outcome = settlement.leaves[request.key].outcome
     if outcome is Outcome.UNENROLLED or request.key in before.leaves:
-        return Decided(state, settlement, told, outcome)
-    return Decided(state, settlement, (_rejected(request, outcome), *told), outcome)
+        return Decision(state, settlement, told, outcome)
+    return Decision(state, settlement, (_rejected(request, outcome), *told), outcome)
 
 
 def _rejected(request: UnenrollRequested, outcome: Outcome) -> Rejected:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from unenroll.core.calendar import Calendar
 
 
-class Kind(StrEnum):
+class TargetKind(StrEnum):
     """What a customer can achieve: one goal per cycle, or levels over cycles in a row."""
 
     MILESTONE = "MILESTONE"
@@ -27,14 +27,14 @@ class Target:
 
     target_id: int
     name: str
-    kind: Kind
+    kind: TargetKind
     active: bool = True
     enrollment: EnrollmentMode = EnrollmentMode.EXPLICIT
     levels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Group:
+class TargetGroup:
     """A campaign at one version of its definition: its calendar and its targets by id."""
 
     group_id: int
@@ -47,16 +47,16 @@ class Group:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Definitions:
+class DefinitionSet:
     """What a decision may need: the groups by id, and by target the id of the group that defined it first.
 
     `groups` holds every known group that an event names, and the owner of every target that one names.
     """
 
-    groups: Mapping[int, Group]
+    groups: Mapping[int, TargetGroup]
     owners: Mapping[int, int]
 
-    def owner(self, target_id: int) -> Group | None:
+    def owner(self, target_id: int) -> TargetGroup | None:
         """The group that defined the target first, or None if nobody did."""
         owner = self.owners.get(target_id)
         return None if owner is None else self.groups[owner]
@@ -87,7 +87,7 @@ class RefusedDefinition:
 Verdict = Accepted | Ignored | RefusedDefinition
 
 
-def accept(old: Group | None, new: Group) -> Verdict:
+def accept(old: TargetGroup | None, new: TargetGroup) -> Verdict:
     """Whether a version of a group may follow the one in force: definitions are append-only (rules.md section 4)."""
     if old is None:
         return Accepted()
@@ -110,7 +110,7 @@ def _moved_cycle(old: Calendar, new: Calendar) -> str | None:
     return None
 
 
-def _changed_target(old: Group, new: Group) -> str | None:
+def _changed_target(old: TargetGroup, new: TargetGroup) -> str | None:
     for target_id, target in old.targets.items():
         successor = new.targets.get(target_id)
         if successor is None:

@@ -16,14 +16,14 @@ class EventId(NamedTuple):
     source: str
 
 
-class Origin(StrEnum):
+class EnrollmentOrigin(StrEnum):
     """Who enrolled the customer: somebody, or a rule that enrolls everybody again."""
 
     EXPLICIT = "EXPLICIT"
     AUTOMATIC = "AUTOMATIC"
 
 
-class Allocation(StrEnum):
+class RewardAllocation(StrEnum):
     """When a reward is paid: when achieved, or after its cycle ends."""
 
     IMMEDIATE = "IMMEDIATE"
@@ -37,7 +37,7 @@ class Value(NamedTuple):
     unit: str
 
 
-class Expected(NamedTuple):
+class ExpectedAccount(NamedTuple):
     """What a plan saw of the account: how many decisions were made on it.
 
     `after` is the request of the same plan that leaves the fact right before, None if none of them does.
@@ -62,7 +62,7 @@ class UnenrollRequested:
     effective_at: datetime
     reason: str | None = None
     requested_by: str | None = None
-    expected: Expected | None = None
+    expected: ExpectedAccount | None = None
 
     def __post_init__(self) -> None:
         """Refuse naive instants."""
@@ -82,7 +82,7 @@ class CustomerEnrolled:
     period_name: str | None = None
     initial_balance: Decimal | None = None
     reset_streak_status: bool = False
-    origin: Origin = Origin.EXPLICIT
+    origin: EnrollmentOrigin = EnrollmentOrigin.EXPLICIT
 
     def __post_init__(self) -> None:
         """Refuse naive instants."""
@@ -99,7 +99,7 @@ class RewardEarned:
     group_id: int
     target_id: int
     period_name: str
-    allocation: Allocation
+    allocation: RewardAllocation
     achieved_at: datetime
     level: int | None = None
     issued_at: datetime | None = None

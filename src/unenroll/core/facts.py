@@ -9,7 +9,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import NamedTuple
 
-from unenroll.core.events import Allocation, EventId, Origin, Value
+from unenroll.core.events import EnrollmentOrigin, EventId, RewardAllocation, Value
 
 
 class Enrollment(NamedTuple):
@@ -20,7 +20,7 @@ class Enrollment(NamedTuple):
     from_cycle: int | None = None
     initial_balance: Decimal | None = None
     reset_streak_status: bool = False
-    origin: Origin = Origin.EXPLICIT
+    origin: EnrollmentOrigin = EnrollmentOrigin.EXPLICIT
 
 
 class Leave(NamedTuple):
@@ -37,7 +37,7 @@ class Reward(NamedTuple):
 
     reward_id: str
     cycle: int
-    allocation: Allocation
+    allocation: RewardAllocation
     achieved_at: datetime
     level: int | None = None
     value: Value | None = None

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from unenroll.core.calendar import Calendar
-from unenroll.core.definitions import EnrollmentMode, Kind, Target
-from unenroll.core.events import EventId, Origin
+from unenroll.core.definitions import EnrollmentMode, Target, TargetKind
+from unenroll.core.events import EnrollmentOrigin, EventId
 from unenroll.core.facts import Account, Enrollment, Leave
 from unenroll.core.outcomes import EnrollmentOutcome, Outcome
 
@@ -39,7 +39,7 @@ class EnrollmentResult(NamedTuple):
     spell: int | None = None
 
 
-class Stays(NamedTuple):
+class SpellHistory(NamedTuple):
     """The spells in the order of their time, and what became of each leave and each enrollment."""
 
     spells: tuple[Spell, ...]
@@ -52,9 +52,9 @@ def in_order(account: Account) -> list[Enrollment | Leave]:
     return sorted((*account.leaves, *account.enrollments), key=_place_in_time)
 
 
-def walk(account: Account, target: Target, calendar: Calendar) -> Stays:
+def walk(account: Account, target: Target, calendar: Calendar) -> SpellHistory:
     """The account's stays (rules.md section 2). A fact that is there twice counts once."""
-    course = _Course(target, calendar)
+    course = _SpellWalk(target, calendar)
     leaves: dict[EventId, LeaveResult] = {}
     enrollments: dict[EventId, EnrollmentResult] = {}
     for fact in in_order(account):
@@ -63,7 +63,7 @@ def walk(account: Account, target: Target, calendar: Calendar) -> Stays:
                 leaves[fact.key] = course.leave(fact)
         elif fact.key not in enrollments:
             enrollments[fact.key] = course.enroll(fact)
-    return Stays(course.spells(), leaves, enrollments)
+    return SpellHistory(course.spells(), leaves, enrollments)
 
 
 def _place_in_time(fact: Enrollment | Leave) -> tuple[datetime, bool, EventId]:
@@ -84,7 +84,7 @@ _Opening = tuple[int, datetime | None, EventId | None, int]
 _FROM_THE_START: _Opening = (1, None, None, 1)
 
 
-class _Course:
+class _SpellWalk:
     """The walk so far. `opening`: of the spell the customer is in. `out`: what a leave gets where there is none."""
 
     def __init__(self, target: Target, calendar: Calendar) -> None:
@@ -102,7 +102,7 @@ class _Course:
         """Open a spell, or say why none was."""
         if self._opening is not None:
             return _ALREADY_ENROLLED
-        if self._closed and enrollment.origin is Origin.AUTOMATIC:
+        if self._closed and enrollment.origin is EnrollmentOrigin.AUTOMATIC:
             return _LEAVING_IS_STICKY
         first_cycle = enrollment.from_cycle or self._cycle_from(enrollment.enrolled_at)
         if first_cycle is None:
@@ -130,7 +130,7 @@ class _Course:
         return None if cycle is None else cycle.number
 
 
-def _starts_over(enrollment: Enrollment, kind: Kind) -> bool:
-    if kind is Kind.STREAK:
+def _starts_over(enrollment: Enrollment, kind: TargetKind) -> bool:
+    if kind is TargetKind.STREAK:
         return enrollment.reset_streak_status
     return enrollment.initial_balance is not None

@@ -6,20 +6,20 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from unenroll.core.calendar import Calendar, Cycle
-from unenroll.core.definitions import Kind, Target
-from unenroll.core.events import Allocation, EventId
+from unenroll.core.definitions import Target, TargetKind
+from unenroll.core.events import EventId, RewardAllocation
 from unenroll.core.facts import Account, Reward
 from unenroll.core.spells import Spell
 
 
-class State(StrEnum):
+class RewardState(StrEnum):
     """What is true of a reward now."""
 
     KEPT = "KEPT"
     CANCELLED = "CANCELLED"
 
 
-class Action(StrEnum):
+class RewardAction(StrEnum):
     """What is to be done about a cancelled reward: never pay it, or take back what was paid."""
 
     VOID = "VOID"
@@ -45,9 +45,9 @@ _CANCELLING = frozenset({Rule.AFTER_UNENROLLMENT, Rule.PERIOD_END_LOST})
 class Standing(NamedTuple):
     """What is true of a reward: `spell` is the index of its stay, `leave` the one that governs it now."""
 
-    state: State
+    state: RewardState
     rule: Rule
-    action: Action | None = None
+    action: RewardAction | None = None
     spell: int | None = None
     leave: EventId | None = None
 
@@ -65,8 +65,8 @@ def stand(account: Account, spells: Sequence[Spell], *, target: Target, calendar
     return standings
 
 
-_NO_SPELL = Standing(State.KEPT, Rule.NO_SPELL)
-_ENROLLED = Standing(State.KEPT, Rule.ENROLLED, spell=0)
+_NO_SPELL = Standing(RewardState.KEPT, Rule.NO_SPELL)
+_ENROLLED = Standing(RewardState.KEPT, Rule.ENROLLED, spell=0)
 
 
 def _of_the_enrolled(account: Account, spell: Spell) -> Mapping[str, Standing]:
@@ -83,8 +83,8 @@ def _standing(reward: Reward, cycle: Cycle, spells: Sequence[Spell], *, issued: 
     spell = spells[index]
     rule = _rule(reward, cycle, counted_at, spell=spell, later=spells[index + 1 :])
     if rule in _CANCELLING:
-        return Standing(State.CANCELLED, rule, _action(reward, issued), index, spell.closed_by)
-    return Standing(State.KEPT, rule, None, index, spell.closed_by)
+        return Standing(RewardState.CANCELLED, rule, _action(reward, issued), index, spell.closed_by)
+    return Standing(RewardState.KEPT, rule, None, index, spell.closed_by)
 
 
 def _spell_of(cycle: Cycle, counted_at: datetime, spells: Sequence[Spell]) -> int | None:
@@ -109,7 +109,7 @@ def _rule(reward: Reward, cycle: Cycle, counted_at: datetime, *, spell: Spell, l
         return Rule.CYCLE_FINISHED
     if counted_at >= left_at:
         return Rule.AFTER_UNENROLLMENT
-    if reward.allocation is Allocation.IMMEDIATE:
+    if reward.allocation is RewardAllocation.IMMEDIATE:
         return Rule.ACHIEVED_BEFORE_UNENROLLMENT
     for another in later:
         if another.run == spell.run and _in_at_the_end(another, cycle):
@@ -123,27 +123,27 @@ def _in_at_the_end(later: Spell, cycle: Cycle) -> bool:
     return later.closed_at is None or later.closed_at >= cycle.end
 
 
-def _action(reward: Reward, issued: Container[str]) -> Action:
-    if reward.allocation is Allocation.IMMEDIATE or reward.reward_id in issued:
-        return Action.REVERSE
-    return Action.VOID
+def _action(reward: Reward, issued: Container[str]) -> RewardAction:
+    if reward.allocation is RewardAllocation.IMMEDIATE or reward.reward_id in issued:
+        return RewardAction.REVERSE
+    return RewardAction.VOID
 
 
 def _repeats(
-    account: Account, spells: Sequence[Spell], *, kind: Kind, standings: Mapping[str, Standing]
+    account: Account, spells: Sequence[Spell], *, kind: TargetKind, standings: Mapping[str, Standing]
 ) -> dict[str, Standing]:
     """New standings of the rewards that repeat what an earlier spell of their run has kept already."""
     kept = [
         (standing.spell, reward, _achievement(reward, kind, spells[standing.spell].run))
         for reward in account.rewards
-        if (standing := standings[reward.reward_id]).state is State.KEPT and standing.spell is not None
+        if (standing := standings[reward.reward_id]).state is RewardState.KEPT and standing.spell is not None
     ]
     first_kept_in: dict[_Achievement, int] = {}
     for index, _, achievement in kept:
         first_kept_in[achievement] = min(index, first_kept_in.get(achievement, index))
     return {
         reward.reward_id: Standing(
-            State.CANCELLED,
+            RewardState.CANCELLED,
             Rule.ALREADY_ACHIEVED,
             action=_action(reward, account.issued),
             spell=index,
@@ -154,8 +154,8 @@ def _repeats(
     }
 
 
-_Achievement = tuple[int, int | None, Allocation, int | None]
+_Achievement = tuple[int, int | None, RewardAllocation, int | None]
 
 
-def _achievement(reward: Reward, kind: Kind, run: int) -> _Achievement:
-    return run, reward.level, reward.allocation, reward.cycle if kind is Kind.MILESTONE else None
+def _achievement(reward: Reward, kind: TargetKind, run: int) -> _Achievement:
+    return run, reward.level, reward.allocation, reward.cycle if kind is TargetKind.MILESTONE else None

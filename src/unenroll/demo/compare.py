@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from pydantic_core import from_json
 
 from unenroll.core.outcomes import Outcome
-from unenroll.core.standings import Action, Rule, State
-from unenroll.demo.notation import Answer, Chapter, Example
-from unenroll.demo.reader import Seen
+from unenroll.core.standings import RewardAction, RewardState, Rule
+from unenroll.demo.notation import Chapter, Example, ExpectedAnswer
+from unenroll.demo.reader import VisibleRecord
 from unenroll.postgres.accounts import KnownAccount
 from unenroll.wire.topics import event_name
 
@@ -19,27 +19,27 @@ _ROWS: dict[Rule, str] = {
 }
 
 
-def standing(state: State, rule: Rule, action: Action | None) -> str:
+def standing_words(state: RewardState, rule: Rule, action: RewardAction | None) -> str:
     """Like `CANCELLED 7 PERIOD_END_LOST, VOID`: the rule with its row in the table of rules.md section 3."""
     return f"{state} {_ROWS.get(rule, '')}{rule}" + (f", {action}" if action else "")
 
 
-def kept(rule: Rule) -> str:
+def kept_words(rule: Rule) -> str:
     """The standing of a reward that this rule keeps."""
-    return standing(State.KEPT, rule, None)
+    return standing_words(RewardState.KEPT, rule, None)
 
 
-def cancelled(rule: Rule, action: Action) -> str:
+def cancelled_words(rule: Rule, action: RewardAction) -> str:
     """The standing of a reward that this rule cancels."""
-    return standing(State.CANCELLED, rule, action)
+    return standing_words(RewardState.CANCELLED, rule, action)
 
 
-def outcome(of_a_leave: Outcome) -> str:
+def outcome_words(of_a_leave: Outcome) -> str:
     """The outcome and its code, if it has one."""
     return _coded(of_a_leave, of_a_leave.code)
 
 
-def published(event: str, data: Mapping[str, Any], leaves: Mapping[str, str]) -> str:
+def published_words(event: str, data: Mapping[str, Any], leaves: Mapping[str, str]) -> str:
     """What the event of this name says, in short. `leaves` has the ids of requests by `unenrollmentId`."""
     if event == "UserUnenrolled":
         return f"{event}{_cycles(data['droppedPeriods'])}{_superseded(data['supersedes'], leaves)}"
@@ -70,33 +70,33 @@ class Subject(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
+class Observation:
     """How rewards and leaves stand, and the events published of them, each topic's in order."""
 
     stands: Mapping[Subject, str]
     published: Mapping[Subject, tuple[str, ...]]
 
-    def answer(self, subject: Subject) -> Answer:
+    def answer(self, subject: Subject) -> ExpectedAnswer:
         """What was found of this, which may be nothing."""
-        return Answer(self.stands.get(subject, ""), self.published.get(subject, ()))
+        return ExpectedAnswer(self.stands.get(subject, ""), self.published.get(subject, ()))
 
 
-def found(seen: Iterable[Seen], accounts: Iterable[KnownAccount]) -> Found:
+def observed(seen: Iterable[VisibleRecord], accounts: Iterable[KnownAccount]) -> Observation:
     """What these records and these accounts say."""
     records = list(seen)
     events = [(name, from_json(record.value or b"")) for record in records if (name := _name(record)) is not None]
     leaves = {data["unenrollmentId"]: data["requestId"] for name, data in events if name == "UserUnenrolled"}
     told: dict[Subject, tuple[str, ...]] = defaultdict(tuple)
     for name, data in events:
-        told[_subject(data)] += (published(name, data, leaves),)
+        told[_subject(data)] += (published_words(name, data, leaves),)
     for record in records:
         if _name(record) is None:
             told[_place(record)] += (f"{record.header('dlq_reason')}: {record.header('dlq_detail')}",)
     stands = {subject: stands for account in accounts for subject, stands in _stands(account)}
-    return Found(stands=stands, published=dict(told))
+    return Observation(stands=stands, published=dict(told))
 
 
-def _name(record: Seen) -> str | None:
+def _name(record: VisibleRecord) -> str | None:
     return event_name(record.header("ce_type")) if record.header("dlq_reason") == "" else None
 
 
@@ -104,25 +104,25 @@ def _subject(data: Mapping[str, Any]) -> Subject:
     return Subject(str(data["customerId"]), data.get("rewardId") or data["requestId"])
 
 
-def _place(record: Seen) -> Subject:
+def _place(record: VisibleRecord) -> Subject:
     return Subject((record.key or b"").decode("utf-8", "replace"), record.topic)
 
 
 def _stands(known: KnownAccount) -> Iterator[tuple[Subject, str]]:
     customer, settled = str(known.state.account.customer_id), known.state.settled
     for reward_id, reward in settled.rewards.items():
-        yield Subject(customer, reward_id), standing(reward.state, reward.rule, reward.action)
+        yield Subject(customer, reward_id), standing_words(reward.state, reward.rule, reward.action)
     for key, leave in settled.leaves.items():
-        yield Subject(customer, key.id), outcome(leave.outcome)
+        yield Subject(customer, key.id), outcome_words(leave.outcome)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Checked:
+class CheckedEvent:
     """Something told, in words, and what was expected and found of it."""
 
     told: str
-    expected: Answer
-    found: Answer
+    expected: ExpectedAnswer
+    found: ExpectedAnswer
     as_expected: bool
 
 
@@ -132,7 +132,7 @@ class CheckedExample:
 
     name: str
     customer_id: int
-    lines: tuple[Checked, ...]
+    lines: tuple[CheckedEvent, ...]
     as_expected: bool
 
 
@@ -145,7 +145,7 @@ class CheckedChapter:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Result:
+class Comparison:
     """Everything, and whether it is as expected. `strays` is what was found that no example tells of."""
 
     chapters: tuple[CheckedChapter, ...]
@@ -163,7 +163,7 @@ class Result:
         return [example.name for example in self.examples if not example.as_expected]
 
 
-def compare(chapters: Iterable[Chapter], found: Found) -> Result:
+def compare(chapters: Iterable[Chapter], found: Observation) -> Comparison:
     """The examples of the chapters, each held against what was found of its customer."""
     listed = list(chapters)
     checked = tuple(
@@ -174,13 +174,13 @@ def compare(chapters: Iterable[Chapter], found: Found) -> Result:
     )
     strays = tuple(_strays(listed, found))
     right = all(example.as_expected for chapter in checked for example in chapter.examples)
-    return Result(chapters=checked, strays=strays, as_expected=right and not strays)
+    return Comparison(chapters=checked, strays=strays, as_expected=right and not strays)
 
 
-def _example(example: Example, found: Found) -> CheckedExample:
+def _example(example: Example, found: Observation) -> CheckedExample:
     answers = [(told, found.answer(Subject(str(example.customer_id), told.name))) for told in example.told]
     lines = tuple(
-        Checked(told=told.words, expected=told.expected, found=answer, as_expected=answer == told.expected)
+        CheckedEvent(told=told.words, expected=told.expected, found=answer, as_expected=answer == told.expected)
         for told, answer in answers
     )
     return CheckedExample(
@@ -191,7 +191,7 @@ def _example(example: Example, found: Found) -> CheckedExample:
     )
 
 
-def _strays(chapters: Iterable[Chapter], found: Found) -> Iterable[str]:
+def _strays(chapters: Iterable[Chapter], found: Observation) -> Iterable[str]:
     expected = {
         Subject(str(example.customer_id), told.name)
         for chapter in chapters

@@ -24,7 +24,7 @@ KNOWN_BEFORE = Chapter(campaign=ABC, examples=(_LEAVER,))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
+class CurlStep:
     """A call as curl is told it, from its path on, and what it should be answered."""
 
     words: str
@@ -36,7 +36,7 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Exchange:
+class CurlExchange:
     """A call, its command line, and what came back. `code` is the number of the first error or warning."""
 
     words: str
@@ -54,25 +54,25 @@ def _posted(record: dict[str, object], key: str | None = None) -> tuple[str, ...
 
 _LEAVE = _posted({"effectiveAt": "2026-03-15T00:00:00Z"}, "leave-1")
 STEPS = (
-    Step(words="The customer leaves, as of 15 March.", path=f"{_TARGET}/unEnroll", arguments=_LEAVE),
-    Step(
+    CurlStep(words="The customer leaves, as of 15 March.", path=f"{_TARGET}/unEnroll", arguments=_LEAVE),
+    CurlStep(
         words="The same call again gets the same answer, and is done once.",
         path=f"{_TARGET}/unEnroll",
         arguments=_LEAVE,
     ),
-    Step(
+    CurlStep(
         words="Leaving twice is a success, with a warning.",
         path=f"{_TARGET}/unEnroll",
         arguments=_posted({"effectiveAt": "2026-03-20T00:00:00Z"}),
         code=_OK,
     ),
-    Step(
+    CurlStep(
         words="A target that does not exist is refused with its code.",
         path=f"/targetGroups/{ABC.group_id}/targets/99/unEnroll",
         arguments=_posted({}),
         code=Outcome.TARGET_NOT_FOUND.code,
     ),
-    Step(
+    CurlStep(
         words="So is whoever does not know the secret.",
         path=f"{_TARGET}/unEnroll",
         arguments=_posted({}),
@@ -80,11 +80,11 @@ STEPS = (
         status=_UNAUTHORIZED,
         code=_UNAUTHORIZED,
     ),
-    Step(
+    CurlStep(
         words="The rewards as they stand. With /explain behind it, a browser shows why, with a timeline.",
         path=f"/customers/{_LEAVER.customer_id}/targets/{ABC.target['targetId']}",
     ),
-    Step(
+    CurlStep(
         words="The customer comes back from cycle c4 on.",
         path=f"{_TARGET}/enroll",
         arguments=_posted({"effectiveAt": "2026-03-20T00:00:00Z", "periodName": "c4"}),
@@ -100,19 +100,19 @@ def check_curl() -> None:
         )
 
 
-async def held(address: str, secret: str) -> AsyncIterator[Exchange]:
+async def exchanges(address: str, secret: str) -> AsyncIterator[CurlExchange]:
     """Every step at the HTTP API at this address, one after another. Raises UnenrollError where curl fails."""
     for step in STEPS:
         yield await _exchanged(step, address, secret)
 
 
-def told(exchange: Exchange) -> str:
+def exchange_text(exchange: CurlExchange) -> str:
     """The exchange as a terminal shows it."""
     verdict = "" if exchange.as_expected else "\n  this is not what was expected"
     return f"# {exchange.words}\n$ {exchange.command}\n{exchange.answer}\n  HTTP {exchange.status}{verdict}\n"
 
 
-async def _exchanged(step: Step, address: str, secret: str) -> Exchange:
+async def _exchanged(step: CurlStep, address: str, secret: str) -> CurlExchange:
     arguments = ["--user", f"{CALLER}:{step.secret or secret}", *step.arguments, f"http://{address}{step.path}"]
     hidden = [
         "--silent",
@@ -132,7 +132,7 @@ async def _exchanged(step: Step, address: str, secret: str) -> Exchange:
         raise UnenrollError(f"curl failed: {complaint.decode(errors='replace').strip()}")
     answer, _, status = printed.decode().rpartition("\n")
     code = _code(answer)
-    return Exchange(
+    return CurlExchange(
         words=step.words,
         command=shlex.join(["curl", *arguments]),
         status=int(status),

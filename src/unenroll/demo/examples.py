@@ -5,22 +5,22 @@ in the end. The cycles of an event are those that fall up to where a later stay 
 """
 
 from unenroll.core.outcomes import Outcome
-from unenroll.core.standings import Action, Rule
-from unenroll.demo.compare import cancelled, kept, outcome
+from unenroll.core.standings import RewardAction, Rule
+from unenroll.demo.compare import cancelled_words, kept_words, outcome_words
 from unenroll.demo.notation import ABC, XYZ, Chapter, Example, enrolled, leave, reward
 
-K2 = kept(Rule.ENROLLED)
-K3 = kept(Rule.CYCLE_FINISHED)
-K5 = kept(Rule.ACHIEVED_BEFORE_UNENROLLMENT)
-K6 = kept(Rule.CARRIED_ON)
-C4_VOID = cancelled(Rule.AFTER_UNENROLLMENT, Action.VOID)
-C4_REVERSE = cancelled(Rule.AFTER_UNENROLLMENT, Action.REVERSE)
-C7_VOID = cancelled(Rule.PERIOD_END_LOST, Action.VOID)
-ALREADY_ACHIEVED_REVERSE = cancelled(Rule.ALREADY_ACHIEVED, Action.REVERSE)
+K2 = kept_words(Rule.ENROLLED)
+K3 = kept_words(Rule.CYCLE_FINISHED)
+K5 = kept_words(Rule.ACHIEVED_BEFORE_UNENROLLMENT)
+K6 = kept_words(Rule.CARRIED_ON)
+C4_VOID = cancelled_words(Rule.AFTER_UNENROLLMENT, RewardAction.VOID)
+C4_REVERSE = cancelled_words(Rule.AFTER_UNENROLLMENT, RewardAction.REVERSE)
+C7_VOID = cancelled_words(Rule.PERIOD_END_LOST, RewardAction.VOID)
+ALREADY_ACHIEVED_REVERSE = cancelled_words(Rule.ALREADY_ACHIEVED, RewardAction.REVERSE)
 
-UNENROLLED = outcome(Outcome.UNENROLLED)
-ALREADY_UNENROLLED = outcome(Outcome.ALREADY_UNENROLLED)
-NOTHING_LEFT = outcome(Outcome.NOTHING_LEFT)
+UNENROLLED = outcome_words(Outcome.UNENROLLED)
+ALREADY_UNENROLLED = outcome_words(Outcome.ALREADY_UNENROLLED)
+NOTHING_LEFT = outcome_words(Outcome.NOTHING_LEFT)
 
 VOID = "RewardCancelled VOID"
 REVERSE = "RewardCancelled REVERSE"

@@ -12,7 +12,7 @@ from unenroll.wire.fields import instant_text
 LEAVE = "UnenrollRequested"
 
 
-class Answer(NamedTuple):
+class ExpectedAnswer(NamedTuple):
     """How something told stands in the end, and the events published of it, in order."""
 
     stands: str
@@ -20,7 +20,7 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Told:
+class ExampleEvent:
     """An event of a customer, its `data` without the account; in words; and what should become of it.
 
     `name` is the `rewardId` of a reward and the event's `id` of anything else, and no other of the customer's.
@@ -31,7 +31,7 @@ class Told:
     time: datetime
     data: Mapping[str, object]
     words: str
-    expected: Answer
+    expected: ExpectedAnswer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +40,7 @@ class Example:
 
     name: str
     customer_id: int
-    told: tuple[Told, ...]
+    told: tuple[ExampleEvent, ...]
 
 
 def instant(text: str) -> datetime:
@@ -50,39 +50,41 @@ def instant(text: str) -> datetime:
     return datetime.combine(midnight, time.fromisoformat(clock[0]), UTC) if clock else midnight
 
 
-def reward(words: str, stands: str, *published: str, level: int | None = None) -> Told:
+def reward(words: str, stands: str, *published: str, level: int | None = None) -> ExampleEvent:
     """A reward like `R3 c3 PERIOD_END 5 Mar`: its id, its cycle, when it is paid, when it was achieved."""
     reward_id, cycle, allocation, achieved = words.split(maxsplit=3)
     achieved_at = instant(achieved)
     data = {"rewardId": reward_id, "periodName": cycle, "allocation": allocation, "level": level}
-    return Told(
+    return ExampleEvent(
         type="RewardEarned",
         name=reward_id,
         time=achieved_at,
         data={**data, "achievedAt": instant_text(achieved_at)},
         words=words,
-        expected=Answer(stands, published),
+        expected=ExpectedAnswer(stands, published),
     )
 
 
-def leave(effective: str, stands: str, *published: str) -> Told:
+def leave(effective: str, stands: str, *published: str) -> ExampleEvent:
     """A leave effective at an instant like `15 Mar`."""
     name = f"leave {effective}"
-    return Told(type=LEAVE, name=name, time=instant(effective), data={}, words=name, expected=Answer(stands, published))
+    return ExampleEvent(
+        type=LEAVE, name=name, time=instant(effective), data={}, words=name, expected=ExpectedAnswer(stands, published)
+    )
 
 
-def enrolled(words: str, **more: object) -> Told:
+def enrolled(words: str, **more: object) -> ExampleEvent:
     """An enrollment like `20 Mar from c4` or `15 Jan`, with more of its fields. Nothing is published of it."""
     when, _, cycle = words.partition(" from ")
     enrolled_at = instant(when)
     fields = [f"{name} {to_json(value).decode()}" for name, value in more.items()]
-    return Told(
+    return ExampleEvent(
         type="CustomerEnrolled",
         name=f"enrolled {when}",
         time=enrolled_at,
         data={"enrolledAt": instant_text(enrolled_at), "periodName": cycle or None, **more},
         words=", ".join([f"enrolled {words}", *fields]),
-        expected=Answer("", ()),
+        expected=ExpectedAnswer("", ()),
     )
 
 
@@ -94,7 +96,7 @@ class Campaign:
     group_id: int
     target: Mapping[str, object]
     cycles: tuple[tuple[str, datetime, datetime], ...]
-    enrollment: Told
+    enrollment: ExampleEvent
 
     @property
     def account(self) -> Mapping[str, object]:

@@ -7,24 +7,24 @@ from typing import TypeVar
 
 from pydantic_core import to_json
 
-from unenroll.demo.compare import Found, found
-from unenroll.demo.notation import LEAVE, Campaign, Chapter, Told
+from unenroll.demo.compare import Observation, observed
+from unenroll.demo.notation import LEAVE, Campaign, Chapter, ExampleEvent
 from unenroll.demo.reader import read_all
 from unenroll.errors import UnenrollError
-from unenroll.kafka.admin import Cluster
+from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.topics import OUTPUTS, make_topics
 from unenroll.ops.files import Line
 from unenroll.ops.load.load import load
 from unenroll.ops.progress import bad_lines
 from unenroll.ops.publish import most_bytes, publish
 from unenroll.postgres.accounts import KnownAccount
-from unenroll.postgres.history import look
+from unenroll.postgres.history import customer_history
 from unenroll.postgres.migrate import migrate
 from unenroll.postgres.pool import connected
-from unenroll.sandbox.process import Say, telling
+from unenroll.sandbox.process import Say, show_progress
 from unenroll.settings import WorkerSettings
 from unenroll.wire.fields import instant_text
-from unenroll.worker.worker import work
+from unenroll.worker.worker import run_worker
 
 SOURCE = "/demo"
 
@@ -57,7 +57,7 @@ def _facts(chapters: Iterable[Chapter]) -> Iterator[_Document]:
                     yield _document(told, campaign, customer_id=example.customer_id)
 
 
-def _document(told: Told, campaign: Campaign, *, customer_id: int) -> _Document:
+def _document(told: ExampleEvent, campaign: Campaign, *, customer_id: int) -> _Document:
     return {
         "type": told.type,
         "source": SOURCE,
@@ -78,26 +78,26 @@ WORK_SECONDS = 60.0
 _T = TypeVar("_T")
 
 
-async def play(chapters: Sequence[Chapter], settings: WorkerSettings, *, say: Say) -> Found:
+async def play(chapters: Sequence[Chapter], settings: WorkerSettings, *, say: Say) -> Observation:
     """What is found of the examples' customers once all that is told of them is decided.
 
     Makes tables and topics where there are none. Raises UnenrollError; whatever takes longer than 2 s is said.
     """
     await prepare(chapters, settings, say=say)
-    async with telling(say, lambda: "publishing requests"):
+    async with show_progress(say, lambda: "publishing requests"):
         await _publish(chapters, settings)
-    async with telling(say, lambda: "the worker decides"):
+    async with show_progress(say, lambda: "the worker decides"):
         await _work(settings)
-    async with telling(say, lambda: "reading the answers back"):
+    async with show_progress(say, lambda: "reading the answers back"):
         return await _read_back(chapters, settings)
 
 
 async def prepare(chapters: Sequence[Chapter], settings: WorkerSettings, *, say: Say) -> None:
     """Make tables and topics where there are none, and load the examples' facts. Raises UnenrollError."""
-    async with telling(say, lambda: "creating tables and topics"):
+    async with show_progress(say, lambda: "creating tables and topics"):
         await migrate(_database(settings))
-        await make_topics(Cluster(settings), settings.topic_prefix, partitions=PARTITIONS, replication=1)
-    async with telling(say, lambda: "loading facts"):
+        await make_topics(KafkaAdmin(settings), settings.topic_prefix, partitions=PARTITIONS, replication=1)
+    async with show_progress(say, lambda: "loading facts"):
         await _load(chapters, settings)
 
 
@@ -126,21 +126,21 @@ def _refuse_bad(count: int) -> None:
 async def _work(settings: WorkerSettings) -> None:
     try:
         async with asyncio.timeout(WORK_SECONDS):
-            await work(settings, stop=asyncio.Event(), until_caught_up=True)
+            await run_worker(settings, stop=asyncio.Event(), until_caught_up=True)
     except TimeoutError:
         raise UnenrollError(f"the worker was not done within {WORK_SECONDS:.0f} s") from None
 
 
-async def _read_back(chapters: Sequence[Chapter], settings: WorkerSettings) -> Found:
+async def _read_back(chapters: Sequence[Chapter], settings: WorkerSettings) -> Observation:
     topics = [settings.topic_prefix + word for word in OUTPUTS]
     seen = await _in_a_thread(lambda: read_all(settings.kafka_bootstrap_servers, topics))
-    return found(seen, await _accounts(chapters, settings))
+    return observed(seen, await _accounts(chapters, settings))
 
 
 async def _accounts(chapters: Sequence[Chapter], settings: WorkerSettings) -> list[KnownAccount]:
     customers = [example.customer_id for chapter in chapters for example in chapter.examples]
     async with connected(_database(settings), connections=1) as pool:
-        return [known.account for customer in customers for known in (await look(pool, customer)).accounts]
+        return [known.account for customer in customers for known in (await customer_history(pool, customer)).accounts]
 
 
 async def _in_a_thread(blocking: Callable[[], _T]) -> _T:

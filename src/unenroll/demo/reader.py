@@ -15,7 +15,7 @@ _FETCH_MS = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
+class VisibleRecord:
     """A record that is visible."""
 
     topic: str
@@ -29,7 +29,9 @@ class Seen:
         return value if isinstance(value, str) else value.decode("utf-8", "replace")
 
 
-def read_all(bootstrap_servers: str, topics: Collection[str], *, seconds: float = _DEADLINE_SECONDS) -> list[Seen]:
+def read_all(
+    bootstrap_servers: str, topics: Collection[str], *, seconds: float = _DEADLINE_SECONDS
+) -> list[VisibleRecord]:
     """All that is visible in the topics once every transaction in them has ended.
 
     Raises OutageError, also if that takes longer than so many seconds.
@@ -56,7 +58,7 @@ def read_all(bootstrap_servers: str, topics: Collection[str], *, seconds: float 
         consumer.close()
 
 
-def _to_the_end(consumer: Consumer, topics: Collection[str], *, seconds: float) -> Iterator[Seen]:
+def _to_the_end(consumer: Consumer, topics: Collection[str], *, seconds: float) -> Iterator[VisibleRecord]:
     unfinished = _partitions(consumer, topics)
     consumer.assign([TopicPartition(topic, number, 0) for topic, number in unfinished])
     deadline = monotonic() + seconds
@@ -87,8 +89,8 @@ def _ended(consumer: Consumer, message: Message) -> bool:
     return (message.offset() or 0) >= end
 
 
-def _seen(message: Message) -> Seen:
-    return Seen(
+def _seen(message: Message) -> VisibleRecord:
+    return VisibleRecord(
         topic=message.topic() or "",
         key=message.key(),
         value=message.value(),

@@ -8,15 +8,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from unenroll.demo.compare import Checked, CheckedChapter, CheckedExample, Result
-from unenroll.demo.notation import Answer
+from unenroll.demo.compare import CheckedChapter, CheckedEvent, CheckedExample, Comparison
+from unenroll.demo.notation import ExpectedAnswer
 
 _TOLD_WIDTH = 32
 _ROOMY = 100
 _COLORS = {"KEPT": "green", "CANCELLED": "red"}
 
 
-def tables(result: Result, console: Console) -> str:
+def tables(result: Comparison, console: Console) -> str:
     """A table for each chapter, then what no example tells of, then how many are as expected."""
     with console.capture() as captured:
         for chapter in result.chapters:
@@ -27,7 +27,7 @@ def tables(result: Result, console: Console) -> str:
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
-def _summary(result: Result) -> Text:
+def _summary(result: Comparison) -> Text:
     right = len(result.examples) - len(result.differing)
     wrong = f", not {', '.join(result.differing)}" if result.differing else ""
     return Text(
@@ -56,7 +56,7 @@ def _rows(example: CheckedExample) -> Iterable[tuple[RenderableType, ...]]:
     yield ("",)
 
 
-def _expected(line: Checked) -> tuple[RenderableType, ...]:
+def _expected(line: CheckedEvent) -> tuple[RenderableType, ...]:
     cells = (line.expected.stands, "\n".join(line.expected.published))
     return _indented("but expected:", "yellow"), *(Text(cell or "nothing", "yellow") for cell in cells)
 
@@ -65,9 +65,9 @@ def _indented(words: str, style: str = "") -> Padding:
     return Padding(Text(words, style), (0, 0, 0, 2))
 
 
-def _stands(answer: Answer) -> Text:
+def _stands(answer: ExpectedAnswer) -> Text:
     return Text(answer.stands, _COLORS.get(answer.stands.partition(" ")[0], "cyan"))
 
 
-def _published(answer: Answer) -> Text:
+def _published(answer: ExpectedAnswer) -> Text:
     return Text("\n".join(answer.published), "magenta")

@@ -6,14 +6,14 @@ from datetime import datetime
 from decimal import Decimal
 
 from unenroll.core.calendar import LAST_MOMENT, Calendar
-from unenroll.core.changes import Settled
-from unenroll.core.definitions import Kind, Target
-from unenroll.core.events import Allocation, EventId
+from unenroll.core.changes import SettledAccount
+from unenroll.core.definitions import Target, TargetKind
+from unenroll.core.events import EventId, RewardAllocation
 from unenroll.core.facts import Account, Enrollment, Reward
 from unenroll.core.sentences import RULES
 from unenroll.core.settle import Settlement, settle
-from unenroll.core.standings import Action, Rule, State
-from unenroll.explain.stays import LeaveTold, decimal_text, leaves_told
+from unenroll.core.standings import RewardAction, RewardState, Rule
+from unenroll.explain.stays import ExplainedLeave, decimal_text, explain_leaves
 from unenroll.text import duration, moment
 
 _MOST_REWARDS = 200_000
@@ -24,7 +24,7 @@ Change = tuple[EventId | None, datetime | None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Trials:
+class WhatIfTrials:
     """The trials of one account. What was tried once is known."""
 
     account: Account
@@ -41,7 +41,7 @@ class Trials:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Losses:
+class LossExplainer:
     """What the losses are told from. No remedy is named that would not have kept the reward.
 
     Of an account with very many rewards only the first remedies are tried, and the others not named.
@@ -51,7 +51,7 @@ class Losses:
     settlement: Settlement
     target: Target
     calendar: Calendar
-    trials: Trials
+    trials: WhatIfTrials
 
     def told(self, reward: Reward, rule: Rule) -> str | None:
         """How far the reward was from being kept, and what would have kept it.
@@ -77,7 +77,7 @@ class Losses:
         cycle = self.calendar.numbered(reward.cycle)
         counted_at = cycle.clamp(reward.achieved_at)
         told = self._how_late(reward, leave)
-        if reward.allocation is Allocation.IMMEDIATE:
+        if reward.allocation is RewardAllocation.IMMEDIATE:
             remedy, until = " A leave after that would have kept it.", counted_at + LAST_MOMENT
         else:
             remedy, until = f" A leave from the end of cycle {cycle.name} on would have kept it.", cycle.end
@@ -112,7 +112,7 @@ class Losses:
         repeated = [
             (now.spell, other.achieved_at, other.reward_id, other)
             for other in self.account.rewards
-            if (now := standings[other.reward_id]).state is State.KEPT
+            if (now := standings[other.reward_id]).state is RewardState.KEPT
             and now.spell is not None
             and now.spell < index
             and spells[now.spell].run == spells[index].run
@@ -126,7 +126,7 @@ class Losses:
     def _same(self, one: Reward, other: Reward) -> bool:
         if (one.level, one.allocation) != (other.level, other.allocation):
             return False
-        return self.target.kind is Kind.STREAK or one.cycle == other.cycle
+        return self.target.kind is TargetKind.STREAK or one.cycle == other.cycle
 
     def _left_at(self, leave: EventId) -> datetime:
         return next(one.effective_at for one in self.account.leaves if one.key == leave)
@@ -143,7 +143,7 @@ class Losses:
         )
 
     def _fresh(self, enrollment: Enrollment) -> Enrollment:
-        if self.target.kind is Kind.STREAK:
+        if self.target.kind is TargetKind.STREAK:
             return enrollment._replace(reset_streak_status=True)
         return enrollment._replace(initial_balance=Decimal(0))
 
@@ -156,7 +156,7 @@ class Losses:
 
 
 def _kept(reward: Reward, settlement: Settlement | None) -> bool:
-    return settlement is not None and settlement.standings[reward.reward_id].state is State.KEPT
+    return settlement is not None and settlement.standings[reward.reward_id].state is RewardState.KEPT
 
 
 def _later(left_at: datetime, start: datetime) -> str:
@@ -164,7 +164,7 @@ def _later(left_at: datetime, start: datetime) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RewardTold:
+class ExplainedReward:
     """A reward and its standing. `leave` governs it, `stay` numbers its spell, `revision` is how often it was told of.
 
     `missed`: what would have kept it, where it is lost.
@@ -173,49 +173,49 @@ class RewardTold:
     reward_id: str
     period_name: str
     level: int | None
-    allocation: Allocation
+    allocation: RewardAllocation
     achieved_at: datetime
     issued_at: datetime | None
     amount: str | None
     unit: str | None
-    state: State
-    action: Action | None
+    state: RewardState
+    action: RewardAction | None
     rule: Rule
     sentence: str
     missed: str | None
     stay: int | None
-    leave: LeaveTold | None
+    leave: ExplainedLeave | None
     revision: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rewards:
+class RewardExplainer:
     """What the rewards are told from."""
 
     account: Account
-    settled: Settled
+    settled: SettledAccount
     settlement: Settlement
     target: Target
     calendar: Calendar
 
-    def told(self, reward_id: str | None) -> tuple[RewardTold, ...]:
+    def told(self, reward_id: str | None) -> tuple[ExplainedReward, ...]:
         """The rewards by cycle, then by when they were achieved: one of them, or all."""
-        losses = Losses(
+        losses = LossExplainer(
             account=self.account,
             settlement=self.settlement,
             target=self.target,
             calendar=self.calendar,
-            trials=Trials(account=self.account, target=self.target, calendar=self.calendar),
+            trials=WhatIfTrials(account=self.account, target=self.target, calendar=self.calendar),
         )
         wanted = [reward for reward in self.account.rewards if reward_id in {None, reward.reward_id}]
         ordered = sorted(wanted, key=lambda one: (one.cycle, one.achieved_at, one.reward_id))
         return tuple(self._told(reward, losses) for reward in ordered)
 
-    def _told(self, reward: Reward, losses: Losses) -> RewardTold:
+    def _told(self, reward: Reward, losses: LossExplainer) -> ExplainedReward:
         now = self.settled.rewards[reward.reward_id]
         spell = self.settlement.standings[reward.reward_id].spell
         value = reward.value
-        return RewardTold(
+        return ExplainedReward(
             reward_id=reward.reward_id,
             period_name=self.calendar.numbered(reward.cycle).name,
             level=reward.level,
@@ -230,6 +230,6 @@ class Rewards:
             sentence=RULES[now.rule],
             missed=losses.told(reward, now.rule),
             stay=None if spell is None else spell + 1,
-            leave=None if now.leave is None else leaves_told(self.account)[now.leave],
+            leave=None if now.leave is None else explain_leaves(self.account)[now.leave],
             revision=now.revision,
         )

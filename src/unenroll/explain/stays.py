@@ -13,7 +13,7 @@ from unenroll.core.facts import Account, Leave
 from unenroll.core.spells import Spell
 
 
-class Beginning(StrEnum):
+class SpellBeginning(StrEnum):
     """How a stay began: it was the first one, or the customer came back in one of two ways."""
 
     FIRST = "FIRST"
@@ -22,7 +22,7 @@ class Beginning(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LeaveTold:
+class ExplainedLeave:
     """A leave by its event, and when it took effect."""
 
     id: str
@@ -31,7 +31,7 @@ class LeaveTold:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StayTold:
+class ExplainedSpell:
     """One spell, numbered from 1 as its run is. `opened_at` None: in from the start; `leave` None: it is open.
 
     `initial_balance` is that of the enrollment that opened it, a decimal as text: it is kept whatever it did.
@@ -39,19 +39,19 @@ class StayTold:
 
     number: int
     run: int
-    beginning: Beginning
+    beginning: SpellBeginning
     opened_at: datetime | None
     first_cycle: str
     initial_balance: str | None
-    leave: LeaveTold | None
+    leave: ExplainedLeave | None
 
 
-def stays_told(account: Account, spells: Sequence[Spell], calendar: Calendar) -> tuple[StayTold, ...]:
+def explain_spells(account: Account, spells: Sequence[Spell], calendar: Calendar) -> tuple[ExplainedSpell, ...]:
     """The stays in the order of their time."""
     balances = {enrollment.key: enrollment.initial_balance for enrollment in account.enrollments}
-    leaves = leaves_told(account)
+    leaves = explain_leaves(account)
     return tuple(
-        StayTold(
+        ExplainedSpell(
             number=index + 1,
             run=spell.run,
             beginning=beginning(spells, index),
@@ -64,21 +64,21 @@ def stays_told(account: Account, spells: Sequence[Spell], calendar: Calendar) ->
     )
 
 
-def beginning(spells: Sequence[Spell], index: int) -> Beginning:
+def beginning(spells: Sequence[Spell], index: int) -> SpellBeginning:
     """How the stay at this index began."""
     if index == 0:
-        return Beginning.FIRST
-    return Beginning.CARRIED_ON if spells[index].run == spells[index - 1].run else Beginning.STARTED_OVER
+        return SpellBeginning.FIRST
+    return SpellBeginning.CARRIED_ON if spells[index].run == spells[index - 1].run else SpellBeginning.STARTED_OVER
 
 
-def leaves_told(account: Account) -> dict[EventId, LeaveTold]:
+def explain_leaves(account: Account) -> dict[EventId, ExplainedLeave]:
     """The account's leaves by their events."""
-    return {leave.key: leave_told(leave) for leave in account.leaves}
+    return {leave.key: explain_leave(leave) for leave in account.leaves}
 
 
-def leave_told(leave: Leave) -> LeaveTold:
+def explain_leave(leave: Leave) -> ExplainedLeave:
     """The leave as it is named wherever it is named."""
-    return LeaveTold(id=leave.key.id, source=leave.key.source, at=leave.effective_at)
+    return ExplainedLeave(id=leave.key.id, source=leave.key.source, at=leave.effective_at)
 
 
 def decimal_text(number: Decimal | None) -> str | None:
@@ -86,7 +86,7 @@ def decimal_text(number: Decimal | None) -> str | None:
     return None if number is None else format(number, "f")
 
 
-class Fate(StrEnum):
+class CycleState(StrEnum):
     """What a cycle is to the customer."""
 
     NOT_ENROLLED = "NOT_ENROLLED"
@@ -96,7 +96,7 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CyclesTold:
+class ExplainedCycles:
     """Cycles in a row of one fate, by the names of the first and the last. `left_at`: the leave they fell with."""
 
     first: str
@@ -104,14 +104,14 @@ class CyclesTold:
     count: int
     start: datetime
     end: datetime
-    fate: Fate
+    fate: CycleState
     left_at: datetime | None
 
 
-_Lot = tuple[Fate, datetime | None, EventId | None]
+_Lot = tuple[CycleState, datetime | None, EventId | None]
 
 
-def cycles_told(calendar: Calendar, spells: Sequence[Spell]) -> tuple[CyclesTold, ...]:
+def explain_cycles(calendar: Calendar, spells: Sequence[Spell]) -> tuple[ExplainedCycles, ...]:
     """The cycles of the calendar in order, those in a row that share their fate as one."""
     lots = groupby(calendar.cycles, key=lambda cycle: _lot(cycle, spells))
     return tuple(_told(lot, tuple(cycles)) for lot, cycles in lots)
@@ -121,18 +121,18 @@ def _lot(cycle: Cycle, spells: Sequence[Spell]) -> _Lot:
     """By the last spell that had begun by the cycle: no later one drops what an earlier one kept."""
     spell = next((spell for spell in reversed(spells) if spell.first_cycle <= cycle.number), None)
     if spell is None:
-        return Fate.NOT_ENROLLED, None, None
+        return CycleState.NOT_ENROLLED, None, None
     if spell.first_dropped is None:
-        return Fate.TAKES_PART, None, None
+        return CycleState.TAKES_PART, None, None
     if cycle.number < spell.first_dropped:
-        return Fate.TOOK_PART, None, None
-    return Fate.FELL, spell.closed_at, spell.closed_by
+        return CycleState.TOOK_PART, None, None
+    return CycleState.FELL, spell.closed_at, spell.closed_by
 
 
-def _told(lot: _Lot, cycles: Sequence[Cycle]) -> CyclesTold:
+def _told(lot: _Lot, cycles: Sequence[Cycle]) -> ExplainedCycles:
     fate, left_at, _ = lot
     first, last = cycles[0], cycles[-1]
-    return CyclesTold(
+    return ExplainedCycles(
         first=first.name,
         last=last.name,
         count=len(cycles),

@@ -8,29 +8,29 @@ from rich.table import Table
 from rich.text import Text
 
 from unenroll.core.definitions import EnrollmentMode
-from unenroll.core.standings import State
-from unenroll.explain.facts import FactTold, PublishedTold
-from unenroll.explain.rewards import RewardTold
-from unenroll.explain.stays import Beginning, CyclesTold, Fate, LeaveTold, StayTold
-from unenroll.explain.story import Story
-from unenroll.text import clock_time, moment, plain, printed
+from unenroll.core.standings import RewardState
+from unenroll.explain.facts import ExplainedEvent, ExplainedFact
+from unenroll.explain.rewards import ExplainedReward
+from unenroll.explain.stays import CycleState, ExplainedCycles, ExplainedLeave, ExplainedSpell, SpellBeginning
+from unenroll.explain.story import AccountStory
+from unenroll.text import clock_time, moment, plain, print_table
 
 DUE = "Cycles were appended since: the account is to be settled again, and some of this will change."
 EVERYBODY = "Everybody takes part from the first cycle on."
 FATES = {
-    Fate.NOT_ENROLLED: "not enrolled",
-    Fate.TOOK_PART: "took part",
-    Fate.FELL: "fell",
-    Fate.TAKES_PART: "takes part",
+    CycleState.NOT_ENROLLED: "not enrolled",
+    CycleState.TOOK_PART: "took part",
+    CycleState.FELL: "fell",
+    CycleState.TAKES_PART: "takes part",
 }
 _BEGINNINGS = {
-    Beginning.FIRST: "the first stay",
-    Beginning.CARRIED_ON: "carried on",
-    Beginning.STARTED_OVER: "started over",
+    SpellBeginning.FIRST: "the first stay",
+    SpellBeginning.CARRIED_ON: "carried on",
+    SpellBeginning.STARTED_OVER: "started over",
 }
 
 
-def owner_text(story: Story) -> str:
+def owner_text(story: AccountStory) -> str:
     """Whose story it is, and what of."""
     return (
         f"Customer {story.customer_id} in target {story.target_id} {story.target_name} ({story.kind}), "
@@ -38,25 +38,25 @@ def owner_text(story: Story) -> str:
     )
 
 
-def cycles_named(cycles: CyclesTold) -> str:
+def cycles_named(cycles: ExplainedCycles) -> str:
     """The first and the last of the cycles."""
     return _span(cycles.first, cycles.last)
 
 
-def fate_text(cycles: CyclesTold) -> str:
+def fate_text(cycles: ExplainedCycles) -> str:
     """What became of the cycles."""
     fell = "" if cycles.left_at is None else f" with the leave of {moment(cycles.left_at)}"
     return FATES[cycles.fate] + fell
 
 
-def duration_text(stay: StayTold) -> str:
+def duration_text(stay: ExplainedSpell) -> str:
     """From when until when the stay lasted."""
     opened = "the start" if stay.opened_at is None else moment(stay.opened_at)
     ended = "and goes on" if stay.leave is None else f"until {_leave(stay.leave)}"
     return f"from {opened} {ended}"
 
 
-def beginning_text(stay: StayTold) -> str:
+def beginning_text(stay: ExplainedSpell) -> str:
     """How the stay began."""
     return _joined(
         _BEGINNINGS[stay.beginning],
@@ -65,13 +65,13 @@ def beginning_text(stay: StayTold) -> str:
     )
 
 
-def outcome_text(fact: FactTold | PublishedTold) -> str:
+def outcome_text(fact: ExplainedFact | ExplainedEvent) -> str:
     """The outcome with its code, or nothing."""
     code = "" if fact.code is None else f" {fact.code}"
     return "" if fact.outcome is None else f"{fact.outcome}{code}"
 
 
-def remark_text(fact: FactTold) -> str:
+def remark_text(fact: ExplainedFact) -> str:
     """What else is known of a fact, which may be nothing."""
     return _joined(
         f'"{fact.reason}"' if fact.reason else "",
@@ -83,12 +83,12 @@ def remark_text(fact: FactTold) -> str:
     )
 
 
-def standing_text(reward: RewardTold) -> str:
+def standing_text(reward: ExplainedReward) -> str:
     """Whether the reward stands, and what is to be done about it."""
     return reward.state if reward.action is None else f"{reward.state} {reward.action}"
 
 
-def earned_text(reward: RewardTold) -> str:
+def earned_text(reward: ExplainedReward) -> str:
     """What the reward was earned for, when, and what it is worth."""
     return _joined(
         reward.period_name,
@@ -100,7 +100,7 @@ def earned_text(reward: RewardTold) -> str:
     )
 
 
-def governed_text(reward: RewardTold) -> str:
+def governed_text(reward: ExplainedReward) -> str:
     """Which stay the reward belongs to, and which leave governs it."""
     return _joined(
         "" if reward.stay is None else f"stay {reward.stay}",
@@ -109,7 +109,7 @@ def governed_text(reward: RewardTold) -> str:
     )
 
 
-def published_text(published: PublishedTold) -> str:
+def published_text(published: ExplainedEvent) -> str:
     """What the event says."""
     dropped = published.dropped
     return _joined(
@@ -124,7 +124,7 @@ def published_text(published: PublishedTold) -> str:
     )
 
 
-def _leave(leave: LeaveTold) -> str:
+def _leave(leave: ExplainedLeave) -> str:
     return f"leave {leave.id} of {leave.source} ({moment(leave.at)})"
 
 
@@ -138,21 +138,21 @@ def _joined(*parts: str) -> str:
 
 Row = tuple[Text, ...]
 
-_COLORS = {State.KEPT: "green", State.CANCELLED: "red"}
+_COLORS = {RewardState.KEPT: "green", RewardState.CANCELLED: "red"}
 
 
-def cycles_row(cycles: CyclesTold) -> Row:
+def cycles_row(cycles: ExplainedCycles) -> Row:
     """Which cycles, and what became of them."""
     return plain(f"{cycles_named(cycles)}:"), Text(fate_text(cycles))
 
 
-def stay_row(stay: StayTold) -> Row:
+def stay_row(stay: ExplainedSpell) -> Row:
     """Which stay of which run, how it began, and how it ended."""
     how = plain(duration_text(stay)).append("\n").append_text(plain(beginning_text(stay), "dim"))
     return Text(f"stay {stay.number}"), Text(f"run {stay.run}"), how
 
 
-def fact_row(fact: FactTold) -> Row:
+def fact_row(fact: ExplainedFact) -> Row:
     """When, what kind, and what it did."""
     outcome = "" if fact.outcome is None else f"{outcome_text(fact)}: "
     text = Text.assemble((outcome, "bold"), plain(fact.sentence))
@@ -162,7 +162,7 @@ def fact_row(fact: FactTold) -> Row:
     return Text(moment(fact.at), "cyan"), Text(fact.kind.lower()), text
 
 
-def reward_row(reward: RewardTold) -> Row:
+def reward_row(reward: ExplainedReward) -> Row:
     """Which reward, how it stands, and why."""
     text = Text.assemble(plain(earned_text(reward)), (f"\n{reward.rule}: ", "bold"), reward.sentence)
     if reward.missed is not None:
@@ -174,17 +174,17 @@ def reward_row(reward: RewardTold) -> Row:
     )
 
 
-def published_row(published: PublishedTold) -> Row:
+def published_row(published: ExplainedEvent) -> Row:
     """When it was decided, which event, and what it says."""
     return Text(clock_time(published.decided_at), "cyan"), Text(published.event), plain(published_text(published))
 
 
-def told(stories: Iterable[Story], file: TextIO) -> str:
+def render_story(stories: Iterable[AccountStory], file: TextIO) -> str:
     """The stories as they are to be shown in this file: as wide as a terminal is, or with no line broken."""
-    return printed((part for story in stories for part in _parts(story)), file)
+    return print_table((part for story in stories for part in _parts(story)), file)
 
 
-def _parts(story: Story) -> Iterator[RenderableType]:
+def _parts(story: AccountStory) -> Iterator[RenderableType]:
     yield Text()
     yield plain(owner_text(story), "bold")
     if story.enrollment is EnrollmentMode.AUTOMATIC:

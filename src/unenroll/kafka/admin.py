@@ -25,8 +25,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
 )
 
 from unenroll.errors import OutageError, Server, SetupError
-from unenroll.kafka.config import REQUEST_SECONDS, Identity, for_confluent
-from unenroll.kafka.connection_check import knock
+from unenroll.kafka.config import REQUEST_SECONDS, ClientIdentity, for_confluent
+from unenroll.kafka.connection_check import check_connection
 from unenroll.kafka.errors import kafka_errors
 from unenroll.settings import KafkaSettings
 
@@ -41,7 +41,7 @@ _MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}  # noqa
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Topic:
+class KafkaTopic:
     """A topic as it is. A topic made again under the same name has another id."""
 
     name: str
@@ -51,36 +51,38 @@ class Topic:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Partition:
+class TopicPartitionNumber:
     """One partition of a topic."""
 
     topic: str
     number: int
 
 
-def partitions_of(topics: Iterable[Topic]) -> list[Partition]:
+def partitions_of(topics: Iterable[KafkaTopic]) -> list[TopicPartitionNumber]:
     """All partitions of the topics, topic after topic."""
-    return [Partition(topic=topic.name, number=number) for topic in topics for number in range(topic.partitions)]
+    return [
+        TopicPartitionNumber(topic=topic.name, number=number) for topic in topics for number in range(topic.partitions)
+    ]
 
 
-class Cluster:
+class KafkaAdmin:
     """The cluster that the settings name. Every question raises OutageError or SetupError."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._identity = Identity(settings)
+        self._identity = ClientIdentity(settings)
         self._made: AdminClient | None = None
 
     async def client(self) -> AdminClient:
         """The client that answers. Raises OutageError, SetupError and UsageError where Kafka does not let us in."""
         if self._made is None:
-            await knock(self._settings)
+            await check_connection(self._settings)
             with kafka_errors("setting up the client"):
                 self._made = await asyncio.to_thread(AdminClient, for_confluent(self._settings))
         self._identity.renew(self._made)
         return self._made
 
-    async def topics(self, names: Iterable[str]) -> dict[str, Topic]:
+    async def topics(self, names: Iterable[str]) -> dict[str, KafkaTopic]:
         """Those of the topics that exist, by name."""
         wanted = list(names)
         with kafka_errors("asking for topics"):
@@ -91,7 +93,7 @@ class Cluster:
                 await self._look_for_leaders()
                 raise
         return {
-            name: Topic(
+            name: KafkaTopic(
                 name=name,
                 topic_id=str(found.topic_id),
                 partitions=len(found.partitions),
@@ -127,22 +129,24 @@ class Cluster:
                     if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                         raise
 
-    async def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+    async def ends(self, partitions: Iterable[TopicPartitionNumber]) -> dict[TopicPartitionNumber, int]:
         """The offset behind the last record that a read_committed reader sees now."""
         return await self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
 
-    async def beginnings(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+    async def beginnings(self, partitions: Iterable[TopicPartitionNumber]) -> dict[TopicPartitionNumber, int]:
         """The offset of the first record that is still there."""
         return await self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
 
-    async def at(self, partitions: Iterable[Partition], instant: datetime) -> dict[Partition, int]:
+    async def at(
+        self, partitions: Iterable[TopicPartitionNumber], instant: datetime
+    ) -> dict[TopicPartitionNumber, int]:
         """The offset of the first record that says it was written then or later; the end where there is none."""
         places = list(partitions)
         spec = OffsetSpec.for_timestamp(int(instant.timestamp() * 1000))
         found, ends = await self._offsets(places, spec), await self.ends(places)
         return {place: ends[place] if found[place] < 0 else found[place] for place in places}
 
-    async def commit(self, group_id: str, offsets: Mapping[Partition, tuple[int, str]]) -> None:
+    async def commit(self, group_id: str, offsets: Mapping[TopicPartitionNumber, tuple[int, str]]) -> None:
         """Commit offsets, with what is written beside them, for a group that has no members.
 
         Raises SetupError if it has any: then nothing was committed.
@@ -160,7 +164,9 @@ class Cluster:
                 if place.error is not None:
                     raise KafkaException(place.error)
 
-    async def _offsets(self, partitions: Iterable[Partition], which: OffsetSpec) -> dict[Partition, int]:
+    async def _offsets(
+        self, partitions: Iterable[TopicPartitionNumber], which: OffsetSpec
+    ) -> dict[TopicPartitionNumber, int]:
         wanted = {TopicPartition(partition.topic, partition.number): which for partition in partitions}
         if not wanted:
             return {}
@@ -170,7 +176,7 @@ class Cluster:
             )
             try:
                 found = {
-                    Partition(topic=place.topic, number=place.partition): (await _answer(future)).offset
+                    TopicPartitionNumber(topic=place.topic, number=place.partition): (await _answer(future)).offset
                     for place, future in futures.items()
                 }
             except KafkaException as error:

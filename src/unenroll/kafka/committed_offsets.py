@@ -11,7 +11,7 @@ _MARK = re.compile(r"unenroll/1 (?:topic=(?P<topic_id>\S+) )?sequence=(?P<sequen
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Committed:
+class CommittedOffset:
     """What Kafka has for one partition: the offset, and what was written beside it."""
 
     offset: int
@@ -36,27 +36,27 @@ def metadata(sequence: int, topic_id: str | None = None) -> str:
     return f"unenroll/1 {topic}sequence={sequence}"
 
 
-def last_published(noted: int, committed: Iterable[Committed | None]) -> int:
+def last_published(noted: int, committed: Iterable[CommittedOffset | None]) -> int:
     """The lane's last published number: as its row has it, or Kafka beside the offsets, whichever knows more."""
     return max([noted, *(place.sequence or 0 for place in committed if place is not None)])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Resume:
+class ResumePoint:
     """What opening a lane has to do: publish what was decided above a number, and read from these offsets."""
 
     publish_above: int
     read_from: dict[str, int | None]  # by topic; None: the partition was never read
 
 
-def resume(
+def resume_point(
     *,
     sequence: int,
     published: int,
     decided: Mapping[str, int],
-    committed: Mapping[str, Committed | None],
+    committed: Mapping[str, CommittedOffset | None],
     topic_ids: Mapping[str, str] = MappingProxyType({}),
-) -> Resume:
+) -> ResumePoint:
     """How to go on, by the table in docs/guarantees.md. `decided`, `committed` and `topic_ids` are by topic.
 
     An offset that was committed for a topic of the same name that was deleted since says nothing of the new one.
@@ -74,10 +74,10 @@ def resume(
             "Once nobody else can be asked: `unenroll offsets set --to decided`"
         )
     read_from = {topic: _start(topic, decided.get(topic), place) for topic, place in current.items()}
-    return Resume(publish_above=publish_above, read_from=read_from)
+    return ResumePoint(publish_above=publish_above, read_from=read_from)
 
 
-def _start(topic: str, decided: int | None, committed: Committed | None) -> int | None:
+def _start(topic: str, decided: int | None, committed: CommittedOffset | None) -> int | None:
     if committed is None:
         return decided
     if decided is None:
@@ -92,7 +92,7 @@ def _start(topic: str, decided: int | None, committed: Committed | None) -> int 
     return decided if crashed_between_the_commits else committed.offset
 
 
-def lost(topic: str, partition: int, *, offset: int, first: int, end: int) -> DataLossError | None:
+def lost_offsets(topic: str, partition: int, *, offset: int, first: int, end: int) -> DataLossError | None:
     """Why a lane cannot go on at the offset, if the topic does not hold it any more, or not yet."""
     if first <= offset <= end:
         return None

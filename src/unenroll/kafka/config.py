@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 
 from unenroll.errors import OutageError, Server
-from unenroll.kafka.oauth import TokenProvider, tokens_of
+from unenroll.kafka.oauth import TokenProvider, token_cache
 from unenroll.secret_files import may_change
 from unenroll.settings import KafkaSettings
 
@@ -37,10 +37,10 @@ def for_aiokafka(settings: KafkaSettings) -> dict[str, Any]:
         return arguments
     arguments["sasl_mechanism"] = settings.kafka_sasl_mechanism
     if settings.kafka_sasl_mechanism == _OAUTH:
-        arguments["sasl_oauth_token_provider"] = TokenProvider(tokens_of(settings))
+        arguments["sasl_oauth_token_provider"] = TokenProvider(token_cache(settings))
     else:
-        arguments["sasl_plain_username"] = text(settings.kafka_sasl_username)
-        arguments["sasl_plain_password"] = text(settings.kafka_sasl_password)
+        arguments["sasl_plain_username"] = broker_text(settings.kafka_sasl_username)
+        arguments["sasl_plain_password"] = broker_text(settings.kafka_sasl_password)
     return arguments
 
 
@@ -85,14 +85,14 @@ def stays_current(settings: KafkaSettings, client: Any) -> None:  # noqa: ANN401
         known = client._conns.get((node_id, group))  # noqa: SLF001
         if known is None or not known.connected():
             with suppress(OutageError):  # the files are just being replaced: what was known may still do
-                name, password = text(settings.kafka_sasl_username), text(settings.kafka_sasl_password)
+                name, password = broker_text(settings.kafka_sasl_username), broker_text(settings.kafka_sasl_password)
                 client._sasl_plain_username, client._sasl_plain_password = name, password  # noqa: SLF001
         return await get(node_id, group=group, **more)
 
     client._get_conn = current  # noqa: SLF001
 
 
-class Identity:
+class ClientIdentity:
     """Who we are for one client of confluent-kafka: it takes a new name or password when it connects the next time."""
 
     def __init__(self, settings: KafkaSettings) -> None:
@@ -107,13 +107,13 @@ class Identity:
             return
         self._look_at = monotonic() + _LOOK_SECONDS
         with suppress(OutageError):  # the files are just being replaced
-            name, password = (text(secret) or "" for secret in self._secrets)
+            name, password = (broker_text(secret) or "" for secret in self._secrets)
             if (name, password) != self._told:
                 client.set_sasl_credentials(name, password)
                 self._told = (name, password)
 
 
-async def let_go(stop: Coroutine[Any, Any, None], *, seconds: float) -> None:
+async def stop_quietly(stop: Coroutine[Any, Any, None], *, seconds: float) -> None:
     """Let a client of aiokafka stop, whatever state it is in. While the broker is away it never would."""
     stopping = asyncio.ensure_future(stop)
     done, _ = await asyncio.wait([stopping], timeout=seconds)
@@ -123,13 +123,13 @@ async def let_go(stop: Coroutine[Any, Any, None], *, seconds: float) -> None:
         stopping.exception()  # it is thrown away in any case
 
 
-def text(secret: SecretStr | None) -> str | None:
+def broker_text(secret: SecretStr | None) -> str | None:
     """The secret as it is now."""
     return None if secret is None else secret.get_secret_value()
 
 
 def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
-    password = text(settings.kafka_ssl_key_password) or ""
+    password = broker_text(settings.kafka_ssl_key_password) or ""
     try:
         context: ssl.SSLContext = create_ssl_context(
             cafile=settings.kafka_ssl_cafile,
@@ -153,7 +153,7 @@ def _tls_of_confluent(settings: KafkaSettings) -> dict[str, str]:
         "ssl.ca.location": settings.kafka_ssl_cafile,
         "ssl.certificate.location": certificate,
         "ssl.key.location": key,
-        "ssl.key.password": text(settings.kafka_ssl_key_password),
+        "ssl.key.password": broker_text(settings.kafka_ssl_key_password),
     }
     return {name: str(value) for name, value in told.items() if value is not None}
 
@@ -165,10 +165,10 @@ def _sasl_of_confluent(settings: KafkaSettings) -> dict[str, Any]:
     if settings.kafka_sasl_mechanism != _OAUTH:
         return {
             **told,
-            "sasl.username": text(settings.kafka_sasl_username),
-            "sasl.password": text(settings.kafka_sasl_password),
+            "sasl.username": broker_text(settings.kafka_sasl_username),
+            "sasl.password": broker_text(settings.kafka_sasl_password),
         }
-    tokens = tokens_of(settings)
+    tokens = token_cache(settings)
 
     def current(_: str) -> tuple[str, float]:
         token = tokens.current()

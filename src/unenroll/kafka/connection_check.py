@@ -10,19 +10,19 @@ from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
 from unenroll.errors import OutageError, Server, SetupError, UsageError
 from unenroll.kafka.config import for_aiokafka
 from unenroll.kafka.errors import kafka_errors
-from unenroll.kafka.oauth import tokens_of
+from unenroll.kafka.oauth import token_cache
 from unenroll.settings import KafkaSettings
 
 _PATIENCE_SECONDS = 5.0
 _AWAY = (ConnectionRefusedError, TimeoutError)
 
 
-async def knock(settings: KafkaSettings) -> None:
+async def check_connection(settings: KafkaSettings) -> None:
     """Returns if a broker lets us in, or if none of them is there. Raises SetupError, OutageError and UsageError."""
     if settings.kafka_security_protocol == "PLAINTEXT":
         return
     if settings.kafka_sasl_mechanism == "OAUTHBEARER" and settings.kafka_security_protocol.startswith("SASL"):
-        await asyncio.to_thread(tokens_of(settings).current)
+        await asyncio.to_thread(token_cache(settings).current)
     try:
         arguments = for_aiokafka(settings)
     except OutageError as error:  # of files, which is as bad as wrong settings before there is anything to wait for

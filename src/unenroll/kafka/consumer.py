@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, Message
 from confluent_kafka import TopicPartition as LibrdkafkaPartition
 
 from unenroll.errors import OutageError, Server
-from unenroll.kafka.config import REQUEST_SECONDS, for_aiokafka, for_reading, let_go, stays_current
+from unenroll.kafka.config import REQUEST_SECONDS, for_aiokafka, for_reading, stays_current, stop_quietly
 from unenroll.kafka.errors import kafka_errors
 from unenroll.settings import KafkaSettings, WorkerSettings
 from unenroll.wire.topics import Headers, Position, Record
@@ -74,14 +74,14 @@ Found = dict[TopicPartition, list[ConsumerRecord]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Taken:
+class ConsumedRecords:
     """Records in the order they were read, and the positions behind them."""
 
     records: tuple[Record, ...]
     ends: tuple[Position, ...]
 
 
-class Reader:
+class LaneConsumer:
     """The records of one partition number in every input topic, from some positions on."""
 
     def __init__(
@@ -93,7 +93,7 @@ class Reader:
         self._positions = tuple(positions)
         self._go_back()
 
-    async def take(self, stopping: asyncio.Event) -> Taken | None:
+    async def take(self, stopping: asyncio.Event) -> ConsumedRecords | None:
         """What there is behind what was taken last, perhaps nothing; None once `stopping` is set.
 
         Raises OutageError and SetupError.
@@ -121,7 +121,7 @@ class Reader:
                 found.setdefault(place, []).extend(held)
         return None if stopping.is_set() else found
 
-    async def _take_one(self, stopping: asyncio.Event) -> Taken | None:
+    async def _take_one(self, stopping: asyncio.Event) -> ConsumedRecords | None:
         """One record, the first that any of the partitions holds, even if it is the one that cannot be read."""
         for place in self._places:
             try:
@@ -150,13 +150,13 @@ class Reader:
         self._consumer.seek(place, record.offset + 1)
         return record
 
-    async def _taken(self, records: Iterable[Record]) -> Taken:
+    async def _taken(self, records: Iterable[Record]) -> ConsumedRecords:
         ends = [await self._consumer.position(place) for place in self._places]
         self._positions = tuple(
             Position(topic=at.topic, topic_id=at.topic_id, partitions=at.partitions, offset=end)
             for at, end in zip(self._positions, ends, strict=True)
         )
-        return Taken(records=tuple(records), ends=self._positions)
+        return ConsumedRecords(records=tuple(records), ends=self._positions)
 
     def _go_back(self) -> None:
         for place, position in zip(self._places, self._positions, strict=True):
@@ -164,7 +164,9 @@ class Reader:
 
 
 @asynccontextmanager
-async def reading(settings: WorkerSettings, number: int, positions: Sequence[Position]) -> AsyncIterator[Reader]:
+async def open_consumer(
+    settings: WorkerSettings, number: int, positions: Sequence[Position]
+) -> AsyncIterator[LaneConsumer]:
     """A reader of this partition number that begins at these positions. Raises OutageError and SetupError."""
     consumer = AIOKafkaConsumer(
         **for_aiokafka(settings),
@@ -181,9 +183,9 @@ async def reading(settings: WorkerSettings, number: int, positions: Sequence[Pos
                 await consumer.start()
         _wait_for_the_lane(consumer)
         consumer.assign([TopicPartition(position.topic, number) for position in positions])
-        yield Reader(settings, consumer, number=number, positions=positions)
+        yield LaneConsumer(settings, consumer, number=number, positions=positions)
     finally:
-        await let_go(consumer.stop(), seconds=_STOP_SECONDS)
+        await stop_quietly(consumer.stop(), seconds=_STOP_SECONDS)
 
 
 def _wait_for_the_lane(consumer: AIOKafkaConsumer) -> None:

@@ -16,10 +16,10 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import for_code
 
 from unenroll.errors import OutageError, Server
-from unenroll.kafka.admin import Partition
+from unenroll.kafka.admin import TopicPartitionNumber
 from unenroll.kafka.assignor import NumberAssignor
-from unenroll.kafka.committed_offsets import Committed
-from unenroll.kafka.config import REQUEST_SECONDS, for_aiokafka, let_go, stays_current
+from unenroll.kafka.committed_offsets import CommittedOffset
+from unenroll.kafka.config import REQUEST_SECONDS, for_aiokafka, stays_current, stop_quietly
 from unenroll.kafka.errors import kafka_errors
 from unenroll.settings import WorkerSettings
 
@@ -30,7 +30,7 @@ _ASK_AGAIN_SECONDS = 0.2
 Answer = TypeVar("Answer")
 
 
-class Coordinator:
+class GroupCoordinator:
     """The coordinator of the group that the settings name. Every question raises OutageError or SetupError."""
 
     def __init__(self, settings: WorkerSettings) -> None:
@@ -51,7 +51,9 @@ class Coordinator:
         """Disconnect."""
         await self._admin.close()
 
-    async def committed(self, partitions: Iterable[Partition]) -> dict[Partition, Committed | None]:
+    async def committed(
+        self, partitions: Iterable[TopicPartitionNumber]
+    ) -> dict[TopicPartitionNumber, CommittedOffset | None]:
         """What is committed of each partition; None where the group never did. Does not wait for pending transactions.
 
         Whoever needs the last word starts the lane's producer first: that ends what was pending.
@@ -63,13 +65,13 @@ class Coordinator:
         if any(place not in found for place in wanted):  # the client tells an error of the coordinator by leaving out
             raise OutageError("Kafka does not say what the group has committed", server=Server.KAFKA)
         return {
-            Partition(topic=place.topic, number=place.partition): None
+            TopicPartitionNumber(topic=place.topic, number=place.partition): None
             if found[place].offset < 0
-            else Committed(offset=found[place].offset, metadata=_text(found[place].metadata))
+            else CommittedOffset(offset=found[place].offset, metadata=_text(found[place].metadata))
             for place in wanted
         }
 
-    async def owners(self) -> Mapping[Partition, str]:
+    async def owners(self) -> Mapping[TopicPartitionNumber, str]:
         """The client id that owns each partition; empty while the group is not stable."""
         state, members = await self._group()
         return dict(_owned(members)) if state == _STABLE else {}
@@ -89,12 +91,14 @@ class Coordinator:
             return state, members
 
 
-async def asked(settings: WorkerSettings, question: Callable[[Coordinator], Awaitable[Answer]]) -> Answer:
+async def group_coordinator(
+    settings: WorkerSettings, question: Callable[[GroupCoordinator], Awaitable[Answer]]
+) -> Answer:
     """What the coordinator answers; a cluster that never had a group needs a moment. Raises as the question does."""
     deadline = monotonic() + _NO_COORDINATOR_SECONDS
     while True:
         try:
-            async with Coordinator(settings) as coordinator:
+            async with GroupCoordinator(settings) as coordinator:
                 return await question(coordinator)
         except OutageError:
             if monotonic() > deadline:
@@ -103,10 +107,10 @@ async def asked(settings: WorkerSettings, question: Callable[[Coordinator], Awai
 
 
 async def committed_by(
-    settings: WorkerSettings, partitions: Collection[Partition]
-) -> Mapping[Partition, Committed | None]:
+    settings: WorkerSettings, partitions: Collection[TopicPartitionNumber]
+) -> Mapping[TopicPartitionNumber, CommittedOffset | None]:
     """What the group has committed of each partition. Raises OutageError and SetupError."""
-    return await asked(settings, lambda coordinator: coordinator.committed(partitions))
+    return await group_coordinator(settings, lambda coordinator: coordinator.committed(partitions))
 
 
 def _text(metadata: str | None) -> str:
@@ -114,10 +118,10 @@ def _text(metadata: str | None) -> str:
     return (metadata or "").removesuffix("\x00")
 
 
-def _owned(members: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Partition, str]]:
+def _owned(members: Iterable[tuple[Any, ...]]) -> Iterator[tuple[TopicPartitionNumber, str]]:
     for _, client_id, _, _, assignment in members:
         for place in ConsumerProtocolMemberAssignment.decode(assignment).partitions():
-            yield Partition(topic=place.topic, number=place.partition), client_id
+            yield TopicPartitionNumber(topic=place.topic, number=place.partition), client_id
 
 
 _HEARTBEATS_IN_A_SESSION = 5
@@ -130,7 +134,7 @@ _LEAVE_SECONDS = 10.0
 
 
 @asynccontextmanager
-async def joined(settings: WorkerSettings, client_id: str) -> AsyncIterator[AIOKafkaConsumer]:
+async def joined_group(settings: WorkerSettings, client_id: str) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer that joins the group as soon as it subscribes, and leaves it at the end. Raises OutageError."""
     consumer = AIOKafkaConsumer(
         **for_aiokafka(settings),
@@ -152,4 +156,4 @@ async def joined(settings: WorkerSettings, client_id: str) -> AsyncIterator[AIOK
                 await consumer.start()
         yield consumer
     finally:
-        await let_go(consumer.stop(), seconds=_LEAVE_SECONDS)
+        await stop_quietly(consumer.stop(), seconds=_LEAVE_SECONDS)

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as Delivered
 
 from unenroll.errors import OutageError, Server
-from unenroll.kafka.config import Identity, for_confluent
+from unenroll.kafka.config import ClientIdentity, for_confluent
 from unenroll.kafka.errors import kafka_errors
 from unenroll.settings import KafkaSettings
 from unenroll.wire.topics import Message
@@ -38,7 +38,7 @@ class IdempotentProducer:
         self, settings: KafkaSettings, *, seconds: float, linger_ms: int = 0, batch_bytes: int = _BATCH_BYTES
     ) -> None:
         self._prefix = settings.topic_prefix
-        self._identity = Identity(settings)
+        self._identity = ClientIdentity(settings)
         with kafka_errors(_DOING):
             self._producer = Producer(
                 {

@@ -29,7 +29,7 @@ _REFUSALS = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDD
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Token:
+class OAuthToken:
     """One token, until when it is good (seconds since 1970), and when to get the next one."""
 
     text: str = field(repr=False)
@@ -38,7 +38,7 @@ class Token:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Grant:
+class OAuthGrant:
     """How tokens are got."""
 
     url: str
@@ -47,7 +47,7 @@ class Grant:
     client_id: SecretStr
     client_secret: SecretStr
 
-    def ask(self) -> Token:
+    def ask(self) -> OAuthToken:
         """A new token. Blocks. Raises SetupError if we are refused, OutageError if nobody answers."""
         began, host = time.time(), urlsplit(self.url).netloc
         try:
@@ -62,7 +62,7 @@ class Grant:
         if status != HTTPStatus.OK or not isinstance(text, str):
             raise OutageError(f"the token URL ({host}) answers {status} without a token", server=Server.KAFKA)
         seconds = _seconds(told.get("expires_in"))
-        return Token(text=text, ends=began + seconds, renew=began + seconds * _RENEWED_AT)
+        return OAuthToken(text=text, ends=began + seconds, renew=began + seconds * _RENEWED_AT)
 
     def _asked(self) -> tuple[int, bytes]:
         parts = urlsplit(self.url)
@@ -94,22 +94,22 @@ class Grant:
         }
 
 
-class Tokens:
+class TokenCache:
     """The token of now. Any thread may ask."""
 
-    def __init__(self, ask: Callable[[], Token]) -> None:
+    def __init__(self, ask: Callable[[], OAuthToken]) -> None:
         self._ask = ask
         self._lock = Lock()
-        self._token: Token | None = None
+        self._token: OAuthToken | None = None
 
-    def current(self) -> Token:
+    def current(self) -> OAuthToken:
         """A token that is good for a while. Blocks while a new one is got. Raises SetupError and OutageError."""
         with self._lock:
             if self._token is None or time.time() >= self._token.renew:
                 self._token = self._next(self._token)
             return self._token
 
-    def _next(self, old: Token | None) -> Token:
+    def _next(self, old: OAuthToken | None) -> OAuthToken:
         try:
             return self._ask()
         except UnenrollError:
@@ -118,10 +118,10 @@ class Tokens:
             return old
 
 
-def tokens_of(settings: KafkaSettings) -> Tokens:
+def token_cache(settings: KafkaSettings) -> TokenCache:
     """The tokens that these settings ask for, shared by all clients of the process."""
     return _shared(
-        Grant(
+        OAuthGrant(
             url=settings.kafka_sasl_oauth_token_url or "",
             scope=settings.kafka_sasl_oauth_scope,
             cafile=settings.kafka_sasl_oauth_cafile,
@@ -132,14 +132,14 @@ def tokens_of(settings: KafkaSettings) -> Tokens:
 
 
 @lru_cache(maxsize=8)
-def _shared(grant: Grant) -> Tokens:
-    return Tokens(grant.ask)
+def _shared(grant: OAuthGrant) -> TokenCache:
+    return TokenCache(grant.ask)
 
 
 class TokenProvider(AbstractTokenProvider):  # type: ignore[misc] # the client carries no types
     """Tokens as aiokafka asks for them, each time it connects."""
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: TokenCache) -> None:
         self._tokens = tokens
 
     async def token(self) -> str:

@@ -17,8 +17,8 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from unenroll.kafka.admin import Partition
-from unenroll.kafka.config import REQUEST_SECONDS, Identity, for_reading
+from unenroll.kafka.admin import TopicPartitionNumber
+from unenroll.kafka.config import REQUEST_SECONDS, ClientIdentity, for_reading
 from unenroll.kafka.consumer import as_record
 from unenroll.kafka.errors import kafka_errors
 from unenroll.settings import KafkaSettings, WorkerSettings
@@ -29,37 +29,37 @@ _POLL_SECONDS = 0.2
 _SILENT_POLLS = int(REQUEST_SECONDS / _POLL_SECONDS)
 _MOST_AT_ONCE = 500
 
-Stretch = Mapping[Partition, tuple[int, int]]
+Stretch = Mapping[TopicPartitionNumber, tuple[int, int]]
 """Of each partition the first offset to read, and the one behind the last."""
 
 
-class Written(NamedTuple):
+class TimestampedRecord(NamedTuple):
     """A record, and when it says that it was written."""
 
     record: Record
     at: datetime | None
 
 
-async def stretch(settings: KafkaSettings, wanted: Stretch) -> AsyncIterator[list[Written]]:
+async def record_range(settings: KafkaSettings, wanted: Stretch) -> AsyncIterator[list[TimestampedRecord]]:
     """All visible records, some at a time, each partition in its order. Raises OutageError and SetupError."""
-    async with reading(settings, wanted) as reader:
+    async with open_range_reader(settings, wanted) as reader:
         while reader.left:
             if found := await reader.read(_MOST_AT_ONCE):
                 yield found
 
 
 @asynccontextmanager
-async def reading(settings: KafkaSettings, wanted: Stretch) -> AsyncIterator["StretchReader"]:
+async def open_range_reader(settings: KafkaSettings, wanted: Stretch) -> AsyncIterator["RangeReader"]:
     """A reader at the beginning of the stretch. Raises OutageError and SetupError."""
     with kafka_errors("reading a topic"):
-        reader = StretchReader(settings, wanted)
+        reader = RangeReader(settings, wanted)
     try:
         yield reader
     finally:
         await asyncio.to_thread(reader.close)
 
 
-class StretchReader:
+class RangeReader:
     """`next` has the offset at which each partition goes on, `left` the partitions that are not read to their ends."""
 
     def __init__(self, settings: KafkaSettings, wanted: Stretch) -> None:
@@ -67,22 +67,24 @@ class StretchReader:
         self.next = {place: first for place, (first, _) in wanted.items()}
         self.left = {place for place, (first, end) in wanted.items() if first < end}
         self._patience = _SILENT_POLLS
-        self._identity = Identity(settings)
+        self._identity = ClientIdentity(settings)
         self._consumer = Consumer(for_reading(settings, _NO_GROUP))
         self._consumer.assign([_at(place, self.next[place]) for place in self.left])
 
-    async def read(self, most: int) -> list[Written]:
+    async def read(self, most: int) -> list[TimestampedRecord]:
         """What comes within a moment, perhaps nothing. Raises OutageError where nothing comes for long."""
         with kafka_errors("reading a topic"):
             return await asyncio.to_thread(self._read, most)
 
-    def _read(self, most: int) -> list[Written]:
+    def _read(self, most: int) -> list[TimestampedRecord]:
         self._identity.renew(self._consumer)
         messages = self._consumer.consume(most, _POLL_SECONDS)
         self._patience = _SILENT_POLLS if messages else self._patience - 1
         if not self._patience:
             raise TimeoutError
-        found = [Written(as_record(message), time_of(message)) for message in messages if self._taken(message)]
+        found = [
+            TimestampedRecord(as_record(message), time_of(message)) for message in messages if self._taken(message)
+        ]
         over = {place for place in self.left if self.next[place] >= self._ends[place]}
         self._consumer.pause([_at(place, OFFSET_INVALID) for place in over])
         self.left -= over
@@ -90,7 +92,7 @@ class StretchReader:
 
     def _taken(self, message: Message) -> bool:
         """Whether it is a record of the stretch."""
-        place = Partition(topic=message.topic() or "", number=message.partition() or 0)
+        place = TopicPartitionNumber(topic=message.topic() or "", number=message.partition() or 0)
         offset, end, error = message.offset() or 0, self._ends[place], message.error()
         if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own name
             raise KafkaException(error)
@@ -104,7 +106,7 @@ class StretchReader:
         self._consumer.close()
 
 
-def _at(place: Partition, offset: int) -> TopicPartition:
+def _at(place: TopicPartitionNumber, offset: int) -> TopicPartition:
     return TopicPartition(place.topic, place.number, offset)
 
 
@@ -122,7 +124,9 @@ _OF_EACH = {
 }
 
 
-async def oldest_records(settings: WorkerSettings, starts: Mapping[Partition, int]) -> dict[Partition, datetime]:
+async def oldest_records(
+    settings: WorkerSettings, starts: Mapping[TopicPartitionNumber, int]
+) -> dict[TopicPartitionNumber, datetime]:
     """The time of the first visible record from each offset on, where there is one. Raises OutageError, SetupError.
 
     It takes no longer than Kafka may take for an answer. Nothing is committed and no group is joined.
@@ -133,7 +137,7 @@ async def oldest_records(settings: WorkerSettings, starts: Mapping[Partition, in
         return await asyncio.to_thread(_read, settings, starts)
 
 
-def _read(settings: WorkerSettings, starts: Mapping[Partition, int]) -> dict[Partition, datetime]:
+def _read(settings: WorkerSettings, starts: Mapping[TopicPartitionNumber, int]) -> dict[TopicPartitionNumber, datetime]:
     reading = for_reading(settings, settings.group_id)  # for which its rights are there
     consumer = Consumer({**reading, **_OF_EACH})
     try:
@@ -143,8 +147,8 @@ def _read(settings: WorkerSettings, starts: Mapping[Partition, int]) -> dict[Par
         consumer.close()
 
 
-def _first_of_each(consumer: Consumer, wanted: set[Partition]) -> dict[Partition, datetime]:
-    found: dict[Partition, datetime] = {}
+def _first_of_each(consumer: Consumer, wanted: set[TopicPartitionNumber]) -> dict[TopicPartitionNumber, datetime]:
+    found: dict[TopicPartitionNumber, datetime] = {}
     deadline = monotonic() + REQUEST_SECONDS
     while wanted:
         if monotonic() > deadline:
@@ -152,7 +156,7 @@ def _first_of_each(consumer: Consumer, wanted: set[Partition]) -> dict[Partition
         message = consumer.poll(_POLL_SECONDS)
         if message is None:
             continue
-        place = Partition(topic=message.topic() or "", number=message.partition() or 0)
+        place = TopicPartitionNumber(topic=message.topic() or "", number=message.partition() or 0)
         if place not in wanted:
             continue
         time = _time(message)

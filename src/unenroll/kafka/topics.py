@@ -13,7 +13,7 @@ from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined] # expor
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unenroll.errors import OutageError, Server, SetupError, UsageError
-from unenroll.kafka.admin import Cluster, Topic, partitions_of
+from unenroll.kafka.admin import KafkaAdmin, KafkaTopic, partitions_of
 from unenroll.wire.topics import Topic as Word
 
 _INPUT_BYTES = 1_048_588  # Kafka's own default
@@ -97,12 +97,12 @@ class TopicReport:
     differs: tuple[str, ...]
 
 
-async def make_topics(cluster: Cluster, prefix: str, *, partitions: int, replication: int) -> list[TopicReport]:
+async def make_topics(cluster: KafkaAdmin, prefix: str, *, partitions: int, replication: int) -> list[TopicReport]:
     """Make the topics that are missing, with what each needs. Raises OutageError and SetupError."""
     return await make_wanted(cluster, prefix, WantedTopics(partitions=partitions, replication=replication))
 
 
-async def make_wanted(cluster: Cluster, prefix: str, wanted: WantedTopics) -> list[TopicReport]:
+async def make_wanted(cluster: KafkaAdmin, prefix: str, wanted: WantedTopics) -> list[TopicReport]:
     """Make the topics that are missing, and wait until they can be used. Raises OutageError and SetupError."""
     words = {prefix + word: word for word in Word}
     existing = await cluster.topics(words)
@@ -126,7 +126,7 @@ async def make_wanted(cluster: Cluster, prefix: str, wanted: WantedTopics) -> li
     ]
 
 
-async def _until_they_answer(cluster: Cluster, names: list[str]) -> None:
+async def _until_they_answer(cluster: KafkaAdmin, names: list[str]) -> None:
     """A topic is made some moments before its brokers know that they have it."""
     deadline = monotonic() + _READY_SECONDS
     while True:
@@ -140,7 +140,7 @@ async def _until_they_answer(cluster: Cluster, names: list[str]) -> None:
             return
 
 
-async def _ask(cluster: Cluster, names: list[str]) -> None:
+async def _ask(cluster: KafkaAdmin, names: list[str]) -> None:
     made = await cluster.topics(names)
     if len(made) < len(names):
         raise OutageError("Kafka does not show the topics that it has made", server=Server.KAFKA)
@@ -148,7 +148,7 @@ async def _ask(cluster: Cluster, names: list[str]) -> None:
     await cluster.ends(partitions_of(made.values()))
 
 
-async def existing_topics(cluster: Cluster, names: Iterable[str]) -> dict[str, Topic]:
+async def existing_topics(cluster: KafkaAdmin, names: Iterable[str]) -> dict[str, KafkaTopic]:
     """What Kafka says of these topics, all of which must be there. Raises OutageError and SetupError."""
     wanted = list(names)
     found = await cluster.topics(wanted)
@@ -158,7 +158,7 @@ async def existing_topics(cluster: Cluster, names: Iterable[str]) -> dict[str, T
     return found
 
 
-async def check_same(cluster: Cluster, topics: Mapping[str, Topic]) -> None:
+async def check_same(cluster: KafkaAdmin, topics: Mapping[str, KafkaTopic]) -> None:
     """Raise SetupError if one of the topics was deleted and made again, OutageError if one is not there."""
     now = await cluster.topics(topics)
     for name, topic in topics.items():
@@ -171,19 +171,19 @@ async def check_same(cluster: Cluster, topics: Mapping[str, Topic]) -> None:
             )
 
 
-async def limits(cluster: Cluster, prefix: str) -> dict[str, int]:
+async def limits(cluster: KafkaAdmin, prefix: str) -> dict[str, int]:
     """The most bytes that a batch to each of our output topics may have, by the topic's word."""
     found = await batch_limits(cluster, (prefix + word for word in OUTPUTS))
     return {word.value: found[prefix + word] for word in OUTPUTS}
 
 
-async def batch_limits(cluster: Cluster, names: Iterable[str]) -> dict[str, int]:
+async def batch_limits(cluster: KafkaAdmin, names: Iterable[str]) -> dict[str, int]:
     """The most bytes that a batch to each of these topics may have, by its full name."""
     found = await cluster.configuration(names)
     return {name: int(settings["max.message.bytes"]) for name, settings in found.items()}
 
 
-def _differences(topic: Topic, found: Mapping[str, str], word: Word, *, wanted: WantedTopics) -> Iterable[str]:
+def _differences(topic: KafkaTopic, found: Mapping[str, str], word: Word, *, wanted: WantedTopics) -> Iterable[str]:
     if topic.partitions != wanted.partitions:
         yield f"has {topic.partitions} partitions, not {wanted.partitions}"
     if topic.replication < wanted.replication:

@@ -15,8 +15,8 @@ from aiokafka.protocol.transaction import EndTxnRequest
 from aiokafka.structs import OffsetAndMetadata
 
 from unenroll.errors import OutageError, Server
-from unenroll.kafka.admin import Partition
-from unenroll.kafka.config import for_aiokafka, let_go, stays_current
+from unenroll.kafka.admin import TopicPartitionNumber
+from unenroll.kafka.config import for_aiokafka, stays_current, stop_quietly
 from unenroll.kafka.errors import kafka_errors
 from unenroll.settings import KafkaSettings, WorkerSettings
 from unenroll.wire.topics import Message
@@ -83,7 +83,9 @@ class LaneProducer:
         """Let go of the producer, whatever state it is in."""
         await self._drop()
 
-    async def publish(self, messages: Sequence[Message], offsets: Mapping[Partition, tuple[int, str]]) -> None:
+    async def publish(
+        self, messages: Sequence[Message], offsets: Mapping[TopicPartitionNumber, tuple[int, str]]
+    ) -> None:
         """Make the messages and the offsets (with their metadata) visible together, or raise: OutageError, SetupError.
 
         An exception says that it is unknown whether they are.
@@ -93,7 +95,9 @@ class LaneProducer:
                 await self._transact(await self._by_partition(messages), offsets)
 
     async def publish_there(
-        self, held: Mapping[Partition, list[Message]], offsets: Mapping[Partition, tuple[int, str]]
+        self,
+        held: Mapping[TopicPartitionNumber, list[Message]],
+        offsets: Mapping[TopicPartitionNumber, tuple[int, str]],
     ) -> None:
         """The same, each message in the partition where it is to lie."""
         with kafka_errors("publishing a batch"):
@@ -101,7 +105,9 @@ class LaneProducer:
                 await self._transact(held, offsets)
 
     async def _transact(
-        self, held: Mapping[Partition, list[Message]], offsets: Mapping[Partition, tuple[int, str]]
+        self,
+        held: Mapping[TopicPartitionNumber, list[Message]],
+        offsets: Mapping[TopicPartitionNumber, tuple[int, str]],
     ) -> None:
         self._commits_sent = 0
         await self._producer.begin_transaction()
@@ -120,7 +126,7 @@ class LaneProducer:
                 "Kafka: the commit had to be sent again, so what it did is not known", server=Server.KAFKA
             )
 
-    async def _by_partition(self, messages: Sequence[Message]) -> dict[Partition, list[Message]]:
+    async def _by_partition(self, messages: Sequence[Message]) -> dict[TopicPartitionNumber, list[Message]]:
         partitions = {word: await self._partitions(word) for word in {message.topic for message in messages}}
         numbers: dict[tuple[bytes | None, int], int] = {}
         held: dict[tuple[str, int], list[Message]] = defaultdict(list)
@@ -130,12 +136,15 @@ class LaneProducer:
             if number is None:  # hashing a key takes its time, and most messages share theirs
                 number = numbers[message.key, len(there)] = self._partition_of(message.key, there, there)
             held[message.topic, number].append(message)
-        return {Partition(topic=self._prefix + word, number=number): alike for (word, number), alike in held.items()}
+        return {
+            TopicPartitionNumber(topic=self._prefix + word, number=number): alike
+            for (word, number), alike in held.items()
+        }
 
     async def _partitions(self, word: str) -> list[int]:
         return sorted(await self._producer.partitions_for(self._prefix + word))
 
-    async def _send(self, place: Partition, messages: list[Message]) -> list[asyncio.Future[Any]]:
+    async def _send(self, place: TopicPartitionNumber, messages: list[Message]) -> list[asyncio.Future[Any]]:
         futures = []
         batch = self._producer.create_batch()
         for message in messages:
@@ -180,7 +189,7 @@ class LaneProducer:
         sender._do_add_partitions_to_txn = add  # noqa: SLF001 - the same
 
     async def _drop(self) -> None:
-        await let_go(self._producer.stop(), seconds=_STOP_SECONDS)
+        await stop_quietly(self._producer.stop(), seconds=_STOP_SECONDS)
 
 
 class AddPartitions(AddPartitionsToTxnHandler):  # type: ignore[misc] # the client carries no types

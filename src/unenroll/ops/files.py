@@ -30,7 +30,7 @@ _MAGIC: dict[bytes, Callable[[BinaryIO], object]] = {
 _DAMAGED = (EOFError, zlib.error, lzma.LZMAError, cramjam.DecompressionError)
 
 
-class Opened(NamedTuple):
+class OpenedFile(NamedTuple):
     """The content of a file. `advanced` is told the bytes read, and says how many of the file's own those were."""
 
     stream: BinaryIO
@@ -38,11 +38,11 @@ class Opened(NamedTuple):
 
 
 @contextmanager
-def opened(file: Path) -> Iterator[Opened]:
+def open_file(file: Path) -> Iterator[OpenedFile]:
     """The file's content, or what comes on standard input. Raises UnenrollError, also amid reading it."""
     try:
         if file == STANDARD_INPUT:
-            yield Opened(sys.stdin.buffer, _itself)
+            yield OpenedFile(sys.stdin.buffer, _itself)
             return
         with file.open("rb") as raw, _content(raw) as content:
             yield content
@@ -53,7 +53,7 @@ def opened(file: Path) -> Iterator[Opened]:
 
 
 @contextmanager
-def _content(raw: BinaryIO) -> Iterator[Opened]:
+def _content(raw: BinaryIO) -> Iterator[OpenedFile]:
     beginning = raw.read(max(map(len, (*_MAGIC, _ZSTANDARD))))
     raw.seek(0)
     if beginning.startswith(_ZSTANDARD):
@@ -63,20 +63,20 @@ def _content(raw: BinaryIO) -> Iterator[Opened]:
     for magic, kind in _MAGIC.items():
         if beginning.startswith(magic):
             with cast(BinaryIO, kind(raw)) as stream:
-                yield Opened(stream, _Position(raw.tell).advanced)
+                yield OpenedFile(stream, _Position(raw.tell).advanced)
             return
-    yield Opened(raw, _itself)
+    yield OpenedFile(raw, _itself)
 
 
 @contextmanager
-def _unpacked(raw: BinaryIO) -> Iterator[Opened]:
+def _unpacked(raw: BinaryIO) -> Iterator[OpenedFile]:
     """What Zstandard has compressed. The library reads and writes whole files, so this takes their room on disk."""
     size = os.fstat(raw.fileno()).st_size
     with NamedTemporaryFile() as copy, NamedTemporaryFile() as stream:
         shutil.copyfileobj(raw, copy)
         copy.flush()
         length = cramjam.zstd.decompress_into(cramjam.File(copy.name, truncate=False), cramjam.File(stream.name))
-        yield Opened(cast(BinaryIO, stream), _Position(lambda: stream.tell() * size // max(length, 1)).advanced)
+        yield OpenedFile(cast(BinaryIO, stream), _Position(lambda: stream.tell() * size // max(length, 1)).advanced)
 
 
 def _itself(count: int) -> int:
@@ -133,7 +133,7 @@ def _flaw(file: Path) -> str | None:
 
 def _flaw_within(file: Path) -> str | None:
     try:
-        with opened(file) as (stream, _):
+        with open_file(file) as (stream, _):
             piece = stream.read(_PIECE)
             if piece.strip() and not piece.lstrip().startswith(b"{"):
                 return f"{file} does not begin with a line of JSON"
@@ -144,7 +144,7 @@ def _flaw_within(file: Path) -> str | None:
     return None
 
 
-def made(path: Path, what: str, *, read: Sequence[Path]) -> BinaryIO:
+def new_file(path: Path, what: str, *, read: Sequence[Path]) -> BinaryIO:
     """The file, empty, to write this to. Raises UsageError if it cannot be, or if it is one of those that are read."""
     try:
         if path.exists() and any(file.exists() and path.samefile(file) for file in read):
@@ -158,7 +158,7 @@ LONGEST = 1024 * 1024
 TOO_LONG = DeadLetter(reason="line_too_long", detail=f"is longer than {LONGEST} bytes")
 
 
-class Part(Enum):
+class LinePart(Enum):
     """What of a line there is: all of it, or a piece of one that is too long."""
 
     WHOLE = "whole"
@@ -172,7 +172,7 @@ class Line(NamedTuple):
     file: str
     number: int
     content: bytes
-    part: Part = Part.WHOLE
+    part: LinePart = LinePart.WHOLE
 
 
 def lines(files: Iterable[Path], read: Callable[[int], None]) -> Iterator[Line]:
@@ -181,9 +181,9 @@ def lines(files: Iterable[Path], read: Callable[[int], None]) -> Iterator[Line]:
     `read` is told how many bytes of a file are done with.
     """
     for file in files:
-        with opened(file) as (stream, advanced):
+        with open_file(file) as (stream, advanced):
             for line in _lines(str(file), stream):
-                if line.part is not Part.WHOLE or line.content.strip():
+                if line.part is not LinePart.WHOLE or line.content.strip():
                     yield line
                 read(advanced(len(line.content)))
 
@@ -191,9 +191,9 @@ def lines(files: Iterable[Path], read: Callable[[int], None]) -> Iterator[Line]:
 def _lines(name: str, stream: BinaryIO) -> Iterator[Line]:
     number, goes_on = 0, False
     while content := stream.readline(LONGEST + 1):
-        part = Part.LATER if goes_on else Part.WHOLE
+        part = LinePart.LATER if goes_on else LinePart.WHOLE
         if not goes_on:
             number += 1
-            part = Part.FIRST if len(content) > LONGEST and not content.endswith(b"\n") else Part.WHOLE
+            part = LinePart.FIRST if len(content) > LONGEST and not content.endswith(b"\n") else LinePart.WHOLE
         yield Line(name, number, content, part)
-        goes_on = part is not Part.WHOLE and not content.endswith(b"\n")
+        goes_on = part is not LinePart.WHOLE and not content.endswith(b"\n")

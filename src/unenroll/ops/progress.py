@@ -22,8 +22,8 @@ from rich.progress import (
 )
 
 from unenroll.errors import UnenrollError
-from unenroll.ops.files import Line, Part, made
-from unenroll.text import duration, legible
+from unenroll.ops.files import Line, LinePart, new_file
+from unenroll.text import duration, escape_control
 from unenroll.wire.reasons import DeadLetter
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -32,23 +32,23 @@ Read = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class ProgressUnit:
     """What is counted: how a number of it is written, and how on a bar."""
 
     written: Callable[[int], str]
     column: Callable[[], ProgressColumn]
 
 
-BYTES = Measure(decimal, DownloadColumn)
+BYTES = ProgressUnit(decimal, DownloadColumn)
 
 
-def counted(what: str) -> Measure:
+def counted(what: str) -> ProgressUnit:
     """So many of these."""
-    return Measure(lambda count: f"{count:,} {what}", MofNCompleteColumn)
+    return ProgressUnit(lambda count: f"{count:,} {what}", MofNCompleteColumn)
 
 
 @contextmanager
-def progress(doing: str, total: int | None, measure: Measure = BYTES) -> Iterator[Read]:
+def progress(doing: str, total: int | None, measure: ProgressUnit = BYTES) -> Iterator[Read]:
     """A function to be told how much more is done. `total` is how much there is, None if nobody knows."""
     if not sys.stderr.isatty():
         yield _Lines(doing, total, measure).read
@@ -60,7 +60,7 @@ def progress(doing: str, total: int | None, measure: Measure = BYTES) -> Iterato
 
 
 class _Lines:
-    def __init__(self, doing: str, total: int | None, measure: Measure) -> None:
+    def __init__(self, doing: str, total: int | None, measure: ProgressUnit) -> None:
         self._doing = doing
         self._total = total
         self._written = measure.written
@@ -94,10 +94,12 @@ class BadLines:
 
     def add(self, line: Line, why: DeadLetter) -> None:
         """One more, or a later part of the last one. Raises UnenrollError if it cannot be kept."""
-        if line.part is not Part.LATER:
+        if line.part is not LinePart.LATER:
             self.count += 1
             if self.count <= MOST_TOLD:
-                sys.stderr.write(f"{legible(line.file)}:{line.number}: {why.reason}: {legible(why.detail)}\n")
+                sys.stderr.write(
+                    f"{escape_control(line.file)}:{line.number}: {why.reason}: {escape_control(why.detail)}\n"
+                )
             if not self._ended:
                 self._keep(b"\n")
         self._keep(line.content)
@@ -124,7 +126,7 @@ class BadLines:
 @contextmanager
 def bad_lines(files: Sequence[Path], rejects: Path | None = None) -> Iterator[BadLines]:
     """The bad lines of these files. Raises UsageError if `rejects` cannot take them."""
-    bad = BadLines(None if rejects is None else made(rejects, "bad lines", read=files))
+    bad = BadLines(None if rejects is None else new_file(rejects, "bad lines", read=files))
     try:
         yield bad
     finally:

@@ -8,11 +8,11 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Message as Delivered
 
 from unenroll.errors import OutageError
-from unenroll.kafka.admin import Cluster, Partition
+from unenroll.kafka.admin import KafkaAdmin, TopicPartitionNumber
 from unenroll.kafka.errors import kafka_errors
 from unenroll.kafka.idempotent_producer import IdempotentProducer
 from unenroll.kafka.topics import batch_limits, existing_topics
-from unenroll.ops.files import TOO_LONG, Line, Part
+from unenroll.ops.files import TOO_LONG, Line, LinePart
 from unenroll.ops.progress import BadLines
 from unenroll.settings import KafkaSettings
 from unenroll.wire.ndjson import publish_line
@@ -30,7 +30,7 @@ class Sender:
 
     def __init__(self, settings: KafkaSettings, *, batch_bytes: int) -> None:
         self._failed: KafkaError | None = None
-        self.ends: dict[Partition, int] = {}
+        self.ends: dict[TopicPartitionNumber, int] = {}
         """Where the last message of ours arrived that we know of: the offset behind it."""
         self._producer = IdempotentProducer(
             settings, seconds=_DELIVERY_SECONDS, linger_ms=_LINGER_MS, batch_bytes=batch_bytes
@@ -59,7 +59,7 @@ class Sender:
     def _delivered(self, error: KafkaError | None, message: Delivered) -> None:
         self._failed = self._failed or error
         if error is None:
-            place = Partition(topic=message.topic() or "", number=message.partition() or 0)
+            place = TopicPartitionNumber(topic=message.topic() or "", number=message.partition() or 0)
             self.ends[place] = max(self.ends.get(place, 0), (message.offset() or 0) + 1)
 
 
@@ -69,7 +69,7 @@ TOPICS = (Topic.REQUESTS, Topic.FACTS, Topic.DEFINITIONS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Published:
+class PublishResult:
     """How many lines went to each topic, or were bad."""
 
     requests: int
@@ -80,20 +80,22 @@ class Published:
 
 async def most_bytes(settings: KafkaSettings) -> dict[str, int]:
     """The most bytes that a batch to each topic may have, by the topic's word. Raises OutageError and SetupError."""
-    cluster = Cluster(settings)
+    cluster = KafkaAdmin(settings)
     names = {settings.topic_prefix + word: word.value for word in TOPICS}
     await existing_topics(cluster, names)
     found = await batch_limits(cluster, names)
     return {word: found[name] for name, word in names.items()}
 
 
-def publish(lines: Iterable[Line], settings: KafkaSettings, *, limits: Mapping[str, int], bad: BadLines) -> Published:
+def publish(
+    lines: Iterable[Line], settings: KafkaSettings, *, limits: Mapping[str, int], bad: BadLines
+) -> PublishResult:
     """Publish the lines in their order; all have arrived at the end. Raises OutageError and SetupError."""
     counts: Counter[str] = Counter()
     sender = Sender(settings, batch_bytes=min(limits.values()))
     try:
         for line in lines:
-            message = understood(line, limits)
+            message = parse_line(line, limits)
             if isinstance(message, DeadLetter):
                 bad.add(line, message)
             else:
@@ -104,7 +106,7 @@ def publish(lines: Iterable[Line], settings: KafkaSettings, *, limits: Mapping[s
         raise OutageError(
             f"{outage}; publish the files again: what has arrived already changes nothing", server=outage.server
         ) from outage
-    return Published(
+    return PublishResult(
         requests=counts[Topic.REQUESTS],
         facts=counts[Topic.FACTS],
         definitions=counts[Topic.DEFINITIONS],
@@ -112,9 +114,9 @@ def publish(lines: Iterable[Line], settings: KafkaSettings, *, limits: Mapping[s
     )
 
 
-def understood(line: Line, limits: Mapping[str, int]) -> Message | DeadLetter:
+def parse_line(line: Line, limits: Mapping[str, int]) -> Message | DeadLetter:
     """The message that the line stands for, or why it cannot be published."""
-    if line.part is not Part.WHOLE:
+    if line.part is not LinePart.WHOLE:
         return TOO_LONG
     message = publish_line(line.content)
     if isinstance(message, Message) and batch_bytes(message) > limits[message.topic]:

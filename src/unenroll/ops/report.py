@@ -13,14 +13,14 @@ from rich.text import Text
 
 from unenroll.errors import UnenrollError, UsageError
 from unenroll.ops.verify.differences import Difference
-from unenroll.ops.verify.verify import Verified
-from unenroll.text import plain, printed
+from unenroll.ops.verify.verify import VerifyResult
+from unenroll.text import plain, print_table
 
 Cells = tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Table:
+class ReportTable:
     """Rows below a title. `heads` may be empty: then the first cell of a row says what the others are."""
 
     title: str
@@ -29,26 +29,26 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sheet:
+class ReportSheet:
     """A title, some sentences, and tables. A table without rows is left out."""
 
     title: str
     sentences: tuple[str, ...]
-    tables: tuple[Table, ...]
+    tables: tuple[ReportTable, ...]
 
 
-def counts(title: str, found: Iterable[tuple[str, int]]) -> Table:
+def counts(title: str, found: Iterable[tuple[str, int]]) -> ReportTable:
     """How many there are of each, those of which there are none left out."""
-    return Table(title=title, rows=tuple((what, f"{count:,}") for what, count in found if count))
+    return ReportTable(title=title, rows=tuple((what, f"{count:,}") for what, count in found if count))
 
 
-def sheet_text(sheet: Sheet, file: TextIO) -> str:
+def sheet_text(sheet: ReportSheet, file: TextIO) -> str:
     """The sheet as it is to be shown in this file: as wide as a terminal is, or with no line broken."""
     tables = (part for table in sheet.tables if table.rows for part in _table(table))
-    return printed([plain(sheet.title, "bold"), *map(plain, sheet.sentences), *tables], file)
+    return print_table([plain(sheet.title, "bold"), *map(plain, sheet.sentences), *tables], file)
 
 
-def _table(table: Table) -> Iterable[RenderableType]:
+def _table(table: ReportTable) -> Iterable[RenderableType]:
     yield Text()
     yield plain(table.title, "bold")
     drawn = RichTable(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", show_header=bool(table.heads))
@@ -60,7 +60,7 @@ def _table(table: Table) -> Iterable[RenderableType]:
     yield drawn
 
 
-class Form(Enum):
+class ReportFormat(Enum):
     """A form by the end of the file's name."""
 
     TEXT = ".txt"
@@ -71,7 +71,7 @@ class ReportFile:
     """A file that can be written, found out before anything else is done. Raises UsageError."""
 
     def __init__(self, path: Path) -> None:
-        forms = {form.value: form for form in Form}
+        forms = {form.value: form for form in ReportFormat}
         if path.suffix.lower() not in forms:
             raise UsageError(f"{path}: a report is written to a file whose name ends with {', '.join(forms)}")
         self._form = forms[path.suffix.lower()]
@@ -80,7 +80,7 @@ class ReportFile:
         except OSError as error:
             raise UsageError(f"cannot write {path}: {error.strerror}") from error
 
-    def write(self, result: object, sheet: Sheet) -> None:
+    def write(self, result: object, sheet: ReportSheet) -> None:
         """Write the result, or the sheet that tells of it. Raises UnenrollError if there is no room for it."""
         try:
             with self._file:
@@ -89,8 +89,8 @@ class ReportFile:
         except OSError as error:
             raise UnenrollError(f"cannot write {self._file.name}: {error.strerror}") from error
 
-    def _text(self, result: object, sheet: Sheet) -> str:
-        if self._form is Form.JSON:
+    def _text(self, result: object, sheet: ReportSheet) -> str:
+        if self._form is ReportFormat.JSON:
             return TypeAdapter(type(result)).dump_json(result, indent=2).decode() + "\n"
         return sheet_text(sheet, self._file) + "\n"
 
@@ -98,12 +98,12 @@ class ReportFile:
 _HEADS = ("customer", "target", "held against", "of", "is kept", "should be")
 
 
-def sheet(verified: Verified) -> Sheet:
+def sheet(verified: VerifyResult) -> ReportSheet:
     """The report."""
-    return Sheet(title="Decisions verified", sentences=tuple(_sentences(verified)), tables=_tables(verified))
+    return ReportSheet(title="Decisions verified", sentences=tuple(_sentences(verified)), tables=_tables(verified))
 
 
-def _sentences(verified: Verified) -> list[str]:
+def _sentences(verified: VerifyResult) -> list[str]:
     against = "their facts, the ledger and what was published" if verified.published else "their facts and the ledger"
     said = [f"{verified.accounts:,} accounts were held against {against}."]
     if verified.due:
@@ -115,9 +115,9 @@ def _sentences(verified: Verified) -> list[str]:
     return [*said, f"The first {len(verified.told):,} of {total:,} differences are listed."]
 
 
-def _tables(verified: Verified) -> tuple[Table, ...]:
+def _tables(verified: VerifyResult) -> tuple[ReportTable, ...]:
     found = counts("Differences", ((what.value, count) for what, count in verified.differences.items()))
-    return found, Table(title="What differs", heads=_HEADS, rows=tuple(map(_row, verified.told)))
+    return found, ReportTable(title="What differs", heads=_HEADS, rows=tuple(map(_row, verified.told)))
 
 
 def _row(one: Difference) -> Cells:

@@ -4,18 +4,18 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from unenroll.kafka.admin import Cluster, Partition, Topic, partitions_of
-from unenroll.kafka.committed_offsets import Committed
-from unenroll.kafka.consumer_group import Coordinator, asked
+from unenroll.kafka.admin import KafkaAdmin, KafkaTopic, TopicPartitionNumber, partitions_of
+from unenroll.kafka.committed_offsets import CommittedOffset
+from unenroll.kafka.consumer_group import GroupCoordinator, group_coordinator
 from unenroll.kafka.range_reader import oldest_records
 from unenroll.kafka.topics import INPUTS, existing_topics
 from unenroll.postgres.pool import check_tables, connected
-from unenroll.postgres.stats import DefinitionTold, KnownLane, RefusalTold, overview
-from unenroll.settings import Start, WorkerSettings
+from unenroll.postgres.stats import DefinitionSummary, KnownLane, RefusalSummary, overview
+from unenroll.settings import StartPosition, WorkerSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Offsets:
+class PartitionOffsets:
     """What is known of one partition: None where the group never committed, or no lane ever decided."""
 
     topic: str
@@ -25,16 +25,16 @@ class Offsets:
     first: int
     end: int
 
-    def goes_on_at(self, start: Start) -> int:
+    def goes_on_at(self, start: StartPosition) -> int:
         """The first offset that was not processed. `start` counts where nothing was ever read."""
         for known in (self.committed, self.decided):
             if known is not None:
                 return known
-        return self.end if start is Start.LATEST else self.first
+        return self.end if start is StartPosition.LATEST else self.first
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PartitionTold:
+class PartitionStatus:
     """One partition of an input topic. `lag` counts offsets, so also the markers of transactions.
 
     `end` is behind the last record that a read_committed reader sees. `oldest` is the time that the oldest
@@ -53,10 +53,12 @@ class PartitionTold:
     age_seconds: float | None
 
 
-def partition_told(offsets: Offsets, *, start: Start, oldest: datetime | None, now: datetime) -> PartitionTold:
+def partition_status(
+    offsets: PartitionOffsets, *, start: StartPosition, oldest: datetime | None, now: datetime
+) -> PartitionStatus:
     """The partition as of now. A record from a clock that is ahead of ours has the age 0."""
     goes_on_at = offsets.goes_on_at(start)
-    return PartitionTold(
+    return PartitionStatus(
         topic=offsets.topic,
         partition=offsets.partition,
         committed=offsets.committed,
@@ -70,24 +72,24 @@ def partition_told(offsets: Offsets, *, start: Start, oldest: datetime | None, n
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Group:
+class GroupStatus:
     """What is committed of each partition, None where the group never did, and who owns it."""
 
-    committed: Mapping[Partition, Committed | None]
-    owners: Mapping[Partition, str]
+    committed: Mapping[TopicPartitionNumber, CommittedOffset | None]
+    owners: Mapping[TopicPartitionNumber, str]
 
 
-async def group(settings: WorkerSettings, places: Collection[Partition]) -> Group:
+async def group(settings: WorkerSettings, places: Collection[TopicPartitionNumber]) -> GroupStatus:
     """What the coordinator says. Raises OutageError and SetupError."""
 
-    async def question(coordinator: Coordinator) -> Group:
-        return Group(committed=await coordinator.committed(places), owners=await coordinator.owners())
+    async def question(coordinator: GroupCoordinator) -> GroupStatus:
+        return GroupStatus(committed=await coordinator.committed(places), owners=await coordinator.owners())
 
-    return await asked(settings, question)
+    return await group_coordinator(settings, question)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LaneTold:
+class LaneStatus:
     """A lane: `epoch` counts how often it was opened, `sequence` its decisions.
 
     `published` is a lower bound of what went out. `owner` is the client id of the worker that has it, None while
@@ -102,35 +104,37 @@ class LaneTold:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
+class GroupProgress:
     """How far the group is."""
 
     at: datetime
-    lanes: tuple[LaneTold, ...]
-    partitions: tuple[PartitionTold, ...]
+    lanes: tuple[LaneStatus, ...]
+    partitions: tuple[PartitionStatus, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Said:
+class KafkaStatus:
     """What Kafka says first: the input topics, and the group. What it says of ends is asked for last."""
 
-    topics: Mapping[str, Topic]
-    group: Group
+    topics: Mapping[str, KafkaTopic]
+    group: GroupStatus
 
 
-async def said(settings: WorkerSettings, cluster: Cluster) -> Said:
+async def kafka_status(settings: WorkerSettings, cluster: KafkaAdmin) -> KafkaStatus:
     """What moves last, asked first, so that no offset is ahead of what it follows. Raises OutageError, SetupError."""
     topics = await existing_topics(cluster, (settings.topic_prefix + word for word in INPUTS))
-    return Said(topics=topics, group=await group(settings, partitions_of(topics.values())))
+    return KafkaStatus(topics=topics, group=await group(settings, partitions_of(topics.values())))
 
 
-async def progress(settings: WorkerSettings, cluster: Cluster, *, said: Said, lanes: Iterable[KnownLane]) -> Progress:
+async def progress(
+    settings: WorkerSettings, cluster: KafkaAdmin, *, said: KafkaStatus, lanes: Iterable[KnownLane]
+) -> GroupProgress:
     """How far the group is, from what Kafka said before these rows were read. Raises OutageError and SetupError."""
     known, places = tuple(lanes), partitions_of(said.topics.values())
     first, end = await cluster.beginnings(places), await cluster.ends(places)
     owners = {place.number: owner for place, owner in said.group.owners.items()}
     partitions = await _partitions(settings, _offsets(said, known, first=first, end=end))
-    return Progress(
+    return GroupProgress(
         at=datetime.now(UTC),
         lanes=tuple(_lanes(places, owners, known)),
         partitions=tuple(partitions),
@@ -138,16 +142,20 @@ async def progress(settings: WorkerSettings, cluster: Cluster, *, said: Said, la
 
 
 def _offsets(
-    said: Said, lanes: Iterable[KnownLane], *, first: Mapping[Partition, int], end: Mapping[Partition, int]
-) -> dict[Partition, Offsets]:
+    said: KafkaStatus,
+    lanes: Iterable[KnownLane],
+    *,
+    first: Mapping[TopicPartitionNumber, int],
+    end: Mapping[TopicPartitionNumber, int],
+) -> dict[TopicPartitionNumber, PartitionOffsets]:
     decided = {
-        Partition(topic=place.topic, number=lane.partition): place.offset
+        TopicPartitionNumber(topic=place.topic, number=lane.partition): place.offset
         for lane in lanes
         for place in lane.decided
         if place.topic in said.topics and said.topics[place.topic].topic_id == place.topic_id
     }
     return {
-        place: Offsets(
+        place: PartitionOffsets(
             topic=place.topic,
             partition=place.number,
             committed=None if committed is None else committed.offset,
@@ -159,7 +167,9 @@ def _offsets(
     }
 
 
-async def _partitions(settings: WorkerSettings, known: Mapping[Partition, Offsets]) -> list[PartitionTold]:
+async def _partitions(
+    settings: WorkerSettings, known: Mapping[TopicPartitionNumber, PartitionOffsets]
+) -> list[PartitionStatus]:
     unread = {
         place: max(offsets.first, offsets.goes_on_at(settings.start))
         for place, offsets in known.items()
@@ -168,16 +178,18 @@ async def _partitions(settings: WorkerSettings, known: Mapping[Partition, Offset
     oldest = await oldest_records(settings, unread)
     now = datetime.now(UTC)
     return [
-        partition_told(offsets, start=settings.start, oldest=oldest.get(place), now=now)
+        partition_status(offsets, start=settings.start, oldest=oldest.get(place), now=now)
         for place, offsets in known.items()
     ]
 
 
-def _lanes(places: Iterable[Partition], owners: Mapping[int, str], known: Iterable[KnownLane]) -> Iterable[LaneTold]:
+def _lanes(
+    places: Iterable[TopicPartitionNumber], owners: Mapping[int, str], known: Iterable[KnownLane]
+) -> Iterable[LaneStatus]:
     rows = {lane.partition: lane for lane in known}
     for number in sorted({place.number for place in places}):
         row = rows.get(number)
-        yield LaneTold(
+        yield LaneStatus(
             lane=number,
             owner=owners.get(number),
             epoch=row.epoch if row else 0,
@@ -199,22 +211,22 @@ class Status:
     at: datetime
     topic_prefix: str
     group_id: str
-    lanes: tuple[LaneTold, ...]
-    partitions: tuple[PartitionTold, ...]
+    lanes: tuple[LaneStatus, ...]
+    partitions: tuple[PartitionStatus, ...]
     requests: Mapping[str, int]
     facts: Mapping[str, int]
     dead_letters: Mapping[str, int]
     settlements_due: int
     erased: int
-    definitions: tuple[DefinitionTold, ...]
-    refusals: tuple[RefusalTold, ...]
+    definitions: tuple[DefinitionSummary, ...]
+    refusals: tuple[RefusalSummary, ...]
 
 
-async def status(settings: WorkerSettings, cluster: Cluster) -> Status:
+async def status(settings: WorkerSettings, cluster: KafkaAdmin) -> Status:
     """The status now. Changes and locks nothing. Raises OutageError and SetupError."""
     async with connected(settings.database_url, connections=1) as pool:
         await check_tables(pool)
-        kafka = await said(settings, cluster)
+        kafka = await kafka_status(settings, cluster)
         tables = await overview(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
     found = await progress(settings, cluster, said=kafka, lanes=tables.lanes)
     return Status(

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from unenroll.core.changes import Settled, SettledLeave, SettledReward
+from unenroll.core.changes import SettledAccount, SettledLeave, SettledReward
 from unenroll.core.decide import AccountState
 from unenroll.core.events import EventId
 from unenroll.core.facts import Account, Enrollment, Leave, Reward
-from unenroll.core.standings import Action, Rule, State
+from unenroll.core.standings import RewardAction, RewardState, Rule
 
 _VERSION = 1
 
@@ -22,7 +22,7 @@ UNREADABLE = (ValueError, LookupError, msgspec.MsgspecError)
 """What `load_account` raises for a text that `dump_account` never wrote."""
 
 
-class Seen(NamedTuple):
+class FirstSeen(NamedTuple):
     """When each fact of an account was first read, in the order of the account's facts."""
 
     enrollments: tuple[datetime, ...] = ()
@@ -31,22 +31,22 @@ class Seen(NamedTuple):
     issued: tuple[datetime, ...] = ()
 
 
-NOTHING_SEEN = Seen()
+NOTHING_SEEN = FirstSeen()
 
 
 class StoredAccount(NamedTuple):
     """What a text of `dump_account` says."""
 
     state: AccountState
-    seen: Seen
+    seen: FirstSeen
 
 
 class _Standing(NamedTuple):
     """What a reward was last settled to. `leave` and `cancelled_by` are positions among the account's leaves."""
 
-    state: State
+    state: RewardState
     rule: Rule
-    action: Action | None
+    action: RewardAction | None
     revision: int
     leave: int | None
     cancelled_by: int | None
@@ -63,14 +63,14 @@ class _Text(NamedTuple):
     issued: dict[str, datetime]
     settled_leaves: tuple[SettledLeave, ...]
     standings: tuple[_Standing, ...]
-    seen: Seen
+    seen: FirstSeen
 
 
 _DECODER = msgspec.json.Decoder(_Text)
 _ENCODER = msgspec.json.Encoder()
 
 
-def dump_account(state: AccountState, seen: Seen, *, now: datetime) -> str:
+def dump_account(state: AccountState, seen: FirstSeen, *, now: datetime) -> str:
     """The account as text. A fact that is not among the `seen` yet is seen `now`."""
     account, settled = state.account, state.settled
     text = (
@@ -98,7 +98,7 @@ def load_account(text: str, *, customer_id: int, target_id: int) -> StoredAccoun
     if version != _VERSION:
         raise ValueError(f"an account is of version {version}, not {_VERSION}")
     account = Account(customer_id, target_id, enrollments, leaves, rewards, issued)
-    settled = Settled(
+    settled = SettledAccount(
         leaves={leave.key: now for leave, now in zip(leaves, settled_leaves, strict=True)},
         rewards={reward.reward_id: _settled(now, leaves) for reward, now in zip(rewards, standings, strict=True)},
         revision=revision,

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import asyncpg
 
-from unenroll.cooperative import in_turns
-from unenroll.core.decide import AccountState, Decided
+from unenroll.cooperative import yielding
+from unenroll.core.decide import AccountState, Decision
 from unenroll.core.events import AccountKey
 from unenroll.core.facts import Account
 from unenroll.core.settle import waits
-from unenroll.postgres.account_codec import NOTHING_SEEN, Seen, dump_account, load_account
+from unenroll.postgres.account_codec import NOTHING_SEEN, FirstSeen, dump_account, load_account
 from unenroll.postgres.pool import Connection
 from unenroll.postgres.queries import QUERIES
 
@@ -28,19 +28,19 @@ class KnownAccount:
     state: AccountState
     decisions: int = 0
     waits: bool = False
-    seen: Seen = NOTHING_SEEN
+    seen: FirstSeen = NOTHING_SEEN
 
     @property
     def key(self) -> AccountKey:
         """Which account it is."""
         return AccountKey(self.state.account.customer_id, self.state.account.target_id)
 
-    def after(self, decided: Decided, *, decisions: int) -> "KnownAccount":
+    def after(self, decided: Decision, *, decisions: int) -> "KnownAccount":
         """What the account becomes by what was decided, which makes so many decisions on it in all."""
         return KnownAccount(state=decided.state, decisions=decisions, waits=waits(decided.settlement), seen=self.seen)
 
 
-def unheard(key: AccountKey) -> KnownAccount:
+def unknown_accounts(key: AccountKey) -> KnownAccount:
     """An account of which nothing is known."""
     return KnownAccount(state=AccountState(account=Account(customer_id=key.customer_id, target_id=key.target_id)))
 
@@ -67,30 +67,30 @@ async def read_accounts(connection: Connection, customer_id: int) -> dict[Accoun
     return await _known(await connection.fetch(QUERIES["customer_accounts"], customer_id))
 
 
-class Changed(NamedTuple):
+class AccountChanges(NamedTuple):
     """What became of accounts: of those that were locked, and of those that were not there."""
 
     known: Sequence[KnownAccount]
     new: Sequence[KnownAccount]
 
 
-def changed(before: Mapping[AccountKey, KnownAccount], now: Mapping[AccountKey, KnownAccount]) -> Changed:
+def changed(before: Mapping[AccountKey, KnownAccount], now: Mapping[AccountKey, KnownAccount]) -> AccountChanges:
     """The accounts that are not as they were, in the order of their keys."""
     moved = [(key, account) for key, account in sorted(now.items()) if before.get(key) is not account]
-    return Changed(
+    return AccountChanges(
         known=[account for key, account in moved if key in before],
         new=[account for key, account in moved if key not in before],
     )
 
 
-async def save_accounts(connection: Connection, changed: Changed, *, now: datetime) -> None:
+async def save_accounts(connection: Connection, changed: AccountChanges, *, now: datetime) -> None:
     """Write the accounts. Raises asyncpg's UniqueViolationError where somebody else made one of them meanwhile."""
     rows = partial(_rows, now=now)
     if changed.known:
-        columns = zip(*await in_turns(rows, changed.known, at_once=_IN_A_TURN), strict=True)
+        columns = zip(*await yielding(rows, changed.known, at_once=_IN_A_TURN), strict=True)
         await connection.execute(QUERIES["move_accounts"], *(list(column) for column in columns))
     if changed.new:
-        records = await in_turns(rows, changed.new, at_once=_IN_A_TURN)
+        records = await yielding(rows, changed.new, at_once=_IN_A_TURN)
         await connection.copy_records_to_table("accounts", records=records, columns=_COLUMNS)
 
 
@@ -106,7 +106,7 @@ def _rows(accounts: Iterable[KnownAccount], *, now: datetime) -> list[tuple[obje
 
 
 async def _known(rows: Sequence[asyncpg.Record]) -> dict[AccountKey, KnownAccount]:
-    return {account.key: account for account in await in_turns(_read, rows, at_once=_IN_A_TURN)}
+    return {account.key: account for account in await yielding(_read, rows, at_once=_IN_A_TURN)}
 
 
 def _read(rows: Iterable[asyncpg.Record]) -> Iterator[KnownAccount]:

@@ -36,7 +36,7 @@ class KeptRequest:
     data: str
 
 
-class Sought(NamedTuple):
+class LedgerLookup(NamedTuple):
     """By what the ledger knows an event, and by what it would be known as a dead letter.
 
     `happened` is the earliest instant that it tells of: an erasure after that lets it go.
@@ -50,7 +50,7 @@ class Sought(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Fate:
+class EventResult:
     """What became of an event that is done: it was decided, or it is a dead letter. `outcome` None: it is a fact.
 
     `erased_until`: nobody decides it, because what happened to the customer up to then was erased.
@@ -61,7 +61,9 @@ class Fate:
     erased_until: datetime | None = None
 
 
-async def keep_request(pool: asyncpg.Pool, request: KeptRequest, *, happened: datetime) -> KeptRequest | Fate | None:
+async def keep_request(
+    pool: asyncpg.Pool, request: KeptRequest, *, happened: datetime
+) -> KeptRequest | EventResult | None:
     """Keep the request. Returns the one that was kept under its id before, if any. Raises OutageError and SetupError.
 
     Returns the fate of the request, and keeps nothing, where its customer was erased after it `happened`.
@@ -85,7 +87,7 @@ async def keep_request(pool: asyncpg.Pool, request: KeptRequest, *, happened: da
         )
     assert row is not None  # noqa: S101 - it selects without a table
     if row["erased_until"] is not None:
-        return Fate(erased_until=row["erased_until"])
+        return EventResult(erased_until=row["erased_until"])
     return None if row["kept"] else await kept_request(pool, request.request_id)
 
 
@@ -116,7 +118,7 @@ async def keep_answer(pool: asyncpg.Pool, request_id: str, outcome: EnrollmentOu
         return EnrollmentOutcome(await pool.fetchval(QUERIES["keep_answer"], request_id, outcome.value) or outcome)
 
 
-async def fates_of(pool: asyncpg.Pool, sought: Sequence[Sought]) -> dict[Sought, Fate]:
+async def event_results(pool: asyncpg.Pool, sought: Sequence[LedgerLookup]) -> dict[LedgerLookup, EventResult]:
     """What became of those of the events that are done, asked in one statement. Raises OutageError and SetupError."""
     columns = zip(*sought, strict=True)
     with postgres_errors():
@@ -128,9 +130,9 @@ def _kept(row: asyncpg.Record) -> KeptRequest:
     return KeptRequest(**{**row, "request_id": str(row["request_id"]), "event_key": str(row["event_key"])})
 
 
-def _fate(row: asyncpg.Record) -> Fate:
+def _fate(row: asyncpg.Record) -> EventResult:
     if row["reason"] is not None:
-        return Fate(dead=DeadLetter(reason=row["reason"], detail=row["detail"]))
+        return EventResult(dead=DeadLetter(reason=row["reason"], detail=row["detail"]))
     if row["erased_until"] is not None:
-        return Fate(erased_until=row["erased_until"])
-    return Fate(outcome=None if row["outcome"] is None else Outcome(row["outcome"]))
+        return EventResult(erased_until=row["erased_until"])
+    return EventResult(outcome=None if row["outcome"] is None else Outcome(row["outcome"]))

@@ -8,13 +8,13 @@ from uuid import UUID
 
 import asyncpg
 
-from unenroll.core.definitions import Group
+from unenroll.core.definitions import TargetGroup
 from unenroll.core.events import AccountKey
 from unenroll.postgres.account_codec import UNREADABLE, load_account
 from unenroll.postgres.accounts import KnownAccount
 from unenroll.postgres.errors import postgres_errors
 from unenroll.postgres.history import owners_of, sent
-from unenroll.postgres.pool import Connection, one_moment
+from unenroll.postgres.pool import Connection, snapshot
 from unenroll.postgres.queries import QUERIES
 from unenroll.wire.fields import LARGEST_INT64, SMALLEST_INT64
 from unenroll.wire.topics import Message
@@ -22,7 +22,7 @@ from unenroll.wire.topics import Message
 CUSTOMERS_AT_ONCE = 500
 
 
-class Receipt(NamedTuple):
+class LedgerReceipt(NamedTuple):
     """What the ledger has of an event. `decision` None: it left no fact."""
 
     event_key: UUID
@@ -34,7 +34,7 @@ class Receipt(NamedTuple):
 
 
 @dataclass(kw_only=True, slots=True)
-class Reviewed:
+class AuditedAccount:
     """What is kept of an account, as of one moment.
 
     `account` is None where there is none, or where `unreadable` says why its text cannot be read. `owner` None:
@@ -44,8 +44,8 @@ class Reviewed:
     key: AccountKey
     account: KnownAccount | None = None
     unreadable: str | None = None
-    owner: Group | None = None
-    receipts: list[Receipt] = field(default_factory=list)
+    owner: TargetGroup | None = None
+    receipts: list[LedgerReceipt] = field(default_factory=list)
     sent: Sequence[Message] | None = None
 
     @property
@@ -56,7 +56,7 @@ class Reviewed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Scope:
+class AuditScope:
     """Which accounts: of these customers and targets, or of all. `published`: with what was published of them."""
 
     customers: Collection[int] = ()
@@ -77,13 +77,13 @@ async def oldest_publication(pool: asyncpg.Pool) -> datetime | None:
     return found
 
 
-async def review(pool: asyncpg.Pool, scope: Scope) -> AsyncIterator[list[Reviewed]]:
+async def audit(pool: asyncpg.Pool, scope: AuditScope) -> AsyncIterator[list[AuditedAccount]]:
     """The accounts, page after page, each page as of a moment of its own. Raises OutageError and SetupError."""
     async for customers in _pages(pool, scope):
         yield await _page(pool, customers, scope)
 
 
-async def _pages(pool: asyncpg.Pool, scope: Scope) -> AsyncIterator[list[int]]:
+async def _pages(pool: asyncpg.Pool, scope: AuditScope) -> AsyncIterator[list[int]]:
     if scope.customers:
         wanted = sorted(scope.customers)
         for begin in range(0, len(wanted), CUSTOMERS_AT_ONCE):
@@ -102,8 +102,8 @@ async def _pages(pool: asyncpg.Pool, scope: Scope) -> AsyncIterator[list[int]]:
         first = last + 1
 
 
-async def _page(pool: asyncpg.Pool, customers: Sequence[int], scope: Scope) -> list[Reviewed]:
-    async with one_moment(pool) as connection:
+async def _page(pool: asyncpg.Pool, customers: Sequence[int], scope: AuditScope) -> list[AuditedAccount]:
+    async with snapshot(pool) as connection:
         found = await _kept(connection, customers)
         chosen = [one for key, one in sorted(found.items()) if not scope.targets or key.target_id in scope.targets]
         owners = await owners_of(connection, sorted({one.key.target_id for one in chosen}))
@@ -114,11 +114,11 @@ async def _page(pool: asyncpg.Pool, customers: Sequence[int], scope: Scope) -> l
     return chosen
 
 
-async def _kept(connection: Connection, customers: Sequence[int]) -> dict[AccountKey, Reviewed]:
-    found: dict[AccountKey, Reviewed] = {}
+async def _kept(connection: Connection, customers: Sequence[int]) -> dict[AccountKey, AuditedAccount]:
+    found: dict[AccountKey, AuditedAccount] = {}
     for customer_id, target_id, decisions, waits, facts in await connection.fetch(QUERIES["accounts_of"], customers):
         key = AccountKey(customer_id, target_id)
-        one = found[key] = Reviewed(key=key)
+        one = found[key] = AuditedAccount(key=key)
         try:
             state, seen = load_account(facts, customer_id=customer_id, target_id=target_id)
         except UNREADABLE as error:
@@ -127,7 +127,7 @@ async def _kept(connection: Connection, customers: Sequence[int]) -> dict[Accoun
             one.account = KnownAccount(state=state, decisions=decisions, waits=waits, seen=seen)
     for customer_id, target_id, *receipt in await connection.fetch(QUERIES["receipts_of"], customers):
         key = AccountKey(customer_id, target_id)
-        found.setdefault(key, Reviewed(key=key)).receipts.append(Receipt._make(receipt))
+        found.setdefault(key, AuditedAccount(key=key)).receipts.append(LedgerReceipt._make(receipt))
     return found
 
 

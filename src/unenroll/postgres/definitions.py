@@ -9,7 +9,7 @@ from typing import NamedTuple
 import asyncpg
 from pydantic_core import from_json
 
-from unenroll.core.definitions import Accepted, Definitions, Group, Ignored, RefusedDefinition, accept
+from unenroll.core.definitions import Accepted, DefinitionSet, Ignored, RefusedDefinition, TargetGroup, accept
 from unenroll.postgres.errors import postgres_errors
 from unenroll.postgres.pool import Connection, transaction
 from unenroll.postgres.queries import QUERIES
@@ -47,7 +47,7 @@ async def save_refusal(pool: asyncpg.Pool, refused: RefusedRecord) -> None:
 _AT_ONCE = 1000
 
 
-class Due(NamedTuple):
+class DueSettlement(NamedTuple):
     """One account to be settled again, with at least this version of its group."""
 
     customer_id: int
@@ -67,17 +67,17 @@ async def due_again(pool: asyncpg.Pool, *, group: tuple[str, str], topic: str, t
 
 
 @asynccontextmanager
-async def taken_due(pool: asyncpg.Pool) -> AsyncIterator[list[Due]]:
+async def taken_due(pool: asyncpg.Pool) -> AsyncIterator[list[DueSettlement]]:
     """At most 1,000 of them, forgotten when the block ends well. Raises OutageError, LaneLostError, SetupError."""
     async with transaction(pool) as connection:
-        due = [Due(*row) for row in await connection.fetch(QUERIES["take_due"], _AT_ONCE)]
+        due = [DueSettlement(*row) for row in await connection.fetch(QUERIES["take_due"], _AT_ONCE)]
         yield due
         if due:
             columns = zip(*(one[:4] for one in due), strict=True)
             await connection.execute(QUERIES["done_due"], *(list(column) for column in columns))
 
 
-def dump_group(group: Group) -> str:
+def dump_group(group: TargetGroup) -> str:
     """The definition as JSON text that `load_group` reads."""
     return TargetGroupDefined.model_construct(
         target_group_id=group.group_id,
@@ -103,10 +103,10 @@ def dump_group(group: Group) -> str:
     ).model_dump_json(by_alias=True)
 
 
-def load_group(text: str) -> Group:
+def load_group(text: str) -> TargetGroup:
     """The definition in a text of `dump_group`. Raises ValueError for any other text."""
     group = TargetGroupDefined.model_validate(from_json(text)).group()
-    if isinstance(group, Group):
+    if isinstance(group, TargetGroup):
         return group
     raise ValueError(group.detail)
 
@@ -115,17 +115,17 @@ def load_group(text: str) -> Group:
 class DefinitionCache:
     """Groups as parsed once, by id. A version never changes, so only a newer version is read again."""
 
-    _groups: dict[int, Group] = field(default_factory=dict)
+    _groups: dict[int, TargetGroup] = field(default_factory=dict)
     _owners: dict[int, int] = field(default_factory=dict)
 
     @property
-    def known(self) -> Definitions:
+    def known(self) -> DefinitionSet:
         """What was read up to now. There may be more by now, never less."""
-        return Definitions(groups=self._groups, owners=self._owners)
+        return DefinitionSet(groups=self._groups, owners=self._owners)
 
     async def share(
         self, connection: Connection, *, group_ids: Iterable[int], target_ids: Iterable[int]
-    ) -> Definitions:
+    ) -> DefinitionSet:
         """The definitions of these groups and targets, which cannot change before the transaction ends."""
         return await self._read(connection, "share_groups", group_ids=group_ids, target_ids=target_ids)
 
@@ -137,11 +137,11 @@ class DefinitionCache:
 
     async def _read(
         self, connection: Connection, query: str, *, group_ids: Iterable[int], target_ids: Iterable[int]
-    ) -> Definitions:
+    ) -> DefinitionSet:
         owners = await self._owners_of(connection, set(target_ids))
         versions = await connection.fetch(QUERIES[query], sorted({*group_ids, *owners.values()}))
         await self._refresh(connection, {row["group_id"]: row["version"] for row in versions})
-        return Definitions(groups={row["group_id"]: self._groups[row["group_id"]] for row in versions}, owners=owners)
+        return DefinitionSet(groups={row["group_id"]: self._groups[row["group_id"]] for row in versions}, owners=owners)
 
     async def _owners_of(self, connection: Connection, target_ids: set[int]) -> dict[int, int]:
         """Who owns which of the targets: for ever, so only what has had no owner up to now is asked for."""
@@ -163,15 +163,15 @@ class DefinitionCache:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Awaited:
+class AwaitedVersion:
     """The version is in order, but accounts wait for the cycles it appends: it belongs on the topic."""
 
     accounts: int
 
 
 async def define(
-    pool: asyncpg.Pool, group: Group, *, settle_again: bool = False
-) -> Accepted | Ignored | RefusedDefinition | Awaited:
+    pool: asyncpg.Pool, group: TargetGroup, *, settle_again: bool = False
+) -> Accepted | Ignored | RefusedDefinition | AwaitedVersion:
     """Keep the definition if it may follow the one in force (rules.md section 4). Raises OutageError and SetupError.
 
     Accounts that wait for the cycles that it appends are noted to be settled again, or with `settle_again` False are
@@ -187,7 +187,7 @@ async def define(
         if old is not None and len(group.calendar.cycles) > len(old.calendar.cycles):
             waiting = await connection.fetchval(QUERIES["waiting_accounts"], group.group_id)
             if waiting and not settle_again:
-                return Awaited(accounts=waiting)
+                return AwaitedVersion(accounts=waiting)
             await connection.execute(QUERIES["save_due"], group.group_id, group.version)
         await connection.execute(QUERIES["save_group"], group.group_id, group.version, dump_group(group))
         await connection.execute(QUERIES["save_targets"], group.group_id, list(group.targets))

@@ -75,7 +75,7 @@ class LetterPlace(NamedTuple):
     reason: str
 
 
-async def entomb(pool: asyncpg.Pool, customer_id: int) -> tuple[Tombstone, dict[str, int]]:
+async def record_erasure(pool: asyncpg.Pool, customer_id: int) -> tuple[Tombstone, dict[str, int]]:
     """Erase what is decided by, and keep that it was: no batch goes on meanwhile, and none takes it later.
 
     Returns how many rows of each table went. Raises OutageError where batches in hand take too long: nothing happened.
@@ -146,19 +146,19 @@ async def forget_letters(connection: Connection, letters: Sequence[LetterPlace],
     return gone
 
 
-class Lane(NamedTuple):
+class PublishedLane(NamedTuple):
     """A lane, and the last decision that it is known to have published."""
 
     key: LaneKey
     published: int
 
 
-async def all_lanes(pool: asyncpg.Pool) -> Mapping[int, Lane]:
+async def all_lanes(pool: asyncpg.Pool) -> Mapping[int, PublishedLane]:
     """The lanes of all groups, by id. Raises OutageError and SetupError."""
     with postgres_errors():
         rows = await pool.fetch(QUERIES["all_lanes"])
     return {
-        row["lane_id"]: Lane(
+        row["lane_id"]: PublishedLane(
             LaneKey(topic_prefix=row["topic_prefix"], group_id=row["group_id"], partition=row["partition"]),
             row["published"],
         )

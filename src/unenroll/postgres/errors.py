@@ -41,7 +41,7 @@ def postgres_errors() -> Iterator[None]:
         raise OutageError(_away(error), server=Server.POSTGRES) from error
 
 
-def held_up(outage: OutageError) -> bool:
+def blocked(outage: OutageError) -> bool:
     """Whether Postgres answers, and gave up on a statement that waited for too long."""
     return isinstance(outage.__cause__, asyncpg.LockNotAvailableError | asyncpg.QueryCanceledError)
 
@@ -52,7 +52,7 @@ def took_too_long(outage: OutageError) -> bool:
 
 
 @contextmanager
-def understood() -> Iterator[None]:
+def classify() -> Iterator[None]:
     """Turn what asyncpg says of a database URL that it cannot read into UsageError, which never repeats the URL."""
     try:
         yield

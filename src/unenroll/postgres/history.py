@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import asyncpg
 
-from unenroll.core.definitions import Group
+from unenroll.core.definitions import TargetGroup
 from unenroll.core.events import AccountKey
 from unenroll.postgres.accounts import KnownAccount, read_accounts, see_accounts
 from unenroll.postgres.definitions import load_group
 from unenroll.postgres.outbox import unpack
-from unenroll.postgres.pool import Connection, one_moment
+from unenroll.postgres.pool import Connection, snapshot
 from unenroll.postgres.queries import QUERIES
 from unenroll.wire.topics import Message, Topic
 
@@ -40,7 +40,7 @@ class FactId(NamedTuple):
     source: str | None = None
 
 
-class Sent(NamedTuple):
+class SentMessage(NamedTuple):
     """A message of ours, and when what it says was first decided."""
 
     decided_at: datetime
@@ -57,7 +57,7 @@ def facts_seen(known: KnownAccount) -> Mapping[FactId, datetime]:
     return dict(zip(chain(enrollments, leaves, rewards, issuances), chain(*seen), strict=True))
 
 
-async def sent(connection: Connection, customer_ids: Collection[int]) -> AsyncIterator[Sent]:
+async def sent(connection: Connection, customer_ids: Collection[int]) -> AsyncIterator[SentMessage]:
     """What the lanes have decided to publish of the customers, dead letters aside, in the order of the decisions.
 
     Only the batches that decided an event of theirs are looked into, a few at a time.
@@ -67,48 +67,50 @@ async def sent(connection: Connection, customer_ids: Collection[int]) -> AsyncIt
     async for row in connection.cursor(query, list(customer_ids), prefetch=_BATCHES_AT_ONCE):
         for message in unpack(row["outputs"]):
             if message.key in keys and message.topic in DECISIONS:
-                yield Sent(row["decided_at"], message)
+                yield SentMessage(row["decided_at"], message)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Known:
+class KnownHistory:
     """An account, the group that owns its target, and when its facts were first read, as of one moment."""
 
     account: KnownAccount
-    group: Group
+    group: TargetGroup
     seen: Mapping[FactId, datetime]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Customer:
+class CustomerHistory:
     """A customer's accounts in the order of their targets, and what was published of the customer, in order."""
 
-    accounts: tuple[Known, ...]
-    sent: tuple[Sent, ...]
+    accounts: tuple[KnownHistory, ...]
+    sent: tuple[SentMessage, ...]
 
 
-async def look(pool: asyncpg.Pool, customer_id: int) -> Customer:
+async def customer_history(pool: asyncpg.Pool, customer_id: int) -> CustomerHistory:
     """What is known of the customer. Locks and changes nothing. Raises OutageError."""
-    async with one_moment(pool) as connection:
+    async with snapshot(pool) as connection:
         accounts = await _known(connection, await read_accounts(connection, customer_id))
-        return Customer(accounts=accounts, sent=tuple([message async for message in sent(connection, [customer_id])]))
+        return CustomerHistory(
+            accounts=accounts, sent=tuple([message async for message in sent(connection, [customer_id])])
+        )
 
 
-async def look_at(pool: asyncpg.Pool, key: AccountKey) -> Known | None:
+async def account_history(pool: asyncpg.Pool, key: AccountKey) -> KnownHistory | None:
     """What is known of one account, or None. Locks and changes nothing. Raises OutageError."""
-    async with one_moment(pool) as connection:
+    async with snapshot(pool) as connection:
         return next(iter(await _known(connection, await see_accounts(connection, [key]))), None)
 
 
-async def _known(connection: Connection, accounts: Mapping[AccountKey, KnownAccount]) -> tuple[Known, ...]:
+async def _known(connection: Connection, accounts: Mapping[AccountKey, KnownAccount]) -> tuple[KnownHistory, ...]:
     owners = await owners_of(connection, [key.target_id for key in accounts])
     return tuple(
-        Known(account=account, group=owners[key.target_id], seen=facts_seen(account))
+        KnownHistory(account=account, group=owners[key.target_id], seen=facts_seen(account))
         for key, account in accounts.items()
     )
 
 
-async def owners_of(connection: Connection, target_ids: Collection[int]) -> Mapping[int, Group]:
+async def owners_of(connection: Connection, target_ids: Collection[int]) -> Mapping[int, TargetGroup]:
     """The group that owns each of the targets."""
     owners = await connection.fetch(QUERIES["target_owners"], target_ids)
     definitions = await connection.fetch(QUERIES["group_definitions"], [row["group_id"] for row in owners])

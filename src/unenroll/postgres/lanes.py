@@ -89,7 +89,7 @@ async def check_held(pool: asyncpg.Pool, lane: LaneRow) -> None:
         await hold_lane(connection, lane)
 
 
-class Publication(NamedTuple):
+class PendingBatch(NamedTuple):
     """The packed outputs of a batch whose decisions begin with this number."""
 
     first_sequence: int
@@ -97,7 +97,7 @@ class Publication(NamedTuple):
     decided_at: datetime
 
 
-async def move_lane(connection: Connection, lane: LaneRow, publication: Publication | None = None) -> None:
+async def move_lane(connection: Connection, lane: LaneRow, publication: PendingBatch | None = None) -> None:
     """Write how far the lane has decided, and what is to be published, in the batch's own transaction.
 
     Raises LaneLostError.

@@ -11,21 +11,21 @@ from unenroll.postgres.pool import Connection
 from unenroll.postgres.queries import QUERIES
 
 
-class Content(NamedTuple):
+class EventContent(NamedTuple):
     """What an event says. `time` is None where the event came without one, and is then not compared."""
 
     version: int
     digest: bytes
     time: datetime | None
 
-    def contradicts(self, other: "Content") -> bool:
+    def contradicts(self, other: "EventContent") -> bool:
         """Whether two events of the same identity differ. Hashes of different versions are not comparable."""
         if self.time is not None and other.time is not None and self.time != other.time:
             return True
         return self.version == other.version and self.digest != other.digest
 
 
-class Place(NamedTuple):
+class LedgerPosition(NamedTuple):
     """Where an event was first read, and its number in the lane's order of decisions."""
 
     lane_id: int
@@ -60,43 +60,43 @@ class LedgerRow(NamedTuple):
         return EventKey(self.customer_id, self.event_key)
 
     @property
-    def content(self) -> Content:
+    def content(self) -> EventContent:
         """What it says."""
-        return Content(self.content_version, self.content_hash, self.event_time)
+        return EventContent(self.content_version, self.content_hash, self.event_time)
 
 
-class Became(NamedTuple):
+class LedgerOutcome(NamedTuple):
     """What the ledger has of an event: its content, and the outcome of a request, or the type of a fact."""
 
-    content: Content
+    content: EventContent
     what: str
 
 
-NOWHERE = (None,) * len(Place._fields)
+NOWHERE = (None,) * len(LedgerPosition._fields)
 
 
-async def known_events(connection: Connection, keys: Iterable[EventKey]) -> dict[EventKey, Content]:
+async def known_events(connection: Connection, keys: Iterable[EventKey]) -> dict[EventKey, EventContent]:
     """What the ledger has of these events."""
     wanted = sorted(set(keys))
     rows = await connection.fetch(
         QUERIES["known_events"], [key.customer_id for key in wanted], [key.event_key for key in wanted]
     )
     return {
-        EventKey(row["customer_id"], str(row["event_key"])): Content(
+        EventKey(row["customer_id"], str(row["event_key"])): EventContent(
             row["content_version"], row["content_hash"], row["event_time"]
         )
         for row in rows
     }
 
 
-async def outcomes_of(connection: Connection, keys: Iterable[EventKey]) -> dict[EventKey, Became]:
+async def outcomes_of(connection: Connection, keys: Iterable[EventKey]) -> dict[EventKey, LedgerOutcome]:
     """What became of these events, those that were decided."""
     wanted = sorted(set(keys))
     rows = await connection.fetch(
         QUERIES["outcomes_of"], [key.customer_id for key in wanted], [key.event_key for key in wanted]
     )
     return {
-        EventKey(customer_id, str(event_key)): Became(Content(version, digest, time), became)
+        EventKey(customer_id, str(event_key)): LedgerOutcome(EventContent(version, digest, time), became)
         for customer_id, event_key, version, digest, time, became in rows
     }
 
@@ -119,7 +119,7 @@ class DeadRow(NamedTuple):
     digest: bytes
     reason: str
     detail: str
-    place: Place
+    place: LedgerPosition
     redrives: int
     decided_at: datetime
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from unenroll.errors import SetupError
-from unenroll.postgres.errors import postgres_errors, understood
+from unenroll.postgres.errors import classify, postgres_errors
 from unenroll.postgres.queries import QUERIES
 
 
@@ -31,7 +31,7 @@ async def migrate(database_url: str, *, even_if_held: bool = False) -> Migrated:
 
     `even_if_held`: even if older workers hold lanes that do not work with what the tables become.
     """
-    with postgres_errors(), understood():
+    with postgres_errors(), classify():
         before, after = await upgrade(database_url, Upgrade(even_if_held=even_if_held))
     return Migrated(before=before, after=after)
 

@@ -16,7 +16,7 @@ _LATEST = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class OffsetChange:
     """One partition's committed offset: before (None: there was none), and from now on."""
 
     topic: str
@@ -26,7 +26,7 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Move:
+class OffsetChanges:
     """Somebody set offsets, and why. `done_at` None: it was broken off, and Kafka may say either."""
 
     move_id: int
@@ -34,15 +34,15 @@ class Move:
     why: str
     asked_at: datetime
     done_at: datetime | None
-    places: tuple[Place, ...]
+    places: tuple[OffsetChange, ...]
 
 
-async def latest_moves(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> list[Move]:
+async def latest_offset_changes(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> list[OffsetChanges]:
     """The last ten, the latest first. Raises OutageError and SetupError."""
     with postgres_errors():
         rows = await pool.fetch(QUERIES["latest_moves"], topic_prefix, group_id, _LATEST)
     return [
-        Move(
+        OffsetChanges(
             move_id=row["move_id"],
             by=row["moved_by"],
             why=row["why"],
@@ -54,7 +54,9 @@ async def latest_moves(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) 
     ]
 
 
-async def ask_to_move(pool: asyncpg.Pool, places: Sequence[Place], *, group: tuple[str, str], by: str, why: str) -> int:
+async def begin_offset_changes(
+    pool: asyncpg.Pool, places: Sequence[OffsetChange], *, group: tuple[str, str], by: str, why: str
+) -> int:
     """Keep what is about to be done. `group`: its topic prefix and its id. Returns the number of the move."""
     with postgres_errors():
         move_id: int = await pool.fetchval(
@@ -71,7 +73,7 @@ async def ask_to_move(pool: asyncpg.Pool, places: Sequence[Place], *, group: tup
 
 
 @asynccontextmanager
-async def moving(
+async def offset_changes(
     pool: asyncpg.Pool, move_id: int, before: Sequence[LaneRow], *, after: Sequence[LaneRow]
 ) -> AsyncIterator[None]:
     """The lanes are as they are in `after`, and the move is done, if the block ends well.
@@ -86,9 +88,9 @@ async def moving(
         yield
 
 
-def _places(row: asyncpg.Record) -> list[Place]:
+def _places(row: asyncpg.Record) -> list[OffsetChange]:
     columns = zip(row["topics"], row["partitions"], row["committed"], row["offsets"], strict=True)
     return [
-        Place(topic=topic, partition=partition, before=before, offset=offset)
+        OffsetChange(topic=topic, partition=partition, before=before, offset=offset)
         for topic, partition, before, offset in columns
     ]

@@ -12,20 +12,20 @@ from unenroll.postgres.accounts import KnownAccount, see_accounts
 from unenroll.postgres.erasure import Until, erased_seen
 from unenroll.postgres.errors import postgres_errors
 from unenroll.postgres.history import DECISIONS
-from unenroll.postgres.ledger import Content, known_events
+from unenroll.postgres.ledger import EventContent, known_events
 from unenroll.postgres.outbox import unpack
-from unenroll.postgres.pool import one_moment, only_one
+from unenroll.postgres.pool import advisory_lock, snapshot
 from unenroll.postgres.queries import QUERIES
 from unenroll.wire.topics import Message
 
 _BATCHES_AT_ONCE = 4
 
 
-class SeenNow(NamedTuple):
+class AccountSnapshot(NamedTuple):
     """Accounts as they are, what the ledger has of events, and who of their customers was erased, as of one moment."""
 
     accounts: dict[AccountKey, KnownAccount]
-    known: dict[EventKey, Content]
+    known: dict[EventKey, EventContent]
     erased: Until
 
 
@@ -45,10 +45,12 @@ async def database_identity(pool: asyncpg.Pool) -> str:
     return found
 
 
-async def see(pool: asyncpg.Pool, *, accounts: Collection[AccountKey], events: Sequence[EventKey]) -> SeenNow:
+async def account_snapshot(
+    pool: asyncpg.Pool, *, accounts: Collection[AccountKey], events: Sequence[EventKey]
+) -> AccountSnapshot:
     """Those of the accounts and events that are known now. Raises OutageError and SetupError."""
-    async with one_moment(pool) as connection:
-        return SeenNow(
+    async with snapshot(pool) as connection:
+        return AccountSnapshot(
             await see_accounts(connection, accounts),
             await known_events(connection, events),
             await erased_seen(connection, (key.customer_id for key in events)),
@@ -62,17 +64,17 @@ async def group_versions(pool: asyncpg.Pool, group_ids: Collection[int]) -> Mapp
     return {row["group_id"]: row["version"] for row in rows}
 
 
-async def nobody_reads(pool: asyncpg.Pool, topic_id: str) -> bool:
+async def check_not_read(pool: asyncpg.Pool, topic_id: str) -> bool:
     """Whether lanes of this database read, but not this topic. Raises OutageError and SetupError."""
     with postgres_errors():
         found: bool = await pool.fetchval(QUERIES["nobody_reads"], topic_id)
     return found
 
 
-def applied_alone(pool: asyncpg.Pool, plan: str) -> AbstractAsyncContextManager[None]:
+def only_apply(pool: asyncpg.Pool, plan: str) -> AbstractAsyncContextManager[None]:
     """While the block runs, nobody else applies the plan with this hash. Raises UnenrollError if somebody does."""
     busy = "the plan is being applied by somebody else now; wait until that is done"
-    return only_one(pool, f"plan {plan}", otherwise=busy)
+    return advisory_lock(pool, f"plan {plan}", otherwise=busy)
 
 
 async def decided_requests(pool: asyncpg.Pool, keys: Sequence[EventKey]) -> dict[EventKey, DecidedRequest]:
@@ -93,7 +95,7 @@ async def published_with(pool: asyncpg.Pool, decided: Collection[DecidedRequest]
     """What the batches publish in which these were decided, as far as it is still kept. Raises OutageError."""
     places = [decided_request[-2:] for decided_request in decided]
     lanes, sequences = [lane for lane, _ in places], [sequence for _, sequence in places]
-    async with one_moment(pool) as connection:
+    async with snapshot(pool) as connection:
         query = QUERIES["publications_of"]
         async for row in connection.cursor(query, lanes, sequences, prefetch=_BATCHES_AT_ONCE):
             for message in unpack(row["outputs"]):

@@ -11,7 +11,7 @@ from asyncpg.transaction import Transaction
 from pydantic import SecretStr
 
 from unenroll.errors import LaneLostError, OutageError, Server, SetupError, UnenrollError
-from unenroll.postgres.errors import postgres_errors, understood
+from unenroll.postgres.errors import classify, postgres_errors
 from unenroll.postgres.queries import QUERIES
 from unenroll.secret_files import may_change
 
@@ -39,7 +39,7 @@ async def connected(database_url: SecretStr | str, *, connections: int = 4) -> A
 
     A URL that stands in a file is read anew for each connection.
     """
-    with postgres_errors(), understood():
+    with postgres_errors(), classify():
         pool = await asyncpg.create_pool(
             connect=_Connect(database_url),
             min_size=1,
@@ -82,7 +82,7 @@ async def transaction(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
-async def one_moment(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
+async def snapshot(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
     """A connection on which all is read as of one moment, and nothing written. Raises OutageError and SetupError."""
     with postgres_errors():
         async with (
@@ -158,7 +158,7 @@ async def _oldest(pool: asyncpg.Pool) -> str:
 
 
 @asynccontextmanager
-async def only_one(pool: asyncpg.Pool, doing: str, *, otherwise: str) -> AsyncIterator[None]:
+async def advisory_lock(pool: asyncpg.Pool, doing: str, *, otherwise: str) -> AsyncIterator[None]:
     """While the block runs, nobody else does this. Raises UnenrollError(`otherwise`) if somebody does, OutageError.
 
     The lock is the connection's: it goes with a process that dies.

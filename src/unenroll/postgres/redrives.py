@@ -11,7 +11,7 @@ import asyncpg
 
 from unenroll.errors import LaneLostError
 from unenroll.postgres.errors import postgres_errors
-from unenroll.postgres.pool import only_one, transaction
+from unenroll.postgres.pool import advisory_lock, transaction
 from unenroll.postgres.queries import QUERIES
 
 
@@ -22,7 +22,7 @@ class LetterKey(NamedTuple):
     digest: bytes
 
 
-class State(StrEnum):
+class LetterState(StrEnum):
     """What was done about a letter. UNSETTLED: a redrive was cut off, and the next one finds out what it did."""
 
     OPEN = "open"
@@ -32,10 +32,10 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Handled:
+class HandledLetter:
     """What was done about a letter, by whom and when. `why` it was parked."""
 
-    state: State
+    state: LetterState
     by: str
     at: datetime
     why: str | None
@@ -51,10 +51,10 @@ class RedriveRow:
     published: int
 
 
-def alone(pool: asyncpg.Pool, topic_prefix: str) -> AbstractAsyncContextManager[None]:
+def only_redrive(pool: asyncpg.Pool, topic_prefix: str) -> AbstractAsyncContextManager[None]:
     """Nobody else puts letters of the prefix back meanwhile. Raises UnenrollError if somebody does, OutageError."""
     busy = f"another redrive of topics {topic_prefix}* is at work: wait for its end, then try again"
-    return only_one(pool, f"redrive {topic_prefix}", otherwise=busy)
+    return advisory_lock(pool, f"redrive {topic_prefix}", otherwise=busy)
 
 
 async def take_redrive(pool: asyncpg.Pool, topic_prefix: str) -> RedriveRow:
@@ -95,22 +95,24 @@ async def park(pool: asyncpg.Pool, keys: Collection[LetterKey], *, by: str, why:
     return {LetterKey(*one) for one in parked}
 
 
-async def handled(pool: asyncpg.Pool, keys: Collection[LetterKey], *, topic_prefix: str) -> dict[LetterKey, Handled]:
+async def handled_letters(
+    pool: asyncpg.Pool, keys: Collection[LetterKey], *, topic_prefix: str
+) -> dict[LetterKey, HandledLetter]:
     """What was done about those of the letters that are not open. Raises OutageError."""
     with postgres_errors():
         rows = await pool.fetch(QUERIES["letters_handled"], *_columns(keys), topic_prefix)
     return {
-        LetterKey(row["topic"], row["digest"]): Handled(
+        LetterKey(row["topic"], row["digest"]): HandledLetter(
             state=_state(row), by=row["handled_by"], at=row["handled_at"], why=row["why"]
         )
         for row in rows
     }
 
 
-def _state(row: asyncpg.Record) -> State:
+def _state(row: asyncpg.Record) -> LetterState:
     if row["batch"] is None:
-        return State.PARKED
-    return State.REDRIVEN if row["settled"] else State.UNSETTLED
+        return LetterState.PARKED
+    return LetterState.REDRIVEN if row["settled"] else LetterState.UNSETTLED
 
 
 def _still_ours(batch: int | None) -> int:

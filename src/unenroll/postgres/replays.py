@@ -11,7 +11,7 @@ from unenroll.postgres.errors import postgres_errors
 from unenroll.postgres.queries import QUERIES
 
 
-class Lane(NamedTuple):
+class ReplayLane(NamedTuple):
     """A lane, and the number of the last decision that it is known to have published."""
 
     partition: int
@@ -27,11 +27,11 @@ class Replay:
     topic_prefix: str
     group_id: str
     selection: str
-    lanes: tuple[Lane, ...]
+    lanes: tuple[ReplayLane, ...]
     finished_at: datetime | None = None
 
 
-class Publication(NamedTuple):
+class ReplayBatch(NamedTuple):
     """The packed outputs of a batch. `sequence` is the number of its last decision."""
 
     sequence: int
@@ -39,10 +39,10 @@ class Publication(NamedTuple):
     decided_at: datetime
 
 
-async def published_lanes(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> list[Lane]:
+async def published_lanes(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> list[ReplayLane]:
     """The lanes of a group. What the row tells as published is a lower bound. Raises OutageError and SetupError."""
     with postgres_errors():
-        return [Lane(*row) for row in await pool.fetch(QUERIES["published_lanes"], topic_prefix, group_id)]
+        return [ReplayLane(*row) for row in await pool.fetch(QUERIES["published_lanes"], topic_prefix, group_id)]
 
 
 async def begin_replay(pool: asyncpg.Pool, wanted: Replay) -> Replay:
@@ -59,7 +59,7 @@ async def begin_replay(pool: asyncpg.Pool, wanted: Replay) -> Replay:
         topic_prefix=topic_prefix,
         group_id=group_id,
         selection=selection,
-        lanes=tuple(map(Lane._make, zip(*lanes, strict=True))),
+        lanes=tuple(map(ReplayLane._make, zip(*lanes, strict=True))),
         finished_at=finished_at,
     )
 
@@ -70,8 +70,8 @@ async def finish_replay(pool: asyncpg.Pool, replay_id: str) -> None:
         await pool.execute(QUERIES["finish_replay"], replay_id)
 
 
-async def publications_between(pool: asyncpg.Pool, lane: Lane, above: int, *, most: int) -> Sequence[Publication]:
+async def publications_between(pool: asyncpg.Pool, lane: ReplayLane, above: int, *, most: int) -> Sequence[ReplayBatch]:
     """What the lane decided after this number, as far as the replay goes, at most so many batches."""
     with postgres_errors():
         rows = await pool.fetch(QUERIES["publications_between"], lane.lane_id, above, lane.published, most)
-    return [Publication(*row) for row in rows]
+    return [ReplayBatch(*row) for row in rows]

@@ -14,7 +14,7 @@ _BLOCKS_AT_ONCE = 256
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Held:
+class RetainedOffset:
     """From this offset on, the topic still holds the records of the partition."""
 
     topic_id: str
@@ -23,7 +23,7 @@ class Held:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Cut:
+class PruneCut:
     """What is forgotten: what was decided before `before`, by these lanes or by `load`, of topics with this prefix.
 
     What `held` has can still be read again, so it is kept.
@@ -32,33 +32,33 @@ class Cut:
     before: datetime
     topic_prefix: str
     lanes: Sequence[int]
-    held: Sequence[Held]
+    held: Sequence[RetainedOffset]
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class PrunedTable:
     """A table that is pruned, and what its statements are told of the cut."""
 
     name: str
-    told: Callable[[Cut], tuple[object, ...]]
+    told: Callable[[PruneCut], tuple[object, ...]]
 
 
-def _decided(cut: Cut) -> tuple[object, ...]:
+def _decided(cut: PruneCut) -> tuple[object, ...]:
     columns = zip(*((held.topic_id, held.partition, held.first) for held in cut.held), strict=True)
     return (cut.lanes, *map(list, columns)) if cut.held else (cut.lanes, [], [], [])
 
 
 TABLES = (
-    Table("ledger", _decided),
-    Table("front_door_requests", _decided),
-    Table("dead_letters", _decided),
-    Table("publications", lambda cut: (cut.lanes,)),
-    Table("handled_letters", lambda cut: (cut.topic_prefix,)),
+    PrunedTable("ledger", _decided),
+    PrunedTable("front_door_requests", _decided),
+    PrunedTable("dead_letters", _decided),
+    PrunedTable("publications", lambda cut: (cut.lanes,)),
+    PrunedTable("handled_letters", lambda cut: (cut.topic_prefix,)),
 )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Extent:
+class TableSize:
     """How large a table is."""
 
     blocks: int
@@ -75,14 +75,16 @@ async def lanes_of_prefix(pool: asyncpg.Pool, topic_prefix: str) -> list[int]:
         return [row["lane_id"] for row in await pool.fetch(QUERIES["lanes_of_prefix"], topic_prefix)]
 
 
-async def extent(pool: asyncpg.Pool, table: Table) -> Extent:
+async def table_size(pool: asyncpg.Pool, table: PrunedTable) -> TableSize:
     """How large the table is now. What comes later is not old. Raises OutageError and SetupError."""
     with postgres_errors():
         blocks, block_bytes = await pool.fetchrow(QUERIES["table_blocks"], table.name) or (0, 0)
-    return Extent(blocks=blocks, block_bytes=block_bytes)
+    return TableSize(blocks=blocks, block_bytes=block_bytes)
 
 
-async def prune_blocks(pool: asyncpg.Pool, table: Table, cut: Cut, *, blocks: tuple[int, int], dry_run: bool) -> int:
+async def prune_blocks(
+    pool: asyncpg.Pool, table: PrunedTable, cut: PruneCut, *, blocks: tuple[int, int], dry_run: bool
+) -> int:
     """Forget what is to be forgotten in these blocks, or only count it. Raises OutageError and SetupError."""
     query = QUERIES[f"{'prunable' if dry_run else 'prune'}_{table.name}"]
     first, last = blocks

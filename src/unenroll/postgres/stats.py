@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from unenroll.postgres.pool import Connection, one_moment
+from unenroll.postgres.pool import Connection, snapshot
 from unenroll.postgres.queries import QUERIES
 
 _LATEST = 20
@@ -36,7 +36,7 @@ class KnownLane:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DefinitionTold:
+class DefinitionSummary:
     """A target group as it is defined: how many cycles and targets it has."""
 
     group_id: int
@@ -49,7 +49,7 @@ class DefinitionTold:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RefusalTold:
+class RefusalSummary:
     """A record of topic `definitions` that was refused. What could not be read names no group."""
 
     refused_at: datetime
@@ -63,7 +63,7 @@ class RefusalTold:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Overview:
+class DatabaseOverview:
     """The tables as of one moment: lanes of one group, everything else of the whole database.
 
     Duplicates leave no trace, so nobody can count them here. `requests` are by outcome, `facts` by event type,
@@ -77,26 +77,26 @@ class Overview:
     dead_letters: Mapping[str, int]
     settlements_due: int
     erased: int
-    definitions: tuple[DefinitionTold, ...]
-    refusals: tuple[RefusalTold, ...]
+    definitions: tuple[DefinitionSummary, ...]
+    refusals: tuple[RefusalSummary, ...]
 
 
-async def overview(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> Overview:
+async def overview(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> DatabaseOverview:
     """What the tables hold. Locks and changes nothing. Raises OutageError and SetupError."""
-    async with one_moment(pool) as connection:
+    async with snapshot(pool) as connection:
         await connection.execute(QUERIES["counting_takes_time"])
         events = await _rows(connection, "event_counts")
         (due,) = await _rows(connection, "settlements_due_count")
         (erased,) = await _rows(connection, "erased_customers_count")
-        return Overview(
+        return DatabaseOverview(
             lanes=tuple(_lane(row) for row in await _rows(connection, "group_lanes", topic_prefix, group_id)),
             requests={row["outcome"]: row["count"] for row in events if row["outcome"] is not None},
             facts={row["event_type"]: row["count"] for row in events if row["outcome"] is None},
             dead_letters=dict(await _rows(connection, "dead_letter_counts")),
             settlements_due=due["count"],
             erased=erased["count"],
-            definitions=tuple(DefinitionTold(**row) for row in await _rows(connection, "definitions_told")),
-            refusals=tuple(RefusalTold(**row) for row in await _rows(connection, "latest_refusals", _LATEST)),
+            definitions=tuple(DefinitionSummary(**row) for row in await _rows(connection, "definitions_told")),
+            refusals=tuple(RefusalSummary(**row) for row in await _rows(connection, "latest_refusals", _LATEST)),
         )
 
 

@@ -14,11 +14,11 @@ from tempfile import NamedTemporaryFile, mkdtemp
 from types import ModuleType
 
 from unenroll.errors import UsageError
-from unenroll.sandbox.process import ExtraMissingError, SandboxError, Say, Server, ServerEndedError
+from unenroll.sandbox.process import ExtraMissingError, SandboxError, Say, ServerEndedError, ServerProcess
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class SandboxFolders:
     """A folder for data and one for downloads. `passing`: the data go when the servers end."""
 
     data: Path
@@ -28,18 +28,18 @@ class Place:
 
 
 @contextmanager
-def place(data: Path | None, *, cache: Path, say: Say) -> Iterator[Place]:
+def sandbox_folders(data: Path | None, *, cache: Path, say: Say) -> Iterator[SandboxFolders]:
     """A place for data: the folder named, which is kept, or else a temporary one, which is removed.
 
     Raises UsageError if the folder cannot be had.
     """
     if data is not None:
-        yield Place(data=make_folder(data).resolve(), cache=cache, passing=False, say=say)
+        yield SandboxFolders(data=make_folder(data).resolve(), cache=cache, passing=False, say=say)
         return
     folder = Path(mkdtemp(prefix="unenroll-")).resolve()
     folder.chmod(0o711)  # as root, Postgres runs as somebody else who must get to its own folder in there
     try:
-        yield Place(data=folder, cache=cache, passing=True, say=say)
+        yield SandboxFolders(data=folder, cache=cache, passing=True, say=say)
     finally:
         rmtree(folder, ignore_errors=True)
 
@@ -65,7 +65,7 @@ LOOPBACK = "127.0.0.1"
 ATTEMPTS = 5
 
 
-async def on_free_ports(count: int, start: Callable[[tuple[int, ...]], Awaitable[Server]]) -> Server:
+async def on_free_ports(count: int, start: Callable[[tuple[int, ...]], Awaitable[ServerProcess]]) -> ServerProcess:
     """What `start` starts on so many free ports; others are tried when somebody else took one in the meantime.
 
     Raises what `start` raises if its ports were not to blame, SandboxError if they were too often.

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 
 from unenroll.sandbox.environment import extra, make_folder
-from unenroll.sandbox.process import ChecksumError, SandboxError, Say, telling, together
+from unenroll.sandbox.process import ChecksumError, SandboxError, Say, show_progress, start_together
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,14 +43,14 @@ def sha256(path: Path) -> str:
         return file_digest(file, "sha256").hexdigest()
 
 
-def locked() -> tuple[Jar, ...]:
+def locked_jars() -> tuple[Jar, ...]:
     """All jars of the committed lock, in the order of the class path."""
     lines = files("unenroll.sandbox").joinpath("kafka.lock").read_text(encoding="utf-8").splitlines()
     entries = (line.split() for line in lines if line and not line.startswith("#"))
     return tuple(Jar(coordinate=coordinate, sha256=digest) for coordinate, digest in entries)
 
 
-def written(jars: Iterable[Jar]) -> str:
+def write_lock(jars: Iterable[Jar]) -> str:
     """The text of a lock file: a line a jar, sorted."""
     lines = sorted(f"{jar.coordinate} {jar.sha256}" for jar in jars)
     return "\n".join(["# Written by python -m unenroll.sandbox.jars", *lines, ""])
@@ -61,7 +61,7 @@ ATTEMPTS = 3
 ANSWER_SECONDS = 60
 
 
-async def cached(wanted: tuple[Jar, ...], cache: Path, *, say: Say) -> list[Path]:
+async def cached_jar(wanted: tuple[Jar, ...], cache: Path, *, say: Say) -> list[Path]:
     """Where the wanted jars lie in the cache, each verified. The network is touched only for those not yet there.
 
     Raises ChecksumError for a jar that is not the locked one, SandboxError for one that cannot be had.
@@ -91,8 +91,8 @@ async def _fetch_all(missing: list[Jar], folder: Path, *, say: Say) -> None:
             await asyncio.to_thread(_fetch, maven, jar, folder=folder)
         done.append(jar)
 
-    async with telling(say, lambda: f"downloading Kafka: {len(done)} of {len(missing)} jars"):
-        await together(fetch(jar) for jar in missing)
+    async with show_progress(say, lambda: f"downloading Kafka: {len(done)} of {len(missing)} jars"):
+        await start_together(fetch(jar) for jar in missing)
 
 
 def _fetch(maven: ModuleType, jar: Jar, *, folder: Path) -> None:
@@ -118,7 +118,7 @@ def _download(maven: ModuleType, jar: Jar, *, staging: Path) -> Path:
 ROOTS = ("org.apache.kafka:kafka_2.13:4.4.0", "org.slf4j:slf4j-simple:1.7.36")
 
 
-def resolved(folder: Path) -> list[Jar]:
+def resolve(folder: Path) -> list[Jar]:
     """The jars of ROOTS and of all that they need at run time, downloaded into `folder`."""
     context = extra("jgo.maven").MavenContext(repo_cache=folder, timeout=60)
     direct, transitive = context.resolver.resolve([context.create_dependency(root) for root in ROOTS])
@@ -131,7 +131,7 @@ def resolved(folder: Path) -> list[Jar]:
 def main() -> None:
     """Resolves and writes."""
     with TemporaryDirectory() as folder, as_file(files("unenroll.sandbox").joinpath("kafka.lock")) as lock:
-        lock.write_text(written(resolved(Path(folder))), encoding="utf-8")
+        lock.write_text(write_lock(resolve(Path(folder))), encoding="utf-8")
 
 
 if __name__ == "__main__":

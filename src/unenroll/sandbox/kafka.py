@@ -17,9 +17,9 @@ from uuid import uuid4
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from unenroll.sandbox.environment import LOOPBACK, Place, extra_folder, make_folder, on_free_ports
-from unenroll.sandbox.jars import cached, locked
-from unenroll.sandbox.process import ExtraMissingError, Program, Server, completed, started, telling
+from unenroll.sandbox.environment import LOOPBACK, SandboxFolders, extra_folder, make_folder, on_free_ports
+from unenroll.sandbox.jars import cached_jar, locked_jars
+from unenroll.sandbox.process import ExtraMissingError, ServerProcess, ServerProgram, completed, show_progress, start
 
 OLDEST = 17
 
@@ -83,13 +83,13 @@ log.cleaner.dedupe.buffer.size=16777216
 
 
 @asynccontextmanager
-async def kafka(place: Place) -> AsyncIterator[Server]:
+async def kafka(place: SandboxFolders) -> AsyncIterator[ServerProcess]:
     """A running Kafka that answers. It ends with the body."""
-    class_path = pathsep.join(str(jar) for jar in await cached(locked(), place.cache, say=place.say))
+    class_path = pathsep.join(str(jar) for jar in await cached_jar(locked_jars(), place.cache, say=place.say))
     folder = make_folder(place.data / "kafka", mode=0o700)
     command = (java(), *JAVA_OPTIONS, f"-Djava.io.tmpdir={folder}", "-cp", class_path)
     node = _Node(java=command, folder=folder, passing=place.passing)
-    async with telling(place.say, lambda: "starting Kafka"):
+    async with show_progress(place.say, lambda: "starting Kafka"):
         cluster = await _formatted(node)
         server = await on_free_ports(2, lambda ports: _started(node, ports, cluster=cluster))
     try:
@@ -104,8 +104,8 @@ class _Node:
     folder: Path
     passing: bool
 
-    def program(self, *arguments: str, address: str = "") -> Program:
-        return Program(
+    def program(self, *arguments: str, address: str = "") -> ServerProgram:
+        return ServerProgram(
             name="Kafka",
             command=(*self.java, *arguments),
             folder=self.folder,
@@ -136,13 +136,13 @@ async def _formatted(node: _Node) -> str:
     return cluster
 
 
-async def _started(node: _Node, ports: tuple[int, ...], *, cluster: str) -> Server:
+async def _started(node: _Node, ports: tuple[int, ...], *, cluster: str) -> ServerProcess:
     broker, controller = ports
     node.configure(broker, controller)
     address = f"{LOOPBACK}:{broker}"
     client = AdminClient({"bootstrap.servers": address, "reconnect.backoff.max.ms": 100, "log_level": 0})
     program = node.program("kafka.Kafka", CONFIG, address=address)
-    return await started(program, answers=lambda: asyncio.to_thread(_answers, client, cluster))
+    return await start(program, answers=lambda: asyncio.to_thread(_answers, client, cluster))
 
 
 def _answers(client: AdminClient, cluster: str) -> bool:

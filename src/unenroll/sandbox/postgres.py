@@ -14,8 +14,8 @@ from signal import SIGINT, SIGQUIT
 
 import asyncpg
 
-from unenroll.sandbox.environment import LOOPBACK, Place, extra_folder, make_folder, on_free_ports
-from unenroll.sandbox.process import Program, SandboxError, Server, completed, started, telling
+from unenroll.sandbox.environment import LOOPBACK, SandboxFolders, extra_folder, make_folder, on_free_ports
+from unenroll.sandbox.process import SandboxError, ServerProcess, ServerProgram, completed, show_progress, start
 
 LESSER_USER = "nobody"
 
@@ -95,9 +95,9 @@ CONNECT_SECONDS = 2
 
 
 @asynccontextmanager
-async def postgres(place: Place) -> AsyncIterator[Server]:
+async def postgres(place: SandboxFolders) -> AsyncIterator[ServerProcess]:
     """A running Postgres that answers. It ends with the body."""
-    async with telling(place.say, lambda: "starting Postgres"):
+    async with show_progress(place.say, lambda: "starting Postgres"):
         cluster = await asyncio.to_thread(_cluster, place)
         password = await _initialized(cluster)
         server = await on_free_ports(1, lambda ports: _started(cluster, *ports, password=password))
@@ -118,8 +118,8 @@ class _Cluster:
     def data(self) -> Path:
         return self.folder / "data"
 
-    def program(self, name: str, *arguments: str, address: str = "") -> Program:
-        return Program(
+    def program(self, name: str, *arguments: str, address: str = "") -> ServerProgram:
+        return ServerProgram(
             name="Postgres",
             command=(str(self.programs / name), *arguments),
             folder=self.folder,
@@ -134,7 +134,7 @@ class _Cluster:
             os.chown(path, *self.owner)
 
 
-def _cluster(place: Place) -> _Cluster:
+def _cluster(place: SandboxFolders) -> _Cluster:
     owner, site = lesser_user(), extra_folder(PACKAGE).parent
     folder = make_folder(place.data / "postgres")
     if owner is not None:
@@ -173,12 +173,12 @@ def _make_room(cluster: _Cluster, unfinished: Path, secret: Path) -> None:
     cluster.hand_over(secret)
 
 
-async def _started(cluster: _Cluster, port: int, *, password: str) -> Server:
+async def _started(cluster: _Cluster, port: int, *, password: str) -> ServerProcess:
     listening = (f"port={port}", f"listen_addresses={LOOPBACK}", "unix_socket_directories=")
     settings = [argument for setting in listening for argument in ("-c", setting)]
     address = f"postgresql://{ROLE}:{password}@{LOOPBACK}:{port}/postgres"
     program = cluster.program("postgres", "-D", str(cluster.data), *settings, address=address)
-    return await started(program, answers=lambda: postgres_answers(address))
+    return await start(program, answers=lambda: postgres_answers(address))
 
 
 async def postgres_answers(address: str) -> bool:

@@ -16,7 +16,7 @@ from unenroll.sandbox import supervisor as tether
 T = TypeVar("T")
 
 
-async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+async def start_together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """All results, in order. The first failure cancels the rest and is raised as it is, in no group."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -32,7 +32,7 @@ PATIENCE_SECONDS = 2.0
 
 
 @asynccontextmanager
-async def telling(say: Say, describe: Callable[[], str]) -> AsyncIterator[None]:
+async def show_progress(say: Say, describe: Callable[[], str]) -> AsyncIterator[None]:
     """Every two seconds of the body, says what `describe` returns, unless that was the last thing said."""
     ticking = asyncio.create_task(_tell(say, describe))
     try:
@@ -73,7 +73,7 @@ LAST_LINES = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Program:
+class ServerProgram:
     """What to run in a folder, where clients reach it, and, as root, whom to run it as: user id and group id."""
 
     name: str
@@ -90,10 +90,10 @@ class Program:
         return self.folder / f"{self.name.lower()}.log"
 
 
-class Server:
+class ServerProcess:
     """A running program. Whoever has one ends it; if nobody is left to do so, it ends by itself."""
 
-    def __init__(self, program: Program, process: Process) -> None:
+    def __init__(self, program: ServerProgram, process: Process) -> None:
         self.program = program
         self._process = process
 
@@ -118,16 +118,16 @@ class Server:
         return "\n".join(lines[-LAST_LINES:])
 
 
-async def launched(program: Program) -> Server:
+async def launch(program: ServerProgram) -> ServerProcess:
     """The program, running and not yet known to answer."""
     with program.log.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *_tethered(program), stdin=PIPE, stdout=log, stderr=STDOUT, cwd=program.folder, start_new_session=True
         )
-    return Server(program, process)
+    return ServerProcess(program, process)
 
 
-def _tethered(program: Program) -> list[str]:
+def _tethered(program: ServerProgram) -> list[str]:
     settings = ["--signal", str(int(program.ends_by)), "--grace", str(GRACE_SECONDS)]
     if program.owner is not None:
         user, group = program.owner
@@ -137,9 +137,9 @@ def _tethered(program: Program) -> list[str]:
     return [sys.executable, "-I", "-S", tether.__file__, *settings, "--", *program.command]
 
 
-async def started(program: Program, *, answers: Callable[[], Awaitable[bool]]) -> Server:
+async def start(program: ServerProgram, *, answers: Callable[[], Awaitable[bool]]) -> ServerProcess:
     """The program, once it answers. Raises ServerEndedError if it ends before, or does not answer within 120 s."""
-    server = await launched(program)
+    server = await launch(program)
     try:
         await _answering(server, answers)
     except BaseException:
@@ -148,7 +148,7 @@ async def started(program: Program, *, answers: Callable[[], Awaitable[bool]]) -
     return server
 
 
-async def _answering(server: Server, answers: Callable[[], Awaitable[bool]]) -> None:
+async def _answering(server: ServerProcess, answers: Callable[[], Awaitable[bool]]) -> None:
     name = server.program.name
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -163,9 +163,9 @@ async def _answering(server: Server, answers: Callable[[], Awaitable[bool]]) -> 
     raise ServerEndedError(f"{what}. The last it said:\n{server.last_words()}")
 
 
-async def completed(program: Program) -> None:
+async def completed(program: ServerProgram) -> None:
     """Runs the program to its end. Raises ServerEndedError unless its exit code is 0."""
-    server = await launched(program)
+    server = await launch(program)
     try:
         code = await server.ended()
     finally:

@@ -8,31 +8,31 @@ from pathlib import Path
 from signal import SIGINT, SIGTERM
 
 from unenroll.errors import UsageError
-from unenroll.sandbox.environment import add_block, cache_folder, check_writable, place, remove_block
+from unenroll.sandbox.environment import add_block, cache_folder, check_writable, remove_block, sandbox_folders
 from unenroll.sandbox.kafka import kafka
 from unenroll.sandbox.postgres import postgres
-from unenroll.sandbox.process import SandboxError, Say, Server, together
+from unenroll.sandbox.process import SandboxError, Say, ServerProcess, start_together
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pair:
+class ServerPair:
     """A running Kafka and a running Postgres."""
 
-    kafka: Server
-    postgres: Server
+    kafka: ServerProcess
+    postgres: ServerProcess
 
 
 @asynccontextmanager
-async def embedded(*, cache: Path, say: Say, data: Path | None = None) -> AsyncIterator[Pair]:
+async def embedded(*, cache: Path, say: Say, data: Path | None = None) -> AsyncIterator[ServerPair]:
     """Both servers, answering. They end with the body, or with this process, however it dies.
 
     `data` is a folder that is kept, without it the data go when the servers end. Raises SandboxError if they cannot be
     had. The first start ever downloads Kafka into `cache`; whatever takes longer than 2 s is said.
     """
-    with place(data, cache=cache, say=say) as where:
+    with sandbox_folders(data, cache=cache, say=say) as where:
         async with AsyncExitStack() as ending:
-            servers = await together(ending.enter_async_context(start(where)) for start in (kafka, postgres))
-            yield Pair(kafka=servers[0], postgres=servers[1])
+            servers = await start_together(ending.enter_async_context(start(where)) for start in (kafka, postgres))
+            yield ServerPair(kafka=servers[0], postgres=servers[1])
 
 
 KAFKA = "UNENROLL_KAFKA_BOOTSTRAP_SERVERS"
@@ -40,7 +40,7 @@ DATABASE = "UNENROLL_DATABASE_URL"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Servers:
+class ServerAddresses:
     """Where a pair of servers answers: Kafka's bootstrap servers and Postgres's URL."""
 
     kafka: str
@@ -52,37 +52,37 @@ class Servers:
         return {KAFKA: self.kafka, DATABASE: self.database_url}
 
 
-def named(environment: Mapping[str, str]) -> Servers | None:
+def configured_servers(environment: Mapping[str, str]) -> ServerAddresses | None:
     """The servers that the environment names, None if it names none. Raises UsageError if it names only one."""
     kafka, database_url = environment.get(KAFKA), environment.get(DATABASE)
     if bool(kafka) != bool(database_url):
         raise UsageError(f"name both servers, {KAFKA} and {DATABASE}, or neither of them")
-    return Servers(kafka=kafka, database_url=database_url) if kafka and database_url else None
+    return ServerAddresses(kafka=kafka, database_url=database_url) if kafka and database_url else None
 
 
-def addresses(pair: Pair) -> Servers:
+def addresses(pair: ServerPair) -> ServerAddresses:
     """Where an embedded pair answers."""
-    return Servers(kafka=pair.kafka.program.address, database_url=pair.postgres.program.address)
+    return ServerAddresses(kafka=pair.kafka.program.address, database_url=pair.postgres.program.address)
 
 
 @asynccontextmanager
-async def provided(environment: Mapping[str, str], *, say: Say) -> AsyncIterator[Servers]:
+async def provide_servers(environment: Mapping[str, str], *, say: Say) -> AsyncIterator[ServerAddresses]:
     """The servers that the environment names, else embedded ones that end with the body.
 
     Raises SandboxError that says what is missing if neither can be had.
     """
-    if (servers := named(environment)) is not None:
+    if (servers := configured_servers(environment)) is not None:
         yield servers
         return
     async with embedded(cache=cache_folder(environment), say=say) as pair:
         yield addresses(pair)
 
 
-Prepare = Callable[[Servers], Awaitable[None]]
+Prepare = Callable[[ServerAddresses], Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Serving:
+class ServeOptions:
     """Where to write the addresses, where to keep data (None: nowhere) and downloads, and whom to tell."""
 
     env_file: Path
@@ -91,7 +91,7 @@ class Serving:
     say: Say
 
 
-async def serve(options: Serving, prepare: Prepare) -> None:
+async def serve(options: ServeOptions, prepare: Prepare) -> None:
     """Runs both servers until SIGINT or SIGTERM; `env_file` has their addresses from after `prepare` until they end.
 
     Lines of others in it stay. A file that was not there is readable by its owner only, and goes again. A server that
@@ -106,7 +106,7 @@ async def serve(options: Serving, prepare: Prepare) -> None:
                 raise
 
 
-async def _serve(options: Serving, prepare: Prepare) -> None:
+async def _serve(options: ServeOptions, prepare: Prepare) -> None:
     check_writable(options.env_file)
     remove_block(options.env_file)  # what a killed run left there would look like an answer
     async with embedded(data=options.data, cache=options.cache, say=options.say) as pair:
@@ -120,7 +120,7 @@ async def _serve(options: Serving, prepare: Prepare) -> None:
     raise SandboxError("Kafka and Postgres have both died")
 
 
-async def _watch(server: Server, say: Say) -> None:
+async def _watch(server: ServerProcess, say: Say) -> None:
     code = await server.ended()
     say(f"{server.program.name} has died, exit code {code}, and is not started again. {server.last_words()}")
 

@@ -11,14 +11,14 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from unenroll.telemetry import metrics as families
-from unenroll.telemetry.metrics import Family
-from unenroll.telemetry.state import Board
+from unenroll.telemetry.metrics import MetricFamily
+from unenroll.telemetry.state import ProcessState
 
 
-class Ages(Collector):
+class AgeHistogram(Collector):
     """The histograms of a family with one label, whose values are `names`."""
 
-    def __init__(self, family: Family, names: Iterable[str]) -> None:
+    def __init__(self, family: MetricFamily, names: Iterable[str]) -> None:
         self._family = family
         self._counts = {name: [0] * (len(family.buckets) + 1) for name in names}
         self._sums = dict.fromkeys(self._counts, 0.0)
@@ -52,7 +52,7 @@ EVENT, APPEND = "event", "append"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Build:
+class BuildInfo:
     """What runs: the version of the program, of the tables and of the hash of an event's content."""
 
     version: str
@@ -61,7 +61,7 @@ class Build:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Meters:
+class WorkerMeters:
     """Those of the worker. What is a state and no event is told by `gauges`, when it is asked for."""
 
     registry: CollectorRegistry
@@ -71,14 +71,14 @@ class Meters:
     batches: Counter
     batch_records: Histogram
     step_seconds: Histogram
-    ages: Ages
+    ages: AgeHistogram
     reopenings: Counter
     retries: Counter
     loop_lag: Histogram
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FrontMeters:
+class ApiMeters:
     """Those of the HTTP API."""
 
     registry: CollectorRegistry
@@ -89,12 +89,12 @@ class FrontMeters:
     loop_lag: Histogram
 
 
-def worker_meters(build: Build) -> Meters:
+def worker_meters(build: BuildInfo) -> WorkerMeters:
     """All at zero."""
     registry = _registry(build)
-    ages = Ages(families.AGE_SECONDS, (EVENT, APPEND))
+    ages = AgeHistogram(families.AGE_SECONDS, (EVENT, APPEND))
     registry.register(ages)
-    return Meters(
+    return WorkerMeters(
         registry=registry,
         records=_counter(families.RECORDS, registry),
         published=_counter(families.PUBLISHED, registry),
@@ -109,10 +109,10 @@ def worker_meters(build: Build) -> Meters:
     )
 
 
-def front_meters(build: Build) -> FrontMeters:
+def api_meters(build: BuildInfo) -> ApiMeters:
     """All at zero."""
     registry = _registry(build)
-    return FrontMeters(
+    return ApiMeters(
         registry=registry,
         requests=_counter(families.API_REQUESTS, registry),
         request_seconds=_histogram(families.API_SECONDS, registry),
@@ -122,7 +122,7 @@ def front_meters(build: Build) -> FrontMeters:
     )
 
 
-def _registry(build: Build) -> CollectorRegistry:
+def _registry(build: BuildInfo) -> CollectorRegistry:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     info = Gauge(families.BUILD.name, families.BUILD.meaning, families.BUILD.labels, registry=registry)
@@ -130,18 +130,18 @@ def _registry(build: Build) -> CollectorRegistry:
     return registry
 
 
-def _counter(family: Family, registry: CollectorRegistry) -> Counter:
+def _counter(family: MetricFamily, registry: CollectorRegistry) -> Counter:
     return Counter(family.name, family.meaning, family.labels, registry=registry)
 
 
-def _histogram(family: Family, registry: CollectorRegistry) -> Histogram:
+def _histogram(family: MetricFamily, registry: CollectorRegistry) -> Histogram:
     return Histogram(family.name, family.meaning, family.labels, buckets=family.buckets, registry=registry)
 
 
 class ServerGauges(Collector):
     """The servers that a process needs, and its connections to Postgres."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: ProcessState) -> None:
         self._board = board
 
     def collect(self) -> Iterator[Metric]:
@@ -161,7 +161,7 @@ class ServerGauges(Collector):
 class LaneGauges(Collector):
     """The lanes of a worker. A lane that another worker has is told of by that one alone."""
 
-    def __init__(self, board: Board, *, topic_prefix: str) -> None:
+    def __init__(self, board: ProcessState, *, topic_prefix: str) -> None:
         self._board = board
         self._prefix = topic_prefix
 
@@ -180,9 +180,9 @@ class LaneGauges(Collector):
         yield oldest
 
 
-def _gauge(family: Family) -> GaugeMetricFamily:
+def _gauge(family: MetricFamily) -> GaugeMetricFamily:
     return GaugeMetricFamily(family.name, family.meaning, labels=family.labels)
 
 
-def _single(family: Family, value: float) -> Metric:
+def _single(family: MetricFamily, value: float) -> Metric:
     return GaugeMetricFamily(family.name, family.meaning, value=value)

@@ -11,8 +11,8 @@ from typing import Any
 from prometheus_client import Histogram
 
 from unenroll.errors import OutageError, UnenrollError
-from unenroll.telemetry.http import Answer
-from unenroll.telemetry.state import Board, Stage, Waited, told
+from unenroll.telemetry.http import PageResponse
+from unenroll.telemetry.state import ProcessStage, ProcessState, WaitReason, told
 
 _OK, _UNAVAILABLE = 200, 503
 _JSON = "application/json"
@@ -22,10 +22,10 @@ _JSON = "application/json"
 class Health:
     """What is answered. `seconds`: after how long without progress a process is not well any more; 0: it always is."""
 
-    board: Board
+    board: ProcessState
     seconds: float
 
-    def alive(self) -> Answer:
+    def alive(self) -> PageResponse:
         """200 while there is progress or a reason for none, else 503."""
         late = {name: since for name, since in self.board.still.items() if self.seconds and since >= self.seconds}
         body = {
@@ -36,7 +36,7 @@ class Health:
         }
         return _answer(body, well=not late)
 
-    def ready(self) -> Answer:
+    def ready(self) -> PageResponse:
         """200 while the lanes are open, perhaps none, and both servers answer, else 503."""
         missing = list(self._missing())
         lanes = {str(number): lane.doing for number, lane in sorted(self.board.lanes.items())}
@@ -44,12 +44,12 @@ class Health:
 
     def _reasons(self) -> Iterator[str]:
         board = self.board
-        if board.stage is not Stage.WORKING:
+        if board.stage is not ProcessStage.WORKING:
             yield board.stage
         yield from (f"waiting: {words}" for words in self._waiting())
         if any(lane.busy for lane in board.lanes.values()):
             yield "working"
-        elif board.stage is Stage.WORKING:
+        elif board.stage is ProcessStage.WORKING:
             yield "nothing to do"
 
     def _waiting(self) -> Iterator[str]:
@@ -58,18 +58,18 @@ class Health:
 
     def _missing(self) -> Iterator[str]:
         board = self.board
-        if board.stage is not Stage.WORKING:
+        if board.stage is not ProcessStage.WORKING:
             yield f"it is {board.stage}"
         if not board.servers:
             yield "no server was asked yet"
         yield from self._waiting()
-        if board.stage is Stage.WORKING and not board.given:
+        if board.stage is ProcessStage.WORKING and not board.given:
             yield "the group has not said which lanes are ours"
         yield from (f"lane {number}: {lane.doing}" for number, lane in board.lanes.items() if not lane.open)
 
 
-def _answer(body: dict[str, Any], *, well: bool) -> Answer:
-    return Answer(_OK if well else _UNAVAILABLE, _JSON, json.dumps(body).encode() + b"\n")
+def _answer(body: dict[str, Any], *, well: bool) -> PageResponse:
+    return PageResponse(_OK if well else _UNAVAILABLE, _JSON, json.dumps(body).encode() + b"\n")
 
 
 LOOP = "the event loop"
@@ -77,10 +77,10 @@ GROUP = "the group"
 
 
 @dataclass(kw_only=True, slots=True)
-class Stillness:
+class StallDetector:
     """What was seen at the last look, and since how many looks it has not changed."""
 
-    board: Board
+    board: ProcessState
     _seen: dict[str, object] = field(default_factory=dict)
     _looks: dict[str, int] = field(default_factory=dict)
 
@@ -97,7 +97,7 @@ class Stillness:
         """Who should move, and what shows that it does."""
         board = self.board
         yield LOOP, board.beats
-        if board.stage is not Stage.WORKING:
+        if board.stage is not ProcessStage.WORKING:
             return
         if not board.given and not any(board.excuses(None)):
             yield GROUP, "gives no lanes"
@@ -113,7 +113,7 @@ Question = Callable[[], Awaitable[None]]
 """Raises UnenrollError if the server does not answer as it should."""
 
 
-async def keep_asking(board: Board, questions: Mapping[str, Question]) -> None:
+async def keep_asking(board: ProcessState, questions: Mapping[str, Question]) -> None:
     """Ask each server for ever, and note on the board what is known of it."""
     while True:
         for server, question in questions.items():
@@ -121,13 +121,13 @@ async def keep_asking(board: Board, questions: Mapping[str, Question]) -> None:
         await asyncio.sleep(_SECONDS_BETWEEN)
 
 
-async def _asked(question: Question, before: Waited | None) -> Waited | None:
+async def _asked(question: Question, before: WaitReason | None) -> WaitReason | None:
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
             await question()
     except (UnenrollError, TimeoutError) as error:
         since = datetime.now(UTC) if before is None else before.since
-        return Waited(_why(error), since)
+        return WaitReason(_why(error), since)
     return None
 
 
@@ -140,7 +140,7 @@ def _why(error: UnenrollError | TimeoutError) -> str:
 _SECONDS = 0.25
 
 
-async def beat(board: Board, lag: Histogram) -> None:
+async def heartbeat(board: ProcessState, lag: Histogram) -> None:
     """Beat for ever."""
     while True:
         began = perf_counter()

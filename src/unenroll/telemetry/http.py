@@ -18,7 +18,7 @@ from structlog import get_logger
 from unenroll.errors import SetupError
 
 
-class Answer(NamedTuple):
+class PageResponse(NamedTuple):
     """A status, a content type and a body."""
 
     status: int
@@ -26,18 +26,18 @@ class Answer(NamedTuple):
     body: bytes
 
 
-Page = Callable[[str], Answer]
+Page = Callable[[str], PageResponse]
 """An answer, by what the caller accepts."""
 
 
 def pages(
-    registry: CollectorRegistry, *, alive: Callable[[], Answer], ready: Callable[[], Answer]
+    registry: CollectorRegistry, *, alive: Callable[[], PageResponse], ready: Callable[[], PageResponse]
 ) -> Mapping[str, Page]:
     """By path."""
 
-    def metrics(accepts: str) -> Answer:
+    def metrics(accepts: str) -> PageResponse:
         encode, content_type = choose_encoder(accepts)
-        return Answer(200, content_type, encode(registry))
+        return PageResponse(200, content_type, encode(registry))
 
     return {"/metrics": metrics, "/healthz": lambda _: alive(), "/readyz": lambda _: ready()}
 
@@ -95,11 +95,11 @@ def _accepted(headers: list[str]) -> str:
     return ",".join(value.strip() for name, _, value in named if name.lower() == "accept")
 
 
-def _refused(status: HTTPStatus) -> Answer:
-    return Answer(status, _TEXT, f"{status.phrase}\n".encode())
+def _refused(status: HTTPStatus) -> PageResponse:
+    return PageResponse(status, _TEXT, f"{status.phrase}\n".encode())
 
 
-def _http(answer: Answer, *, with_body: bool = True, allow: str = "") -> bytes:
+def _http(answer: PageResponse, *, with_body: bool = True, allow: str = "") -> bytes:
     head = (
         f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\n"
         f"Content-Type: {answer.content_type}\r\nContent-Length: {len(answer.body)}\r\n"
@@ -109,7 +109,7 @@ def _http(answer: Answer, *, with_body: bool = True, allow: str = "") -> bytes:
 
 
 @asynccontextmanager
-async def served(address: str, pages: Mapping[str, Page], *, required: bool) -> AsyncIterator[None]:
+async def serve_pages(address: str, pages: Mapping[str, Page], *, required: bool) -> AsyncIterator[None]:
     """The pages at host:port until the end of the block; nothing at an empty address.
 
     Raises SetupError if nobody can listen there, or says so and goes on if it is not `required`.

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 Kind = Literal["counter", "gauge", "histogram"]
 
 
-class Family(NamedTuple):
+class MetricFamily(NamedTuple):
     """A metric as Prometheus has it. `buckets` are the upper bounds of a histogram, in its unit."""
 
     name: str
@@ -21,27 +21,29 @@ _AGES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 72
 _LAGS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 _CALLS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-RECORDS = Family(
+RECORDS = MetricFamily(
     "unenroll_records_total",
     "counter",
     "Records processed. outcome: unenrolled, refused, fact, duplicate, erased or dead_lettered; "
     "reason: the name of the outcome, the type of the fact, or the reason of the dead letter",
     ("topic", "outcome", "reason"),
 )
-PUBLISHED = Family("unenroll_messages_published_total", "counter", "Messages published and committed", ("topic",))
-DEAD_LETTERS = Family(
+PUBLISHED = MetricFamily("unenroll_messages_published_total", "counter", "Messages published and committed", ("topic",))
+DEAD_LETTERS = MetricFamily(
     "unenroll_dead_letters_total", "counter", "Records put on topic dead-letters, by header dlq_reason", ("reason",)
 )
-BATCHES = Family("unenroll_batches_total", "counter", "Batches decided and published, including those without records")
-BATCH_RECORDS = Family("unenroll_batch_records", "histogram", "Records in a batch", (), _SIZES)
-STEP_SECONDS = Family(
+BATCHES = MetricFamily(
+    "unenroll_batches_total", "counter", "Batches decided and published, including those without records"
+)
+BATCH_RECORDS = MetricFamily("unenroll_batch_records", "histogram", "Records in a batch", (), _SIZES)
+STEP_SECONDS = MetricFamily(
     "unenroll_batch_step_seconds",
     "histogram",
     "Time of a batch in a step: decode, gather, settle, save (in Postgres, with the commit) or publish",
     ("step",),
     _STEPS,
 )
-AGE_SECONDS = Family(
+AGE_SECONDS = MetricFamily(
     "unenroll_age_seconds",
     "histogram",
     "Age of a record when its answer becomes visible, since the event's time or since the record was appended; "
@@ -49,77 +51,79 @@ AGE_SECONDS = Family(
     ("since",),
     _AGES,
 )
-OLDEST_SECONDS = Family(
+OLDEST_SECONDS = MetricFamily(
     "unenroll_lane_oldest_unprocessed_seconds",
     "gauge",
     "How long the oldest unprocessed record of the lane has waited; 0: there is none",
     ("lane",),
 )
-LAG_RECORDS = Family(
+LAG_RECORDS = MetricFamily(
     "unenroll_lane_lag_records",
     "gauge",
     "Offsets between the lane's published position and the end of its partition, transaction markers included",
     ("lane", "topic"),
 )
-LANES_ASSIGNED = Family(
+LANES_ASSIGNED = MetricFamily(
     "unenroll_lanes_assigned", "gauge", "Lanes that the consumer group has assigned to this process"
 )
-LANES_OPEN = Family(
+LANES_OPEN = MetricFamily(
     "unenroll_lanes_open",
     "gauge",
     "Lanes that this process has opened: it has fenced their former owners and found their positions",
 )
-REOPENINGS = Family(
+REOPENINGS = MetricFamily(
     "unenroll_lane_reopenings_total",
     "counter",
     "Lanes opened again with a new producer, after any error. cause: kafka, postgres or lane_lost",
     ("cause",),
 )
-RETRIES = Family(
+RETRIES = MetricFamily(
     "unenroll_retries_total",
     "counter",
     "Batches retried because a server did not answer or asked for a retry",
     ("server",),
 )
-POOL_CONNECTIONS = Family("unenroll_pool_connections", "gauge", "Connections to Postgres: idle or in_use", ("state",))
-POOL_MOST = Family("unenroll_pool_size_max", "gauge", "Maximum number of connections in the pool")
-LOOP_LAG = Family(
+POOL_CONNECTIONS = MetricFamily(
+    "unenroll_pool_connections", "gauge", "Connections to Postgres: idle or in_use", ("state",)
+)
+POOL_MOST = MetricFamily("unenroll_pool_size_max", "gauge", "Maximum number of connections in the pool")
+LOOP_LAG = MetricFamily(
     "unenroll_event_loop_lag_seconds",
     "histogram",
     "How late the event loop ends a wait of a quarter of a second",
     (),
     _LAGS,
 )
-LAST_PROGRESS = Family(
+LAST_PROGRESS = MetricFamily(
     "unenroll_last_progress_timestamp_seconds",
     "gauge",
     "Unix time of the last published batch; before the first one: of the start of the process",
 )
-SERVER_ANSWERS = Family(
+SERVER_ANSWERS = MetricFamily(
     "unenroll_server_answers", "gauge", "1 while the server answers, 0 while it does not", ("server",)
 )
-BUILD = Family(
+BUILD = MetricFamily(
     "unenroll_build_info",
     "gauge",
     "Always 1. version: of the program; schema: of the tables; rules: of the content hash of events",
     ("version", "schema", "rules"),
 )
-API_REQUESTS = Family("unenroll_api_requests_total", "counter", "Calls answered", ("route", "method", "status"))
-API_SECONDS = Family(
+API_REQUESTS = MetricFamily("unenroll_api_requests_total", "counter", "Calls answered", ("route", "method", "status"))
+API_SECONDS = MetricFamily(
     "unenroll_api_request_seconds",
     "histogram",
     "Time from the head of a call to the end of its answer",
     ("route",),
     _CALLS,
 )
-API_WAIT = Family(
+API_WAIT = MetricFamily(
     "unenroll_api_decision_wait_seconds",
     "histogram",
     "Time from Kafka's acknowledgment of an event to its decision, or to the end of the wait for it",
     (),
     _CALLS,
 )
-API_IN_FLIGHT = Family("unenroll_api_in_flight", "gauge", "Calls in flight")
+API_IN_FLIGHT = MetricFamily("unenroll_api_in_flight", "gauge", "Calls in flight")
 
 BOTH = (POOL_CONNECTIONS, POOL_MOST, LOOP_LAG, SERVER_ANSWERS, BUILD)
 """Those of the worker and of the HTTP API."""

@@ -27,8 +27,8 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from structlog import get_logger
 
-from unenroll.telemetry.state import Lap
-from unenroll.telemetry.tracing import Attributes, Call, Part, Traces
+from unenroll.telemetry.state import StepTiming
+from unenroll.telemetry.tracing import Attributes, TracedCall, TracedRecord, Traces
 
 log = get_logger()
 
@@ -39,7 +39,7 @@ _SAID_AGAIN_SECONDS = 60.0
 _UNKNOWN = "unknown_service"
 
 
-class Otel(Traces):
+class OpenTelemetryTraces(Traces):
     """Spans for a collector."""
 
     on = True
@@ -56,7 +56,7 @@ class Otel(Traces):
         self._tracer = self._provider.get_tracer("unenroll", version("unenroll"))
         self._w3c = TraceContextTextMapPropagator()
 
-    def batch(self, laps: Sequence[Lap], parts: Iterable[Part], attributes: Attributes) -> str | None:
+    def batch(self, laps: Sequence[StepTiming], parts: Iterable[TracedRecord], attributes: Attributes) -> str | None:
         """A span for the batch, which links to its parts; for each part one in its own trace, which links back."""
         clock = _Clock()
         told = [(part, self._context(part.traceparent)) for part in islice(parts, _MOST_PARTS)]
@@ -70,7 +70,7 @@ class Otel(Traces):
     def _told(  # noqa: PLR0913 - all that a span has
         self,
         name: str,
-        laps: Sequence[Lap],
+        laps: Sequence[StepTiming],
         *,
         clock: "_Clock",
         parent: Context,
@@ -94,7 +94,7 @@ class Otel(Traces):
         return span
 
     @contextmanager
-    def call(self, traceparent: str | None) -> Iterator[Call]:
+    def call(self, traceparent: str | None) -> Iterator[TracedCall]:
         """A span for the call, in its caller's trace, or in one that begins here."""
         with self._tracer.start_as_current_span(
             "call", self._context(traceparent), kind=SpanKind.SERVER, record_exception=False
@@ -111,7 +111,7 @@ class Otel(Traces):
         return Context() if traceparent is None else self._w3c.extract({_TRACEPARENT: traceparent}, Context())
 
 
-class _TracedCall(Call):
+class _TracedCall(TracedCall):
     def __init__(self, traceparent: str | None, span: Span) -> None:
         super().__init__(traceparent)
         self._span = span

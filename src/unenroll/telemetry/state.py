@@ -11,7 +11,7 @@ GROUP = "the group"
 """Who waits for the group to say whose the lanes are."""
 
 
-class Doing(StrEnum):
+class LaneActivity(StrEnum):
     """What a lane does."""
 
     OPENING = "opening"
@@ -20,7 +20,7 @@ class Doing(StrEnum):
     PUBLISHING = "publishing"
 
 
-class Stage(StrEnum):
+class ProcessStage(StrEnum):
     """How far the process has come."""
 
     STARTING = "starting"
@@ -28,7 +28,7 @@ class Stage(StrEnum):
     STOPPING = "stopping"
 
 
-class Waited(NamedTuple):
+class WaitReason(NamedTuple):
     """Why somebody waits, and since when."""
 
     why: str
@@ -36,20 +36,20 @@ class Waited(NamedTuple):
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
-class LaneNow:
+class LaneState:
     """One lane. `positions` are what it has published up to.
 
     `oldest_in_hand`: when the oldest record of its batch was appended, as Unix time. `ends` and `oldest_behind` are
     what Kafka said of its partitions when it was last asked.
     """
 
-    doing: Doing = Doing.OPENING
+    doing: LaneActivity = LaneActivity.OPENING
     positions: Mapping[str, int] = field(default_factory=dict)
     oldest_in_hand: float | None = None
     ends: Mapping[str, int] = field(default_factory=dict)
     oldest_behind: float | None = None
 
-    def turn_to(self, doing: Doing) -> None:
+    def turn_to(self, doing: LaneActivity) -> None:
         """It does something else from now on."""
         self.doing = doing
 
@@ -62,7 +62,7 @@ class LaneNow:
     @property
     def open(self) -> bool:
         """Whether it has found its place."""
-        return self.doing is not Doing.OPENING
+        return self.doing is not LaneActivity.OPENING
 
     @property
     def lags(self) -> dict[str, int]:
@@ -74,7 +74,7 @@ class LaneNow:
     @property
     def busy(self) -> bool:
         """Whether it has, or should have, something to do."""
-        return self.doing is not Doing.READING or any(self.lags.values())
+        return self.doing is not LaneActivity.READING or any(self.lags.values())
 
     @property
     def oldest(self) -> float | None:
@@ -84,26 +84,26 @@ class LaneNow:
 
 
 @dataclass(kw_only=True, slots=True)
-class Board:
+class ProcessState:
     """The whole process. `servers` has each server that is asked, and why it does not answer, None if it does.
 
     `beats` grows while the event loop turns. `given`: whether the group has said which lanes are ours, perhaps none.
     """
 
-    stage: Stage = Stage.STARTING
+    stage: ProcessStage = ProcessStage.STARTING
     given: bool = False
-    lanes: dict[int, LaneNow] = field(default_factory=dict)
-    waiting: dict[str, Waited] = field(default_factory=dict)
-    servers: dict[str, Waited | None] = field(default_factory=dict)
+    lanes: dict[int, LaneState] = field(default_factory=dict)
+    waiting: dict[str, WaitReason] = field(default_factory=dict)
+    servers: dict[str, WaitReason | None] = field(default_factory=dict)
     beats: int = 0
     progress_at: float = field(default_factory=time)
     still: Mapping[str, float] = field(default_factory=dict)
     pool: Callable[[], tuple[int, int, int]] = lambda: (0, 0, 0)
     """The pool's idle connections, all it has, and the most it may have."""
 
-    def lane(self, number: int) -> LaneNow:
+    def lane(self, number: int) -> LaneState:
         """The lane, which the group has just given to us."""
-        found = self.lanes[number] = LaneNow()
+        found = self.lanes[number] = LaneState()
         return found
 
     def keep(self, lanes: Iterable[int]) -> None:
@@ -132,12 +132,12 @@ class Board:
                 yield told(server, away)
 
 
-def told(who: str, waited: Waited) -> str:
+def told(who: str, waited: WaitReason) -> str:
     """A sentence without an end: who waits, since when, and why."""
     return f"{who}: {waited.why}, since {waited.since.astimezone(UTC).isoformat(timespec='seconds')}"
 
 
-class Lap(NamedTuple):
+class StepTiming(NamedTuple):
     """A step, and when it began and ended by `time.perf_counter`."""
 
     step: str
@@ -146,18 +146,18 @@ class Lap(NamedTuple):
 
 
 @dataclass(kw_only=True, slots=True)
-class Laps:
+class StepTimer:
     """Steps, one after the other."""
 
     _began: float = field(default_factory=perf_counter)
-    _all: list[Lap] = field(default_factory=list)
+    _all: list[StepTiming] = field(default_factory=list)
 
     def end(self, step: str) -> None:
         """The step ends here, and the next one begins."""
         now = perf_counter()
-        self._all.append(Lap(step, self._began, now))
+        self._all.append(StepTiming(step, self._began, now))
         self._began = now
 
-    def all(self) -> tuple[Lap, ...]:
+    def all(self) -> tuple[StepTiming, ...]:
         """Those that have ended."""
         return tuple(self._all)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from structlog import get_logger
 
-from unenroll.telemetry.state import Lap
+from unenroll.telemetry.state import StepTiming
 
 log = get_logger()
 
@@ -23,7 +23,7 @@ _SAMPLED = 1
 Attributes = Mapping[str, str | int]
 
 
-class Part(NamedTuple):
+class TracedRecord(NamedTuple):
     """A record of a batch that somebody traces: who asked, what it is called, and what is known of it."""
 
     traceparent: str
@@ -31,7 +31,7 @@ class Part(NamedTuple):
     attributes: Attributes
 
 
-class Call:
+class TracedCall:
     """A call that is being answered. Nobody traces it."""
 
     def __init__(self, traceparent: str | None) -> None:
@@ -47,15 +47,15 @@ class Traces:
 
     on = False
 
-    def batch(self, laps: Sequence[Lap], parts: Iterable[Part], attributes: Attributes) -> str | None:
+    def batch(self, laps: Sequence[StepTiming], parts: Iterable[TracedRecord], attributes: Attributes) -> str | None:
         """Tell of a batch that was published, and of its parts. Returns the id of its trace."""
         del laps, parts, attributes
         return None
 
     @contextmanager
-    def call(self, traceparent: str | None) -> Iterator[Call]:
+    def call(self, traceparent: str | None) -> Iterator[TracedCall]:
         """Tell of a call, which is answered within the block."""
-        yield Call(traceparent)
+        yield TracedCall(traceparent)
 
     def end(self) -> None:
         """Send what was not sent yet. It may take some seconds."""
@@ -79,11 +79,11 @@ def traces_of(service: str, environment: Mapping[str, str] = os.environ) -> Trac
     if disabled or environment.get("OTEL_TRACES_EXPORTER") == "none" or not any(map(environment.get, _ENDPOINTS)):
         return Traces()
     try:
-        from unenroll.telemetry.opentelemetry import Otel  # noqa: PLC0415 - an extra, which a worker need not carry
+        from unenroll.telemetry.opentelemetry import OpenTelemetryTraces  # noqa: PLC0415 - an extra, which a worker need not carry
     except ModuleNotFoundError as missing:
         log.warning("tracing_unavailable", why=f"the package {missing.name} is missing: pip install 'unenroll[otel]'")
         return Traces()
-    return Otel(service)
+    return OpenTelemetryTraces(service)
 
 
 def _parsed(traceparent: str | bytes | None) -> re.Match[str] | None:

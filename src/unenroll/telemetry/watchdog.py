@@ -13,11 +13,11 @@ from typing import Any
 
 from structlog import get_logger
 
-from unenroll.telemetry.health import GROUP, Stillness
-from unenroll.telemetry.state import Board
+from unenroll.telemetry.health import GROUP, StallDetector
+from unenroll.telemetry.state import ProcessState
 
 
-def dump(board: Board, loop: asyncio.AbstractEventLoop) -> Iterator[str]:
+def dump(board: ProcessState, loop: asyncio.AbstractEventLoop) -> Iterator[str]:
     """Its lines."""
     yield f"stage: {board.stage}; lanes given: {board.given}"
     for number, lane in sorted(dict(board.lanes).items()):
@@ -73,7 +73,9 @@ def end_the_process(lines: Iterable[str]) -> None:
 
 
 @contextmanager
-def watched(board: Board, *, seconds: float, end: Callable[[Iterable[str]], None] = end_the_process) -> Iterator[None]:
+def under_watchdog(
+    board: ProcessState, *, seconds: float, end: Callable[[Iterable[str]], None] = end_the_process
+) -> Iterator[None]:
     """Until the end of the block, end the process once something on the board stood still so long. 0: never."""
     over = Event()
     loop = asyncio.get_running_loop()
@@ -89,14 +91,14 @@ def watched(board: Board, *, seconds: float, end: Callable[[Iterable[str]], None
 
 
 def _watch(
-    board: Board,
+    board: ProcessState,
     loop: asyncio.AbstractEventLoop,
     over: Event,
     *,
     seconds: float,
     end: Callable[[Iterable[str]], None],
 ) -> None:
-    stillness = Stillness(board=board)
+    stillness = StallDetector(board=board)
     while not over.wait(_LOOK_SECONDS):
         board.still = {name: looks * _LOOK_SECONDS for name, looks in stillness.look().items() if looks}
         late = {name: since for name, since in board.still.items() if seconds and since >= _patience(name, seconds)}

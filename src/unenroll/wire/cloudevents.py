@@ -22,7 +22,7 @@ LONGEST_TRACEPARENT = 256
 _ANY_JSON = re.compile(r"(?!application/cloudevents)[^/;\s]+/(?:[^/;\s]+\+)?json")
 
 
-class Attributes(BaseModel):
+class EventAttributes(BaseModel):
     """The attributes that we read. `time` is naive where the text carries no offset."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(strict=True, frozen=True, extra="ignore")
@@ -34,10 +34,10 @@ class Attributes(BaseModel):
     time: Annotated[datetime, BeforeValidator(moment)] | None = None
 
 
-_KNOWN = {PREFIX + name: name for name in Attributes.model_fields} | {CONTENT_TYPE: CONTENT_TYPE}
+_KNOWN = {PREFIX + name: name for name in EventAttributes.model_fields} | {CONTENT_TYPE: CONTENT_TYPE}
 
 
-class Envelope(NamedTuple):
+class CloudEvent(NamedTuple):
     """An event whose `data` is not looked at yet. `type` is the full one, `time` may be None or naive."""
 
     key: EventId
@@ -46,7 +46,7 @@ class Envelope(NamedTuple):
     data: object
 
 
-def open_envelope(headers: Headers, document: object) -> Envelope | DeadLetter:
+def read_cloudevent(headers: Headers, document: object) -> CloudEvent | DeadLetter:
     """The envelope of a record with these headers and this JSON value, or a `schema` refusal."""
     named = _named(headers)
     if isinstance(named, DeadLetter):
@@ -108,7 +108,7 @@ def _name(header: str) -> str | None:
     return CONTENT_TYPE if header.lower() == CONTENT_TYPE else None
 
 
-def _structured(document: object) -> Envelope | DeadLetter:
+def _structured(document: object) -> CloudEvent | DeadLetter:
     if not isinstance(document, dict):
         return schema("value", "must be an object")
     if "data_base64" in document:
@@ -124,9 +124,9 @@ def _is_json(content_type: Any) -> bool:  # noqa: ANN401 - whatever the document
     return _ANY_JSON.fullmatch(content_type.partition(";")[0].strip().lower()) is not None
 
 
-def _opened(named: Mapping[str, object], data: object, *, prefix: str) -> Envelope | DeadLetter:
+def _opened(named: Mapping[str, object], data: object, *, prefix: str) -> CloudEvent | DeadLetter:
     try:
-        attributes = Attributes.model_validate(named)
+        attributes = EventAttributes.model_validate(named)
     except ValidationError as error:
         return of_model(error, prefix)
-    return Envelope(EventId(attributes.id, attributes.source), attributes.type, attributes.time, data)
+    return CloudEvent(EventId(attributes.id, attributes.source), attributes.type, attributes.time, data)

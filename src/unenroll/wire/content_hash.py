@@ -13,7 +13,7 @@ from typing import Any
 import msgspec.msgpack
 
 from unenroll.core import events
-from unenroll.core.definitions import Group
+from unenroll.core.definitions import TargetGroup
 from unenroll.core.events import SettlementDue
 
 CONTENT_VERSION = 1
@@ -22,7 +22,7 @@ CONTENT_VERSION = 1
 PLANNED_VERSION = 2
 """That of requests of a plan, which were requests without one to who knew no plans. All others kept their hashes."""
 
-Content = events.Event | SettlementDue | Group
+Content = events.Event | SettlementDue | TargetGroup
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -102,7 +102,7 @@ def _due(event: SettlementDue) -> tuple[object, ...]:
     return event.customer_id, event.group_id, event.target_id, event.version
 
 
-def _group(group: Group) -> tuple[object, ...]:
+def _group(group: TargetGroup) -> tuple[object, ...]:
     cycles = [(cycle.name, _instant(cycle.start), _instant(cycle.end)) for cycle in group.calendar.cycles]
     targets = [
         (one.target_id, one.name, one.kind.value, one.active, one.enrollment.value, one.levels)
@@ -117,5 +117,5 @@ _FIELDS: dict[type, tuple[str, Callable[[Any], tuple[object, ...]]]] = {
     events.RewardEarned: ("RewardEarned", _earned),
     events.RewardIssued: ("RewardIssued", _issued),
     SettlementDue: ("SettlementDue", _due),
-    Group: ("TargetGroupDefined", _group),
+    TargetGroup: ("TargetGroupDefined", _group),
 }

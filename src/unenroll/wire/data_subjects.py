@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from unenroll.core import events
 from unenroll.core.events import SettlementDue
-from unenroll.wire.cloudevents import Envelope, open_envelope
+from unenroll.wire.cloudevents import CloudEvent, read_cloudevent
 from unenroll.wire.decode import Received
 from unenroll.wire.fields import LARGEST_INT64, SMALLEST_INT64
 from unenroll.wire.jsontext import parse
@@ -20,15 +20,15 @@ def customers_of(record: Record) -> frozenset[int]:
     return frozenset(found for found in (_number(record.key), _named(record.value)) if found is not None)
 
 
-def told_time(record: Record) -> datetime | None:
+def claimed_time(record: Record) -> datetime | None:
     """The event's `time`, if the envelope can be read and says when."""
     document = parse(record.value)
-    envelope = open_envelope(record.headers, None if isinstance(document, DeadLetter) else document)
-    time = envelope.time if isinstance(envelope, Envelope) else None
+    envelope = read_cloudevent(record.headers, None if isinstance(document, DeadLetter) else document)
+    time = envelope.time if isinstance(envelope, CloudEvent) else None
     return time if time is not None and time.tzinfo is not None else None
 
 
-def happened(event: events.Event | SettlementDue, time: datetime | None) -> datetime:
+def happened_at(event: events.Event | SettlementDue, time: datetime | None) -> datetime:
     """The earliest instant that an event with this `time` tells of: of a request its time, of a fact also the fact's.
 
     What tells of none happened before everything.
@@ -39,7 +39,7 @@ def happened(event: events.Event | SettlementDue, time: datetime | None) -> date
 
 def received_happened(received: Received) -> datetime:
     """The same, of an event as read."""
-    return happened(received.event, received.time)
+    return happened_at(received.event, received.time)
 
 
 def _about(event: events.Event | SettlementDue) -> datetime | None:

@@ -157,7 +157,7 @@ def read_letter(told: Record) -> Letter | None:
     )
 
 
-def put_back(letter: Letter) -> Record:
+def restored_record(letter: Letter) -> Record:
     """What goes back to the letter's topic: its record, put back once more."""
     headers = (*letter.record.headers, (REDRIVES, b"%d" % (letter.redrives + 1)))
     return replace(letter.record, headers=headers)

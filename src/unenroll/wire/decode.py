@@ -5,10 +5,10 @@ from datetime import datetime
 from msgspec import Struct
 from pydantic import ValidationError
 
-from unenroll.core.definitions import Group
+from unenroll.core.definitions import TargetGroup
 from unenroll.core.events import Event, EventId, SettlementDue
 from unenroll.wire import inbound
-from unenroll.wire.cloudevents import Envelope, open_envelope, traceparent
+from unenroll.wire.cloudevents import CloudEvent, read_cloudevent, traceparent
 from unenroll.wire.content_hash import content_hash
 from unenroll.wire.definitions import read_group
 from unenroll.wire.encode import event_uuid
@@ -35,12 +35,12 @@ class ReceivedGroup(Struct, frozen=True, kw_only=True, gc=False):
     """A definition as read."""
 
     key: EventId
-    group: Group
+    group: TargetGroup
     content_hash: bytes
     time: datetime
 
 
-_Opened = tuple[Envelope, str, datetime]
+_Opened = tuple[CloudEvent, str, datetime]
 
 
 def decode(record: Record, accepts: frozenset[str]) -> Received | DeadLetter:
@@ -88,7 +88,7 @@ def _open(record: Record, accepts: frozenset[str]) -> _Opened | DeadLetter:
     document = parse(record.value)
     if isinstance(document, DeadLetter):
         return document
-    envelope = open_envelope(record.headers, document)
+    envelope = read_cloudevent(record.headers, document)
     if isinstance(envelope, DeadLetter):
         return envelope
     name = event_name(envelope.type)

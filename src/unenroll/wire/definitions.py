@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from unenroll.core.calendar import Calendar, InvalidCalendarError
-from unenroll.core.definitions import EnrollmentMode, Group, Kind, Target
+from unenroll.core.definitions import EnrollmentMode, Target, TargetGroup, TargetKind
 from unenroll.wire.fields import LARGEST_INT64, Fields, Instant, Int64, Name
 from unenroll.wire.reasons import DeadLetter, of_model, schema
 
@@ -32,7 +32,7 @@ class TargetDefined(Fields):
 
     target_id: Int64
     name: Name
-    kind: Annotated[Kind, Field(strict=False)]
+    kind: Annotated[TargetKind, Field(strict=False)]
     active: bool | None = None
     enrollment: Annotated[EnrollmentMode, Field(strict=False)] | None = None
     levels: _Levels | None = None
@@ -40,9 +40,9 @@ class TargetDefined(Fields):
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
         levels = self.levels or []
-        if self.kind is Kind.MILESTONE and levels:
+        if self.kind is TargetKind.MILESTONE and levels:
             raise PydanticCustomError("levels", "must have no levels: it is a MILESTONE")
-        if self.kind is Kind.STREAK and not levels:
+        if self.kind is TargetKind.STREAK and not levels:
             raise PydanticCustomError("levels", "must have levels: it is a STREAK")
         if any(lower >= higher for lower, higher in pairwise(levels)):
             raise PydanticCustomError("levels", "must have levels that ascend, each once")
@@ -71,7 +71,7 @@ class TargetGroupDefined(Fields):
     cycles: Annotated[list[CycleDefined], Field(min_length=1, max_length=MOST_CYCLES)]
     targets: Annotated[list[TargetDefined], Field(min_length=1, max_length=MOST_TARGETS)]
 
-    def group(self) -> Group | DeadLetter:
+    def group(self) -> TargetGroup | DeadLetter:
         """The group, or why its cycles or targets do not go together."""
         targets = {target.target_id: target.target() for target in self.targets}
         if len(targets) != len(self.targets):
@@ -80,7 +80,7 @@ class TargetGroupDefined(Fields):
             calendar = Calendar.of((cycle.period_name, cycle.start, cycle.end) for cycle in self.cycles)
         except InvalidCalendarError as error:
             return schema("data.cycles", str(error))
-        return Group(
+        return TargetGroup(
             group_id=self.target_group_id,
             name=self.name,
             version=self.version,
@@ -91,7 +91,7 @@ class TargetGroupDefined(Fields):
         )
 
 
-def read_group(data: object) -> Group | DeadLetter:
+def read_group(data: object) -> TargetGroup | DeadLetter:
     """The group that this `data` defines, or why it does not define one."""
     try:
         return TargetGroupDefined.model_validate(data).group()

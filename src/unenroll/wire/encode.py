@@ -9,7 +9,7 @@ import msgspec
 import msgspec.json
 
 from unenroll.core.calendar import Calendar
-from unenroll.core.changes import Cancelled, Change, Reinstated, Span, Unenrolled
+from unenroll.core.changes import Change, RewardCancellation, RewardReinstatement, Span, Unenrollment
 from unenroll.core.decide import Rejected
 from unenroll.core.events import EventId, Value
 from unenroll.wire.cloudevents import TRACEPARENT, binary_headers, headers_before, headers_behind
@@ -59,7 +59,7 @@ _HEADERS_BEFORE = {name: headers_before(full, SOURCE) for name, full in _TYPES.i
 _headers_behind = lru_cache(maxsize=16)(headers_behind)  # what is decided together has one time
 
 
-class Context(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class DecisionContext(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The decision that a change belongs to: its account, the event that caused it, and when it was first made."""
 
     customer_id: int
@@ -71,14 +71,14 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     traceparent: bytes | None = None
 
 
-def encode(change: Change | Rejected, context: Context) -> Message:
+def encode(change: Change | Rejected, context: DecisionContext) -> Message:
     """The message that tells of the change: a CloudEvent in binary mode, its JSON compact, keyed by customer."""
-    if isinstance(change, Unenrolled):
+    if isinstance(change, Unenrollment):
         return _message("UserUnenrolled", _unenrolled(change, context), change.leave.key[::-1], context=context)
     if isinstance(change, Rejected):
         return _message("UnenrollRejected", _rejected(change), change.request.key[::-1], context=context)
     subject = (change.reward.reward_id,)
-    if isinstance(change, Cancelled):
+    if isinstance(change, RewardCancellation):
         return _message("RewardCancelled", _cancelled(change, context), subject, context=context)
     return _message("RewardReinstated", _reinstated(change, context), subject, context=context)
 
@@ -96,7 +96,7 @@ def encode_due(*, account: tuple[int, int], group_id: int, version: int, time: d
     )
 
 
-def _message(name: str, data: Published, subject: tuple[str, ...], *, context: Context) -> Message:
+def _message(name: str, data: Published, subject: tuple[str, ...], *, context: DecisionContext) -> Message:
     """A reward is its own subject, a request is one with its source."""
     cause, trace = context.cause, context.traceparent
     event_id = named_uuid(context.customer_id, context.target_id, cause.source, cause.id, _TYPES[name], *subject)
@@ -109,7 +109,7 @@ def _message(name: str, data: Published, subject: tuple[str, ...], *, context: C
     )
 
 
-def _unenrolled(change: Unenrolled, context: Context) -> UserUnenrolled:
+def _unenrolled(change: Unenrollment, context: DecisionContext) -> UserUnenrolled:
     leave, levels, superseded = change.leave, change.levels_kept, change.supersedes
     return {
         "customerId": context.customer_id,
@@ -149,15 +149,15 @@ def _rejected(change: Rejected) -> UnenrollRejected:
     }
 
 
-def _cancelled(change: Cancelled, context: Context) -> RewardCancelled:
+def _cancelled(change: RewardCancellation, context: DecisionContext) -> RewardCancelled:
     return {**_reward_changed(change, context), "rule": change.rule, "action": change.action}
 
 
-def _reinstated(change: Reinstated, context: Context) -> RewardReinstated:
+def _reinstated(change: RewardReinstatement, context: DecisionContext) -> RewardReinstated:
     return {**_reward_changed(change, context), "rule": change.rule}
 
 
-def _reward_changed(change: Cancelled | Reinstated, context: Context) -> RewardChanged:
+def _reward_changed(change: RewardCancellation | RewardReinstatement, context: DecisionContext) -> RewardChanged:
     reward, leave = change.reward, change.leave
     return {
         "customerId": context.customer_id,

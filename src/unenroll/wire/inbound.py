@@ -10,7 +10,7 @@ from pydantic import Field
 
 from unenroll.core import events
 from unenroll.core import events as due
-from unenroll.core.events import Allocation, EventId, Origin, Value
+from unenroll.core.events import EnrollmentOrigin, EventId, RewardAllocation, Value
 from unenroll.wire.fields import (
     Amount,
     CustomerId,
@@ -25,8 +25,8 @@ from unenroll.wire.fields import (
     RewardId,
 )
 
-_Origin = Annotated[Origin, Field(strict=False)]
-_Allocation = Annotated[Allocation, Field(strict=False)]
+_Origin = Annotated[EnrollmentOrigin, Field(strict=False)]
+_Allocation = Annotated[RewardAllocation, Field(strict=False)]
 
 
 class RequestBefore(Fields):
@@ -42,10 +42,10 @@ class Expected(Fields):
     decision: Natural
     after: RequestBefore | None = None
 
-    def seen(self) -> events.Expected:
+    def seen(self) -> events.ExpectedAccount:
         """The same, as the core has it."""
         before = self.after
-        return events.Expected(self.decision, None if before is None else EventId(before.id, before.source))
+        return events.ExpectedAccount(self.decision, None if before is None else EventId(before.id, before.source))
 
 
 class UnenrollRequested(Fields):
@@ -97,7 +97,7 @@ class CustomerEnrolled(Fields):
             period_name=self.period_name,
             initial_balance=self.initial_balance,
             reset_streak_status=bool(self.reset_streak_status),
-            origin=self.origin or Origin.EXPLICIT,
+            origin=self.origin or EnrollmentOrigin.EXPLICIT,
         )
 
 

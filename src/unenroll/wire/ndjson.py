@@ -6,7 +6,7 @@ from typing import ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from unenroll.core.definitions import Group
+from unenroll.core.definitions import TargetGroup
 from unenroll.core.events import CustomerEnrolled, EventId, RewardEarned, RewardIssued
 from unenroll.wire import inbound
 from unenroll.wire.cloudevents import binary_headers
@@ -59,7 +59,7 @@ class _EventLine(_Line):
 _L = TypeVar("_L", bound=_Line)
 
 
-def load_line(line: bytes) -> LoadedFact | Group | DeadLetter:
+def load_line(line: bytes) -> LoadedFact | TargetGroup | DeadLetter:
     """The fact or the group that the line tells, or why it tells none. Never raises."""
     document = parse(line)
     if isinstance(document, DeadLetter):

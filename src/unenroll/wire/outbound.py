@@ -6,10 +6,10 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from unenroll.core.definitions import Kind
-from unenroll.core.events import Allocation
+from unenroll.core.definitions import TargetKind
+from unenroll.core.events import RewardAllocation
 from unenroll.core.outcomes import Outcome
-from unenroll.core.standings import Action, Rule
+from unenroll.core.standings import RewardAction, Rule
 from unenroll.wire.fields import LARGEST_INT64, Amount, Identifier, Int64, Name, Natural, OwnInstant, Remark, RewardId
 
 CANCELLING = frozenset({Rule.AFTER_UNENROLLMENT, Rule.PERIOD_END_LOST, Rule.ALREADY_ACHIEVED})
@@ -69,7 +69,7 @@ class UserUnenrolled(_Published):
     """The customer left, or the same leave now cuts elsewhere (rules.md section 5)."""
 
     unenrollmentId: _Uuid
-    kind: Kind
+    kind: TargetKind
     cutPeriod: Name | None
     droppedPeriods: PeriodSpan | None
     keptPeriods: PeriodSpan | None
@@ -98,7 +98,7 @@ class RewardChanged(_Published):
     unenrollmentId: _Uuid
     periodName: Name
     level: Int64 | None
-    allocation: Allocation
+    allocation: RewardAllocation
     achievedAt: OwnInstant
     value: RewardValue | None
     revision: _Positive
@@ -108,7 +108,7 @@ class RewardCancelled(RewardChanged):
     """A reward does not stand any more: `action` says whether to void it or to take it back."""
 
     rule: Annotated[Rule, AfterValidator(_cancelling)]
-    action: Action
+    action: RewardAction
 
 
 class RewardReinstated(RewardChanged):

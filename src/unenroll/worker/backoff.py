@@ -10,7 +10,7 @@ from typing import TypeVar
 import structlog
 
 from unenroll.errors import LaneLostError, OutageError, Server, UnenrollError
-from unenroll.telemetry.state import GROUP, Waited
+from unenroll.telemetry.state import GROUP, WaitReason
 
 log = structlog.get_logger()
 
@@ -22,17 +22,17 @@ DEFINITIONS = "definitions"
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class OutageLog:
     """Who of a worker waits for a server, why and since when: an outage meets all its lanes, and is told once."""
 
-    who: dict[str, Waited] = field(default_factory=dict)
+    who: dict[str, WaitReason] = field(default_factory=dict)
 
     def begin(self, who: str, why: UnenrollError) -> None:
         """Somebody waits."""
         if not self.who:
             log.warning("server_unavailable", who=who, why=str(why))
         before = self.who.get(who)
-        self.who[who] = Waited(str(why), datetime.now(UTC) if before is None else before.since)
+        self.who[who] = WaitReason(str(why), datetime.now(UTC) if before is None else before.since)
 
     def now_ours(self, lanes: Iterable[int]) -> None:
         """These are the lanes of the worker from now on: another one that waited does so elsewhere."""
@@ -46,12 +46,12 @@ class Waiting:
 
 
 @dataclass(kw_only=True, slots=True)
-class Patience:
+class Backoff:
     """One lane's: how often it was disappointed in a row."""
 
     lane: int
     stopping: asyncio.Event
-    waiting: Waiting
+    waiting: OutageLog
     _tries: int = 0
 
     async def lose(self, error: UnenrollError) -> None:
@@ -79,7 +79,7 @@ WAITS = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0)
 _T = TypeVar("_T")
 
 
-async def patiently(attempt: Callable[[], Awaitable[_T]]) -> _T:
+async def retried(attempt: Callable[[], Awaitable[_T]]) -> _T:
     """What the attempt returns, after some more of them if need be. Raises OutageError if none succeeds.
 
     An attempt may have happened although it failed: repeating it must be harmless, as the ledger makes it.

@@ -3,23 +3,34 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from enum import Enum
 
-from unenroll.core.definitions import Definitions
+from unenroll.core.definitions import DefinitionSet
 from unenroll.core.events import AccountKey, Event, EventKey, RewardIssued, SettlementDue
 from unenroll.postgres.accounts import KnownAccount, lock_accounts
 from unenroll.postgres.definitions import DefinitionCache
 from unenroll.postgres.erasure import Until, erased_among, is_before
-from unenroll.postgres.ledger import Content, known_events
+from unenroll.postgres.ledger import EventContent, known_events
 from unenroll.postgres.pool import Connection
-from unenroll.wire.data_subjects import customers_of, received_happened, told_time
+from unenroll.wire.data_subjects import claimed_time, customers_of, received_happened
 from unenroll.wire.decode import Received, decode
 from unenroll.wire.reasons import DeadLetter, Reason
 from unenroll.wire.topics import Position, Record
-from unenroll.worker.fold import Said, Seen
+
+
+class Skipped(Enum):
+    """The event leaves no trace: it was decided before, or its customer was erased since it happened."""
+
+    DUPLICATE = "duplicate"
+    ERASED = "erased"
+
+
+Said = Received | DeadLetter | Skipped
+"""What a record says, why it cannot be read, or that it is not to be looked at."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class DecodedRecord:
     """A record and what it says, or why it cannot be read."""
 
     record: Record
@@ -30,7 +41,7 @@ class Reading:
 class Batch:
     """Readings in the order they are to be decided, and the lane's positions behind the last of them."""
 
-    readings: tuple[Reading, ...]
+    readings: tuple[DecodedRecord, ...]
     ends: tuple[Position, ...]
 
     def halves(self, starts: tuple[Position, ...]) -> tuple["Batch", "Batch"]:
@@ -44,24 +55,24 @@ class Batch:
     def blamed(self, why: str) -> "Batch":
         """The batch with each record a dead letter: the database refuses what it says."""
         dead = DeadLetter(reason=Reason.REFUSED_BY_DATABASE, detail=why)
-        return replace(self, readings=tuple(Reading(reading.record, dead) for reading in self.readings))
+        return replace(self, readings=tuple(DecodedRecord(reading.record, dead) for reading in self.readings))
 
 
-def read(records: Iterable[Record], accepts: Mapping[str, frozenset[str]]) -> tuple[Reading, ...]:
+def read(records: Iterable[Record], accepts: Mapping[str, frozenset[str]]) -> tuple[DecodedRecord, ...]:
     """What the records say. `accepts` has the event types that belong on each topic."""
-    return tuple(Reading(record, decode(record, accepts[record.topic])) for record in records)
+    return tuple(DecodedRecord(record, decode(record, accepts[record.topic])) for record in records)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Gathered:
+class GatheredState:
     """All of it, locked until the transaction ends. An account that is not among them was never heard of."""
 
-    definitions: Definitions
+    definitions: DefinitionSet
     accounts: dict[AccountKey, KnownAccount]
-    known: dict[EventKey, Content]
+    known: dict[EventKey, EventContent]
 
 
-async def gather(connection: Connection, received: Sequence[Received], cache: DefinitionCache) -> Gathered:
+async def gather_state(connection: Connection, received: Sequence[Received], cache: DefinitionCache) -> GatheredState:
     """Lock and read what the events concern."""
     events = [reading.event for reading in received]
     definitions = await cache.share(
@@ -70,7 +81,7 @@ async def gather(connection: Connection, received: Sequence[Received], cache: De
     concerned = {account_of(event) for event in events if event.target_id in definitions.owners}
     accounts = await lock_accounts(connection, concerned)
     known = await known_events(connection, map(identity, received))
-    return Gathered(definitions=definitions, accounts=accounts, known=known)
+    return GatheredState(definitions=definitions, accounts=accounts, known=known)
 
 
 def account_of(event: Event | SettlementDue) -> AccountKey:
@@ -91,20 +102,20 @@ def groups_of(events: Iterable[Event | SettlementDue]) -> set[int]:
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-async def sift(connection: Connection, readings: Sequence[Reading]) -> list[Said]:
+async def sift(connection: Connection, readings: Sequence[DecodedRecord]) -> list[Said]:
     """What the records say, or that they are let go. Nobody is erased from now on until the transaction ends."""
     until = await erased_among(connection, named(readings))
     if not until:
         return [reading.content for reading in readings]
-    return [Seen.ERASED if is_erased(reading, until) else reading.content for reading in readings]
+    return [Skipped.ERASED if is_erased(reading, until) else reading.content for reading in readings]
 
 
-def named(readings: Sequence[Reading]) -> set[int]:
+def named(readings: Sequence[DecodedRecord]) -> set[int]:
     """All customers that the records are about."""
     return {customer_id for reading in readings for customer_id in _customers(reading)}
 
 
-def is_erased(reading: Reading, until: Until) -> bool:
+def is_erased(reading: DecodedRecord, until: Until) -> bool:
     """Whether the record tells of a customer who was erased later. What cannot be read has to say that it is new."""
     content = reading.content
     if isinstance(content, Received):
@@ -112,11 +123,11 @@ def is_erased(reading: Reading, until: Until) -> bool:
     concerned = _customers(reading) & until.keys()
     if not concerned:
         return False
-    time = told_time(reading.record) or _NEVER
+    time = claimed_time(reading.record) or _NEVER
     return any(is_before(until, customer_id, time) for customer_id in concerned)
 
 
-def _customers(reading: Reading) -> frozenset[int]:
+def _customers(reading: DecodedRecord) -> frozenset[int]:
     content = reading.content
     if isinstance(content, Received):
         return frozenset((content.event.customer_id,))

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import asyncpg
 
-from unenroll.core.definitions import Definitions
+from unenroll.core.definitions import DefinitionSet
 from unenroll.core.events import Event, RewardIssued, SettlementDue, UnenrollRequested
 from unenroll.errors import LaneLostError
 from unenroll.postgres.definitions import DefinitionCache
 from unenroll.wire.decode import Received
-from unenroll.worker.batch import Reading, groups_of
+from unenroll.worker.batch import DecodedRecord, groups_of
 
 _LOOK_AGAIN_SECONDS = 0.1
 _REMEMBERED = 10_000
@@ -22,7 +22,7 @@ _REMEMBERED = 10_000
 Name = tuple[int | str, ...]
 
 
-class Arrival:
+class DefinitionWait:
     """What the lanes of a worker have waited for already. In front of `Step`: it locks nothing."""
 
     def __init__(self, pool: asyncpg.Pool, cache: DefinitionCache, *, seconds: float) -> None:
@@ -31,7 +31,7 @@ class Arrival:
         self._seconds = seconds
         self._waited_for: OrderedDict[Name, None] = OrderedDict()
 
-    async def wait(self, readings: Iterable[Reading], stopping: asyncio.Event) -> None:
+    async def wait(self, readings: Iterable[DecodedRecord], stopping: asyncio.Event) -> None:
         """Return when all that the readings name is defined, or after the time to wait.
 
         Raises LaneLostError if the lane is to stop before that: who has it next waits in its turn. Raises OutageError.
@@ -78,7 +78,7 @@ def _names(event: Event | SettlementDue) -> _Names:
     return _Names(event.target_id, event.group_id, period)
 
 
-def _undefined(names: _Names, known: Definitions) -> Iterator[Name]:
+def _undefined(names: _Names, known: DefinitionSet) -> Iterator[Name]:
     if names.target_id not in known.owners:
         yield "target", names.target_id
     if names.group_id is None:

@@ -12,10 +12,10 @@ import asyncpg
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from unenroll.core.definitions import Accepted, Group, RefusedDefinition
+from unenroll.core.definitions import Accepted, RefusedDefinition, TargetGroup
 from unenroll.errors import LaneLostError, OutageError, RefusedError
-from unenroll.kafka.admin import Partition, Topic
-from unenroll.kafka.config import Identity, for_reading
+from unenroll.kafka.admin import KafkaTopic, TopicPartitionNumber
+from unenroll.kafka.config import ClientIdentity, for_reading
 from unenroll.kafka.consumer import as_record
 from unenroll.kafka.errors import kafka_errors
 from unenroll.postgres.definitions import RefusedRecord, define, save_refusal
@@ -23,8 +23,8 @@ from unenroll.settings import KafkaSettings
 from unenroll.wire.decode import decode_group
 from unenroll.wire.reasons import DeadLetter
 from unenroll.wire.topics import Record
-from unenroll.worker.backoff import DEFINITIONS, Waiting
-from unenroll.worker.resettle import SettlingAgain
+from unenroll.worker.backoff import DEFINITIONS, OutageLog
+from unenroll.worker.resettle import Resettlement
 
 log = structlog.get_logger()
 
@@ -43,15 +43,15 @@ class _Read:
     ends: dict[int, int] = field(default_factory=dict)
 
 
-class Definitions:
+class DefinitionsTopic:
     """The topic as one worker follows it. Raises OutageError and SetupError."""
 
-    def __init__(self, settings: KafkaSettings, pool: asyncpg.Pool, topic: Topic) -> None:
+    def __init__(self, settings: KafkaSettings, pool: asyncpg.Pool, topic: KafkaTopic) -> None:
         self._pool = pool
         self._topic = topic
         self._next = dict.fromkeys(range(topic.partitions), 0)  # what is kept already, not what was read
         self._in_use = Lock()
-        self._identity = Identity(settings)
+        self._identity = ClientIdentity(settings)
         self._consumer = Consumer({**for_reading(settings, _NO_GROUP), "auto.offset.reset": "earliest"})
 
     async def __aenter__(self) -> Self:
@@ -66,15 +66,15 @@ class Definitions:
         await asyncio.to_thread(self._close)
 
     @property
-    def partitions(self) -> list[Partition]:
+    def partitions(self) -> list[TopicPartitionNumber]:
         """All partitions of the topic."""
-        return [Partition(topic=self._topic.name, number=number) for number in self._next]
+        return [TopicPartitionNumber(topic=self._topic.name, number=number) for number in self._next]
 
     def read_again(self) -> None:
         """Read on behind what was kept: what was read since is read once more."""
         self._consumer.assign([TopicPartition(self._topic.name, number, at) for number, at in self._next.items()])
 
-    def kept_up_to(self, ends: Mapping[Partition, int]) -> bool:
+    def kept_up_to(self, ends: Mapping[TopicPartitionNumber, int]) -> bool:
         """Whether everything before these offsets was kept or refused."""
         return all(self._next.get(place.number, 0) >= end for place, end in ends.items())
 
@@ -106,7 +106,7 @@ class Definitions:
             )
         return isinstance(verdict, Accepted)
 
-    async def _refuse(self, record: Record, why: DeadLetter, *, group: Group | None = None) -> None:
+    async def _refuse(self, record: Record, why: DeadLetter, *, group: TargetGroup | None = None) -> None:
         log.warning("definition_refused", offset=record.offset, reason=why.reason, detail=why.detail)
         await save_refusal(
             self._pool,
@@ -140,7 +140,7 @@ class Definitions:
             self._consumer.close()
 
 
-def _group(record: Record) -> Group | DeadLetter:
+def _group(record: Record) -> TargetGroup | DeadLetter:
     if record.value is None:
         return DeadLetter(
             reason=_TOMBSTONE, detail="a definition cannot be taken back: send a version that is inactive"
@@ -154,19 +154,19 @@ _LEFT_BEHIND_SECONDS = 5.0  # how long accounts may wait that a worker did not g
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Following:
+class DefinitionsFollower:
     """One worker's."""
 
-    definitions: Definitions
-    again: SettlingAgain
+    definitions: DefinitionsTopic
+    again: Resettlement
 
-    async def catch_up(self, ends: Mapping[Partition, int]) -> None:
+    async def catch_up(self, ends: Mapping[TopicPartitionNumber, int]) -> None:
         """Keep all that is there before the first lane opens. Raises OutageError and SetupError."""
         while not self.definitions.kept_up_to(ends):
             await self.definitions.follow()
         await self.again.tell()
 
-    async def go_on(self, waiting: Waiting) -> None:
+    async def go_on(self, waiting: OutageLog) -> None:
         """Follow for ever, waiting where a server is away. Raises SetupError."""
         told = monotonic()
         while True:

@@ -10,32 +10,32 @@ import asyncpg
 import structlog
 
 from unenroll.errors import LaneLostError, OutageError, RefusedError, TooMuchError
-from unenroll.kafka.admin import Partition
-from unenroll.kafka.consumer import Reader, Taken, reading
-from unenroll.kafka.consumer_group import Coordinator
+from unenroll.kafka.admin import TopicPartitionNumber
+from unenroll.kafka.consumer import ConsumedRecords, LaneConsumer, open_consumer
+from unenroll.kafka.consumer_group import GroupCoordinator
 from unenroll.kafka.transactional_producer import LaneProducer
 from unenroll.postgres.errors import took_too_long
 from unenroll.postgres.lanes import LaneRow, leave_lane, note_published
 from unenroll.settings import WorkerSettings
-from unenroll.telemetry.state import Lap
+from unenroll.telemetry.state import StepTiming
 from unenroll.wire.topics import Position
-from unenroll.worker.backoff import Patience, Waiting
+from unenroll.worker.backoff import Backoff, OutageLog
 from unenroll.worker.batch import Batch, read
-from unenroll.worker.definition_wait import Arrival
-from unenroll.worker.lane_telemetry import Seen
-from unenroll.worker.lanes import LaneLife
-from unenroll.worker.recovery import Opening, commits
-from unenroll.worker.transaction import Decisions, Step
+from unenroll.worker.definition_wait import DefinitionWait
+from unenroll.worker.lane_telemetry import LaneTelemetry
+from unenroll.worker.lanes import LaneEvents
+from unenroll.worker.recovery import LaneRecovery, commits
+from unenroll.worker.transaction import BatchResult, BatchTransaction
 
 _ASK_AGAIN_SECONDS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Intake:
+class LanePartitions:
     """A lane's right to its partitions, and its way to their records. `client_id` is its worker's in the group."""
 
     settings: WorkerSettings
-    coordinator: Coordinator
+    coordinator: GroupCoordinator
     client_id: str
     number: int
     topics: Iterable[str]
@@ -46,7 +46,7 @@ class Intake:
         A resumed zombie that did not ask would fence the rightful owner. That nothing is decided or published by two of
         them is the business of the row's epoch and of the transactional id, whatever is answered here.
         """
-        mine = {Partition(topic=topic, number=self.number) for topic in self.topics}
+        mine = {TopicPartitionNumber(topic=topic, number=self.number) for topic in self.topics}
         while not stopping.is_set():
             owners = await self.coordinator.owners()
             if all(owners.get(place) == self.client_id for place in mine):
@@ -55,16 +55,16 @@ class Intake:
                 await asyncio.wait_for(stopping.wait(), _ASK_AGAIN_SECONDS)
         return False
 
-    def reading(self, positions: Iterable[Position]) -> AbstractAsyncContextManager[Reader]:
+    def reading(self, positions: Iterable[Position]) -> AbstractAsyncContextManager[LaneConsumer]:
         """The lane's records from these positions on."""
-        return reading(self.settings, self.number, tuple(positions))
+        return open_consumer(self.settings, self.number, tuple(positions))
 
 
 _QUIET_SECONDS = 30.0
 
 
 @dataclass(kw_only=True, slots=True)
-class Quiet:
+class IdleCheckpoint:
     """One opening's. A worker that is killed while it is idle leaves a row that knows all that was published.
 
     So the number is known also when the committed offsets, and the number beside them, expire or are reset before the
@@ -93,22 +93,22 @@ log = structlog.get_logger()
 class Lane:
     """What a lane works with. `producer` makes a new one for every opening."""
 
-    opening: Opening
-    arrival: Arrival
-    step: Step
-    intake: Intake
+    opening: LaneRecovery
+    arrival: DefinitionWait
+    step: BatchTransaction
+    intake: LanePartitions
     producer: Callable[[], LaneProducer]
     accepts: Mapping[str, frozenset[str]]
-    life: LaneLife
-    waiting: Waiting
-    seen: Seen
+    life: LaneEvents
+    waiting: OutageLog
+    seen: LaneTelemetry
 
     async def run(self) -> None:
         """Work until the lane is to stop. Raises SetupError and DataLossError: nobody but a person can help.
 
         Whatever else goes wrong is a strike: the producer is thrown away and the lane opened again.
         """
-        patience = Patience(lane=self.opening.key.partition, stopping=self.life.stopping, waiting=self.waiting)
+        patience = Backoff(lane=self.opening.key.partition, stopping=self.life.stopping, waiting=self.waiting)
         while not self.life.stopping.is_set():
             try:
                 await self._live(patience)
@@ -116,7 +116,7 @@ class Lane:
                 self.seen.strike(strike)
                 await patience.lose(strike)
 
-    async def _live(self, patience: Patience) -> None:
+    async def _live(self, patience: Backoff) -> None:
         if not await self.intake.owned(self.life.stopping):
             return
         row = await self.opening.take()
@@ -126,7 +126,7 @@ class Lane:
                 self.life.opened.set()
                 self.seen.reading(lane)
                 log.info("lane_opened", lane=lane.partition, epoch=lane.epoch, sequence=lane.sequence)
-                quiet = Quiet(pool=self.step.pool, noted=row.published, since=monotonic())
+                quiet = IdleCheckpoint(pool=self.step.pool, noted=row.published, since=monotonic())
                 while (taken := await reader.take(self.life.stopping)) is not None:
                     patience.regain()
                     if taken.ends != lane.positions:
@@ -136,13 +136,13 @@ class Lane:
                         await quiet.go_by(lane)
             await leave_lane(self.step.pool, lane)
 
-    def _read(self, taken: Taken) -> Batch:
+    def _read(self, taken: ConsumedRecords) -> Batch:
         began = perf_counter()
         batch = Batch(readings=read(taken.records, self.accepts), ends=taken.ends)
-        self.seen.decoded(Lap("decode", began, perf_counter()))
+        self.seen.decoded(StepTiming("decode", began, perf_counter()))
         return batch
 
-    async def _process(self, lane: LaneRow, batch: Batch, producer: LaneProducer, *, patience: Patience) -> LaneRow:
+    async def _process(self, lane: LaneRow, batch: Batch, producer: LaneProducer, *, patience: Backoff) -> LaneRow:
         try:
             return await self._decide_and_publish(lane, batch, producer, patience=patience)
         except TooMuchError:
@@ -156,7 +156,7 @@ class Lane:
         return lane
 
     async def _decide_and_publish(
-        self, lane: LaneRow, batch: Batch, producer: LaneProducer, *, patience: Patience
+        self, lane: LaneRow, batch: Batch, producer: LaneProducer, *, patience: Backoff
     ) -> LaneRow:
         self.seen.deciding(batch)
         decisions = await self._decide(lane, batch, patience)
@@ -164,7 +164,7 @@ class Lane:
             await producer.publish(decisions.messages, commits(decisions.lane))
         return replace(decisions.lane, published=decisions.lane.sequence)
 
-    async def _decide(self, lane: LaneRow, batch: Batch, patience: Patience) -> Decisions:
+    async def _decide(self, lane: LaneRow, batch: Batch, patience: Backoff) -> BatchResult:
         while True:
             try:
                 await self.arrival.wait(batch.readings, self.life.stopping)

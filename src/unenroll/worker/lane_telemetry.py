@@ -14,13 +14,13 @@ import structlog
 
 from unenroll.errors import LaneLostError, OutageError
 from unenroll.postgres.lanes import LaneRow
-from unenroll.telemetry.collectors import APPEND, EVENT, Meters
-from unenroll.telemetry.state import Board, Doing, LaneNow, Lap
-from unenroll.telemetry.tracing import Part, Traces, sampled, trace_id
+from unenroll.telemetry.collectors import APPEND, EVENT, WorkerMeters
+from unenroll.telemetry.state import LaneActivity, LaneState, ProcessState, StepTiming
+from unenroll.telemetry.tracing import TracedRecord, Traces, sampled, trace_id
 from unenroll.wire.decode import Received
-from unenroll.worker.batch import Batch, Reading
+from unenroll.worker.batch import Batch, DecodedRecord
 from unenroll.worker.numbering import DEAD_LETTERED, Told, refusal
-from unenroll.worker.transaction import Decisions
+from unenroll.worker.transaction import BatchResult
 
 log = structlog.get_logger()
 
@@ -29,32 +29,32 @@ _APPENDED_MS = attrgetter("record.appended_ms")
 
 
 @dataclass(kw_only=True, slots=True)
-class Seen:
+class LaneTelemetry:
     """One lane's. `prefix` is what the topics' names begin with."""
 
     number: int
     prefix: str
-    board: Board
-    now: LaneNow
-    meters: Meters
+    board: ProcessState
+    now: LaneState
+    meters: WorkerMeters
     traces: Traces
-    _decoding: Lap | None = None
+    _decoding: StepTiming | None = None
 
     def opening(self) -> None:
         """It looks for its place."""
-        self.now.turn_to(Doing.OPENING)
+        self.now.turn_to(LaneActivity.OPENING)
 
     def reading(self, lane: LaneRow) -> None:
         """It has published up to here, and reads on."""
         self.now.stand_at((position.topic, position.offset) for position in lane.positions)
-        self.now.turn_to(Doing.READING)
+        self.now.turn_to(LaneActivity.READING)
 
     def strike(self, trouble: OutageError | LaneLostError) -> None:
         """It has to be opened again."""
         self.meters.reopenings.labels(trouble.server if isinstance(trouble, OutageError) else _LANE_LOST).inc()
         self.opening()
 
-    def decoded(self, lap: Lap) -> None:
+    def decoded(self, lap: StepTiming) -> None:
         """It has taken records, and decoded them."""
         self.meters.step_seconds.labels(lap.step).observe(lap.ended - lap.began)
         self._decoding = lap
@@ -63,26 +63,26 @@ class Seen:
         """It has this batch in hand."""
         oldest = min(filter(None, map(_APPENDED_MS, batch.readings)), default=-1)
         self.now.oldest_in_hand = oldest / 1000 if oldest > 0 else None
-        self.now.turn_to(Doing.DECIDING)
+        self.now.turn_to(LaneActivity.DECIDING)
 
     def trying_again(self, trouble: OutageError) -> None:
         """A batch has to be decided again."""
         self.meters.retries.labels(trouble.server).inc()
-        self.now.turn_to(Doing.DECIDING)
+        self.now.turn_to(LaneActivity.DECIDING)
 
     @contextmanager
-    def publishing(self, batch: Batch, decisions: Decisions) -> Iterator[None]:
+    def publishing(self, batch: Batch, decisions: BatchResult) -> Iterator[None]:
         """What was decided is published within the block. Then it is told of."""
-        self.now.turn_to(Doing.PUBLISHING)
+        self.now.turn_to(LaneActivity.PUBLISHING)
         began = perf_counter()
         yield
-        laps = (*decisions.laps, Lap("publish", began, perf_counter()))
+        laps = (*decisions.laps, StepTiming("publish", began, perf_counter()))
         self._measure(batch, decisions, laps)
         self._log(batch, decisions, laps, trace=self._trace(batch, decisions, laps))
         self.board.progress()
         self.reading(decisions.lane)
 
-    def _measure(self, batch: Batch, decisions: Decisions, laps: Sequence[Lap]) -> None:
+    def _measure(self, batch: Batch, decisions: BatchResult, laps: Sequence[StepTiming]) -> None:
         meters, now = self.meters, time()
         meters.batches.inc()
         meters.batch_records.observe(len(batch.readings))
@@ -98,14 +98,14 @@ class Seen:
         meters.ages.take(EVENT, [now - at.timestamp() for at in map(_event_time, readings) if at])
         meters.ages.take(APPEND, [now - at / 1000 for at in map(_APPENDED_MS, readings) if at and at > 0])
 
-    def _trace(self, batch: Batch, decisions: Decisions, laps: Sequence[Lap]) -> str | None:
+    def _trace(self, batch: Batch, decisions: BatchResult, laps: Sequence[StepTiming]) -> str | None:
         if not self.traces.on or not batch.readings:
             return None
         all_laps = laps if self._decoding is None else (self._decoding, *laps)
         attributes = {"unenroll.lane": self.number, "messaging.batch.message_count": len(batch.readings)}
         return self.traces.batch(all_laps, _parts(decisions.told), attributes)
 
-    def _log(self, batch: Batch, decisions: Decisions, laps: Sequence[Lap], *, trace: str | None) -> None:
+    def _log(self, batch: Batch, decisions: BatchResult, laps: Sequence[StepTiming], *, trace: str | None) -> None:
         if log.is_enabled_for(logging.DEBUG):
             for reading, fate in decisions.told:
                 if (word := refusal(fate)) is not None:
@@ -122,11 +122,11 @@ class Seen:
         )
 
 
-def _event_time(reading: Reading) -> datetime | None:
+def _event_time(reading: DecodedRecord) -> datetime | None:
     return reading.content.time if isinstance(reading.content, Received) else None
 
 
-def _refused(reading: Reading, word: str) -> dict[str, Any]:
+def _refused(reading: DecodedRecord, word: str) -> dict[str, Any]:
     """What is said of it: ids and words of ours, and nothing else of what somebody sent."""
     record, content = reading.record, reading.content
     said: dict[str, Any] = {"topic": record.topic, "offset": record.offset, "outcome": word}
@@ -138,7 +138,7 @@ def _refused(reading: Reading, word: str) -> dict[str, Any]:
     return said
 
 
-def _parts(told: Iterable[Told]) -> Iterator[Part]:
+def _parts(told: Iterable[Told]) -> Iterator[TracedRecord]:
     """Those that whoever sent them records."""
     for reading, fate in told:
         record, content = reading.record, reading.content
@@ -152,4 +152,4 @@ def _parts(told: Iterable[Told]) -> Iterator[Part]:
             "unenroll.event": content.event_key,
             "unenroll.outcome": refusal(fate) or "taken",
         }
-        yield Part(content.traceparent.decode("ascii"), content.event_type, attributes)
+        yield TracedRecord(content.traceparent.decode("ascii"), content.event_type, attributes)

@@ -10,12 +10,12 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from unenroll.errors import UnenrollError
-from unenroll.telemetry.state import Board
-from unenroll.worker.backoff import Waiting
+from unenroll.telemetry.state import ProcessState
+from unenroll.worker.backoff import OutageLog
 
 
 @dataclass(frozen=True, slots=True)
-class LaneLife:
+class LaneEvents:
     """`opened` is set once the lane was open; `stopping` asks it to end."""
 
     opened: asyncio.Event = field(default_factory=asyncio.Event)
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 DRAIN_SECONDS = 20.0
 CUT_OFF_SECONDS = 5.0
 
-LaneStarter = Callable[[int, list[str], LaneLife], "asyncio.Task[None]"]
+LaneStarter = Callable[[int, list[str], LaneEvents], "asyncio.Task[None]"]
 
 
 class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carries no types
@@ -38,16 +38,16 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carri
         consumer: AIOKafkaConsumer,
         start_lane: LaneStarter,
         *,
-        waiting: Waiting,
-        board: Board | None = None,
+        waiting: OutageLog,
+        board: ProcessState | None = None,
     ) -> None:
         self._consumer = consumer
         self._start_lane = start_lane
         self._waiting = waiting
-        self._board = board or Board()
+        self._board = board or ProcessState()
         self._leaving = False
         self._running: set[asyncio.Task[None]] = set()
-        self._lives: list[LaneLife] | None = None
+        self._lives: list[LaneEvents] | None = None
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
@@ -73,7 +73,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carri
         self._waiting.now_ours(topics)
         self._board.keep(topics)
         for number in sorted(topics):
-            life = LaneLife()
+            life = LaneEvents()
             self._lives.append(life)
             task = self._start_lane(number, sorted(topics[number]), life)
             self._running.add(task)

@@ -8,12 +8,12 @@ from datetime import datetime
 
 from unenroll.core.outcomes import Outcome
 from unenroll.postgres.lanes import LaneRow
-from unenroll.postgres.ledger import DeadRow, LedgerRow, Place
+from unenroll.postgres.ledger import DeadRow, LedgerPosition, LedgerRow
 from unenroll.wire.dead_letters import content_digest, dead_letter, redrives
 from unenroll.wire.reasons import DeadLetter
 from unenroll.wire.topics import Message, Record
-from unenroll.worker.batch import Reading
-from unenroll.worker.fold import Fate, Kept, Seen
+from unenroll.worker.batch import DecodedRecord, Skipped
+from unenroll.worker.fold import Fate, RecordedEvent
 
 _LEFT = Outcome.UNENROLLED
 
@@ -23,12 +23,12 @@ UNENROLLED, REFUSED, FACT, DEAD_LETTERED = "unenrolled", "refused", "fact", "dea
 Tally = tuple[str, str, str]
 """A topic, what became of a record of it, and the word that says more: an outcome, a fact's type, a reason."""
 
-Told = tuple[Reading, Kept | DeadLetter]
+Told = tuple[DecodedRecord, RecordedEvent | DeadLetter]
 """A record that was not done before, and what became of it."""
 
 
 @dataclass(kw_only=True, slots=True)
-class Numbered:
+class NumberedDecisions:
     """The decisions of a batch. `sequence` is the number of the last one in the lane."""
 
     sequence: int
@@ -41,7 +41,7 @@ class Numbered:
 
 
 @dataclass(kw_only=True, slots=True)
-class Numbering:
+class DecisionNumbering:
     """Gives each decision of a lane the next number. A content in `buried` was dead-lettered before."""
 
     lane: LaneRow
@@ -55,11 +55,11 @@ class Numbering:
         """Know the topics by their ids."""
         self._topic_ids = {position.topic: position.topic_id for position in self.lane.positions}
 
-    def number(self, readings: Sequence[Reading], fates: Sequence[Fate]) -> Numbered:
+    def number(self, readings: Sequence[DecodedRecord], fates: Sequence[Fate]) -> NumberedDecisions:
         """The decisions in the order they were made. What leaves no trace gets no number."""
-        numbered = Numbered(sequence=self.lane.sequence, decided_at=self.decided_at)
+        numbered = NumberedDecisions(sequence=self.lane.sequence, decided_at=self.decided_at)
         for reading, fate in zip(readings, fates, strict=True):
-            if isinstance(fate, Kept):
+            if isinstance(fate, RecordedEvent):
                 self._keep(numbered, reading, fate)
             elif isinstance(fate, DeadLetter):
                 self._bury(numbered, reading, fate)
@@ -67,7 +67,7 @@ class Numbering:
                 numbered.tallies[reading.record.topic, fate.value, ""] += 1
         return numbered
 
-    def _keep(self, numbered: Numbered, reading: Reading, kept: Kept) -> None:
+    def _keep(self, numbered: NumberedDecisions, reading: DecodedRecord, kept: RecordedEvent) -> None:
         numbered.ledger.append(
             LedgerRow._make(
                 (
@@ -90,11 +90,11 @@ class Numbering:
             numbered.tallies[reading.record.topic, UNENROLLED if outcome is _LEFT else REFUSED, outcome.value] += 1
         numbered.told.append((reading, kept))
 
-    def _bury(self, numbered: Numbered, reading: Reading, dead: DeadLetter) -> None:
+    def _bury(self, numbered: NumberedDecisions, reading: DecodedRecord, dead: DeadLetter) -> None:
         record = reading.record
         key = (record.topic, content_digest(record))
         if key in self.buried or key in self._buried_now:
-            numbered.tallies[record.topic, Seen.DUPLICATE.value, ""] += 1
+            numbered.tallies[record.topic, Skipped.DUPLICATE.value, ""] += 1
             return
         self._buried_now.add(key)
         place = self._next_place(numbered, record)
@@ -103,20 +103,20 @@ class Numbering:
         numbered.tallies[record.topic, DEAD_LETTERED, dead.reason] += 1
         numbered.told.append((reading, dead))
 
-    def _next_place(self, numbered: Numbered, record: Record) -> Place:
+    def _next_place(self, numbered: NumberedDecisions, record: Record) -> LedgerPosition:
         numbered.sequence += 1
         topic_id = self._topic_ids[record.topic]
-        return Place(self.lane.lane_id, numbered.sequence, topic_id, record.partition, record.offset)
+        return LedgerPosition(self.lane.lane_id, numbered.sequence, topic_id, record.partition, record.offset)
 
 
-def refusal(fate: Kept | DeadLetter) -> str | None:
+def refusal(fate: RecordedEvent | DeadLetter) -> str | None:
     """The word that refuses a record, or None if it was taken."""
     if isinstance(fate, DeadLetter):
         return fate.reason
     return None if fate.outcome in {None, _LEFT} else fate.outcome
 
 
-def digests(readings: Sequence[Reading], fates: Sequence[Fate]) -> Iterator[tuple[str, bytes]]:
+def digests(readings: Sequence[DecodedRecord], fates: Sequence[Fate]) -> Iterator[tuple[str, bytes]]:
     """The topic and content of each dead letter among them."""
     for reading, fate in zip(readings, fates, strict=True):
         if isinstance(fate, DeadLetter):

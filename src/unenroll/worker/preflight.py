@@ -16,8 +16,8 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation, AdminClient  # type: ignore[attr-defined] # exported, but not said to be
 
 from unenroll.errors import OutageError, SetupError
-from unenroll.kafka.admin import Cluster
-from unenroll.kafka.config import REQUEST_SECONDS, text
+from unenroll.kafka.admin import KafkaAdmin
+from unenroll.kafka.config import REQUEST_SECONDS, broker_text
 from unenroll.kafka.errors import kafka_errors
 from unenroll.kafka.transactional_producer import LaneProducer
 from unenroll.postgres.errors import postgres_errors
@@ -75,14 +75,14 @@ TOPIC_OPERATIONS: Mapping[Topic, tuple[AclOperation, ...]] = MappingProxyType(
 """By topic. Who may read or write may describe as well. deploy/kafka/acls.sh gives just these."""
 
 
-async def check_rights(settings: WorkerSettings, cluster: Cluster, pool: asyncpg.Pool) -> None:
+async def check_rights(settings: WorkerSettings, cluster: KafkaAdmin, pool: asyncpg.Pool) -> None:
     """Raise SetupError if the worker lacks a right that it needs, with what would give it. Raises OutageError."""
     missing = [*await missing_rights(pool), *await _missing_in_kafka(settings, cluster)]
     if missing:
         raise SetupError(f"rights are missing, which these would give: {'; '.join(missing)}")
 
 
-async def _missing_in_kafka(settings: WorkerSettings, cluster: Cluster) -> list[str]:
+async def _missing_in_kafka(settings: WorkerSettings, cluster: KafkaAdmin) -> list[str]:
     client = await cluster.client()
     with kafka_errors("asking for our rights"):
         if await _may_all(client):
@@ -153,7 +153,7 @@ def _operations(operations: Iterable[AclOperation]) -> str:
 
 
 def _principal(settings: WorkerSettings) -> str:
-    name = text(settings.kafka_sasl_username) or text(settings.kafka_sasl_oauth_client_id)
+    name = broker_text(settings.kafka_sasl_username) or broker_text(settings.kafka_sasl_oauth_client_id)
     return f"User:{name or '...'}"
 
 
@@ -162,13 +162,13 @@ log = structlog.get_logger()
 _VERIFIED = {"verify-ca", "verify-full"}
 
 
-def warn_of_the_clear(settings: WorkerSettings) -> None:
+def warn_not_encrypted(settings: WorkerSettings) -> None:
     """Say in the log what is spoken without TLS that is verified."""
-    for why in in_the_clear(settings):
+    for why in not_encrypted(settings):
         log.warning("connection_not_encrypted", why=why)
 
 
-def in_the_clear(settings: WorkerSettings) -> Iterator[str]:
+def not_encrypted(settings: WorkerSettings) -> Iterator[str]:
     """What whoever runs the program would want to be told, a sentence for each server. It repeats no setting."""
     if not settings.kafka_security_protocol.endswith("SSL") and not all(
         _is_here(host) for host, *_ in collect_hosts(settings.kafka_bootstrap_servers, randomize=False)

@@ -8,9 +8,16 @@ import asyncpg
 import structlog
 
 from unenroll.errors import LaneLostError, OutageError, SetupError
-from unenroll.kafka.admin import Cluster, Partition, Topic
-from unenroll.kafka.committed_offsets import Committed, Resume, last_published, lost, metadata, resume
-from unenroll.kafka.consumer_group import Coordinator, committed_by
+from unenroll.kafka.admin import KafkaAdmin, KafkaTopic, TopicPartitionNumber
+from unenroll.kafka.committed_offsets import (
+    CommittedOffset,
+    ResumePoint,
+    last_published,
+    lost_offsets,
+    metadata,
+    resume_point,
+)
+from unenroll.kafka.consumer_group import GroupCoordinator, committed_by
 from unenroll.kafka.topics import INPUTS, check_same
 from unenroll.kafka.transactional_producer import LaneProducer
 from unenroll.postgres.lanes import (
@@ -25,21 +32,21 @@ from unenroll.postgres.lanes import (
     take_lane,
 )
 from unenroll.postgres.outbox import unpack
-from unenroll.settings import Start, WorkerSettings
+from unenroll.settings import StartPosition, WorkerSettings
 from unenroll.wire.topics import Message, Position
 from unenroll.wire.topics import Topic as Word
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Opening:
+class LaneRecovery:
     """What opening a lane needs. `topics` are the input topics that have the lane's partition number."""
 
     pool: asyncpg.Pool
-    cluster: Cluster
-    coordinator: Coordinator
+    cluster: KafkaAdmin
+    coordinator: GroupCoordinator
     key: LaneKey
-    topics: Mapping[str, Topic]
-    start: Start
+    topics: Mapping[str, KafkaTopic]
+    start: StartPosition
 
     async def take(self) -> LaneRow:
         """The lane's row, which the former owner cannot move any more. Raises OutageError and LaneLostError."""
@@ -56,7 +63,7 @@ class Opening:
         committed = await self.coordinator.committed(self._partitions())
         await check_held(self.pool, row)  # else the row may be older than what is committed
         found = {place.topic: at for place, at in committed.items()}
-        plan = resume(
+        plan = resume_point(
             sequence=row.sequence,
             published=row.published,
             decided=self._decided(row),
@@ -67,7 +74,7 @@ class Opening:
         await self._publish(producer, lane, plan=plan, committed=found)
         return replace(lane, published=lane.sequence)
 
-    async def _move(self, row: LaneRow, plan: Resume) -> LaneRow:
+    async def _move(self, row: LaneRow, plan: ResumePoint) -> LaneRow:
         starts = {
             topic: await self._first(topic) if offset is None else await self._checked(topic, offset)
             for topic, offset in plan.read_from.items()
@@ -88,10 +95,17 @@ class Opening:
         return replace(now, partitions=min([now.partitions, *first]))
 
     async def _publish(
-        self, producer: LaneProducer, lane: LaneRow, *, plan: Resume, committed: Mapping[str, Committed | None]
+        self,
+        producer: LaneProducer,
+        lane: LaneRow,
+        *,
+        plan: ResumePoint,
+        committed: Mapping[str, CommittedOffset | None],
     ) -> None:
         offsets = commits(lane)
-        if {place.topic: Committed(offset=at, metadata=said) for place, (at, said) in offsets.items()} == committed:
+        if {
+            place.topic: CommittedOffset(offset=at, metadata=said) for place, (at, said) in offsets.items()
+        } == committed:
             return
         messages: list[Message] = []
         for packed in await publications_above(self.pool, lane, plan.publish_above):
@@ -102,9 +116,9 @@ class Opening:
         place = self._place(topic)
         # A partition that was added, or a topic that was made again: nothing of it may be skipped.
         added = await has_read(self.pool, self.key, topic, topic_id=self.topics[topic].topic_id)
-        if added or self.start is Start.EARLIEST:
+        if added or self.start is StartPosition.EARLIEST:
             return (await self.cluster.beginnings([place]))[place]
-        if self.start is Start.LATEST:
+        if self.start is StartPosition.LATEST:
             return (await self.cluster.ends([place]))[place]
         raise SetupError(
             f"group {self.key.group_id} never committed an offset of {topic}, partition {self.key.partition}, "
@@ -115,7 +129,7 @@ class Opening:
         place = self._place(topic)
         first = (await self.cluster.beginnings([place]))[place]
         end = (await self.cluster.ends([place]))[place]
-        gone = lost(topic, self.key.partition, offset=offset, first=first, end=end)
+        gone = lost_offsets(topic, self.key.partition, offset=offset, first=first, end=end)
         if gone is not None:
             raise gone
         return offset
@@ -127,22 +141,22 @@ class Opening:
             if position.topic in self.topics and self.topics[position.topic].topic_id == position.topic_id
         }
 
-    def _partitions(self) -> list[Partition]:
+    def _partitions(self) -> list[TopicPartitionNumber]:
         return [self._place(topic) for topic in sorted(self.topics)]
 
-    def _place(self, topic: str) -> Partition:
-        return Partition(topic=topic, number=self.key.partition)
+    def _place(self, topic: str) -> TopicPartitionNumber:
+        return TopicPartitionNumber(topic=topic, number=self.key.partition)
 
 
-def position_in(topic: Topic, offset: int) -> Position:
+def position_in(topic: KafkaTopic, offset: int) -> Position:
     """The place in the lane's partition of the topic."""
     return Position(topic=topic.name, topic_id=topic.topic_id, partitions=topic.partitions, offset=offset)
 
 
-def commits(lane: LaneRow) -> dict[Partition, tuple[int, str]]:
+def commits(lane: LaneRow) -> dict[TopicPartitionNumber, tuple[int, str]]:
     """What a transaction that publishes all of the lane's decisions commits: offsets, and the last number beside."""
     return {
-        Partition(topic=position.topic, number=lane.partition): (
+        TopicPartitionNumber(topic=position.topic, number=lane.partition): (
             position.offset,
             metadata(lane.sequence, position.topic_id),
         )
@@ -157,12 +171,12 @@ _SECONDS_BETWEEN = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Leftover:
+class OrphanedLanes:
     """What it takes to publish it. `topics` are all of ours, by full name."""
 
     settings: WorkerSettings
     pool: asyncpg.Pool
-    topics: Mapping[str, Topic]
+    topics: Mapping[str, KafkaTopic]
     batch_bytes: int
 
     async def publish(self) -> None:
@@ -193,12 +207,14 @@ class Leftover:
             self.pool, LaneKey(topic_prefix=prefix, group_id=group_id, partition=number), to_work=False
         )
         own = self.settings.model_copy(update={"group_id": f"{group_id}.lane-{number}"})
-        note = Partition(topic=prefix + Word.DEAD_LETTERS, number=0)
+        note = TopicPartitionNumber(topic=prefix + Word.DEAD_LETTERS, number=0)
         lane = LaneProducer.of_lane(self.settings, number, batch_bytes=self.batch_bytes, group_id=own.group_id)
         async with lane as producer:  # from here on, no former owner can commit anything more
             told = {
                 **await committed_by(own, [note]),
-                **await committed_by(self.settings, [Partition(topic=prefix + word, number=number) for word in INPUTS]),
+                **await committed_by(
+                    self.settings, [TopicPartitionNumber(topic=prefix + word, number=number) for word in INPUTS]
+                ),
             }
             messages = await self._messages(row, last_published(row.published, told.values()))
             await producer.publish(messages, {note: (0, metadata(row.sequence))})

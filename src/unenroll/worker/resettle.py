@@ -10,7 +10,7 @@ import asyncpg
 import structlog
 
 from unenroll.kafka.idempotent_producer import publisher
-from unenroll.postgres.definitions import Due, taken_due
+from unenroll.postgres.definitions import DueSettlement, taken_due
 from unenroll.settings import KafkaSettings
 from unenroll.wire.encode import encode_due
 from unenroll.wire.topics import Message
@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SettlingAgain:
+class Resettlement:
     """What it takes to tell the lanes."""
 
     settings: KafkaSettings
@@ -36,6 +36,6 @@ class SettlingAgain:
                 log.info("settlement_resent", accounts=len(due))
 
 
-def _message(due: Due) -> Message:
+def _message(due: DueSettlement) -> Message:
     account = (due.customer_id, due.target_id)
     return encode_due(account=account, group_id=due.group_id, version=due.version, time=due.due_at)

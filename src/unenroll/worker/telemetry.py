@@ -13,19 +13,19 @@ from typing import Any
 import asyncpg
 
 from unenroll.errors import Server
-from unenroll.kafka.admin import Cluster, Partition
+from unenroll.kafka.admin import KafkaAdmin, TopicPartitionNumber
 from unenroll.kafka.range_reader import oldest_records
 from unenroll.postgres.pool import TABLES_VERSION, ping
 from unenroll.settings import WorkerSettings
-from unenroll.telemetry.collectors import Build, FrontMeters, LaneGauges, Meters, ServerGauges, worker_meters
-from unenroll.telemetry.health import Health, beat, keep_asking
-from unenroll.telemetry.http import pages, served
-from unenroll.telemetry.state import Board, LaneNow
+from unenroll.telemetry.collectors import ApiMeters, BuildInfo, LaneGauges, ServerGauges, WorkerMeters, worker_meters
+from unenroll.telemetry.health import Health, heartbeat, keep_asking
+from unenroll.telemetry.http import pages, serve_pages
+from unenroll.telemetry.state import LaneState, ProcessState
 from unenroll.telemetry.tracing import Traces, traces_of
-from unenroll.telemetry.watchdog import watched
+from unenroll.telemetry.watchdog import under_watchdog
 from unenroll.wire.content_hash import CONTENT_VERSION
 from unenroll.wire.topics import Topic
-from unenroll.worker.lane_telemetry import Seen
+from unenroll.worker.lane_telemetry import LaneTelemetry
 
 _LAST_TRACES_SECONDS = 3.0
 _SHOWN_SECONDS = 5.0
@@ -33,17 +33,17 @@ _SHOWN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Observed:
+class WorkerTelemetry:
     """What all lanes of a worker write to."""
 
     prefix: str
-    board: Board
-    meters: Meters
+    board: ProcessState
+    meters: WorkerMeters
     traces: Traces
 
-    def lane(self, number: int) -> Seen:
+    def lane(self, number: int) -> LaneTelemetry:
         """The lane's own part."""
-        return Seen(
+        return LaneTelemetry(
             number=number,
             prefix=self.prefix,
             board=self.board,
@@ -54,32 +54,34 @@ class Observed:
 
 
 @asynccontextmanager
-async def observing(settings: WorkerSettings) -> AsyncIterator[Observed]:
+async def worker_telemetry(settings: WorkerSettings) -> AsyncIterator[WorkerTelemetry]:
     """Serve metrics and health, and watch for progress, until the end of the block. Raises SetupError."""
-    board, meters = Board(), worker_meters(build())
+    board, meters = ProcessState(), worker_meters(build())
     meters.registry.register(LaneGauges(board, topic_prefix=settings.topic_prefix))
     async with looked_after(settings, board, meters), traced("unenroll") as traces:
-        yield Observed(prefix=settings.topic_prefix, board=board, meters=meters, traces=traces)
+        yield WorkerTelemetry(prefix=settings.topic_prefix, board=board, meters=meters, traces=traces)
 
 
 @asynccontextmanager
-async def looked_after(settings: WorkerSettings, board: Board, meters: Meters | FrontMeters) -> AsyncIterator[Health]:
+async def looked_after(
+    settings: WorkerSettings, board: ProcessState, meters: WorkerMeters | ApiMeters
+) -> AsyncIterator[Health]:
     """The board and the meters served as pages, and both watched, until the end of the block. Raises SetupError."""
     meters.registry.register(ServerGauges(board))
     seconds = settings.progress_timeout_ms / 1000
     health = Health(board=board, seconds=seconds / 2)
     shown = pages(meters.registry, alive=health.alive, ready=health.ready)
-    with watched(board, seconds=seconds):
+    with under_watchdog(board, seconds=seconds):
         async with (
-            served(settings.http_address, shown, required=is_asked_for(settings)),
-            beside(beat(board, meters.loop_lag)),
+            serve_pages(settings.http_address, shown, required=is_asked_for(settings)),
+            beside(heartbeat(board, meters.loop_lag)),
         ):
             yield health
 
 
-def build() -> Build:
+def build() -> BuildInfo:
     """What runs here."""
-    return Build(version=version("unenroll"), schema=TABLES_VERSION, rules=str(CONTENT_VERSION))
+    return BuildInfo(version=version("unenroll"), schema=TABLES_VERSION, rules=str(CONTENT_VERSION))
 
 
 def is_asked_for(settings: WorkerSettings) -> bool:
@@ -113,14 +115,14 @@ async def beside(coroutine: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Looking:
+class ServerProbe:
     """How a worker asks its servers, and learns by that how far behind its lanes are."""
 
     settings: WorkerSettings
-    cluster: Cluster
+    cluster: KafkaAdmin
     pool: asyncpg.Pool
-    board: Board
-    _stood: dict[Partition, int] = field(default_factory=dict)
+    board: ProcessState
+    _stood: dict[TopicPartitionNumber, int] = field(default_factory=dict)
 
     async def go_on(self) -> None:
         """Look for ever."""
@@ -135,11 +137,11 @@ class Looking:
     async def _kafka(self) -> None:
         lanes = dict(self.board.lanes)
         stand = {
-            Partition(topic=topic, number=number): offset
+            TopicPartitionNumber(topic=topic, number=number): offset
             for number, lane in lanes.items()
             for topic, offset in lane.positions.items()
         }
-        anywhere = Partition(topic=self.settings.topic_prefix + Topic.REQUESTS, number=0)
+        anywhere = TopicPartitionNumber(topic=self.settings.topic_prefix + Topic.REQUESTS, number=0)
         ends = await self.cluster.ends(stand or [anywhere])
         for number, lane in lanes.items():
             lane.ends = {place.topic: end for place, end in ends.items() if place.number == number and place in stand}
@@ -147,7 +149,7 @@ class Looking:
         self._stood.clear()
         self._stood.update(stand)
 
-    async def _oldest(self, lanes: Mapping[int, LaneNow], lagging: Mapping[Partition, int]) -> None:
+    async def _oldest(self, lanes: Mapping[int, LaneState], lagging: Mapping[TopicPartitionNumber, int]) -> None:
         """Ask for what waits where a lane has not moved since the last look and has nothing in hand, once a place."""
         wanted = {
             place: offset

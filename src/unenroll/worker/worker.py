@@ -12,8 +12,8 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 
 from unenroll.errors import OutageError
-from unenroll.kafka.admin import Cluster, Partition, Topic, partitions_of
-from unenroll.kafka.consumer_group import Coordinator, joined
+from unenroll.kafka.admin import KafkaAdmin, KafkaTopic, TopicPartitionNumber, partitions_of
+from unenroll.kafka.consumer_group import GroupCoordinator, joined_group
 from unenroll.kafka.errors import kafka_errors
 from unenroll.kafka.topics import INPUTS, check_same, existing_topics, limits
 from unenroll.kafka.transactional_producer import LaneProducer
@@ -21,36 +21,36 @@ from unenroll.postgres.definitions import DefinitionCache, due_again
 from unenroll.postgres.lanes import LaneKey
 from unenroll.postgres.pool import check_tables, connected
 from unenroll.settings import WorkerSettings
-from unenroll.telemetry.state import GROUP, Stage
+from unenroll.telemetry.state import GROUP, ProcessStage
 from unenroll.wire.topics import CARRIES
 from unenroll.wire.topics import Topic as Word
-from unenroll.worker.backoff import Waiting
-from unenroll.worker.definition_wait import Arrival
-from unenroll.worker.definitions_topic import Definitions, Following
-from unenroll.worker.lane import Intake, Lane
-from unenroll.worker.lanes import LaneLife, Lanes
-from unenroll.worker.preflight import check_rights, warn_of_the_clear
-from unenroll.worker.recovery import Leftover, Opening
-from unenroll.worker.resettle import SettlingAgain
-from unenroll.worker.telemetry import Looking, Observed, observing
-from unenroll.worker.transaction import Step
+from unenroll.worker.backoff import OutageLog
+from unenroll.worker.definition_wait import DefinitionWait
+from unenroll.worker.definitions_topic import DefinitionsFollower, DefinitionsTopic
+from unenroll.worker.lane import Lane, LanePartitions
+from unenroll.worker.lanes import LaneEvents, Lanes
+from unenroll.worker.preflight import check_rights, warn_not_encrypted
+from unenroll.worker.recovery import LaneRecovery, OrphanedLanes
+from unenroll.worker.resettle import Resettlement
+from unenroll.worker.telemetry import ServerProbe, WorkerTelemetry, worker_telemetry
+from unenroll.worker.transaction import BatchTransaction
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Means:
+class WorkerContext:
     """What all lanes of a worker work with."""
 
     settings: WorkerSettings
-    step: Step
-    cluster: Cluster
-    coordinator: Coordinator
-    topics: Mapping[str, Topic]
-    seen: Observed
-    arrival: Arrival
-    waiting: Waiting
+    step: BatchTransaction
+    cluster: KafkaAdmin
+    coordinator: GroupCoordinator
+    topics: Mapping[str, KafkaTopic]
+    seen: WorkerTelemetry
+    arrival: DefinitionWait
+    waiting: OutageLog
 
     @property
-    def inputs(self) -> list[Partition]:
+    def inputs(self) -> list[TopicPartitionNumber]:
         """The partitions of the input topics."""
         return partitions_of(self.topics[name] for name in self.input_topics)
 
@@ -60,7 +60,7 @@ class Means:
         return [self.settings.topic_prefix + word for word in INPUTS]
 
 
-class Held(NamedTuple):
+class AssignedLanes(NamedTuple):
     """The lanes of a worker, and the consumer by which it is a member of the group."""
 
     lanes: Lanes
@@ -68,31 +68,31 @@ class Held(NamedTuple):
 
 
 @asynccontextmanager
-async def held(means: Means) -> AsyncIterator[Held]:
+async def assigned_lanes(means: WorkerContext) -> AsyncIterator[AssignedLanes]:
     """The lanes that the group gives us; at the end they are closed and given back. Raises OutageError."""
     client_id = f"unenroll-{uuid4()}"
-    async with joined(means.settings, client_id) as consumer:
+    async with joined_group(means.settings, client_id) as consumer:
         start = _Starter(means=means, client_id=client_id).start
         lanes = Lanes(consumer, start, waiting=means.waiting, board=means.seen.board)
         consumer.subscribe(means.input_topics, listener=lanes)
-        means.seen.board.stage = Stage.WORKING
+        means.seen.board.stage = ProcessStage.WORKING
         try:
-            yield Held(lanes, consumer)
+            yield AssignedLanes(lanes, consumer)
         finally:
-            means.seen.board.stage = Stage.STOPPING
+            means.seen.board.stage = ProcessStage.STOPPING
             await lanes.leave()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Starter:
-    means: Means
+    means: WorkerContext
     client_id: str
 
-    def start(self, number: int, topics: list[str], life: LaneLife) -> "asyncio.Task[None]":
+    def start(self, number: int, topics: list[str], life: LaneEvents) -> "asyncio.Task[None]":
         """A task that runs the lane of this partition number until it is to stop."""
         means, settings, step = self.means, self.means.settings, self.means.step
         lane = Lane(
-            opening=Opening(
+            opening=LaneRecovery(
                 pool=step.pool,
                 cluster=means.cluster,
                 coordinator=means.coordinator,
@@ -102,7 +102,7 @@ class _Starter:
             ),
             arrival=means.arrival,
             step=step,
-            intake=Intake(
+            intake=LanePartitions(
                 settings=settings,
                 coordinator=means.coordinator,
                 client_id=self.client_id,
@@ -137,7 +137,7 @@ async def until(stop: asyncio.Event, failed: "asyncio.Future[None]", *watches: C
             task.cancel()
 
 
-async def in_the_group(consumer: AIOKafkaConsumer, coordinator: Coordinator, waiting: Waiting) -> None:
+async def in_the_group(consumer: AIOKafkaConsumer, coordinator: GroupCoordinator, waiting: OutageLog) -> None:
     """Say when Kafka is away, also while no lane needs it. Raises the SetupError that keeps us out of the group."""
     failures = 0
     while True:
@@ -156,7 +156,7 @@ async def in_the_group(consumer: AIOKafkaConsumer, coordinator: Coordinator, wai
         await asyncio.sleep(_GROUP_SECONDS)
 
 
-async def same_topics(cluster: Cluster, topics: Mapping[str, Topic]) -> None:
+async def same_topics(cluster: KafkaAdmin, topics: Mapping[str, KafkaTopic]) -> None:
     """Never return. Raises SetupError once one of the topics was deleted and made again: no offset of ours is of it."""
     while True:
         await asyncio.sleep(_TOPICS_SECONDS)
@@ -164,7 +164,9 @@ async def same_topics(cluster: Cluster, topics: Mapping[str, Topic]) -> None:
             await check_same(cluster, topics)
 
 
-async def caught_up(lanes: Lanes, coordinator: Coordinator, goal: Mapping[Partition, int] | None) -> None:
+async def caught_up(
+    lanes: Lanes, coordinator: GroupCoordinator, goal: Mapping[TopicPartitionNumber, int] | None
+) -> None:
     """Return once the group has committed the goal and all our lanes were opened; None: never."""
     if goal is None:
         await asyncio.Event().wait()
@@ -174,7 +176,7 @@ async def caught_up(lanes: Lanes, coordinator: Coordinator, goal: Mapping[Partit
     log.info("caught_up", partitions=len(goal))
 
 
-async def _reached(coordinator: Coordinator, goal: Mapping[Partition, int]) -> bool:
+async def _reached(coordinator: GroupCoordinator, goal: Mapping[TopicPartitionNumber, int]) -> bool:
     try:
         committed = await coordinator.committed(goal)
     except OutageError:
@@ -185,23 +187,23 @@ async def _reached(coordinator: Coordinator, goal: Mapping[Partition, int]) -> b
 _CONNECTIONS = 8
 
 
-async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up: bool = False) -> None:
+async def run_worker(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up: bool = False) -> None:
     """Run until `stop` is set, or until what is in the topics now is done. Raises SetupError and OutageError."""
-    warn_of_the_clear(settings)
+    warn_not_encrypted(settings)
     async with (
-        observing(settings) as seen,
+        worker_telemetry(settings) as seen,
         connected(settings.database_url, connections=_CONNECTIONS) as pool,
         _equipped(settings, pool, seen) as means,
-        Definitions(settings, pool, means.topics[settings.topic_prefix + Word.DEFINITIONS]) as definitions,
+        DefinitionsTopic(settings, pool, means.topics[settings.topic_prefix + Word.DEFINITIONS]) as definitions,
     ):
         cluster = means.cluster
-        following = Following(definitions=definitions, again=SettlingAgain(settings=settings, pool=pool))
+        following = DefinitionsFollower(definitions=definitions, again=Resettlement(settings=settings, pool=pool))
         facts = means.topics[settings.topic_prefix + Word.FACTS]
         group = (settings.topic_prefix, settings.group_id)
         await due_again(pool, group=group, topic=facts.name, topic_id=facts.topic_id)
         await following.catch_up(await cluster.ends(definitions.partitions))
         goal = await cluster.ends(means.inputs) if until_caught_up else None
-        async with held(means) as (lanes, consumer):
+        async with assigned_lanes(means) as (lanes, consumer):
             await until(
                 stop,
                 lanes.failed,
@@ -209,31 +211,33 @@ async def work(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up
                 following.go_on(means.waiting),
                 same_topics(cluster, {name: means.topics[name] for name in _read_topics(settings)}),
                 caught_up(lanes, means.coordinator, goal),
-                Looking(settings=settings, cluster=cluster, pool=pool, board=seen.board).go_on(),
+                ServerProbe(settings=settings, cluster=cluster, pool=pool, board=seen.board).go_on(),
             )
         if lanes.failed.done():
             lanes.failed.result()
 
 
 @asynccontextmanager
-async def _equipped(settings: WorkerSettings, pool: asyncpg.Pool, seen: Observed) -> AsyncIterator[Means]:
+async def _equipped(
+    settings: WorkerSettings, pool: asyncpg.Pool, seen: WorkerTelemetry
+) -> AsyncIterator[WorkerContext]:
     """What the lanes work with, once tables and topics are found in order and what was left over is published."""
-    cluster = Cluster(settings)
+    cluster = KafkaAdmin(settings)
     await check_rights(settings, cluster, pool)
     await check_tables(pool)
     topics = await existing_topics(cluster, (settings.topic_prefix + word for word in Word))
-    step = Step(pool=pool, cache=DefinitionCache(), limits=await limits(cluster, settings.topic_prefix))
-    await Leftover(settings=settings, pool=pool, topics=topics, batch_bytes=min(step.limits.values())).publish()
-    async with Coordinator(settings) as coordinator:
-        yield Means(
+    step = BatchTransaction(pool=pool, cache=DefinitionCache(), limits=await limits(cluster, settings.topic_prefix))
+    await OrphanedLanes(settings=settings, pool=pool, topics=topics, batch_bytes=min(step.limits.values())).publish()
+    async with GroupCoordinator(settings) as coordinator:
+        yield WorkerContext(
             settings=settings,
             step=step,
             cluster=cluster,
             coordinator=coordinator,
             topics=topics,
             seen=seen,
-            arrival=Arrival(pool, step.cache, seconds=settings.definition_wait_ms / 1000),
-            waiting=Waiting(who=seen.board.waiting),
+            arrival=DefinitionWait(pool, step.cache, seconds=settings.definition_wait_ms / 1000),
+            waiting=OutageLog(who=seen.board.waiting),
         )
 
 

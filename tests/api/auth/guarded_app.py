@@ -12,14 +12,14 @@ from fastapi import Depends, FastAPI, Request, Response
 from pydantic import BaseModel
 
 from api.auth.settings import Told
-from unenroll.api.auth.authentication import needs
+from unenroll.api.auth.authentication import required_scopes
 from unenroll.api.auth.clients import ApiScope, Caller
-from unenroll.api.limits import Limits
+from unenroll.api.limits import RequestLimits
 from unenroll.api.middleware import guard, server_options
-from unenroll.logs import speak
+from unenroll.logs import configure_logging
 
-Reader = Annotated[Caller, Depends(needs(ApiScope.READ))]
-Writer = Annotated[Caller, Depends(needs(ApiScope.WRITE))]
+Reader = Annotated[Caller, Depends(required_scopes(ApiScope.READ))]
+Writer = Annotated[Caller, Depends(required_scopes(ApiScope.WRITE))]
 
 
 class Record(BaseModel):
@@ -71,11 +71,11 @@ def application() -> FastAPI:  # noqa: C901 - a list of small paths
 
 async def main() -> None:
     """Serves until it is ended."""
-    speak(None)
+    configure_logging(None)
     told = json.loads(sys.argv[1])
     clients = told["settings"].pop("api_clients_file", None)
     settings = Told(api_clients_file=None if clients is None else Path(clients), **told["settings"])
-    limits = Limits(**told["limits"])
+    limits = RequestLimits(**told["limits"])
     app = application()
     guard(app, settings, limits=limits)
     listener = socket.create_server(("127.0.0.1", 0))

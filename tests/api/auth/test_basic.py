@@ -9,10 +9,10 @@ import pytest
 from api.auth.clock import Clock
 from support.secret_files import RIGHT, basic, line, write
 from unenroll.api import auth
-from unenroll.api.auth.authentication import Authentication
-from unenroll.api.auth.basic import Basic
+from unenroll.api.auth.authentication import CallerAuthentication
+from unenroll.api.auth.basic import BasicAuthentication
 from unenroll.api.auth.clients import ApiScope, Caller, ClientsFile, matches
-from unenroll.api.errors import Refused, Unauthorized
+from unenroll.api.errors import HttpRefusal, Unauthorized
 from unenroll.errors import SetupError
 
 CRM = Caller(name="crm", scopes=frozenset({ApiScope.WRITE, ApiScope.READ}))
@@ -30,13 +30,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def known(path: Path, clock: Clock) -> Basic:
-    return Basic(ClientsFile(path), clock=clock)
+def known(path: Path, clock: Clock) -> BasicAuthentication:
+    return BasicAuthentication(ClientsFile(path), clock=clock)
 
 
 @pytest.fixture
-def authentication(known: Basic, clock: Clock) -> Authentication:
-    return Authentication(basic=known, tokens=None, clock=clock)
+def authentication(known: BasicAuthentication, clock: Clock) -> CallerAuthentication:
+    return CallerAuthentication(basic=known, tokens=None, clock=clock)
 
 
 def opened(path: Path) -> None:
@@ -52,7 +52,7 @@ def encoded(raw: bytes) -> str:
 
 
 @pytest.mark.parametrize("scheme", ["Basic ", "basic ", "BASIC   ", "  Basic "])
-async def test_the_right_secret_opens(scheme: str, authentication: Authentication) -> None:
+async def test_the_right_secret_opens(scheme: str, authentication: CallerAuthentication) -> None:
     assert await authentication.caller(scheme + basic("crm")) == CRM
 
 
@@ -86,14 +86,16 @@ async def test_the_right_secret_opens(scheme: str, authentication: Authenticatio
         basic("crm"),
     ],
 )
-async def test_everything_else_is_challenged(authorization: str | None, authentication: Authentication) -> None:
+async def test_everything_else_is_challenged(authorization: str | None, authentication: CallerAuthentication) -> None:
     with pytest.raises(Unauthorized) as refused:
         await authentication.caller(authorization)
     assert refused.value.challenge == 'Basic realm="unenroll", charset="UTF-8"'
     assert RIGHT not in str(refused.value)
 
 
-async def test_what_was_right_is_remembered_until_it_is_unused_for_a_minute(known: Basic, clock: Clock) -> None:
+async def test_what_was_right_is_remembered_until_it_is_unused_for_a_minute(
+    known: BasicAuthentication, clock: Clock
+) -> None:
     assert known.remembered(basic("crm")) is None
     await known.caller(basic("crm"))
     for _ in range(3):
@@ -104,19 +106,19 @@ async def test_what_was_right_is_remembered_until_it_is_unused_for_a_minute(know
     assert known.remembered(basic("crm")) is None
 
 
-async def test_what_was_wrong_is_not_remembered(known: Basic) -> None:
+async def test_what_was_wrong_is_not_remembered(known: BasicAuthentication) -> None:
     await known.caller(basic("crm", NEW))
     assert known.remembered(basic("crm", NEW)) is None
 
 
-async def test_the_memory_holds_no_secret(known: Basic) -> None:
+async def test_the_memory_holds_no_secret(known: BasicAuthentication) -> None:
     await known.caller(basic("crm"))
     held = repr(vars(known))
     assert RIGHT not in held
     assert basic("crm") not in held
 
 
-async def test_a_secret_is_changed_without_a_stop(path: Path, known: Basic) -> None:
+async def test_a_secret_is_changed_without_a_stop(path: Path, known: BasicAuthentication) -> None:
     await known.caller(basic("crm"))
     write(path, line("crm"), line("crm", NEW))
     assert [await known.caller(basic("crm", secret)) for secret in (RIGHT, NEW)] == [CRM, CRM]
@@ -125,7 +127,9 @@ async def test_a_secret_is_changed_without_a_stop(path: Path, known: Basic) -> N
     assert [await known.caller(basic("crm", secret)) for secret in (RIGHT, NEW)] == [None, CRM]
 
 
-async def test_a_secret_that_was_taken_back_while_it_was_checked_does_not_open(path: Path, known: Basic) -> None:
+async def test_a_secret_that_was_taken_back_while_it_was_checked_does_not_open(
+    path: Path, known: BasicAuthentication
+) -> None:
     asking = asyncio.create_task(known.caller(basic("crm")))
     await asyncio.sleep(0)
     write(path, line("app", NEW))
@@ -133,7 +137,7 @@ async def test_a_secret_that_was_taken_back_while_it_was_checked_does_not_open(p
     assert known.remembered(basic("crm")) is None
 
 
-async def test_another_change_while_a_secret_is_checked_does_not_matter(path: Path, known: Basic) -> None:
+async def test_another_change_while_a_secret_is_checked_does_not_matter(path: Path, known: BasicAuthentication) -> None:
     asking = asyncio.create_task(known.caller(basic("crm")))
     await asyncio.sleep(0)
     write(path, line("crm"))
@@ -141,18 +145,20 @@ async def test_another_change_while_a_secret_is_checked_does_not_matter(path: Pa
 
 
 async def test_an_unusable_file_is_an_outage_also_for_who_is_remembered(
-    path: Path, authentication: Authentication
+    path: Path, authentication: CallerAuthentication
 ) -> None:
     await authentication.caller("Basic " + basic("crm"))
     opened(path)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(HttpRefusal) as refused:
         await authentication.caller("Basic " + basic("crm"))
     assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "5"})
     closed(path)
     assert await authentication.caller("Basic " + basic("crm")) == CRM
 
 
-async def test_an_unknown_name_costs_as_much_as_a_wrong_secret(known: Basic, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unknown_name_costs_as_much_as_a_wrong_secret(
+    known: BasicAuthentication, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One hash of the same parameters, which is all that takes time."""
     computed: list[str] = []
 
@@ -168,12 +174,12 @@ async def test_an_unknown_name_costs_as_much_as_a_wrong_secret(known: Basic, mon
     assert wrong.startswith("$argon2id$")
 
 
-async def test_the_same_credentials_at_once_are_checked_once(known: Basic) -> None:
+async def test_the_same_credentials_at_once_are_checked_once(known: BasicAuthentication) -> None:
     asking = [asyncio.create_task(known.caller(basic("crm"))) for _ in range(500)]
     assert await asyncio.gather(*asking) == [CRM] * 500
 
 
-async def test_a_caller_who_goes_away_takes_nobody_along(known: Basic) -> None:
+async def test_a_caller_who_goes_away_takes_nobody_along(known: BasicAuthentication) -> None:
     first, second = (asyncio.create_task(known.caller(basic("crm"))) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
@@ -181,18 +187,18 @@ async def test_a_caller_who_goes_away_takes_nobody_along(known: Basic) -> None:
 
 
 @pytest.mark.thorough
-async def test_a_flood_of_guesses_is_turned_away_before_it_waits_for_long(known: Basic) -> None:
+async def test_a_flood_of_guesses_is_turned_away_before_it_waits_for_long(known: BasicAuthentication) -> None:
     asking = [asyncio.create_task(known.caller(basic("crm", f"guess number {number}"))) for number in range(500)]
     answers = await asyncio.gather(*asking, return_exceptions=True)
     assert answers.count(None) == 64
-    turned_away = [answer for answer in answers if isinstance(answer, Refused)]
+    turned_away = [answer for answer in answers if isinstance(answer, HttpRefusal)]
     assert {(one.status, one.headers["Retry-After"]) for one in turned_away} == {(503, "2")}
     assert len(turned_away) == 436
     assert await known.caller(basic("crm")) == CRM
 
 
 async def test_who_fails_too_often_from_one_address_waits_and_others_do_not(
-    authentication: Authentication, clock: Clock
+    authentication: CallerAuthentication, clock: Clock
 ) -> None:
     await authentication.caller("Basic " + basic("app", NEW), address="192.0.2.1")
     wrong = [
@@ -200,7 +206,7 @@ async def test_who_fails_too_often_from_one_address_waits_and_others_do_not(
     ]
     answers = await asyncio.gather(*wrong, return_exceptions=True)
     assert [isinstance(one, Unauthorized) for one in answers] == [True] * 20 + [False] * 20
-    assert {one.status for one in answers[20:] if isinstance(one, Refused)} == {429}
+    assert {one.status for one in answers[20:] if isinstance(one, HttpRefusal)} == {429}
 
     # The right secret opens elsewhere, and also here if it did a moment ago.
     assert await authentication.caller("Basic " + basic("crm"), address="192.0.2.2") == CRM
@@ -211,26 +217,28 @@ async def test_who_fails_too_often_from_one_address_waits_and_others_do_not(
 
 
 @pytest.mark.thorough
-async def test_a_network_of_version_six_counts_as_one_address(authentication: Authentication) -> None:
+async def test_a_network_of_version_six_counts_as_one_address(authentication: CallerAuthentication) -> None:
     tried = [
         authentication.caller("Basic " + basic("crm", f"guess {n}"), address=f"2001:db8::{n:x}") for n in range(21)
     ]
     answers = await asyncio.gather(*tried, return_exceptions=True)
-    assert [one.status == 429 for one in answers if isinstance(one, Refused)].count(True) == 1
+    assert [one.status == 429 for one in answers if isinstance(one, HttpRefusal)].count(True) == 1
 
 
 @pytest.mark.thorough
-async def test_right_secrets_cost_nothing_of_what_failures_may(authentication: Authentication, clock: Clock) -> None:
+async def test_right_secrets_cost_nothing_of_what_failures_may(
+    authentication: CallerAuthentication, clock: Clock
+) -> None:
     for _ in range(30):
         assert await authentication.caller("Basic " + basic("crm"), address="192.0.2.1") == CRM
         clock.now += 60.5
 
 
-async def test_a_caller_may_begin_with_many_calls_at_once(authentication: Authentication) -> None:
+async def test_a_caller_may_begin_with_many_calls_at_once(authentication: CallerAuthentication) -> None:
     calls = [authentication.caller("Basic " + basic("crm"), address="192.0.2.1") for _ in range(64)]
     assert await asyncio.gather(*calls) == [CRM] * 64
 
 
 def test_a_file_that_is_unusable_at_the_start_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(SetupError):
-        Basic(ClientsFile(tmp_path / "nothing"))
+        BasicAuthentication(ClientsFile(tmp_path / "nothing"))

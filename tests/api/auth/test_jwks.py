@@ -9,8 +9,8 @@ import pytest
 from api.auth.clock import Clock
 from api.auth.jwks_server import Issuer, issuer
 from api.auth.token_issuer import EC_KEY, ED_KEY, RSA_KEY, jwk, jwks
-from unenroll.api.auth.jwks import KeyRing, SourceAwayError, source_of
-from unenroll.api.errors import Refused
+from unenroll.api.auth.jwks import KeyRing, KeySourceUnavailableError, source_of
+from unenroll.api.errors import HttpRefusal
 from unenroll.errors import UsageError
 
 OLD = jwks(jwk(RSA_KEY, "old"))
@@ -78,7 +78,7 @@ async def test_old_keys_are_kept_for_a_day_while_the_issuer_is_in_trouble(
         assert await has(ring, "old")
         assert not await has(ring, "new", "ES256")
     clock.now += HOUR + 1
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(HttpRefusal) as refused:
         await ring.key("old", "RS256")
     assert refused.value.status == 503
     far.status, far.document = 200, OLD
@@ -90,7 +90,7 @@ async def test_without_any_keys_nobody_is_told_that_a_token_is_bad(far: Issuer, 
     far.status = 500
     ring = KeyRing(source_of(far.url, tls=far.tls), clock=clock)
     for _ in range(5):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(HttpRefusal) as refused:
             await ring.key("old", "RS256")
         assert refused.value.status == 503
     assert far.asked == 1
@@ -100,13 +100,13 @@ async def test_without_any_keys_nobody_is_told_that_a_token_is_bad(far: Issuer, 
 
 
 def test_whom_nobody_vouches_for_is_not_believed(far: Issuer) -> None:
-    with pytest.raises(SourceAwayError, match=r"127\.0\.0\.1: SSLCertVerificationError"):
+    with pytest.raises(KeySourceUnavailableError, match=r"127\.0\.0\.1: SSLCertVerificationError"):
         source_of(far.url).read()
 
 
 def test_a_redirect_is_not_followed(far: Issuer) -> None:
     far.status, far.location = 302, "file:///etc/passwd"
-    with pytest.raises(SourceAwayError, match="answered 302"):
+    with pytest.raises(KeySourceUnavailableError, match="answered 302"):
         source_of(far.url, tls=far.tls).read()
 
 
@@ -144,5 +144,5 @@ async def test_a_file_that_is_gone_lets_nobody_in_after_a_minute(tmp_path: Path,
     assert await has(ring, "old")
     path.unlink()
     clock.now += 61
-    with pytest.raises(Refused):
+    with pytest.raises(HttpRefusal):
         await ring.key("old", "RS256")

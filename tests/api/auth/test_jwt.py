@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from api.auth.token_issuer import AUDIENCE, EC_KEY, ED_KEY, ISSUER, RSA_KEY, USUAL, PrivateKey, claims, jwk, jwks, token
-from unenroll.api.auth.authentication import Authentication
+from unenroll.api.auth.authentication import CallerAuthentication
 from unenroll.api.auth.clients import ApiScope, Caller
-from unenroll.api.auth.jwks import KeyRing, Source, UnreadableKeysError, key_set
-from unenroll.api.auth.jwt import Tokens
-from unenroll.api.errors import Refused, Unauthorized
+from unenroll.api.auth.jwks import KeyRing, KeySource, UnreadableKeysError, key_set
+from unenroll.api.auth.jwt import BearerTokens
+from unenroll.api.errors import HttpRefusal, Unauthorized
 
 CRM = Caller(name="client:crm", scopes=frozenset({ApiScope.WRITE}))
 STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -24,9 +24,9 @@ PUBLIC_PEM = RSA_KEY.public_key().public_bytes(
 )
 
 
-def tokens(document: bytes = USUAL) -> Tokens:
-    source = Source(read=lambda: document, fresh=300, apart=30, kept=1000)
-    return Tokens(KeyRing(source), audience=AUDIENCE, issuer=ISSUER)
+def tokens(document: bytes = USUAL) -> BearerTokens:
+    source = KeySource(read=lambda: document, fresh=300, apart=30, kept=1000)
+    return BearerTokens(KeyRing(source), audience=AUDIENCE, issuer=ISSUER)
 
 
 def part(content: object) -> str:
@@ -233,19 +233,19 @@ async def test_a_token_for_another_algorithm_of_its_key_does_not_open() -> None:
 
 
 async def test_bad_tokens_are_counted_by_address_and_good_ones_always_open() -> None:
-    authentication = Authentication(basic=None, tokens=tokens())
+    authentication = CallerAuthentication(basic=None, tokens=tokens())
     for _ in range(20):
         with pytest.raises(Unauthorized, match="missing or wrong") as unauthorized:
             await authentication.caller("Bearer " + token(claims(), STRANGER), address="192.0.2.1")
         assert unauthorized.value.challenge == 'Bearer realm="unenroll", error="invalid_token"'
-    with pytest.raises(Refused, match="too many failed authentications") as refused:
+    with pytest.raises(HttpRefusal, match="too many failed authentications") as refused:
         await authentication.caller("Bearer " + token(claims(), STRANGER), address="192.0.2.1")
     assert refused.value.status == 429
     assert await authentication.caller("Bearer " + token(claims()), address="192.0.2.1") == CRM
 
 
 async def test_without_any_way_in_configured_nobody_comes_in() -> None:
-    authentication = Authentication(basic=None, tokens=None)
+    authentication = CallerAuthentication(basic=None, tokens=None)
     for authorization in (None, "Basic YTpi", "Bearer " + token(claims())):
         with pytest.raises(Unauthorized):
             await authentication.caller(authorization)

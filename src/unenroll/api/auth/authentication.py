@@ -13,12 +13,19 @@ from fastapi.openapi.models import HTTPBase as HTTPModel
 from fastapi.security.base import SecurityBase
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from unenroll.api.auth.basic import Basic
+from unenroll.api.auth.basic import BasicAuthentication
 from unenroll.api.auth.clients import ApiScope, Caller, ClientsFile
-from unenroll.api.auth.jwks import KeyRing, Source, SourceAwayError, UnreadableKeysError, key_set, source_of
-from unenroll.api.auth.jwt import Tokens
-from unenroll.api.errors import Refused, Unauthorized, later
-from unenroll.api.limits import Buckets
+from unenroll.api.auth.jwks import (
+    KeyRing,
+    KeySource,
+    KeySourceUnavailableError,
+    UnreadableKeysError,
+    key_set,
+    source_of,
+)
+from unenroll.api.auth.jwt import BearerTokens
+from unenroll.api.errors import HttpRefusal, Unauthorized, retry_after
+from unenroll.api.limits import RateLimiter
 from unenroll.errors import SetupError, UsageError
 
 log = structlog.get_logger()
@@ -28,16 +35,20 @@ _FAILURES_A_SECOND = 1 / 6
 _PREFIX_OF_ONE = 64  # whoever has one IPv6 address usually has the whole /64
 
 
-class Authentication:
+class CallerAuthentication:
     """Authenticates by secret, by token, or by either. Limits the failures from one address."""
 
     def __init__(
-        self, *, basic: Basic | None, tokens: Tokens | None, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        basic: BasicAuthentication | None,
+        tokens: BearerTokens | None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._basic = basic
         self._tokens = tokens
         self._clock = clock
-        self._failures = Buckets(rate=_FAILURES_A_SECOND, burst=_FAILURES_AT_ONCE)
+        self._failures = RateLimiter(rate=_FAILURES_A_SECOND, burst=_FAILURES_AT_ONCE)
         offered = [(basic, 'Basic realm="unenroll", charset="UTF-8"'), (tokens, 'Bearer realm="unenroll"')]
         self._challenge = ", ".join(challenge for way, challenge in offered if way is not None)
 
@@ -53,19 +64,21 @@ class Authentication:
                 return await self._by_token(self._tokens, credentials.strip(), address)
         raise Unauthorized(self._challenge)
 
-    async def _by_secret(self, basic: Basic, credentials: str, address: str) -> Caller:
+    async def _by_secret(self, basic: BasicAuthentication, credentials: str, address: str) -> Caller:
         try:
             known = basic.remembered(credentials)
             if known is not None:
                 return known
             found = await self._checked(basic, credentials, address)
         except SetupError:
-            raise later(HTTPStatus.SERVICE_UNAVAILABLE, "secrets cannot be checked at the moment", seconds=5) from None
+            raise retry_after(
+                HTTPStatus.SERVICE_UNAVAILABLE, "secrets cannot be checked at the moment", seconds=5
+            ) from None
         if found is None:
             raise self._failed("secret", address, self._challenge)
         return found
 
-    async def _checked(self, basic: Basic, credentials: str, address: str) -> Caller | None:
+    async def _checked(self, basic: BasicAuthentication, credentials: str, address: str) -> Caller | None:
         # Take the token of a failure before the check: many guesses at once must not pass before the first one ends.
         # Credentials that are being checked already are no further guess: a caller may start with many calls at once.
         pays = not basic.checks(credentials)
@@ -80,7 +93,7 @@ class Authentication:
                 self._failures.give_back(_place(address), self._clock())
         return found
 
-    async def _by_token(self, tokens: Tokens, token: str, address: str) -> Caller:
+    async def _by_token(self, tokens: BearerTokens, token: str, address: str) -> Caller:
         # Signatures cannot be guessed, and checking one is fast: earlier failures never delay a valid token.
         found = await tokens.caller(token)
         if found is None:
@@ -91,7 +104,9 @@ class Authentication:
     def _pay(self, address: str) -> None:
         wait = self._failures.take(_place(address), self._clock())
         if wait:
-            raise later(HTTPStatus.TOO_MANY_REQUESTS, "too many failed authentications from this address", seconds=wait)
+            raise retry_after(
+                HTTPStatus.TOO_MANY_REQUESTS, "too many failed authentications from this address", seconds=wait
+            )
 
     def _failed(self, kind: str, address: str, challenge: str) -> Unauthorized:
         log.warning("credentials_refused", kind=kind, address=address)
@@ -112,11 +127,11 @@ STATE = "unenroll_caller"
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
-class Admission:
+class AuthenticationMiddleware:
     """Passes on authenticated calls within their caller's rate, and calls of open paths."""
 
     def __init__(
-        self, app: ASGIApp, *, authentication: Authentication, rates: Buckets, open_paths: Collection[str]
+        self, app: ASGIApp, *, authentication: CallerAuthentication, rates: RateLimiter, open_paths: Collection[str]
     ) -> None:
         self._app = app
         self._authentication = authentication
@@ -136,14 +151,14 @@ class Admission:
         caller = await self._authentication.caller(_authorization(scope), address=address)
         wait = self._rates.take(caller.name, time.monotonic())
         if wait:
-            raise later(HTTPStatus.TOO_MANY_REQUESTS, "this caller makes too many calls", seconds=wait)
+            raise retry_after(HTTPStatus.TOO_MANY_REQUESTS, "this caller makes too many calls", seconds=wait)
         return caller
 
 
 def _authorization(scope: Scope) -> str | None:
     values = [value for name, value in scope["headers"] if name == b"authorization"]
     if len(values) > 1:
-        raise Refused(HTTPStatus.BAD_REQUEST, "the header authorization appears twice")
+        raise HttpRefusal(HTTPStatus.BAD_REQUEST, "the header authorization appears twice")
     return values[0].decode("latin-1") if values else None
 
 
@@ -151,7 +166,7 @@ def _check_site(scope: Scope) -> None:
     """Refuse changes that a page of another site asks for: the browser adds the credentials that it remembers."""
     site = dict(scope["headers"]).get(b"sec-fetch-site", b"none")
     if scope["method"] not in _SAFE_METHODS and site not in {b"none", b"same-origin"}:
-        raise Refused(HTTPStatus.FORBIDDEN, "a page of another site cannot change anything here")
+        raise HttpRefusal(HTTPStatus.FORBIDDEN, "a page of another site cannot change anything here")
 
 
 class _Way(SecurityBase):
@@ -169,7 +184,7 @@ _BASIC = _Way("basic")
 _BEARER = _Way("bearer")
 
 
-def needs(scope: ApiScope) -> Callable[..., Awaitable[Caller]]:
+def required_scopes(scope: ApiScope) -> Callable[..., Awaitable[Caller]]:
     """A dependency that returns the caller. It raises Refused without an authenticated caller with this scope."""
 
     async def caller(
@@ -179,7 +194,7 @@ def needs(scope: ApiScope) -> Callable[..., Awaitable[Caller]]:
         if not isinstance(found, Caller):
             raise Unauthorized("Basic")
         if scope not in found.scopes:
-            raise Refused(HTTPStatus.FORBIDDEN, f"the caller lacks the scope {scope}", _missing(scope))
+            raise HttpRefusal(HTTPStatus.FORBIDDEN, f"the caller lacks the scope {scope}", _missing(scope))
         return found
 
     return caller
@@ -217,18 +232,18 @@ class GuardSettings(Protocol):
         """Calls of one caller at once."""
 
 
-def authentication(settings: GuardSettings) -> Authentication:
+def authentication(settings: GuardSettings) -> CallerAuthentication:
     """The authentication in the settings. Raises UsageError for missing settings, SetupError for unusable files."""
-    basic = None if settings.api_clients_file is None else Basic(ClientsFile(settings.api_clients_file))
+    basic = None if settings.api_clients_file is None else BasicAuthentication(ClientsFile(settings.api_clients_file))
     tokens = _tokens(settings)
     if basic is None and tokens is None:
         raise UsageError(
             "no caller could authenticate: set UNENROLL_API_CLIENTS_FILE or UNENROLL_API_JWKS (docs/api-security.md)"
         )
-    return Authentication(basic=basic, tokens=tokens)
+    return CallerAuthentication(basic=basic, tokens=tokens)
 
 
-def _tokens(settings: GuardSettings) -> Tokens | None:
+def _tokens(settings: GuardSettings) -> BearerTokens | None:
     if settings.api_jwks is None:
         return None
     audience, issuer = settings.api_jwt_audience, settings.api_jwt_issuer
@@ -237,12 +252,12 @@ def _tokens(settings: GuardSettings) -> Tokens | None:
     source = source_of(settings.api_jwks)
     if source.local:
         _check(source)
-    return Tokens(KeyRing(source), audience=audience, issuer=issuer)
+    return BearerTokens(KeyRing(source), audience=audience, issuer=issuer)
 
 
-def _check(source: Source) -> None:
+def _check(source: KeySource) -> None:
     """Read a file of keys at the start. A URL may be unavailable for a while, a file may not."""
     try:
         key_set(source.read())
-    except (SourceAwayError, UnreadableKeysError) as error:
+    except (KeySourceUnavailableError, UnreadableKeysError) as error:
         raise SetupError(f"UNENROLL_API_JWKS: the keys cannot be read: {error}") from None

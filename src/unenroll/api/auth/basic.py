@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 
 from unenroll.api.auth.clients import LONGEST, Caller, Client, Clients, ClientsFile, matches
-from unenroll.api.errors import later
+from unenroll.api.errors import retry_after
 
 _AT_ONCE = 2  # each check needs as much memory as its hash says
 _WAITING = 64
@@ -25,7 +25,7 @@ _SALT_BYTES = 32
 _NICENESS = 15
 
 
-class Basic:
+class BasicAuthentication:
     """Callers by name and secret. A keyed hash of valid credentials is cached until it is unused for a minute."""
 
     def __init__(self, file: ClientsFile, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -63,7 +63,7 @@ class Basic:
         task = self._under_way.get(key)
         if task is None:
             if len(self._under_way) >= _WAITING:
-                raise later(HTTPStatus.SERVICE_UNAVAILABLE, "too many secrets are being checked", seconds=2)
+                raise retry_after(HTTPStatus.SERVICE_UNAVAILABLE, "too many secrets are being checked", seconds=2)
             task = asyncio.create_task(self._check(key, said, clients))
             self._under_way[key] = task
         return await asyncio.shield(task)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
-from unenroll.api.errors import later
+from unenroll.api.errors import retry_after
 from unenroll.errors import UsageError
 
 # No symmetric algorithms: whoever can check such a token can also make one. And never "none".
@@ -96,12 +96,12 @@ _PATIENCE_SECONDS = 5.0
 _DAY_SECONDS = 86_400.0
 
 
-class SourceAwayError(Exception):
+class KeySourceUnavailableError(Exception):
     """The source is unavailable. The text says why, and has no secrets."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Source:
+class KeySource:
     """How to read the keys (`read` blocks, and raises SourceAwayError), and how often, in seconds.
 
     `fresh`: age after which they are read again. `apart`: least time between two reads. `kept`: age up to which they
@@ -115,17 +115,17 @@ class Source:
     local: bool = False
 
 
-def source_of(place: str, *, tls: ssl.SSLContext | None = None) -> Source:
+def source_of(place: str, *, tls: ssl.SSLContext | None = None) -> KeySource:
     """The source for a setting. `tls`: default: the authorities that this machine trusts. Raises UsageError."""
     parts = urlsplit(place)
     if "://" not in place:
-        return Source(read=lambda: _from_file(Path(place)), fresh=2.0, apart=1.0, kept=60.0, local=True)
+        return KeySource(read=lambda: _from_file(Path(place)), fresh=2.0, apart=1.0, kept=60.0, local=True)
     if parts.scheme != "https":
         raise UsageError("UNENROLL_API_JWKS must be a file or an https:// URL")
     if not parts.hostname or parts.username or parts.password:
         raise UsageError("UNENROLL_API_JWKS: the URL must have a host, and no user and no password")
     context = tls or ssl.create_default_context()
-    return Source(read=lambda: _from_url(parts, context), fresh=300.0, apart=30.0, kept=_DAY_SECONDS)
+    return KeySource(read=lambda: _from_url(parts, context), fresh=300.0, apart=30.0, kept=_DAY_SECONDS)
 
 
 def _from_file(path: Path) -> bytes:
@@ -133,7 +133,7 @@ def _from_file(path: Path) -> bytes:
         with path.open("rb") as file:
             return _bounded(file.read(_LARGEST + 1))
     except OSError as error:
-        raise SourceAwayError(f"{path}: {error.strerror}") from None
+        raise KeySourceUnavailableError(f"{path}: {error.strerror}") from None
 
 
 def _from_url(url: SplitResult, tls: ssl.SSLContext) -> bytes:
@@ -143,7 +143,7 @@ def _from_url(url: SplitResult, tls: ssl.SSLContext) -> bytes:
     try:
         return _asked(connection, target)
     except (OSError, HTTPException) as error:
-        raise SourceAwayError(f"{url.hostname}: {type(error).__name__}: {error}") from None
+        raise KeySourceUnavailableError(f"{url.hostname}: {type(error).__name__}: {error}") from None
     finally:
         connection.close()
 
@@ -153,18 +153,18 @@ def _asked(connection: HTTPSConnection, target: str) -> bytes:
     connection.request("GET", target, headers={"Accept": "application/jwk-set+json, application/json"})
     answer = connection.getresponse()
     if answer.status != HTTPStatus.OK:
-        raise SourceAwayError(f"{connection.host} answered {answer.status}")
+        raise KeySourceUnavailableError(f"{connection.host} answered {answer.status}")
     document = b""
     while piece := answer.read1(_PIECE):
         document = _bounded(document + piece)
         if time.monotonic() > until:
-            raise SourceAwayError(f"{connection.host} is too slow")
+            raise KeySourceUnavailableError(f"{connection.host} is too slow")
     return document
 
 
 def _bounded(document: bytes) -> bytes:
     if len(document) > _LARGEST:
-        raise SourceAwayError("the document is larger than 1 MiB")
+        raise KeySourceUnavailableError("the document is larger than 1 MiB")
     return document
 
 
@@ -176,7 +176,7 @@ _NEVER = float("-inf")
 class KeyRing:
     """The keys of one source. A call waits for the source only if the cache cannot answer."""
 
-    def __init__(self, source: Source, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, source: KeySource, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._source = source
         self._clock = clock
         self._keys: KeySet = {}
@@ -191,7 +191,7 @@ class KeyRing:
         elif self._age() > self._source.fresh:
             self._begin_to_read()
         if self._age() > self._source.kept:
-            raise later(HTTPStatus.SERVICE_UNAVAILABLE, "tokens cannot be checked at the moment", seconds=5)
+            raise retry_after(HTTPStatus.SERVICE_UNAVAILABLE, "tokens cannot be checked at the moment", seconds=5)
         if (kid, algorithm) not in self._keys:
             await self._read()
         return self._keys.get((kid, algorithm))
@@ -215,7 +215,7 @@ class KeyRing:
         try:
             self._keys = key_set(await asyncio.to_thread(self._source.read))
             self._read_at = self._clock()
-        except (SourceAwayError, UnreadableKeysError) as error:
+        except (KeySourceUnavailableError, UnreadableKeysError) as error:
             log.warning("jwks_unavailable", why=str(error), known=len(self._keys))
         finally:
             self._reading = None

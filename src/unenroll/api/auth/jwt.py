@@ -16,7 +16,7 @@ _LONGEST_NAME = 200
 _SAFE = "@"  # and letters, digits, underscore, dot, hyphen, tilde
 
 
-class Tokens:
+class BearerTokens:
     """Callers by the tokens of one issuer for one audience."""
 
     def __init__(self, keys: KeyRing, *, audience: str, issuer: str) -> None:

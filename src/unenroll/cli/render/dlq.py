@@ -7,39 +7,44 @@ from pydantic_core import from_json, to_json
 from rich.console import RenderableType
 from rich.text import Text
 
-from unenroll.ops.dlq.list import Count, LetterTold, Listed, Shown
-from unenroll.ops.dlq.redrive import Parked, Redriven
-from unenroll.postgres.redrives import State
-from unenroll.text import clock_time, grid, plain, printed, table
+from unenroll.ops.dlq.list import LetterDetails, LetterList, LetterSummary, ReasonCount
+from unenroll.ops.dlq.redrive import ParkResult, RedriveResult
+from unenroll.postgres.redrives import LetterState
+from unenroll.text import clock_time, grid, plain, print_table, table
 
 _NEVER = "never as it is"
 _NOTHING = "\N{EN DASH}"
 _HEADS = ("letter", "put aside", "reason", "from", "key", "redrives", "state", "why")
-_COLORS = {State.OPEN: "yellow", State.REDRIVEN: "green", State.UNSETTLED: "red", State.PARKED: "dim"}
+_COLORS = {
+    LetterState.OPEN: "yellow",
+    LetterState.REDRIVEN: "green",
+    LetterState.UNSETTLED: "red",
+    LetterState.PARKED: "dim",
+}
 
 
-def listed_told(listed: Listed, file: TextIO) -> str:
+def render_list(listed: LetterList, file: TextIO) -> str:
     """The letters as they are to be shown in this file."""
-    return printed(_listed(listed), file)
+    return print_table(_listed(listed), file)
 
 
-def shown_told(shown: Shown, file: TextIO) -> str:
+def render_letter(shown: LetterDetails, file: TextIO) -> str:
     """One letter, whole."""
-    return printed(_shown(shown), file)
+    return print_table(_shown(shown), file)
 
 
-def redriven_told(redriven: Redriven, file: TextIO) -> str:
+def render_redrive(redriven: RedriveResult, file: TextIO) -> str:
     """What was put back, and what was not."""
-    return printed(_redriven(redriven), file)
+    return print_table(_redriven(redriven), file)
 
 
-def parked_told(parked: Parked) -> str:
+def render_park(parked: ParkResult) -> str:
     """What was parked."""
     would = "would park" if parked.dry_run else "parked"
     return f"{would} {parked.parked} letters; {parked.before} were parked or put back before"
 
 
-def _listed(listed: Listed) -> Iterator[RenderableType]:
+def _listed(listed: LetterList) -> Iterator[RenderableType]:
     yield Text("Dead letters by reason", "bold")
     yield grid(map(_count, listed.counts)) if listed.counts else Text("  none")
     if listed.latest:
@@ -48,12 +53,12 @@ def _listed(listed: Listed) -> Iterator[RenderableType]:
         yield table(_HEADS, map(_row, listed.latest))
 
 
-def _count(count: Count) -> Sequence[Text]:
+def _count(count: ReasonCount) -> Sequence[Text]:
     heals = Text(f"heals {count.heals}", "green") if count.heals else Text(f"heals {_NEVER}", "red")
     return plain(count.reason), Text(count.state, _COLORS[count.state]), Text(str(count.letters)), heals
 
 
-def _row(one: LetterTold) -> Iterator[Text]:
+def _row(one: LetterSummary) -> Iterator[Text]:
     yield plain(one.letter)
     yield Text(clock_time(one.at) if one.at else _NOTHING)
     yield plain(one.reason, "" if one.heals else "red")
@@ -64,7 +69,7 @@ def _row(one: LetterTold) -> Iterator[Text]:
     yield plain(one.detail)
 
 
-def _shown(shown: Shown) -> Iterator[RenderableType]:
+def _shown(shown: LetterDetails) -> Iterator[RenderableType]:
     one = shown.told
     yield plain(f"{one.letter}: {one.reason}", "bold")
     yield grid(_facts(shown))
@@ -75,7 +80,7 @@ def _shown(shown: Shown) -> Iterator[RenderableType]:
     yield from (Text(f"  {line}") for line in _value(shown))
 
 
-def _facts(shown: Shown) -> Iterator[Sequence[Text]]:
+def _facts(shown: LetterDetails) -> Iterator[Sequence[Text]]:
     one = shown.told
     yield Text("why"), plain(one.detail)
     yield Text("heals"), Text(one.heals or _NEVER)
@@ -88,14 +93,14 @@ def _facts(shown: Shown) -> Iterator[Sequence[Text]]:
         yield Text("left out"), plain(", ".join(one.left_out))
 
 
-def _state(one: LetterTold) -> str:
+def _state(one: LetterSummary) -> str:
     if one.handled_at is None:
         return one.state
     why = f": {one.why}" if one.why else ""
     return f"{one.state}, {clock_time(one.handled_at)}, by {one.handled_by}{why}"
 
 
-def _value(shown: Shown) -> Iterator[str]:
+def _value(shown: LetterDetails) -> Iterator[str]:
     if shown.sha256 is not None:
         yield f"left out: {shown.size} bytes, SHA-256 {shown.sha256}"
     elif shown.text is None:
@@ -111,7 +116,7 @@ def _indented(text: str) -> str:
         return text
 
 
-def _redriven(redriven: Redriven) -> Iterator[RenderableType]:
+def _redriven(redriven: RedriveResult) -> Iterator[RenderableType]:
     would = "would put back" if redriven.dry_run else "put back"
     parked = f"{redriven.parked} were put back too often and are parked now" if redriven.parked else ""
     parked = parked.replace("are parked now", "would be parked") if redriven.dry_run else parked

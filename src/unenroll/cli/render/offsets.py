@@ -6,10 +6,10 @@ from typing import TextIO
 from rich.console import RenderableType
 from rich.text import Text
 
-from unenroll.ops.offsets.set import OffsetsSet, PlaceSet
-from unenroll.ops.offsets.show import LaneStanding, PartitionStanding, Standing
-from unenroll.postgres.offset_changes import Move
-from unenroll.text import clock_time, plain, printed, table
+from unenroll.ops.offsets.set import OffsetsResult, PartitionChange
+from unenroll.ops.offsets.show import GroupOffsets, LaneStanding, PartitionStanding
+from unenroll.postgres.offset_changes import OffsetChanges
+from unenroll.text import clock_time, plain, print_table, table
 
 _NOTHING = "\N{EN DASH}"
 _PARTITIONS = ("topic", "partition", "committed", "sequence", "decided", "first", "end", "goes on at", "")
@@ -18,17 +18,17 @@ _MOVES = ("move", "when", "by", "partitions", "why", "")
 _SET = ("topic", "partition", "before", "now", "left out")
 
 
-def standing_told(standing: Standing, file: TextIO) -> str:
+def render_standing(standing: GroupOffsets, file: TextIO) -> str:
     """How offsets stand, as it is to be shown in this file."""
-    return printed(_standing(standing), file)
+    return print_table(_standing(standing), file)
 
 
-def set_told(done: OffsetsSet, file: TextIO) -> str:
+def render_set(done: OffsetsResult, file: TextIO) -> str:
     """What was set, as it is to be shown in this file."""
-    return printed(_set(done), file)
+    return print_table(_set(done), file)
 
 
-def _standing(standing: Standing) -> Iterator[RenderableType]:
+def _standing(standing: GroupOffsets) -> Iterator[RenderableType]:
     members = ", ".join(standing.members) or "nobody"
     yield Text(f"Group {standing.group_id} of topics {standing.topic_prefix}*", "bold")
     yield plain(f"In the group: {members}")
@@ -43,7 +43,7 @@ def _standing(standing: Standing) -> Iterator[RenderableType]:
         yield table(_MOVES, map(_move, standing.moves))
 
 
-def _set(done: OffsetsSet) -> Iterator[RenderableType]:
+def _set(done: OffsetsResult) -> Iterator[RenderableType]:
     yield Text("Would set" if done.dry_run else f"Set, as move {done.move_id}", "bold")
     yield table(_SET, map(_place, done.places))
 
@@ -65,7 +65,7 @@ def _lane(lane: LaneStanding) -> Iterator[Text]:
     )
 
 
-def _move(move: Move) -> Iterator[Text]:
+def _move(move: OffsetChanges) -> Iterator[Text]:
     yield Text(str(move.move_id))
     yield Text(clock_time(move.asked_at))
     yield plain(move.by)
@@ -74,7 +74,7 @@ def _move(move: Move) -> Iterator[Text]:
     yield Text("") if move.done_at else Text("broken off: Kafka may say either", "red")
 
 
-def _place(place: PlaceSet) -> Iterator[Text]:
+def _place(place: PartitionChange) -> Iterator[Text]:
     yield plain(place.topic)
     for number in (place.partition, place.before, place.offset):
         yield Text(_NOTHING if number is None else str(number))

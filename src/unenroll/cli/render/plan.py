@@ -8,17 +8,17 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from unenroll.core.outcomes import Outcome
-from unenroll.ops.plan.apply import Applied
+from unenroll.ops.plan.apply import ApplyResult
 from unenroll.ops.plan.file import Plan
-from unenroll.ops.plan.totals import FallTold, RewardsTold, Sample
-from unenroll.ops.plan.verdicts import Verdict
-from unenroll.text import plain, printed, titled
+from unenroll.ops.plan.totals import DroppedCycles, RequestSample, RewardTotals
+from unenroll.ops.plan.verdicts import RequestVerdict
+from unenroll.text import plain, print_table, titled
 
 _REINSTATED = "REINSTATED"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PlanTold:
+class PlanSummary:
     """What was planned, with the first requests that are granted and refused.
 
     `path` and `sha256` are of the plan's file, None if none was written.
@@ -27,18 +27,18 @@ class PlanTold:
     path: str | None
     sha256: str | None
     plan: Plan
-    granted: tuple[Sample, ...]
-    refused: tuple[Sample, ...]
+    granted: tuple[RequestSample, ...]
+    refused: tuple[RequestSample, ...]
     known_already: int
     bad: int
 
 
-def plan_summary(planned: PlanTold, file: TextIO) -> str:
+def render_plan(planned: PlanSummary, file: TextIO) -> str:
     """The plan as it is to be shown in this file: as wide as a terminal is, or with no line broken."""
-    return printed(_parts(planned), file)
+    return print_table(_parts(planned), file)
 
 
-def _parts(planned: PlanTold) -> Iterator[RenderableType]:
+def _parts(planned: PlanSummary) -> Iterator[RenderableType]:
     totals = planned.plan.totals
     yield Text(f"{totals.requests} requests planned; {planned.known_already} were answered before", "bold")
     outcomes = ((name, str(Outcome(name).code or ""), str(count)) for name, count in totals.outcomes.items())
@@ -55,11 +55,11 @@ def _parts(planned: PlanTold) -> Iterator[RenderableType]:
         yield plain(f"\n{planned.path}: unenroll apply {planned.path}")
 
 
-def _fall(one: FallTold) -> tuple[RenderableType, ...]:
+def _fall(one: DroppedCycles) -> tuple[RenderableType, ...]:
     return str(one.group_id), plain(one.period_name), str(one.leaves)
 
 
-def _rewards(one: RewardsTold) -> tuple[RenderableType, ...]:
+def _rewards(one: RewardTotals) -> tuple[RenderableType, ...]:
     worth = "" if one.amount is None else f"{one.amount:f} {one.unit}"
     return (
         str(one.group_id),
@@ -71,12 +71,12 @@ def _rewards(one: RewardsTold) -> tuple[RenderableType, ...]:
     )
 
 
-def _samples(title: str, samples: Sequence[Sample], total: int) -> Iterator[RenderableType]:
+def _samples(title: str, samples: Sequence[RequestSample], total: int) -> Iterator[RenderableType]:
     more = f", the first {len(samples)} of {total}; the plan has them all" if len(samples) < total else ""
     return titled(title + more, ("customer", "target", "request", "gets"), map(_sample, samples))
 
 
-def _sample(one: Sample) -> tuple[RenderableType, ...]:
+def _sample(one: RequestSample) -> tuple[RenderableType, ...]:
     says = [one.outcome if one.detail is None else f"{one.outcome}: {one.detail}"]
     says += [f"{one.falls} fall"] if one.falls else []
     says += [f"{one.stays} kept"] if one.stays else []
@@ -85,12 +85,12 @@ def _sample(one: Sample) -> tuple[RenderableType, ...]:
     return str(one.customer_id), str(one.target_id), plain(f"{one.id} of {one.source}"), plain("; ".join(says))
 
 
-def apply_summary(applied: Applied, file: TextIO) -> str:
+def render_apply(applied: ApplyResult, file: TextIO) -> str:
     """What became of it as it is to be shown in this file: as wide as a terminal is, or with no line broken."""
-    return printed(_tell_parts(applied), file)
+    return print_table(_tell_parts(applied), file)
 
 
-def _tell_parts(applied: Applied) -> Iterator[RenderableType]:
+def _tell_parts(applied: ApplyResult) -> Iterator[RenderableType]:
     before = f"{applied.answered_before} were answered before"
     yield Text(f"{applied.requests} requests: {applied.published} published, {before}", "bold")
     if applied.results is None:
@@ -102,6 +102,6 @@ def _tell_parts(applied: Applied) -> Iterator[RenderableType]:
         yield from titled("Not as predicted, the first", heads, map(_verdict, applied.named))
 
 
-def _verdict(one: Verdict) -> tuple[RenderableType, ...]:
+def _verdict(one: RequestVerdict) -> tuple[RenderableType, ...]:
     request = plain(f"{one.id} of {one.source}")
     return one.result, str(one.customer_id), str(one.target_id), request, plain("; ".join(one.why))

@@ -7,9 +7,9 @@ from typing import TextIO
 from rich.console import RenderableType
 from rich.text import Text
 
-from unenroll.ops.status import LaneTold, PartitionTold, Status
-from unenroll.postgres.stats import DefinitionTold, RefusalTold
-from unenroll.text import clock_time, duration, grid, plain, printed, titled
+from unenroll.ops.status import LaneStatus, PartitionStatus, Status
+from unenroll.postgres.stats import DefinitionSummary, RefusalSummary
+from unenroll.text import clock_time, duration, grid, plain, print_table, titled
 
 _NOTHING = "\N{EN DASH}"
 _DUPLICATES = "Duplicates leave no trace and are counted nowhere: only the workers' logs tell of them."
@@ -21,9 +21,9 @@ _REFUSAL_HEADS = ("refused", "group", "version", "reason", "partition", "offset"
 _Cells = tuple[Text | str, ...]
 
 
-def told(status: Status, file: TextIO) -> str:
+def render_status(status: Status, file: TextIO) -> str:
     """The status as it is to be shown in this file: as wide as a terminal is, or with no line broken."""
-    return printed(tables(status), file)
+    return print_table(tables(status), file)
 
 
 def tables(status: Status) -> Iterator[RenderableType]:
@@ -51,12 +51,12 @@ def _counts(title: str, counts: Mapping[str, int]) -> Iterator[RenderableType]:
     yield shown if shown.row_count else Text("  none")
 
 
-def _lane(lane: LaneTold) -> _Cells:
+def _lane(lane: LaneStatus) -> _Cells:
     owner = Text(_NOTHING, "yellow") if lane.owner is None else plain(lane.owner)
     return str(lane.lane), str(lane.epoch), str(lane.sequence), str(lane.published), owner
 
 
-def _partition(one: PartitionTold, prefix: str) -> _Cells:
+def _partition(one: PartitionStatus, prefix: str) -> _Cells:
     return (
         one.topic.removeprefix(prefix),
         str(one.partition),
@@ -68,7 +68,7 @@ def _partition(one: PartitionTold, prefix: str) -> _Cells:
     )
 
 
-def _oldest(one: PartitionTold) -> Text:
+def _oldest(one: PartitionStatus) -> Text:
     if one.gone:
         return Text(f"{one.gone} offsets are gone from the topic, and were not processed", "red")
     if one.age_seconds is None:
@@ -76,12 +76,12 @@ def _oldest(one: PartitionTold) -> Text:
     return Text(f"{duration(timedelta(seconds=one.age_seconds))} old")
 
 
-def _definition(group: DefinitionTold) -> _Cells:
+def _definition(group: DefinitionSummary) -> _Cells:
     active = Text("yes", "green") if group.active else Text("no", "yellow")
     return str(group.group_id), str(group.version), plain(group.name), active, str(group.cycles), str(group.targets)
 
 
-def _refusal(refused: RefusalTold) -> _Cells:
+def _refusal(refused: RefusalSummary) -> _Cells:
     return (
         clock_time(refused.refused_at),
         _number(refused.group_id),

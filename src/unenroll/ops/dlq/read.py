@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from unenroll.errors import UnenrollError, UsageError
-from unenroll.kafka.admin import Cluster, partitions_of
-from unenroll.kafka.range_reader import Stretch, Written, stretch
+from unenroll.kafka.admin import KafkaAdmin, partitions_of
+from unenroll.kafka.range_reader import Stretch, TimestampedRecord, record_range
 from unenroll.kafka.topics import existing_topics
 from unenroll.settings import KafkaSettings
-from unenroll.text import legible
+from unenroll.text import escape_control
 from unenroll.wire.data_subjects import customers_of
 from unenroll.wire.dead_letters import Letter, read_letter
 from unenroll.wire.topics import Topic
@@ -21,7 +21,7 @@ _WORDS = frozenset(word.value for word in Topic)
 _PLACE = re.compile(r"(?P<topic>[a-zA-Z0-9._-]+)-(?P<partition>\d{1,9})@(?P<offset>\d{1,18})", re.ASCII)
 
 
-class Place(NamedTuple):
+class RecordPosition(NamedTuple):
     """A topic's full name, a partition and an offset."""
 
     topic: str
@@ -29,31 +29,33 @@ class Place(NamedTuple):
     offset: int
 
 
-def place_of(text: str, *, prefix: str) -> Place:
+def position_of(text: str, *, prefix: str) -> RecordPosition:
     """The place that a person named: the topic in full, or as the word behind the prefix. Raises UsageError."""
     found = _PLACE.fullmatch(text)
     if found is None:
-        raise UsageError(f"{legible(text)} names no letter: write TOPIC-PARTITION@OFFSET, like dead-letters-2@17")
+        raise UsageError(
+            f"{escape_control(text)} names no letter: write TOPIC-PARTITION@OFFSET, like dead-letters-2@17"
+        )
     topic = found["topic"]
-    return Place(prefix + topic if topic in _WORDS else topic, int(found["partition"]), int(found["offset"]))
+    return RecordPosition(prefix + topic if topic in _WORDS else topic, int(found["partition"]), int(found["offset"]))
 
 
-def place_text(place: Place, *, prefix: str) -> str:
+def position_text(place: RecordPosition, *, prefix: str) -> str:
     """The place as people write it."""
     return f"{place.topic.removeprefix(prefix)}-{place.partition}@{place.offset}"
 
 
-def own_place(letter: Letter, *, prefix: str) -> Place:
+def own_position(letter: Letter, *, prefix: str) -> RecordPosition:
     """Where the letter itself lies."""
-    return Place(prefix + Topic.DEAD_LETTERS, letter.partition, letter.offset)
+    return RecordPosition(prefix + Topic.DEAD_LETTERS, letter.partition, letter.offset)
 
 
-def origin(letter: Letter) -> Place:
+def origin(letter: Letter) -> RecordPosition:
     """Where the letter's record was read."""
-    return Place(letter.record.topic, letter.record.partition, letter.record.offset)
+    return RecordPosition(letter.record.topic, letter.record.partition, letter.record.offset)
 
 
-class Found(NamedTuple):
+class FoundLetter(NamedTuple):
     """A letter, and when it was put aside, if its record says so."""
 
     letter: Letter
@@ -61,14 +63,14 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class LetterFilter:
     """All conditions that a letter has to meet; an empty one is met by all.
 
     `topics` are full names, of the records' topics. `until` is behind the last moment.
     """
 
     prefix: str
-    places: frozenset[Place] = frozenset()
+    places: frozenset[RecordPosition] = frozenset()
     reasons: frozenset[str] = frozenset()
     topics: frozenset[str] = frozenset()
     since: datetime | None = None
@@ -78,9 +80,9 @@ class Wanted:
     @property
     def everything(self) -> bool:
         """Whether there is no condition at all."""
-        return self == Wanted(prefix=self.prefix)
+        return self == LetterFilter(prefix=self.prefix)
 
-    def takes(self, found: Found) -> bool:
+    def takes(self, found: FoundLetter) -> bool:
         """Whether the letter is meant."""
         letter = found.letter
         return (
@@ -91,9 +93,9 @@ class Wanted:
             and (self.customer_id is None or self.customer_id in customers_of(letter.record))
         )
 
-    def named(self, letter: Letter) -> frozenset[Place]:
+    def named(self, letter: Letter) -> frozenset[RecordPosition]:
         """By which places the letter is named: its own, its record's."""
-        return self.places & {own_place(letter, prefix=self.prefix), origin(letter)}
+        return self.places & {own_position(letter, prefix=self.prefix), origin(letter)}
 
     def _in_time(self, at: datetime | None) -> bool:
         if self.since is None and self.until is None:
@@ -101,33 +103,33 @@ class Wanted:
         return at is not None and (self.since is None or self.since <= at) and (self.until is None or at < self.until)
 
 
-Letters = AsyncIterator[list[Found]]
+Letters = AsyncIterator[list[FoundLetter]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reading:
+class LetterReader:
     """Where the letters are read. What is put aside from now on is not among them."""
 
     settings: KafkaSettings
     stretch: Stretch
 
-    async def letters(self, wanted: Wanted) -> Letters:
+    async def letters(self, wanted: LetterFilter) -> Letters:
         """The letters that are meant, some at a time. Raises OutageError and SetupError."""
-        async for written in stretch(self.settings, _narrowed(self.stretch, wanted)):
+        async for written in record_range(self.settings, _narrowed(self.stretch, wanted)):
             found = [one for one in _letters(written) if wanted.takes(one)]
             if found:
                 yield found
 
 
-async def reading(settings: KafkaSettings, cluster: Cluster) -> Reading:
+async def open_letter_reader(settings: KafkaSettings, cluster: KafkaAdmin) -> LetterReader:
     """The topic from its beginning to its end as of now. Raises OutageError and SetupError."""
     name = settings.topic_prefix + Word.DEAD_LETTERS
     places = partitions_of((await existing_topics(cluster, [name])).values())
     first, end = await cluster.beginnings(places), await cluster.ends(places)
-    return Reading(settings=settings, stretch={place: (first[place], end[place]) for place in places})
+    return LetterReader(settings=settings, stretch={place: (first[place], end[place]) for place in places})
 
 
-async def chosen(letters: Reading, wanted: Wanted) -> Letters:
+async def matching_letters(letters: LetterReader, wanted: LetterFilter) -> Letters:
     """The letters that are meant, some at a time. Raises UnenrollError first if one that is named is not there."""
     if not wanted.places:
         return letters.letters(wanted)
@@ -135,23 +137,23 @@ async def chosen(letters: Reading, wanted: Wanted) -> Letters:
     there = {place for one in found for place in wanted.named(one.letter)}
     missing = sorted(wanted.places - there)
     if missing:
-        names = ", ".join(place_text(place, prefix=wanted.prefix) for place in missing)
+        names = ", ".join(position_text(place, prefix=wanted.prefix) for place in missing)
         raise UnenrollError(f"there is no dead letter {names} that is meant: see `unenroll dlq list`")
     return _at_once(found)
 
 
-async def _at_once(found: list[Found]) -> Letters:
+async def _at_once(found: list[FoundLetter]) -> Letters:
     yield found
 
 
-def _letters(written: Iterable[Written]) -> Iterable[Found]:
+def _letters(written: Iterable[TimestampedRecord]) -> Iterable[FoundLetter]:
     for record, at in written:
         letter = read_letter(record)
         if letter is not None:
-            yield Found(letter, at)
+            yield FoundLetter(letter, at)
 
 
-def _narrowed(whole: Stretch, wanted: Wanted) -> Stretch:
+def _narrowed(whole: Stretch, wanted: LetterFilter) -> Stretch:
     """What has to be read: little, where the letters are named by their own places."""
     own = wanted.prefix + Word.DEAD_LETTERS
     if not wanted.places or any(place.topic != own for place in wanted.places):
@@ -159,7 +161,7 @@ def _narrowed(whole: Stretch, wanted: Wanted) -> Stretch:
     return {place: _between(wanted.places, place.number, whole=stretch) for place, stretch in whole.items()}
 
 
-def _between(places: Iterable[Place], partition: int, *, whole: tuple[int, int]) -> tuple[int, int]:
+def _between(places: Iterable[RecordPosition], partition: int, *, whole: tuple[int, int]) -> tuple[int, int]:
     first, end = whole
     offsets = [place.offset for place in places if place.partition == partition]
     return (max(first, min(offsets)), min(end, max(offsets) + 1)) if offsets else (end, end)

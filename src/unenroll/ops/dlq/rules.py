@@ -9,8 +9,8 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from unenroll.errors import UnenrollError
-from unenroll.postgres.redrives import State
-from unenroll.wire.dead_letters import Letter, put_back, with_headers
+from unenroll.postgres.redrives import LetterState
+from unenroll.wire.dead_letters import Letter, restored_record, with_headers
 from unenroll.wire.decode import decode
 from unenroll.wire.reasons import DeadLetter, Reason
 from unenroll.wire.topics import CARRIES, Message, Record, Topic, batch_bytes
@@ -28,7 +28,7 @@ HEALS: Mapping[str, str] = MappingProxyType(
 """What a letter waits for, by its reason. One with another reason never heals, unless somebody edits it."""
 
 
-class Fate(StrEnum):
+class LetterFate(StrEnum):
     """What becomes of a letter, the first that applies: it is left alone for a reason, parked, or put back."""
 
     OTHER_TOPIC = "of another topic"
@@ -43,22 +43,22 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Edit:
+class RecordEdit:
     """What takes the place of a record's value, if anything, and of its headers of these names."""
 
     value: bytes | None = None
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class Judged(NamedTuple):
+class JudgedLetter(NamedTuple):
     """A letter's fate, and what goes back to its topic if that is the fate."""
 
-    fate: Fate
+    fate: LetterFate
     record: Record
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rules:
+class RedriveRules:
     """What is put back. `limits` has the most bytes of a record of each topic that takes any, by its full name.
 
     `even_unhealing`: also what never heals as it is. `even_parked`: also what somebody parked.
@@ -68,34 +68,34 @@ class Rules:
     most_redrives: int
     even_unhealing: bool = False
     even_parked: bool = False
-    edit: Edit | None = None
+    edit: RecordEdit | None = None
 
-    def judge(self, letter: Letter, state: State) -> Judged:
+    def judge(self, letter: Letter, state: LetterState) -> JudgedLetter:
         """What becomes of the letter. Raises UnenrollError if it would be a dead letter again as it was edited."""
         fate = self._done_with(letter, state) or self._unfit(letter)
-        record = put_back(letter)
+        record = restored_record(letter)
         if fate is None:
             record = self._edited(record)
             fits = batch_bytes(as_message(record)) <= self.limits[record.topic]
-            fate = Fate.PUT_BACK if fits else Fate.TOO_LARGE
-        return Judged(fate, record)
+            fate = LetterFate.PUT_BACK if fits else LetterFate.TOO_LARGE
+        return JudgedLetter(fate, record)
 
-    def _done_with(self, letter: Letter, state: State) -> Fate | None:
+    def _done_with(self, letter: Letter, state: LetterState) -> LetterFate | None:
         if letter.record.topic not in self.limits:
-            return Fate.OTHER_TOPIC
-        if state in {State.REDRIVEN, State.UNSETTLED}:
-            return Fate.REDRIVEN_BEFORE
-        if state is State.PARKED and not self.even_parked:
-            return Fate.IS_PARKED
+            return LetterFate.OTHER_TOPIC
+        if state in {LetterState.REDRIVEN, LetterState.UNSETTLED}:
+            return LetterFate.REDRIVEN_BEFORE
+        if state is LetterState.PARKED and not self.even_parked:
+            return LetterFate.IS_PARKED
         return None
 
-    def _unfit(self, letter: Letter) -> Fate | None:
+    def _unfit(self, letter: Letter) -> LetterFate | None:
         if letter.reason not in HEALS and not self.even_unhealing:
-            return Fate.NEVER_HEALS
+            return LetterFate.NEVER_HEALS
         if letter.left_out and self.edit is None:
-            return Fate.NOT_WHOLE
+            return LetterFate.NOT_WHOLE
         if letter.redrives >= self.most_redrives:
-            return Fate.TOO_OFTEN
+            return LetterFate.TOO_OFTEN
         return None
 
     def _edited(self, record: Record) -> Record:

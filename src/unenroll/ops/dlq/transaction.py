@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 import asyncpg
 from aiokafka.partitioner import DefaultPartitioner
 
-from unenroll.kafka.admin import Partition, Topic
+from unenroll.kafka.admin import KafkaTopic, TopicPartitionNumber
 from unenroll.kafka.committed_offsets import last_published, metadata
 from unenroll.kafka.consumer_group import committed_by
 from unenroll.kafka.transactional_producer import LaneProducer
 from unenroll.ops.dlq.rules import as_message
-from unenroll.postgres.redrives import LetterKey, RedriveRow, alone, note_redrive, settle_redrives, take_redrive
+from unenroll.postgres.redrives import LetterKey, RedriveRow, note_redrive, only_redrive, settle_redrives, take_redrive
 from unenroll.settings import WorkerSettings
 from unenroll.wire.topics import Message, Record
 from unenroll.wire.topics import Topic as Word
@@ -29,7 +29,7 @@ Outgoing = Mapping[LetterKey, Record]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Desk:
+class RedriveConfig:
     """What it takes to put letters back. `inputs` are the topics that take them, by full name, `limits` their bytes.
 
     `by` is who does it; `even_parked`: also letters that somebody parked.
@@ -37,17 +37,17 @@ class Desk:
 
     settings: WorkerSettings
     pool: asyncpg.Pool
-    inputs: Mapping[str, Topic]
+    inputs: Mapping[str, KafkaTopic]
     limits: Mapping[str, int]
     by: str
     even_parked: bool
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator["Office"]:
+    async def opened(self) -> AsyncIterator["RedriveSession"]:
         """The office, once what a former one left is settled. Raises UnenrollError if it is taken, OutageError."""
         prefix = self.settings.topic_prefix
         group = self.settings.model_copy(update={"group_id": prefix + _NAME})
-        async with alone(self.pool, prefix):
+        async with only_redrive(self.pool, prefix):
             row = await take_redrive(self.pool, prefix)
             producer = LaneProducer(
                 self.settings,
@@ -57,7 +57,7 @@ class Desk:
             )
             async with producer:  # from here on, no former one can commit anything more
                 happened = max(row.published, await _last_transaction(group))
-                office = Office(desk=self, producer=producer, row=await self.settle(row, happened))
+                office = RedriveSession(desk=self, producer=producer, row=await self.settle(row, happened))
                 yield office
                 await self.settle(office.row, office.row.published)
 
@@ -67,10 +67,10 @@ class Desk:
 
 
 @dataclass(kw_only=True, slots=True)
-class Office:
+class RedriveSession:
     """The right to put letters back, while nobody takes over."""
 
-    desk: Desk
+    desk: RedriveConfig
     producer: LaneProducer
     row: RedriveRow
 
@@ -87,23 +87,23 @@ class Office:
         self.row = replace(row, published=row.batch)
         return len(noted)
 
-    def _placed(self, records: Iterable[Record]) -> dict[Partition, list[Message]]:
-        held: dict[Partition, list[Message]] = defaultdict(list)
+    def _placed(self, records: Iterable[Record]) -> dict[TopicPartitionNumber, list[Message]]:
+        held: dict[TopicPartitionNumber, list[Message]] = defaultdict(list)
         for record in records:
             held[self._place(record)].append(as_message(record))
         return held
 
-    def _place(self, record: Record) -> Partition:
+    def _place(self, record: Record) -> TopicPartitionNumber:
         """Where the record lay before, or, in a topic that has fewer partitions now, where its key belongs."""
         there = list(range(self.desk.inputs[record.topic].partitions))
         number = record.partition if record.partition in there else DefaultPartitioner()(record.key, there, there)
-        return Partition(topic=record.topic, number=number)
+        return TopicPartitionNumber(topic=record.topic, number=number)
 
 
 async def _last_transaction(group: WorkerSettings) -> int:
     return last_published(0, (await committed_by(group, [_note(group.topic_prefix)])).values())
 
 
-def _note(topic_prefix: str) -> Partition:
+def _note(topic_prefix: str) -> TopicPartitionNumber:
     """Where the transactions' numbers are committed, in a group of their own that reads nothing."""
-    return Partition(topic=topic_prefix + Word.DEAD_LETTERS, number=0)
+    return TopicPartitionNumber(topic=topic_prefix + Word.DEAD_LETTERS, number=0)

@@ -12,14 +12,14 @@ from typing import TypeVar
 import asyncpg
 
 from unenroll.errors import OutageError, UnenrollError
-from unenroll.kafka.admin import Cluster, Partition
+from unenroll.kafka.admin import KafkaAdmin, TopicPartitionNumber
 from unenroll.kafka.committed_offsets import last_published
 from unenroll.kafka.consumer_group import committed_by
 from unenroll.kafka.topics import INPUTS
-from unenroll.ops.dlq.read import Wanted, reading
-from unenroll.ops.erase.outbox import Bytes
-from unenroll.postgres.erasure import Lane, all_lanes, counted, entomb, sweep, tombstone
-from unenroll.postgres.errors import held_up
+from unenroll.ops.dlq.read import LetterFilter, open_letter_reader
+from unenroll.ops.erase.outbox import OutboxErasure
+from unenroll.postgres.erasure import PublishedLane, all_lanes, counted, record_erasure, sweep, tombstone
+from unenroll.postgres.errors import blocked
 from unenroll.postgres.pool import check_tables, connected
 from unenroll.settings import WorkerSettings
 
@@ -34,7 +34,7 @@ class ErasureOptions:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Erased:
+class ErasureResult:
     """What went, or of a dry run would: rows by table, and `messages` out of the bytes of batches.
 
     `unpublished` batches hold messages of the customer that are not visible yet: they go once they are. What happened
@@ -60,7 +60,7 @@ TABLES = (
 Done = TypeVar("Done")
 
 
-async def erase(settings: WorkerSettings, order: ErasureOptions) -> Erased:
+async def erase(settings: WorkerSettings, order: ErasureOptions) -> ErasureResult:
     """Erase the customer. Raises UnenrollError where others are at work for too long, OutageError and SetupError.
 
     Whatever breaks it off: to do it again goes on. So does a second order, for what has come since.
@@ -79,7 +79,7 @@ class _Erasing:
     deadline: float
     rows: Counter[str] = field(default_factory=Counter)
 
-    async def looked(self) -> Erased:
+    async def looked(self) -> ErasureResult:
         """What would go."""
         before = await tombstone(self.pool, self.order.customer_id)
         self.rows.update(await counted(self.pool, self.order.customer_id))
@@ -87,9 +87,9 @@ class _Erasing:
         unpublished = await found.clear(await self._published())
         return self._erased(found, unpublished, until=None if before is None else before.until)
 
-    async def done(self) -> Erased:
+    async def done(self) -> ErasureResult:
         """What went."""
-        tomb, rows = await self._patiently(lambda: entomb(self.pool, self.order.customer_id))
+        tomb, rows = await self._patiently(lambda: record_erasure(self.pool, self.order.customer_id))
         self.rows.update(rows)
         found = self._bytes()
         while unpublished := await found.clear(await self._published()):
@@ -100,10 +100,10 @@ class _Erasing:
         self.rows.update(await self._patiently(lambda: sweep(self.pool, self.order.customer_id)))
         return self._erased(found, unpublished, until=tomb.until)
 
-    async def _letters(self, found: Bytes) -> None:
+    async def _letters(self, found: OutboxErasure) -> None:
         """Letters whose bytes are not kept any more lie on their topic still."""
-        wanted = Wanted(prefix=self.settings.topic_prefix, customer_id=self.order.customer_id)
-        async for some in (await reading(self.settings, Cluster(self.settings))).letters(wanted):
+        wanted = LetterFilter(prefix=self.settings.topic_prefix, customer_id=self.order.customer_id)
+        async for some in (await open_letter_reader(self.settings, KafkaAdmin(self.settings))).letters(wanted):
             await found.forget(one.letter for one in some)
 
     async def _published(self) -> dict[int, int]:
@@ -115,10 +115,10 @@ class _Erasing:
             found.update(await self._published_by(prefix, group_id, dict(members)))
         return found
 
-    async def _published_by(self, prefix: str, group_id: str, lanes: Mapping[int, Lane]) -> dict[int, int]:
+    async def _published_by(self, prefix: str, group_id: str, lanes: Mapping[int, PublishedLane]) -> dict[int, int]:
         own = self.settings.model_copy(update={"group_id": group_id})
         places = {
-            lane_id: [Partition(topic=prefix + word, number=lane.key.partition) for word in INPUTS]
+            lane_id: [TopicPartitionNumber(topic=prefix + word, number=lane.key.partition) for word in INPUTS]
             for lane_id, lane in lanes.items()
         }
         committed = await committed_by(own, [place for some in places.values() for place in some])
@@ -133,19 +133,19 @@ class _Erasing:
             try:
                 return await work()
             except OutageError as outage:
-                if not held_up(outage):
+                if not blocked(outage):
                     raise
                 if monotonic() > self.deadline:
                     raise UnenrollError(f"others are at work with the tables for too long: {outage}") from outage
             await asyncio.sleep(_AGAIN_SECONDS)
 
-    def _bytes(self) -> Bytes:
-        return Bytes(pool=self.pool, customer_id=self.order.customer_id, dry_run=self.order.dry_run)
+    def _bytes(self) -> OutboxErasure:
+        return OutboxErasure(pool=self.pool, customer_id=self.order.customer_id, dry_run=self.order.dry_run)
 
-    def _erased(self, found: Bytes, unpublished: int, *, until: datetime | None) -> Erased:
+    def _erased(self, found: OutboxErasure, unpublished: int, *, until: datetime | None) -> ErasureResult:
         rows = self.rows + found.counts
         messages = rows.pop("messages", 0)
-        return Erased(
+        return ErasureResult(
             customer_id=self.order.customer_id,
             dry_run=self.order.dry_run,
             until=until,
@@ -155,5 +155,5 @@ class _Erasing:
         )
 
 
-def _group(one: tuple[int, Lane]) -> tuple[str, str]:
+def _group(one: tuple[int, PublishedLane]) -> tuple[str, str]:
     return one[1].key.topic_prefix, one[1].key.group_id

@@ -24,7 +24,7 @@ from unenroll.wire.topics import Message, Record, Topic
 
 
 @dataclass(kw_only=True, slots=True)
-class Bytes:
+class OutboxErasure:
     """What is looked through, and what went by that. `counts` has rows by table, and `messages`."""
 
     pool: asyncpg.Pool

@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 from unenroll.core.admission import Misplaced, Placed, contradiction, place
 from unenroll.core.decide import AccountState, resettle
-from unenroll.core.definitions import Definitions, Group
+from unenroll.core.definitions import DefinitionSet, TargetGroup
 from unenroll.core.events import AccountKey, CustomerEnrolled, EventId, EventKey, RewardEarned, RewardIssued
 from unenroll.core.facts import Enrollment, Reward
-from unenroll.postgres.accounts import Changed, KnownAccount, changed, lock_accounts, unheard
+from unenroll.postgres.accounts import AccountChanges, KnownAccount, changed, lock_accounts, unknown_accounts
 from unenroll.postgres.definitions import DefinitionCache
 from unenroll.postgres.erasure import Until, erased_among, is_before
-from unenroll.postgres.ledger import NOWHERE, Content, LedgerRow, known_events
+from unenroll.postgres.ledger import NOWHERE, EventContent, LedgerRow, known_events
 from unenroll.postgres.pool import Connection
 from unenroll.wire.content_hash import CONTENT_VERSION
-from unenroll.wire.data_subjects import happened
+from unenroll.wire.data_subjects import happened_at
 from unenroll.wire.encode import event_uuid
 from unenroll.wire.ndjson import LoadedFact
 from unenroll.wire.reasons import DeadLetter, Reason, id_conflict, of_misplaced
@@ -26,28 +26,28 @@ from unenroll.worker.batch import groups_of
 Told = CustomerEnrolled | RewardEarned | RewardIssued
 
 
-class Fact(NamedTuple):
+class NewFact(NamedTuple):
     """What was told, which event it is, what the ledger compares of it, and the account that it concerns."""
 
     told: LoadedFact
     key: EventKey
-    content: Content
+    content: EventContent
     account: AccountKey
 
 
-def fact(told: LoadedFact) -> Fact:
+def fact(told: LoadedFact) -> NewFact:
     """The fact, known by the same key as on a topic."""
     event = told.event
-    return Fact(
+    return NewFact(
         told=told,
         key=EventKey(event.customer_id, event_uuid(event.key)),
-        content=Content(CONTENT_VERSION, told.content_hash, told.time),
+        content=EventContent(CONTENT_VERSION, told.content_hash, told.time),
         account=AccountKey(event.customer_id, event.target_id),
     )
 
 
 @dataclass(kw_only=True, slots=True)
-class Growing:
+class AccountBuilder:
     """The account as it was, and the facts of some more decisions."""
 
     before: KnownAccount
@@ -78,7 +78,7 @@ class Growing:
         self.decisions += 1
         return None
 
-    def settled(self, owner: Group) -> KnownAccount:
+    def settled(self, owner: TargetGroup) -> KnownAccount:
         """The account with all its facts, settled once: the same as after each of them (rules.md, "Words").
 
         Raises ValueError where that publishes something, as it may once somebody left.
@@ -96,28 +96,28 @@ class Growing:
         return self.before.after(decided, decisions=self.decisions)
 
 
-_NO_DEFINITIONS = Definitions(groups={}, owners={})
+_NO_DEFINITIONS = DefinitionSet(groups={}, owners={})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Gathered:
+class GatheredFacts:
     """What the ledger knows of the facts, and what the new ones concern, locked until the transaction ends.
 
     `erased` has those of the customers who were erased.
     """
 
-    known: Mapping[EventKey, Content]
+    known: Mapping[EventKey, EventContent]
     erased: Until = field(default_factory=dict)
-    definitions: Definitions = _NO_DEFINITIONS
+    definitions: DefinitionSet = _NO_DEFINITIONS
     accounts: Mapping[AccountKey, KnownAccount]
 
 
-async def gather(connection: Connection, facts: Sequence[Fact], cache: DefinitionCache) -> Gathered:
+async def gather_facts(connection: Connection, facts: Sequence[NewFact], cache: DefinitionCache) -> GatheredFacts:
     """Look the facts up, and lock and read what the new ones concern."""
     known = await _known(connection, facts)
     new = [fact for fact in facts if fact.key not in known]
     if not new:
-        return Gathered(known=known, accounts={})
+        return GatheredFacts(known=known, accounts={})
     erased = await erased_among(connection, (fact.key.customer_id for fact in new))
     events = [fact.told.event for fact in new]
     definitions = await cache.share(
@@ -128,14 +128,14 @@ async def gather(connection: Connection, facts: Sequence[Fact], cache: Definitio
     )
     # A lane may have decided some of them until we had the lock.
     known |= await _known(connection, [fact for fact in new if fact.account in accounts])
-    return Gathered(known=known, erased=erased, definitions=definitions, accounts=accounts)
+    return GatheredFacts(known=known, erased=erased, definitions=definitions, accounts=accounts)
 
 
-async def _known(connection: Connection, facts: Sequence[Fact]) -> dict[EventKey, Content]:
+async def _known(connection: Connection, facts: Sequence[NewFact]) -> dict[EventKey, EventContent]:
     return await known_events(connection, (fact.key for fact in facts)) if facts else {}
 
 
-class Taken(StrEnum):
+class LineResult(StrEnum):
     """What became of a line that is in order."""
 
     DEFINITION = "definition"
@@ -144,44 +144,44 @@ class Taken(StrEnum):
     ERASED = "erased"
 
 
-Verdict = LedgerRow | Taken | DeadLetter
+Verdict = LedgerRow | LineResult | DeadLetter
 
 
 @dataclass(kw_only=True, slots=True)
-class Additions:
+class ChunkAdditions:
     """The verdicts on a chunk, decided at one moment. Nothing in it may publish anything."""
 
-    gathered: Gathered
+    gathered: GatheredFacts
     decided_at: datetime
-    _known: dict[EventKey, Content] = field(init=False)
-    _growing: dict[AccountKey, Growing] = field(default_factory=dict)
+    _known: dict[EventKey, EventContent] = field(init=False)
+    _growing: dict[AccountKey, AccountBuilder] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Begin with what the ledger knows."""
         self._known = dict(self.gathered.known)
 
-    def take(self, contents: Iterable[Fact | DeadLetter]) -> list[Verdict]:
+    def take(self, contents: Iterable[NewFact | DeadLetter]) -> list[Verdict]:
         """A ledger row for each fact that is new, a reason for each that is bad."""
         return [one if isinstance(one, DeadLetter) else self._verdict(one) for one in contents]
 
-    def changed(self) -> Changed:
+    def changed(self) -> AccountChanges:
         """The accounts that have grown, settled."""
         now = {key: growing.settled(self._owner(key)) for key, growing in self._growing.items()}
         return changed(self.gathered.accounts, now)
 
-    def _verdict(self, fact: Fact) -> Verdict:
+    def _verdict(self, fact: NewFact) -> Verdict:
         known = self._known.get(fact.key)
         if known is not None:
-            return id_conflict(fact.told.event.key) if known.contradicts(fact.content) else Taken.DUPLICATE
-        if is_before(self.gathered.erased, fact.key.customer_id, happened(fact.told.event, fact.told.time)):
-            return Taken.ERASED
+            return id_conflict(fact.told.event.key) if known.contradicts(fact.content) else LineResult.DUPLICATE
+        if is_before(self.gathered.erased, fact.key.customer_id, happened_at(fact.told.event, fact.told.time)):
+            return LineResult.ERASED
         account = self.gathered.accounts.get(fact.account)
         if account is not None and account.state.account.leaves:
             return _has_left(fact.account)
         placed = place(fact.told.event, self.gathered.definitions)
         if isinstance(placed, Misplaced):
             return of_misplaced(placed)
-        growing = self._growing.get(fact.account) or Growing(before=account or unheard(fact.account))
+        growing = self._growing.get(fact.account) or AccountBuilder(before=account or unknown_accounts(fact.account))
         refused = growing.learn(fact.told.event, placed)
         if refused is not None:
             return refused
@@ -189,12 +189,12 @@ class Additions:
         self._known[fact.key] = fact.content
         return _row(fact, decision=growing.decisions, decided_at=self.decided_at)
 
-    def _owner(self, key: AccountKey) -> Group:
+    def _owner(self, key: AccountKey) -> TargetGroup:
         definitions = self.gathered.definitions
         return definitions.groups[definitions.owners[key.target_id]]
 
 
-def _row(fact: Fact, *, decision: int, decided_at: datetime) -> LedgerRow:
+def _row(fact: NewFact, *, decision: int, decided_at: datetime) -> LedgerRow:
     row = (*fact.key, fact.told.event_type, *fact.content, fact.account.target_id, None, decision, decided_at)
     return LedgerRow._make((*row, *NOWHERE))
 

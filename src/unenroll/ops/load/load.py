@@ -9,71 +9,71 @@ from typing import NamedTuple
 
 import asyncpg
 
-from unenroll.cooperative import in_turns
-from unenroll.core.definitions import Group, Ignored, RefusedDefinition
+from unenroll.cooperative import yielding
+from unenroll.core.definitions import Ignored, RefusedDefinition, TargetGroup
 from unenroll.errors import OutageError, RefusedError
-from unenroll.ops.files import LONGEST, TOO_LONG, Line, Part
-from unenroll.ops.load.accounts import Additions, Fact, Taken, Verdict, fact, gather
+from unenroll.ops.files import LONGEST, TOO_LONG, Line, LinePart
+from unenroll.ops.load.accounts import ChunkAdditions, LineResult, NewFact, Verdict, fact, gather_facts
 from unenroll.ops.progress import BadLines
 from unenroll.postgres.accounts import save_accounts
-from unenroll.postgres.definitions import Awaited, DefinitionCache, define
+from unenroll.postgres.definitions import AwaitedVersion, DefinitionCache, define
 from unenroll.postgres.ledger import LedgerRow, save_ledger
 from unenroll.postgres.pool import check_tables, connected, transaction
 from unenroll.wire.ndjson import LoadedFact, load_line
 from unenroll.wire.reasons import DeadLetter, Reason
-from unenroll.worker.backoff import patiently
+from unenroll.worker.backoff import retried
 
 DEFINITION_REFUSED = "definition_refused"
 
-Content = Fact | Group | DeadLetter
+Content = NewFact | TargetGroup | DeadLetter
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Keeping:
+class LoadContext:
     """What all chunks of a load share."""
 
     pool: asyncpg.Pool
     cache: DefinitionCache
 
-    async def keep(self, contents: Sequence[Content]) -> list[Taken | DeadLetter]:
+    async def keep(self, contents: Sequence[Content]) -> list[LineResult | DeadLetter]:
         """What becomes of each: what the database refuses is found by halves. Raises OutageError and SetupError."""
         try:
-            return await patiently(lambda: self._once(contents))
+            return await retried(lambda: self._once(contents))
         except RefusedError as refused:
             if len(contents) == 1:
                 return [DeadLetter(reason=Reason.REFUSED_BY_DATABASE, detail=str(refused))]
         middle = len(contents) // 2
         return [*await self.keep(contents[:middle]), *await self.keep(contents[middle:])]
 
-    async def _once(self, contents: Sequence[Content]) -> list[Taken | DeadLetter]:
+    async def _once(self, contents: Sequence[Content]) -> list[LineResult | DeadLetter]:
         first = contents[0]
-        if isinstance(first, Group):
+        if isinstance(first, TargetGroup):
             return [await self._define(first)]
-        facts = [content for content in contents if not isinstance(content, Group)]
+        facts = [content for content in contents if not isinstance(content, TargetGroup)]
         return [_taken(verdict) for verdict in await self._add(facts)]
 
-    async def _define(self, group: Group) -> Taken | DeadLetter:
+    async def _define(self, group: TargetGroup) -> LineResult | DeadLetter:
         verdict = await define(self.pool, group)
-        if isinstance(verdict, Awaited):
+        if isinstance(verdict, AwaitedVersion):
             detail = f"{verdict.accounts} accounts wait for the cycles that it appends: use `unenroll publish`"
             return DeadLetter(reason=Reason.BELONGS_ON_TOPIC, detail=detail)
         if isinstance(verdict, RefusedDefinition):
             return DeadLetter(reason=DEFINITION_REFUSED, detail=verdict.detail)
-        return Taken.DUPLICATE if isinstance(verdict, Ignored) else Taken.DEFINITION
+        return LineResult.DUPLICATE if isinstance(verdict, Ignored) else LineResult.DEFINITION
 
-    async def _add(self, contents: Sequence[Fact | DeadLetter]) -> list[Verdict]:
+    async def _add(self, contents: Sequence[NewFact | DeadLetter]) -> list[Verdict]:
         async with transaction(self.pool) as connection:
-            facts = [content for content in contents if isinstance(content, Fact)]
-            gathered = await gather(connection, facts, self.cache)
-            additions = Additions(gathered=gathered, decided_at=datetime.now(UTC))
+            facts = [content for content in contents if isinstance(content, NewFact)]
+            gathered = await gather_facts(connection, facts, self.cache)
+            additions = ChunkAdditions(gathered=gathered, decided_at=datetime.now(UTC))
             verdicts = additions.take(contents)
             await save_accounts(connection, additions.changed(), now=additions.decided_at)
             await save_ledger(connection, [verdict for verdict in verdicts if isinstance(verdict, LedgerRow)])
         return verdicts
 
 
-def _taken(verdict: Verdict) -> Taken | DeadLetter:
-    return Taken.FACT if isinstance(verdict, LedgerRow) else verdict
+def _taken(verdict: Verdict) -> LineResult | DeadLetter:
+    return LineResult.FACT if isinstance(verdict, LedgerRow) else verdict
 
 
 MOST_LINES = 5_000
@@ -81,11 +81,11 @@ MOST_BYTES = 4 * LONGEST
 _LINES_IN_A_TURN = 50  # some milliseconds
 
 
-class Entry(NamedTuple):
+class LoadLine(NamedTuple):
     """A line, or a part of one, and what it says."""
 
     line: Line
-    content: Fact | Group | DeadLetter
+    content: NewFact | TargetGroup | DeadLetter
 
 
 def chunks(lines: Iterable[Line]) -> Iterator[list[Line]]:
@@ -102,16 +102,16 @@ def chunks(lines: Iterable[Line]) -> Iterator[list[Line]]:
         yield chunk
 
 
-async def understood(chunk: Sequence[Line]) -> list[Entry]:
+async def parse_line(chunk: Sequence[Line]) -> list[LoadLine]:
     """What the lines say. Whoever waits for an answer of Postgres meanwhile gets a turn now and then."""
-    return await in_turns(_entries, chunk, at_once=_LINES_IN_A_TURN)
+    return await yielding(_entries, chunk, at_once=_LINES_IN_A_TURN)
 
 
-def runs(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+def runs(entries: Iterable[LoadLine]) -> Iterator[list[LoadLine]]:
     """The entries, each definition by itself."""
-    run: list[Entry] = []
+    run: list[LoadLine] = []
     for entry in entries:
-        if isinstance(entry.content, Group):
+        if isinstance(entry.content, TargetGroup):
             if run:
                 yield run
             yield [entry]
@@ -122,12 +122,12 @@ def runs(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
         yield run
 
 
-def _entries(lines: Iterable[Line]) -> list[Entry]:
-    return [Entry(line, _content(line)) for line in lines]
+def _entries(lines: Iterable[Line]) -> list[LoadLine]:
+    return [LoadLine(line, _content(line)) for line in lines]
 
 
-def _content(line: Line) -> Fact | Group | DeadLetter:
-    if line.part is not Part.WHOLE:
+def _content(line: Line) -> NewFact | TargetGroup | DeadLetter:
+    if line.part is not LinePart.WHOLE:
         return TOO_LONG
     content = load_line(line.content)
     if isinstance(content, LoadedFact):
@@ -138,7 +138,7 @@ def _content(line: Line) -> Fact | Group | DeadLetter:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Loaded:
+class LoadResult:
     """How many lines became definitions and facts, were known already, told of who was erased since, or were bad."""
 
     definitions: int
@@ -148,25 +148,25 @@ class Loaded:
     bad: int
 
 
-async def load(lines: Iterable[Line], database_url: str, *, bad: BadLines) -> Loaded:
+async def load(lines: Iterable[Line], database_url: str, *, bad: BadLines) -> LoadResult:
     """Load the lines in their order. Raises OutageError and SetupError; what was loaded by then stays loaded."""
     async with connected(database_url, connections=1) as pool:
         await check_tables(pool)
-        loading = _Loading(keeping=Keeping(pool=pool, cache=DefinitionCache()), bad=bad)
-        entries: Sequence[Entry] = ()
+        loading = _Loading(keeping=LoadContext(pool=pool, cache=DefinitionCache()), bad=bad)
+        entries: Sequence[LoadLine] = ()
         for chunk in chunks(lines):  # this may wait for whoever writes them, so nothing is locked meanwhile
-            _, entries = await asyncio.gather(loading.keep(entries), understood(chunk))
+            _, entries = await asyncio.gather(loading.keep(entries), parse_line(chunk))
         await loading.keep(entries)
     return loading.loaded()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Loading:
-    keeping: Keeping
+    keeping: LoadContext
     bad: BadLines
-    counts: Counter[Taken] = field(default_factory=Counter)
+    counts: Counter[LineResult] = field(default_factory=Counter)
 
-    async def keep(self, entries: Sequence[Entry]) -> None:
+    async def keep(self, entries: Sequence[LoadLine]) -> None:
         """Keep what is in order, and set the rest aside."""
         for run in runs(entries):
             try:
@@ -179,13 +179,13 @@ class _Loading:
                 else:
                     self.counts[taken] += 1
 
-    def loaded(self) -> Loaded:
+    def loaded(self) -> LoadResult:
         """What became of all lines up to now."""
-        return Loaded(
-            definitions=self.counts[Taken.DEFINITION],
-            facts=self.counts[Taken.FACT],
-            duplicates=self.counts[Taken.DUPLICATE],
-            erased=self.counts[Taken.ERASED],
+        return LoadResult(
+            definitions=self.counts[LineResult.DEFINITION],
+            facts=self.counts[LineResult.FACT],
+            duplicates=self.counts[LineResult.DUPLICATE],
+            erased=self.counts[LineResult.ERASED],
             bad=self.bad.count,
         )
 

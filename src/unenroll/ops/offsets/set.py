@@ -9,18 +9,18 @@ from enum import StrEnum
 import asyncpg
 
 from unenroll.errors import LaneLostError, UnenrollError, UsageError
-from unenroll.kafka.admin import Cluster, Partition, Topic
-from unenroll.kafka.committed_offsets import Committed, last_published
+from unenroll.kafka.admin import KafkaAdmin, KafkaTopic, TopicPartitionNumber
+from unenroll.kafka.committed_offsets import CommittedOffset, last_published
 from unenroll.kafka.consumer_group import committed_by
 from unenroll.kafka.transactional_producer import LaneProducer
-from unenroll.ops.offsets.show import Seen, look
+from unenroll.ops.offsets.show import GroupSnapshot, group_snapshot
 from unenroll.postgres.lanes import LaneKey, LaneRow, take_lane
-from unenroll.postgres.offset_changes import Place, ask_to_move, moving
+from unenroll.postgres.offset_changes import OffsetChange, begin_offset_changes, offset_changes
 from unenroll.postgres.pool import check_tables, connected
 from unenroll.settings import WorkerSettings
 
 
-class Edge(StrEnum):
+class OffsetTarget(StrEnum):
     """An end of a topic, or up to where Postgres has decided: of what it never decided, the earliest record."""
 
     EARLIEST = "earliest"
@@ -28,33 +28,35 @@ class Edge(StrEnum):
     DECIDED = "decided"
 
 
-Target = Edge | int | datetime
+Target = OffsetTarget | int | datetime
 """An end of the topic, where the database stands, an offset, or the first record that was written then or later."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Chosen:
+class PartitionChoice:
     """Which partitions are meant: of these topics, by their full names, and of these numbers, or all if empty."""
 
     topics: frozenset[str] = frozenset()
     numbers: frozenset[int] = frozenset()
 
-    def takes(self, place: Partition) -> bool:
+    def takes(self, place: TopicPartitionNumber) -> bool:
         """Whether the partition is meant."""
         return (not self.topics or place.topic in self.topics) and (not self.numbers or place.number in self.numbers)
 
 
-async def offsets_of(cluster: Cluster, target: Target, places: Mapping[Partition, int | None]) -> dict[Partition, int]:
+async def offsets_of(
+    cluster: KafkaAdmin, target: Target, places: Mapping[TopicPartitionNumber, int | None]
+) -> dict[TopicPartitionNumber, int]:
     """The offset that the target is in each partition, of which is known up to where it is decided.
 
     Raises OutageError and SetupError.
     """
-    if target is Edge.DECIDED:
+    if target is OffsetTarget.DECIDED:
         beginnings = await cluster.beginnings(places.keys())
         return {place: beginnings[place] if at is None else at for place, at in places.items()}
-    if target is Edge.EARLIEST:
+    if target is OffsetTarget.EARLIEST:
         return await cluster.beginnings(places.keys())
-    if target is Edge.LATEST:
+    if target is OffsetTarget.LATEST:
         return await cluster.ends(places.keys())
     if isinstance(target, datetime):
         return await cluster.at(places.keys(), target)
@@ -65,7 +67,7 @@ async def offsets_of(cluster: Cluster, target: Target, places: Mapping[Partition
 class OffsetChangeOptions:
     """Where offsets are to be set, by whom and why. `skip`: even where records are left out that nobody decided."""
 
-    chosen: Chosen
+    chosen: PartitionChoice
     target: Target
     by: str
     why: str
@@ -74,7 +76,7 @@ class OffsetChangeOptions:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PlaceSet:
+class PartitionChange:
     """One partition's offset, before and now. `skipped`: so many offsets behind the last decided one are left out."""
 
     topic: str
@@ -85,26 +87,26 @@ class PlaceSet:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OffsetsSet:
+class OffsetsResult:
     """What was set, or of a dry run would be. `move_id` is the number of the trace that is kept, None of a dry run."""
 
     dry_run: bool
     move_id: int | None
-    places: tuple[PlaceSet, ...]
+    places: tuple[PartitionChange, ...]
 
 
 _ANY_BYTES = 1_000_000  # nothing is sent
 
 
-async def set_offsets(settings: WorkerSettings, order: OffsetChangeOptions) -> OffsetsSet:
+async def set_offsets(settings: WorkerSettings, order: OffsetChangeOptions) -> OffsetsResult:
     """Set them. Raises UnenrollError where a worker is alive or records would be left out unsaid, UsageError.
 
     Raises OutageError and SetupError. Whatever breaks it off: to do it again helps.
     """
-    cluster = Cluster(settings)
+    cluster = KafkaAdmin(settings)
     async with connected(settings.database_url, connections=2) as pool:
         await check_tables(pool)
-        seen = await look(settings, pool, cluster)
+        seen = await group_snapshot(settings, pool, cluster)
         _check_alone(seen, settings.group_id)
         places = [place for place in seen.committed if order.chosen.takes(place)]
         if not places:
@@ -114,10 +116,10 @@ async def set_offsets(settings: WorkerSettings, order: OffsetChangeOptions) -> O
         _check_skipped(planned, order)
         setting = _Setting(settings=settings, pool=pool, cluster=cluster, topics=seen.topics)
         move_id = None if order.dry_run else await setting.run(planned, order)
-    return OffsetsSet(dry_run=order.dry_run, move_id=move_id, places=tuple(planned))
+    return OffsetsResult(dry_run=order.dry_run, move_id=move_id, places=tuple(planned))
 
 
-def _check_alone(seen: Seen, group_id: str) -> None:
+def _check_alone(seen: GroupSnapshot, group_id: str) -> None:
     if seen.members:
         raise UnenrollError(
             f"group {group_id} has members: {', '.join(seen.members)}; stop them first. "
@@ -125,7 +127,7 @@ def _check_alone(seen: Seen, group_id: str) -> None:
         )
 
 
-def _planned(seen: Seen, place: Partition, offset: int) -> PlaceSet:
+def _planned(seen: GroupSnapshot, place: TopicPartitionNumber, offset: int) -> PartitionChange:
     standing = seen.standing(place)
     if not standing.first <= offset <= standing.end:
         raise UsageError(
@@ -133,7 +135,7 @@ def _planned(seen: Seen, place: Partition, offset: int) -> PlaceSet:
             f"there is no {offset}"
         )
     reached = standing.decided if standing.decided is not None else standing.committed
-    return PlaceSet(
+    return PartitionChange(
         topic=place.topic,
         partition=place.number,
         before=standing.committed,
@@ -142,7 +144,7 @@ def _planned(seen: Seen, place: Partition, offset: int) -> PlaceSet:
     )
 
 
-def _check_skipped(planned: Iterable[PlaceSet], order: OffsetChangeOptions) -> None:
+def _check_skipped(planned: Iterable[PartitionChange], order: OffsetChangeOptions) -> None:
     skipped = [place for place in planned if place.skipped]
     if skipped and not (order.skip or order.dry_run):
         told = ", ".join(f"{place.skipped} of {place.topic}, partition {place.partition}" for place in skipped[:10])
@@ -153,10 +155,10 @@ def _check_skipped(planned: Iterable[PlaceSet], order: OffsetChangeOptions) -> N
 class _Setting:
     settings: WorkerSettings
     pool: asyncpg.Pool
-    cluster: Cluster
-    topics: Mapping[str, Topic]
+    cluster: KafkaAdmin
+    topics: Mapping[str, KafkaTopic]
 
-    async def run(self, planned: Sequence[PlaceSet], order: OffsetChangeOptions) -> int:
+    async def run(self, planned: Sequence[PartitionChange], order: OffsetChangeOptions) -> int:
         """The number of the trace."""
         numbers = sorted({place.partition for place in planned})
         before = await asyncio.gather(*map(self._fenced, numbers))
@@ -164,10 +166,10 @@ class _Setting:
         after = [_moved(lane, self._reached(planned, lane), committed) for lane in before]
         asked = [_place(place, committed) for place in planned]
         group = (self.settings.topic_prefix, self.settings.group_id)
-        move_id = await ask_to_move(self.pool, asked, group=group, by=order.by, why=order.why)
+        move_id = await begin_offset_changes(self.pool, asked, group=group, by=order.by, why=order.why)
         said = f"unenroll/1 set by move={move_id}"
         try:
-            async with moving(self.pool, move_id, before, after=after):
+            async with offset_changes(self.pool, move_id, before, after=after):
                 # The last step: Kafka turns it away if anybody has joined the group, and then nothing has happened.
                 offsets = {_partition(place): (place.offset, said) for place in planned}
                 await self.cluster.commit(self.settings.group_id, offsets)
@@ -182,16 +184,20 @@ class _Setting:
         async with LaneProducer.of_lane(self.settings, number, batch_bytes=_ANY_BYTES):
             return lane
 
-    def _reached(self, planned: Iterable[PlaceSet], lane: LaneRow) -> dict[str, int]:
+    def _reached(self, planned: Iterable[PartitionChange], lane: LaneRow) -> dict[str, int]:
         return {
             self.topics[place.topic].topic_id: place.offset for place in planned if place.partition == lane.partition
         }
 
-    async def _committed(self, planned: Iterable[PlaceSet]) -> Mapping[Partition, Committed | None]:
+    async def _committed(
+        self, planned: Iterable[PartitionChange]
+    ) -> Mapping[TopicPartitionNumber, CommittedOffset | None]:
         return await committed_by(self.settings, [_partition(place) for place in planned])
 
 
-def _moved(lane: LaneRow, reached: Mapping[str, int], committed: Mapping[Partition, Committed | None]) -> LaneRow:
+def _moved(
+    lane: LaneRow, reached: Mapping[str, int], committed: Mapping[TopicPartitionNumber, CommittedOffset | None]
+) -> LaneRow:
     """The lane, which has learned what it published, and decides nothing before offsets `reached`, by topic id.
 
     Numbers that decisions had which the database does not know any more are not given again.
@@ -204,10 +210,12 @@ def _moved(lane: LaneRow, reached: Mapping[str, int], committed: Mapping[Partiti
     return replace(lane, sequence=max(lane.sequence, published), published=published, positions=positions)
 
 
-def _place(place: PlaceSet, committed: Mapping[Partition, Committed | None]) -> Place:
+def _place(place: PartitionChange, committed: Mapping[TopicPartitionNumber, CommittedOffset | None]) -> OffsetChange:
     at = committed[_partition(place)]
-    return Place(topic=place.topic, partition=place.partition, before=at.offset if at else None, offset=place.offset)
+    return OffsetChange(
+        topic=place.topic, partition=place.partition, before=at.offset if at else None, offset=place.offset
+    )
 
 
-def _partition(place: PlaceSet) -> Partition:
-    return Partition(topic=place.topic, number=place.partition)
+def _partition(place: PartitionChange) -> TopicPartitionNumber:
+    return TopicPartitionNumber(topic=place.topic, number=place.partition)

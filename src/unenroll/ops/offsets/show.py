@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import asyncpg
 
 from unenroll.errors import DataLossError
-from unenroll.kafka.admin import Cluster, Partition, Topic, partitions_of
-from unenroll.kafka.committed_offsets import Committed, last_published, lost, resume
-from unenroll.kafka.consumer_group import Coordinator, asked
+from unenroll.kafka.admin import KafkaAdmin, KafkaTopic, TopicPartitionNumber, partitions_of
+from unenroll.kafka.committed_offsets import CommittedOffset, last_published, lost_offsets, resume_point
+from unenroll.kafka.consumer_group import GroupCoordinator, group_coordinator
 from unenroll.kafka.topics import INPUTS, existing_topics
 from unenroll.postgres.lanes import LaneBehind, lanes_of
-from unenroll.postgres.offset_changes import Move, latest_moves
+from unenroll.postgres.offset_changes import OffsetChanges, latest_offset_changes
 from unenroll.settings import WorkerSettings
 
 
@@ -49,7 +49,7 @@ class LaneStanding:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Standing:
+class GroupOffsets:
     """A group's offsets. `members` are the client ids of who is in it, `moves` what people have set, latest first."""
 
     topic_prefix: str
@@ -57,21 +57,21 @@ class Standing:
     members: tuple[str, ...]
     partitions: tuple[PartitionStanding, ...]
     lanes: tuple[LaneStanding, ...]
-    moves: tuple[Move, ...]
+    moves: tuple[OffsetChanges, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
+class GroupSnapshot:
     """What was asked for. Committed offsets are those at one moment, and the others not before it."""
 
-    topics: Mapping[str, Topic]
+    topics: Mapping[str, KafkaTopic]
     members: tuple[str, ...]
-    committed: Mapping[Partition, Committed | None]
+    committed: Mapping[TopicPartitionNumber, CommittedOffset | None]
     lanes: Mapping[int, LaneBehind]
-    first: Mapping[Partition, int]
-    end: Mapping[Partition, int]
+    first: Mapping[TopicPartitionNumber, int]
+    end: Mapping[TopicPartitionNumber, int]
 
-    def standing(self, place: Partition) -> PartitionStanding:
+    def standing(self, place: TopicPartitionNumber) -> PartitionStanding:
         """Where this partition stands."""
         topic, at = self.topics[place.topic], self.committed[place]
         goes_on_at, refused = self._goes_on(place)
@@ -94,19 +94,19 @@ class Seen:
         """Whether no input topic has the lane's partition any more."""
         return all(lane >= topic.partitions for topic in self.topics.values())
 
-    def _decided(self, place: Partition) -> int | None:
+    def _decided(self, place: TopicPartitionNumber) -> int | None:
         return self._known(place).get(self.topics[place.topic].topic_id)
 
-    def _known(self, place: Partition) -> dict[str, int]:
+    def _known(self, place: TopicPartitionNumber) -> dict[str, int]:
         """The lane's offsets in topics of this name, by their ids."""
         lane = self.lanes.get(place.number)
         positions = lane.row.positions if lane else ()
         return {position.topic_id: position.offset for position in positions if position.topic == place.topic}
 
-    def _goes_on(self, place: Partition) -> tuple[int | None, str | None]:
+    def _goes_on(self, place: TopicPartitionNumber) -> tuple[int | None, str | None]:
         lane, decided = self.lanes.get(place.number), self._decided(place)
         try:
-            plan = resume(
+            plan = resume_point(
                 sequence=lane.row.sequence if lane else 0,
                 published=lane.row.published if lane else 0,
                 decided={} if decided is None else {place.topic: decided},
@@ -118,10 +118,10 @@ class Seen:
         offset = plan.read_from[place.topic]
         if offset is None:
             return None, None
-        gone = lost(place.topic, place.number, offset=offset, first=self.first[place], end=self.end[place])
+        gone = lost_offsets(place.topic, place.number, offset=offset, first=self.first[place], end=self.end[place])
         return (offset, None) if gone is None else (None, str(gone))
 
-    def _remark(self, place: Partition) -> str | None:
+    def _remark(self, place: TopicPartitionNumber) -> str | None:
         at, known = self.committed[place], self._known(place)
         if known and self.topics[place.topic].topic_id not in known:
             return "the topic was deleted and made again: it is read from its first record"
@@ -132,13 +132,13 @@ class Seen:
         return None
 
 
-async def look(settings: WorkerSettings, pool: asyncpg.Pool, cluster: Cluster) -> Seen:
+async def group_snapshot(settings: WorkerSettings, pool: asyncpg.Pool, cluster: KafkaAdmin) -> GroupSnapshot:
     """How things are. Changes nothing. Raises OutageError and SetupError."""
     topics = await existing_topics(cluster, (settings.topic_prefix + word for word in INPUTS))
     places = partitions_of(topics.values())
     members, committed = await _said(settings, places)
     lanes = await lanes_of(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
-    return Seen(
+    return GroupSnapshot(
         topics=topics,
         members=tuple(members),
         committed=committed,
@@ -148,11 +148,11 @@ async def look(settings: WorkerSettings, pool: asyncpg.Pool, cluster: Cluster) -
     )
 
 
-async def standing(settings: WorkerSettings, pool: asyncpg.Pool, cluster: Cluster) -> Standing:
+async def group_offsets(settings: WorkerSettings, pool: asyncpg.Pool, cluster: KafkaAdmin) -> GroupOffsets:
     """How the offsets stand. Changes nothing. Raises OutageError and SetupError."""
-    seen = await look(settings, pool, cluster)
-    moves = await latest_moves(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
-    return Standing(
+    seen = await group_snapshot(settings, pool, cluster)
+    moves = await latest_offset_changes(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
+    return GroupOffsets(
         topic_prefix=settings.topic_prefix,
         group_id=settings.group_id,
         members=seen.members,
@@ -163,15 +163,17 @@ async def standing(settings: WorkerSettings, pool: asyncpg.Pool, cluster: Cluste
 
 
 async def _said(
-    settings: WorkerSettings, places: Collection[Partition]
-) -> tuple[list[str], Mapping[Partition, Committed | None]]:
-    async def question(coordinator: Coordinator) -> tuple[list[str], Mapping[Partition, Committed | None]]:
+    settings: WorkerSettings, places: Collection[TopicPartitionNumber]
+) -> tuple[list[str], Mapping[TopicPartitionNumber, CommittedOffset | None]]:
+    async def question(
+        coordinator: GroupCoordinator,
+    ) -> tuple[list[str], Mapping[TopicPartitionNumber, CommittedOffset | None]]:
         return await coordinator.members(), await coordinator.committed(places)
 
-    return await asked(settings, question)
+    return await group_coordinator(settings, question)
 
 
-def _lanes(seen: Seen) -> Iterable[LaneStanding]:
+def _lanes(seen: GroupSnapshot) -> Iterable[LaneStanding]:
     for number, lane in seen.lanes.items():
         told = [at for place, at in seen.committed.items() if place.number == number]
         yield LaneStanding(

@@ -13,39 +13,39 @@ import asyncpg
 
 from unenroll.core.events import EventKey
 from unenroll.errors import OutageError, UnenrollError
-from unenroll.kafka.admin import Cluster
+from unenroll.kafka.admin import KafkaAdmin
 from unenroll.ops.plan.file import Plan, PlanFile
-from unenroll.ops.plan.lines import Foretold, Planned, caused, foretold, read_planned
-from unenroll.ops.plan.verdicts import Report, Result, Verdict, judge
+from unenroll.ops.plan.lines import PlannedRequest, PredictedEvent, caused_events, predicted_events, read_planned
+from unenroll.ops.plan.verdicts import ApplyReport, RequestResult, RequestVerdict, judge_requests
 from unenroll.ops.progress import Read, progress
 from unenroll.ops.publish import Sender, most_bytes
 from unenroll.postgres.plans import (
     DecidedRequest,
-    applied_alone,
+    check_not_read,
     database_identity,
     decided_requests,
     group_versions,
-    nobody_reads,
+    only_apply,
     published_with,
 )
 from unenroll.postgres.pool import check_tables, connected
 from unenroll.settings import KafkaSettings, WorkerSettings
 from unenroll.wire.reasons import DeadLetter
 from unenroll.wire.topics import Message, Topic, batch_bytes
-from unenroll.worker.backoff import patiently
+from unenroll.worker.backoff import retried
 from unenroll.worker.batch import identity
 
 MOST_REQUESTS = 500
 
 
-class Page(NamedTuple):
+class RequestPage(NamedTuple):
     """Some requests in the order of the plan, each under what its event is known by, and their size in bytes."""
 
-    requests: dict[EventKey, Planned]
+    requests: dict[EventKey, PlannedRequest]
     size: int
 
 
-def pages(file: PlanFile) -> Iterator[Page]:
+def pages(file: PlanFile) -> Iterator[RequestPage]:
     """The pages of the plan. Raises UnenrollError if this program cannot read a request that another one planned."""
     lines = file.lines()
     number = 1
@@ -57,7 +57,7 @@ def pages(file: PlanFile) -> Iterator[Page]:
             if isinstance(planned, DeadLetter):
                 raise UnenrollError(f"{file.path}:{number}: {planned.reason}: {planned.detail}; plan again")
             requests[identity(planned.request.received)] = planned
-        yield Page(requests, sum(map(len, page)))
+        yield RequestPage(requests, sum(map(len, page)))
 
 
 class OpenTopic(NamedTuple):
@@ -67,24 +67,24 @@ class OpenTopic(NamedTuple):
     most_bytes: int
 
 
-async def opened(settings: KafkaSettings) -> OpenTopic:
+async def open_topic(settings: KafkaSettings) -> OpenTopic:
     """The topic of requests, ready. Raises OutageError and SetupError."""
     limits = await most_bytes(settings)
     return OpenTopic(Sender(settings, batch_bytes=min(limits.values())), limits[Topic.REQUESTS])
 
 
 @dataclass(kw_only=True, slots=True)
-class Sending:
+class RequestSender:
     """`published` counts the requests that were sent."""
 
     pool: asyncpg.Pool
     topic: OpenTopic
     published: int = 0
 
-    async def send(self, page: Page) -> None:
+    async def send(self, page: RequestPage) -> None:
         """Send what of the page is not decided yet. Raises OutageError and SetupError."""
         keys = list(page.requests)
-        decided = await patiently(lambda: decided_requests(self.pool, keys))
+        decided = await retried(lambda: decided_requests(self.pool, keys))
         messages = [planned.request.message for key, planned in page.requests.items() if key not in decided]
         await asyncio.to_thread(self._send, messages)
 
@@ -106,7 +106,7 @@ Decided = Mapping[EventKey, DecidedRequest]
 
 
 @dataclass(kw_only=True, slots=True)
-class Waiting:
+class OutcomeWaiter:
     """`patience`: for how many seconds at most nothing may be decided. Once it is lost, nothing is waited for.
 
     `done` is called now and then, so that whoever looks on sees that something is waited for.
@@ -116,17 +116,17 @@ class Waiting:
     patience: float
     done: Read
 
-    async def verdicts(self, page: Page) -> list[Verdict]:
+    async def verdicts(self, page: RequestPage) -> list[RequestVerdict]:
         """What became of each request of the page, in order. Raises OutageError."""
         decided = await self._decided(list(page.requests))
-        published = await patiently(lambda: self._published(page.requests, decided))
-        return [judge(planned, decided.get(key), published[key]) for key, planned in page.requests.items()]
+        published = await retried(lambda: self._published(page.requests, decided))
+        return [judge_requests(planned, decided.get(key), published[key]) for key, planned in page.requests.items()]
 
     async def _decided(self, keys: list[EventKey]) -> Decided:
         found: Decided = {}
         deadline = monotonic() + self.patience
         while True:
-            now = await patiently(lambda: decided_requests(self.pool, keys))
+            now = await retried(lambda: decided_requests(self.pool, keys))
             if len(now) == len(keys):
                 return now
             if len(now) > len(found):
@@ -138,15 +138,15 @@ class Waiting:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _published(
-        self, requests: Mapping[EventKey, Planned], decided: Decided
-    ) -> Mapping[EventKey, list[Foretold]]:
+        self, requests: Mapping[EventKey, PlannedRequest], decided: Decided
+    ) -> Mapping[EventKey, list[PredictedEvent]]:
         """What was published for each of the requests."""
         of_customer = _by_customer(decided)
-        published: defaultdict[EventKey, list[Foretold]] = defaultdict(list)
+        published: defaultdict[EventKey, list[PredictedEvent]] = defaultdict(list)
         async for message in published_with(self.pool, decided.values()):
             for key in of_customer.get(message.key or b"", ()):
-                if caused(message, requests[key].request.received.event):
-                    published[key].append(foretold(message))
+                if caused_events(message, requests[key].request.received.event):
+                    published[key].append(predicted_events(message))
         return published
 
 
@@ -158,7 +158,7 @@ def _by_customer(keys: Collection[EventKey]) -> Mapping[bytes, list[EventKey]]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Applied:
+class ApplyResult:
     """What became of a plan: `published` now, `answered_before` that. `results` is None where nobody waited.
 
     `named` are the first of those that did not come out as predicted.
@@ -168,11 +168,13 @@ class Applied:
     requests: int
     published: int
     answered_before: int
-    results: Mapping[Result, int] | None
-    named: tuple[Verdict, ...]
+    results: Mapping[RequestResult, int] | None
+    named: tuple[RequestVerdict, ...]
 
 
-async def carry_out(file: PlanFile, settings: WorkerSettings, *, report: Report, patience: float | None) -> Applied:
+async def apply_plan(
+    file: PlanFile, settings: WorkerSettings, *, report: ApplyReport, patience: float | None
+) -> ApplyResult:
     """Publish what of the plan is not decided yet, and wait for the lanes, or with `patience` None do not wait.
 
     `patience` is for how many seconds at most nothing may be decided. What is repeated changes nothing. Raises
@@ -182,16 +184,16 @@ async def carry_out(file: PlanFile, settings: WorkerSettings, *, report: Report,
         await check_tables(pool)
         await _check(file.plan, pool)
         await _check_topic(settings, pool)
-        async with applied_alone(pool, file.sha256):
+        async with only_apply(pool, file.sha256):
             published = await _publish(file, settings, pool)
             if patience is not None:
                 await _wait(file, pool, report=report, patience=patience)
-    return Applied(
+    return ApplyResult(
         sha256=file.sha256,
         requests=file.plan.requests,
         published=published,
         answered_before=file.plan.requests - published,
-        results=None if patience is None else {result: report.counts[result] for result in Result},
+        results=None if patience is None else {result: report.counts[result] for result in RequestResult},
         named=tuple(report.named),
     )
 
@@ -207,13 +209,13 @@ async def _check(plan: Plan, pool: asyncpg.Pool) -> None:
 
 async def _check_topic(settings: WorkerSettings, pool: asyncpg.Pool) -> None:
     name = settings.topic_prefix + Topic.REQUESTS
-    topic = (await Cluster(settings).topics([name])).get(name)
-    if topic is not None and await nobody_reads(pool, topic.topic_id):
+    topic = (await KafkaAdmin(settings).topics([name])).get(name)
+    if topic is not None and await check_not_read(pool, topic.topic_id):
         raise UnenrollError(f"no worker of this database has read topic {name}; is it on another Kafka?")
 
 
 async def _publish(file: PlanFile, settings: WorkerSettings, pool: asyncpg.Pool) -> int:
-    sending = Sending(pool=pool, topic=await opened(settings))
+    sending = RequestSender(pool=pool, topic=await open_topic(settings))
     try:
         with _progress("publish", file) as done:
             for page in pages(file):
@@ -227,9 +229,9 @@ async def _publish(file: PlanFile, settings: WorkerSettings, pool: asyncpg.Pool)
     return sending.published
 
 
-async def _wait(file: PlanFile, pool: asyncpg.Pool, *, report: Report, patience: float) -> None:
+async def _wait(file: PlanFile, pool: asyncpg.Pool, *, report: ApplyReport, patience: float) -> None:
     with _progress("wait", file) as done:
-        waiting = Waiting(pool=pool, patience=patience, done=done)
+        waiting = OutcomeWaiter(pool=pool, patience=patience, done=done)
         for page in pages(file):
             verdicts = await waiting.verdicts(page)
             for planned, verdict in zip(page.requests.values(), verdicts, strict=True):

@@ -11,26 +11,26 @@ from typing import NamedTuple
 
 import msgspec.msgpack
 
-from unenroll.core.events import AccountKey, EventId, EventKey, Expected
+from unenroll.core.events import AccountKey, EventId, EventKey, ExpectedAccount
 from unenroll.core.outcomes import Outcome
-from unenroll.core.standings import State
-from unenroll.ops.plan.lines import KeptReward, Prediction, Request, foretold, planned_line
+from unenroll.core.standings import RewardState
+from unenroll.ops.plan.lines import KeptReward, PlannedEvent, Prediction, planned_line, predicted_events
 from unenroll.postgres.account_codec import dump_account, load_account
 from unenroll.postgres.accounts import KnownAccount
 from unenroll.postgres.erasure import Until, is_before
-from unenroll.postgres.ledger import Content
+from unenroll.postgres.ledger import EventContent
 from unenroll.wire.data_subjects import received_happened
 from unenroll.wire.reasons import DeadLetter
 from unenroll.wire.topics import Topic
-from unenroll.worker.batch import Gathered, account_of
-from unenroll.worker.fold import Fold, Kept, Seen
+from unenroll.worker.batch import GatheredState, Skipped, account_of
+from unenroll.worker.fold import AccountFold, RecordedEvent
 
 _MADE = "create table shelf (name blob primary key, content blob not null) without rowid"
 _PUT = "insert or replace into shelf values (?, ?)"
 _TAKE = "select content from shelf where name = ?"
 
 
-class Shelf:
+class SpillStore:
     """Gives back what was last put under a name."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -48,13 +48,13 @@ class Shelf:
 
 
 @contextmanager
-def shelf() -> Iterator[Shelf]:
+def spill_store() -> Iterator[SpillStore]:
     """An empty one, gone when the block ends, or the process."""
     with closing(sqlite3.connect("")) as connection:  # a file that has no name
-        yield Shelf(connection)
+        yield SpillStore(connection)
 
 
-class Foreseen(NamedTuple):
+class PredictedAccount(NamedTuple):
     """An account as a request of the plan will leave it: `last` is the latest one that leaves a fact."""
 
     account: KnownAccount
@@ -69,40 +69,40 @@ class _Kept(NamedTuple):
 
 _PACK = msgspec.msgpack.Encoder().encode
 _KEPT = msgspec.msgpack.Decoder(_Kept)
-_CONTENT = msgspec.msgpack.Decoder(Content)
+_CONTENT = msgspec.msgpack.Decoder(EventContent)
 
 
 @dataclass(frozen=True, slots=True)
-class Meanwhile:
+class PlannedState:
     """Kept on a shelf: the accounts that are not as the database has them, and the requests of the plan."""
 
-    shelf: Shelf
+    shelf: SpillStore
 
-    def learn(self, foreseen: Foreseen, *, now: datetime) -> None:
+    def learn(self, foreseen: PredictedAccount, *, now: datetime) -> None:
         """Keep the account."""
         account, last = foreseen
         kept = _Kept(account.decisions, dump_account(account.state, account.seen, now=now), last)
         self.shelf.put(_PACK(account.key), _PACK(kept))
 
-    def learn_of(self, key: EventKey, content: Content) -> None:
+    def learn_of(self, key: EventKey, content: EventContent) -> None:
         """Keep that this is one of the requests."""
         self.shelf.put(_PACK(key), _PACK(content))
 
-    def accounts(self, keys: Iterable[AccountKey]) -> dict[AccountKey, Foreseen]:
+    def accounts(self, keys: Iterable[AccountKey]) -> dict[AccountKey, PredictedAccount]:
         """Those of the accounts that are kept."""
         found = ((key, self.shelf.take(_PACK(key))) for key in set(keys))
         return {key: _foreseen(key, kept) for key, kept in found if kept is not None}
 
-    def known(self, keys: Iterable[EventKey]) -> dict[EventKey, Content]:
+    def known(self, keys: Iterable[EventKey]) -> dict[EventKey, EventContent]:
         """Those of the requests that are kept."""
         found = ((key, self.shelf.take(_PACK(key))) for key in set(keys))
         return {key: _CONTENT.decode(content) for key, content in found if content is not None}
 
 
-def _foreseen(key: AccountKey, packed: bytes) -> Foreseen:
+def _foreseen(key: AccountKey, packed: bytes) -> PredictedAccount:
     decisions, facts, last = _KEPT.decode(packed)
     state, seen = load_account(facts, customer_id=key.customer_id, target_id=key.target_id)
-    return Foreseen(KnownAccount(state=state, decisions=decisions, seen=seen), last)
+    return PredictedAccount(KnownAccount(state=state, decisions=decisions, seen=seen), last)
 
 
 _ANY_SIZE: Mapping[str, int] = MappingProxyType(
@@ -110,61 +110,61 @@ _ANY_SIZE: Mapping[str, int] = MappingProxyType(
 )
 
 
-class Entry(NamedTuple):
+class PlanEntry(NamedTuple):
     """A request of the plan: its line, what it says there, and what is known of it from now on."""
 
     line: bytes
     predicted: Prediction
     key: EventKey
-    content: Content
+    content: EventContent
 
 
 @dataclass(kw_only=True, slots=True)
-class Foreseeing:
+class DryRun:
     """A page of requests. `erased` has those of its customers who were.
 
     `last` has the request of the plan that was the last to leave a fact in an account.
     """
 
-    gathered: Gathered
+    gathered: GatheredState
     erased: Until
     last: dict[AccountKey, EventId]
     now: datetime
-    _fold: Fold = field(init=False)
+    _fold: AccountFold = field(init=False)
     _moved: set[AccountKey] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Begin with the accounts as they are."""
-        self._fold = Fold(gathered=self.gathered, decided_at=self.now, limits=_ANY_SIZE)
+        self._fold = AccountFold(gathered=self.gathered, decided_at=self.now, limits=_ANY_SIZE)
 
-    def foresee(self, request: Request) -> Entry | Seen | DeadLetter:
+    def foresee(self, request: PlannedEvent) -> PlanEntry | Skipped | DeadLetter:
         """What the lane would make of the request behind those before it."""
         event = request.received.event
         if is_before(self.erased, event.customer_id, received_happened(request.received)):
-            return Seen.ERASED
+            return Skipped.ERASED
         key = account_of(event)
-        expected = Expected(self._fold.account(key).decisions, self.last.get(key))
+        expected = ExpectedAccount(self._fold.account(key).decisions, self.last.get(key))
         (fate,) = self._fold.take([request.received])
-        if not isinstance(fate, Kept):
+        if not isinstance(fate, RecordedEvent):
             return fate
         if fate.decision is not None:
             self.last[key] = event.key
             self._moved.add(key)
         predicted = self._predicted(fate, key)
-        return Entry(planned_line(request, expected, predicted), predicted, fate.key, fate.content)
+        return PlanEntry(planned_line(request, expected, predicted), predicted, fate.key, fate.content)
 
-    def moved(self) -> Iterator[Foreseen]:
+    def moved(self) -> Iterator[PredictedAccount]:
         """The accounts that requests of the page leave a fact in."""
-        return (Foreseen(self._fold.account(key), self.last[key]) for key in self._moved)
+        return (PredictedAccount(self._fold.account(key), self.last[key]) for key in self._moved)
 
-    def _predicted(self, kept: Kept, key: AccountKey) -> Prediction:
+    def _predicted(self, kept: RecordedEvent, key: AccountKey) -> Prediction:
         return Prediction(
             outcome=Outcome(str(kept.outcome)),  # a request always has one
             decision=kept.decision,
             kept=() if kept.decision is None else self._rewards_kept(key),
-            events=tuple(foretold(message) for message in kept.messages),
+            events=tuple(predicted_events(message) for message in kept.messages),
         )
 
     def _rewards_kept(self, key: AccountKey) -> tuple[KeptReward, ...]:
         rewards = self._fold.account(key).state.settled.rewards
-        return tuple(KeptReward(name, now.rule) for name, now in rewards.items() if now.state is State.KEPT)
+        return tuple(KeptReward(name, now.rule) for name, now in rewards.items() if now.state is RewardState.KEPT)

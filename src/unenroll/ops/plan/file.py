@@ -16,7 +16,7 @@ from typing import IO
 import msgspec
 
 from unenroll.errors import UnenrollError, UsageError
-from unenroll.ops.plan.totals import Totals
+from unenroll.ops.plan.totals import PlanTotals
 
 FORMAT = "unenroll plan 1"
 
@@ -32,7 +32,7 @@ class Plan:
     created_at: datetime
     requests: int
     definitions: Mapping[int, int | None]
-    totals: Totals
+    totals: PlanTotals
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ _FIRST = msgspec.json.Decoder(_First)
 _PLAN = msgspec.json.Decoder(Plan)
 
 
-class Draft:
+class PlanDraft:
     """The requests of a plan that is being made, where its file will be."""
 
     def __init__(self, path: Path, body: IO[bytes]) -> None:
@@ -78,13 +78,13 @@ class Draft:
 
 
 @contextmanager
-def draft(path: Path) -> Iterator[Draft]:
+def draft(path: Path) -> Iterator[PlanDraft]:
     """A draft of the plan that is to be this file. Raises UsageError if it cannot be, or is there already."""
     if path.exists():
         raise UsageError(f"there is a file {path} already; name another one with --out")
     with _beside(path) as body:
         try:
-            yield Draft(path, body)
+            yield PlanDraft(path, body)
         except OSError as error:
             raise UnenrollError(f"cannot write {path}: {error.strerror}") from error
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from unenroll.core.events import Event, Expected, SettlementDue
+from unenroll.core.events import Event, ExpectedAccount, SettlementDue
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import Rule
 from unenroll.wire.content_hash import PLANNED_VERSION, content_version
@@ -19,7 +19,7 @@ _REQUEST = "UnenrollRequested"
 
 
 @dataclass(frozen=True, slots=True)
-class Foretold:
+class PredictedEvent:
     """An event that is to be published: its id, its name and its `data`, as JSON."""
 
     id: str
@@ -42,11 +42,11 @@ class Prediction:
     outcome: Outcome
     decision: int | None
     kept: tuple[KeptReward, ...]
-    events: tuple[Foretold, ...]
+    events: tuple[PredictedEvent, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
+class PlannedEvent:
     """A request as it is to be published, and what it says."""
 
     message: Message
@@ -59,10 +59,10 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Planned:
+class PlannedRequest:
     """A request of a plan, and what it will get."""
 
-    request: Request
+    request: PlannedEvent
     predicted: Prediction
 
 
@@ -93,7 +93,7 @@ _EXPECTED = b',"expected":'
 """Behind a request's own fields. No text within them can read so: a quote in it would have a backslash."""
 
 
-def request_line(line: bytes) -> Request | DeadLetter:
+def request_line(line: bytes) -> PlannedEvent | DeadLetter:
     """The request that the line stands for, or why it stands for none. Never raises."""
     message = publish_line(line)
     if isinstance(message, DeadLetter):
@@ -104,10 +104,10 @@ def request_line(line: bytes) -> Request | DeadLetter:
         topic=message.topic, partition=0, offset=0, key=message.key, value=message.value, headers=message.headers
     )
     received = decode(record, CARRIES[Topic.REQUESTS])
-    return received if isinstance(received, DeadLetter) else Request(message=message, received=received)
+    return received if isinstance(received, DeadLetter) else PlannedEvent(message=message, received=received)
 
 
-def planned_line(request: Request, expected: Expected, predicted: Prediction) -> bytes:
+def planned_line(request: PlannedEvent, expected: ExpectedAccount, predicted: Prediction) -> bytes:
     """The line of a plan for the request, which keeps every field that it came with."""
     named = _named(request.message)
     line = _Line(
@@ -121,18 +121,18 @@ def planned_line(request: Request, expected: Expected, predicted: Prediction) ->
     return _JSON(line) + b"\n"
 
 
-def read_planned(line: bytes) -> Planned | DeadLetter:
+def read_planned(line: bytes) -> PlannedRequest | DeadLetter:
     """What a text of `planned_line` says, or why it is none. Never raises."""
     request = request_line(line)
     if isinstance(request, DeadLetter):
         return request
     try:
-        return Planned(request=request, predicted=_PREDICTION.decode(member(line.decode(), "predicted") or ""))
+        return PlannedRequest(request=request, predicted=_PREDICTION.decode(member(line.decode(), "predicted") or ""))
     except msgspec.MsgspecError as error:
         return schema("predicted", str(error))
 
 
-def asked_again(request: Request, *, mark: str) -> bytes:
+def repeated_request(request: PlannedEvent, *, mark: str) -> bytes:
     """A line for the request of a plan that asks the same as another one: under its id with this mark, of no plan."""
     data, _, _ = (request.message.value or b"").rpartition(_EXPECTED)
     key = request.received.event.key
@@ -141,14 +141,14 @@ def asked_again(request: Request, *, mark: str) -> bytes:
     return _JSON(told).removesuffix(b"}") + b',"data":' + data + b"}}\n"
 
 
-def foretold(message: Message) -> Foretold:
+def predicted_events(message: Message) -> PredictedEvent:
     """What the message will tell."""
     named = _named(message)
     full = named["ce_type"]
-    return Foretold(named["ce_id"], event_name(full) or full, msgspec.Raw(message.value or b"null"))
+    return PredictedEvent(named["ce_id"], event_name(full) or full, msgspec.Raw(message.value or b"null"))
 
 
-def caused(message: Message, event: Event | SettlementDue) -> bool:
+def caused_events(message: Message, event: Event | SettlementDue) -> bool:
     """Whether the message, one of our events, is what a decision of this event tells."""
     named = _named(message)
     data = _SUBJECT.decode(message.value or b"{}")
@@ -157,7 +157,7 @@ def caused(message: Message, event: Event | SettlementDue) -> bool:
     return named["ce_id"] == named_uuid(*cause, named["ce_type"], *subject)
 
 
-def _expecting(data: bytes, expected: Expected) -> bytes:
+def _expecting(data: bytes, expected: ExpectedAccount) -> bytes:
     """The text of an object, with what is expected as its last member."""
     told: dict[str, object] = {"decision": expected.decision}
     if expected.after is not None:

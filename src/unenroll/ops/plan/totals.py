@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
-from unenroll.core.definitions import Definitions
+from unenroll.core.definitions import DefinitionSet
 from unenroll.core.outcomes import Outcome
 from unenroll.errors import UsageError
-from unenroll.ops.plan.lines import Prediction, Request
+from unenroll.ops.plan.lines import PlannedEvent, Prediction
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FallTold:
+class DroppedCycles:
     """How many leaves drop the cycles of a group from this one on."""
 
     group_id: int
@@ -24,7 +24,7 @@ class FallTold:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RewardsTold:
+class RewardTotals:
     """Rewards of one cycle of a group that go the same way. `action` None: they are reinstated.
 
     `amount` is what they are worth together, in this unit; both are None of rewards without a value.
@@ -40,13 +40,13 @@ class RewardsTold:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Totals:
+class PlanTotals:
     """Requests by outcome, cycles that fall, rewards that change; `cancelled` and `values` are of cancelled ones."""
 
     requests: int
     outcomes: Mapping[str, int]
-    falls: tuple[FallTold, ...]
-    rewards: tuple[RewardsTold, ...]
+    falls: tuple[DroppedCycles, ...]
+    rewards: tuple[RewardTotals, ...]
     cancelled: int
     values: Mapping[str, Decimal]
 
@@ -60,7 +60,7 @@ class _Way(NamedTuple):
 
 
 @dataclass(slots=True)
-class Counting:
+class TotalsCounter:
     """The totals while a plan is made."""
 
     _outcomes: Counter[str] = field(default_factory=Counter)
@@ -78,7 +78,7 @@ class Counting:
             elif event.type in {"RewardCancelled", "RewardReinstated"}:
                 self._count_reward(data)
 
-    def totals(self, definitions: Definitions) -> Totals:
+    def totals(self, definitions: DefinitionSet) -> PlanTotals:
         """All counted up to now, in the order of groups and their cycles."""
         cancelled = [way for way in self._rewards if way.action is not None]
         values: defaultdict[str, Decimal] = defaultdict(Decimal)
@@ -86,11 +86,11 @@ class Counting:
             if way.unit is not None:
                 values[way.unit] += self._amounts[way]
         place = _Places(definitions).place
-        return Totals(
+        return PlanTotals(
             requests=self._outcomes.total(),
             outcomes=dict(sorted(self._outcomes.items())),
             falls=tuple(
-                FallTold(group_id=group_id, period_name=name, leaves=self._falls[group_id, name])
+                DroppedCycles(group_id=group_id, period_name=name, leaves=self._falls[group_id, name])
                 for group_id, name in sorted(self._falls, key=place)
             ),
             rewards=tuple(self._told(way) for way in sorted(self._rewards, key=lambda way: (*place(way), str(way)))),
@@ -106,13 +106,13 @@ class Counting:
         if value is not None:
             self._amounts[way] += Decimal(value["amount"])
 
-    def _told(self, way: _Way) -> RewardsTold:
+    def _told(self, way: _Way) -> RewardTotals:
         amount = None if way.unit is None else self._amounts[way]
-        return RewardsTold(**way._asdict(), rewards=self._rewards[way], amount=amount)
+        return RewardTotals(**way._asdict(), rewards=self._rewards[way], amount=amount)
 
 
 class _Places(NamedTuple):
-    definitions: Definitions
+    definitions: DefinitionSet
 
     def place(self, way: _Way | tuple[int, str]) -> tuple[int, int]:
         group_id, name = way[:2]
@@ -121,13 +121,13 @@ class _Places(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
+class PlanLimits:
     """At most so many cancelled rewards, None: any number, worth at most so much in each of these units."""
 
     rewards: int | None
     values: Mapping[str, Decimal]
 
-    def exceeded(self, totals: Totals) -> Iterator[str]:
+    def exceeded(self, totals: PlanTotals) -> Iterator[str]:
         """In what the plan goes beyond them."""
         if self.rewards is not None and totals.cancelled > self.rewards:
             yield f"it cancels {totals.cancelled} rewards, and at most {self.rewards} are allowed"
@@ -137,9 +137,9 @@ class Limits:
                 yield f"it cancels {worth:f} {unit}, and at most {most:f} are allowed"
 
 
-def read_limits(rewards: int | None, values: Sequence[str]) -> Limits:
+def read_limits(rewards: int | None, values: Sequence[str]) -> PlanLimits:
     """The limits in these words, each value `UNIT=AMOUNT`. Raises UsageError."""
-    return Limits(rewards=rewards, values=dict(_value(text) for text in values))
+    return PlanLimits(rewards=rewards, values=dict(_value(text) for text in values))
 
 
 def _value(text: str) -> tuple[str, Decimal]:
@@ -158,7 +158,7 @@ _Told = tuple[str, _Data]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sample:
+class RequestSample:
     """One request and what it will get. `detail` is a refusal's sentence, the rest is in words."""
 
     customer_id: int
@@ -174,13 +174,13 @@ class Sample:
     kept: tuple[str, ...]
 
 
-def sample(request: Request, predicted: Prediction) -> Sample:
+def sample(request: PlannedEvent, predicted: Prediction) -> RequestSample:
     """The request as it is shown."""
     event = request.received.event
     told: list[_Told] = [(one.type, from_json(bytes(one.data))) for one in predicted.events]
     own: _Data = next((data for kind, data in told if kind == "UserUnenrolled"), {})
     refusal: _Data = next((data for kind, data in told if kind == "UnenrollRejected"), {})
-    return Sample(
+    return RequestSample(
         customer_id=event.customer_id,
         target_id=event.target_id,
         id=event.key.id,

@@ -13,13 +13,13 @@ import msgspec.json
 from unenroll.core.outcomes import Outcome
 from unenroll.core.sentences import OUTCOMES
 from unenroll.errors import UnenrollError
-from unenroll.ops.files import made
+from unenroll.ops.files import new_file
 from unenroll.ops.plan.file import PlanFile
-from unenroll.ops.plan.lines import Foretold, Planned, asked_again
+from unenroll.ops.plan.lines import PlannedRequest, PredictedEvent, repeated_request
 from unenroll.postgres.plans import DecidedRequest
 
 
-class Result(StrEnum):
+class RequestResult(StrEnum):
     """What became of a request of a plan."""
 
     AS_PREDICTED = "AS_PREDICTED"
@@ -29,10 +29,10 @@ class Result(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class RequestVerdict:
     """A request, what it was to get and what it got, and in words why it is not as predicted."""
 
-    result: Result
+    result: RequestResult
     customer_id: int
     target_id: int
     id: str
@@ -42,11 +42,13 @@ class Verdict:
     why: tuple[str, ...]
 
 
-def judge(planned: Planned, decided: DecidedRequest | None, published: Iterable[Foretold]) -> Verdict:
+def judge_requests(
+    planned: PlannedRequest, decided: DecidedRequest | None, published: Iterable[PredictedEvent]
+) -> RequestVerdict:
     """The verdict on a request: what the ledger says of it, if anything, and what was published for it."""
     result, why = _result(planned, decided, list(published))
     event = planned.request.received.event
-    return Verdict(
+    return RequestVerdict(
         result=result,
         customer_id=event.customer_id,
         target_id=event.target_id,
@@ -59,17 +61,19 @@ def judge(planned: Planned, decided: DecidedRequest | None, published: Iterable[
 
 
 def _result(
-    planned: Planned, decided: DecidedRequest | None, published: list[Foretold]
-) -> tuple[Result, tuple[str, ...]]:
+    planned: PlannedRequest, decided: DecidedRequest | None, published: list[PredictedEvent]
+) -> tuple[RequestResult, tuple[str, ...]]:
     if decided is None:
-        return Result.UNDECIDED, ("No lane has decided it yet, unless it was dead-lettered: see `unenroll dlq list`.",)
+        return RequestResult.UNDECIDED, (
+            "No lane has decided it yet, unless it was dead-lettered: see `unenroll dlq list`.",
+        )
     if decided.outcome is Outcome.PLAN_STALE:
-        return Result.STALE, (OUTCOMES[Outcome.PLAN_STALE],)
+        return RequestResult.STALE, (OUTCOMES[Outcome.PLAN_STALE],)
     why = tuple(_differences(planned, decided, published))
-    return Result.DIFFERENT if why else Result.AS_PREDICTED, why
+    return RequestResult.DIFFERENT if why else RequestResult.AS_PREDICTED, why
 
 
-def _differences(planned: Planned, decided: DecidedRequest, published: list[Foretold]) -> Iterator[str]:
+def _differences(planned: PlannedRequest, decided: DecidedRequest, published: list[PredictedEvent]) -> Iterator[str]:
     predicted = planned.predicted
     if decided.outcome is not predicted.outcome:
         yield f"{decided.outcome} instead of {predicted.outcome}"
@@ -83,7 +87,7 @@ def _differences(planned: Planned, decided: DecidedRequest, published: list[Fore
             yield f"{found[key].type} {key} says {bytes(found[key].data).decode()}"
 
 
-def _by_id(events: Iterable[Foretold]) -> dict[str, Foretold]:
+def _by_id(events: Iterable[PredictedEvent]) -> dict[str, PredictedEvent]:
     return {event.id: event for event in events}
 
 
@@ -92,7 +96,7 @@ MOST_NAMED = 20
 _JSON = msgspec.json.Encoder().encode
 
 
-class Report:
+class ApplyReport:
     """How many requests came out in each way, and the first of those that did not come out as predicted.
 
     `told` takes every verdict, one a line; `stale` the requests that were stale, to be planned again: their ids get the
@@ -100,35 +104,35 @@ class Report:
     """
 
     def __init__(self, *, told: BinaryIO | None, stale: BinaryIO | None, mark: str) -> None:
-        self.counts: Counter[Result] = Counter()
-        self.named: list[Verdict] = []
+        self.counts: Counter[RequestResult] = Counter()
+        self.named: list[RequestVerdict] = []
         self._told = told
         self._stale = stale
         self._mark = mark
 
-    def add(self, planned: Planned, verdict: Verdict) -> None:
+    def add(self, planned: PlannedRequest, verdict: RequestVerdict) -> None:
         """One request more."""
         self.counts[verdict.result] += 1
-        if verdict.result is not Result.AS_PREDICTED and len(self.named) < MOST_NAMED:
+        if verdict.result is not RequestResult.AS_PREDICTED and len(self.named) < MOST_NAMED:
             self.named.append(verdict)
         if self._told is not None:
             self._told.write(_JSON(verdict) + b"\n")
-        if self._stale is not None and verdict.result is Result.STALE:
-            self._stale.write(asked_again(planned.request, mark=self._mark))
+        if self._stale is not None and verdict.result is RequestResult.STALE:
+            self._stale.write(repeated_request(planned.request, mark=self._mark))
 
 
 @contextmanager
-def report(told: Path | None, stale: Path | None, *, plan: PlanFile) -> Iterator[Report]:
+def apply_report(told: Path | None, stale: Path | None, *, plan: PlanFile) -> Iterator[ApplyReport]:
     """A report on the plan, in these files. Raises UsageError or UnenrollError if one of them cannot be written."""
     with ExitStack() as stack:
         told_file = _made(stack, told, "the report", read=[plan.path])
         stale_file = _made(stack, stale, "stale requests", read=[plan.path, *([told] if told else [])])
         try:
-            yield Report(told=told_file, stale=stale_file, mark=f"~{plan.sha256[:8]}")
+            yield ApplyReport(told=told_file, stale=stale_file, mark=f"~{plan.sha256[:8]}")
             stack.close()
         except OSError as error:
             raise UnenrollError(f"cannot write the report: {error.strerror}") from error
 
 
 def _made(stack: ExitStack, path: Path | None, what: str, *, read: Sequence[Path]) -> BinaryIO | None:
-    return None if path is None else stack.enter_context(made(path, what, read=read))
+    return None if path is None else stack.enter_context(new_file(path, what, read=read))

@@ -12,34 +12,34 @@ import asyncpg
 
 from unenroll.core.events import EventKey
 from unenroll.errors import OutageError, UnenrollError
-from unenroll.kafka.admin import Partition
-from unenroll.kafka.consumer_group import Coordinator
-from unenroll.ops.replay.ledger_check import Became, Held, became
-from unenroll.postgres.ledger import Content
+from unenroll.kafka.admin import TopicPartitionNumber
+from unenroll.kafka.consumer_group import GroupCoordinator
+from unenroll.ops.replay.ledger_check import LedgerRecord, RecordResult, record_results
+from unenroll.postgres.ledger import EventContent
 
 _LOOK_SECONDS = 0.1
 
 
 class _Sent(NamedTuple):
-    records: Sequence[Held]
-    ends: Mapping[Partition, int]
+    records: Sequence[LedgerRecord]
+    ends: Mapping[TopicPartitionNumber, int]
 
 
 @dataclass(kw_only=True, slots=True)
-class Lead:
+class InFlight:
     """The records that were sent, in order, until the group has decided them and published what comes of them.
 
     `most` records may be under way; the lanes may stand still for so many seconds of `patience`.
     """
 
     pool: asyncpg.Pool
-    coordinator: Coordinator
+    coordinator: GroupCoordinator
     most: int
     patience: float
-    under_way: dict[EventKey, Content] = field(default_factory=dict)
-    became: Counter[Became] = field(default_factory=Counter)
+    under_way: dict[EventKey, EventContent] = field(default_factory=dict)
+    became: Counter[RecordResult] = field(default_factory=Counter)
     _sent: deque[_Sent] = field(default_factory=deque)
-    _committed: Mapping[Partition, int] = field(default_factory=dict)
+    _committed: Mapping[TopicPartitionNumber, int] = field(default_factory=dict)
     _count: int = 0
 
     @property
@@ -47,7 +47,7 @@ class Lead:
         """How many records are not decided yet, as far as we know."""
         return self._count
 
-    def add(self, records: Sequence[Held], ends: Mapping[Partition, int]) -> None:
+    def add(self, records: Sequence[LedgerRecord], ends: Mapping[TopicPartitionNumber, int]) -> None:
         """These are on their topics by now, somewhere before these ends."""
         self._sent.append(_Sent(records, dict(ends)))
         self._count += len(records)
@@ -79,20 +79,20 @@ class Lead:
             self._committed = {place: found.offset for place, found in committed.items() if found is not None}
         while self._sent and self._reached(self._sent[0].ends):
             records = self._sent.popleft().records
-            self.became.update(await became(self.pool, records))
+            self.became.update(await record_results(self.pool, records))
             self._count -= len(records)
             for one in records:
                 if one.event is not None:
                     self.under_way.pop(one.event.key, None)
 
-    def _reached(self, ends: Mapping[Partition, int]) -> bool:
+    def _reached(self, ends: Mapping[TopicPartitionNumber, int]) -> bool:
         return all(self._committed.get(place, 0) >= end for place, end in ends.items())
 
 
 _FITS = 0.1
 
 
-class Pace:
+class RateLimit:
     """`rate` a second; None: as fast as can be."""
 
     def __init__(self, rate: float | None) -> None:

@@ -9,15 +9,15 @@ import asyncpg
 from unenroll.core.events import EventKey
 from unenroll.postgres.erasure import erased_seen
 from unenroll.postgres.errors import postgres_errors
-from unenroll.postgres.ledger import Buried, Content, known_dead_letters, known_events, outcomes_of
+from unenroll.postgres.ledger import Buried, EventContent, known_dead_letters, known_events, outcomes_of
 from unenroll.wire.dead_letters import content_digest
 from unenroll.wire.decode import Received
 from unenroll.wire.topics import Record
-from unenroll.worker.batch import Reading, identity, is_erased, named
+from unenroll.worker.batch import DecodedRecord, identity, is_erased, named
 from unenroll.worker.fold import content_of
 
 
-class Fate(Enum):
+class RecordFate(Enum):
     """What is to become of a record."""
 
     DECIDED = "decided before"
@@ -26,19 +26,19 @@ class Fate(Enum):
     MISSING = "missing"
 
 
-class Event(NamedTuple):
+class ReplayedEvent(NamedTuple):
     """Who an event is, and what it says."""
 
     key: EventKey
-    content: Content
+    content: EventContent
 
 
-class Held(NamedTuple):
+class LedgerRecord(NamedTuple):
     """A record as the tables know it. `event` None: it cannot be read."""
 
     record: Record
-    event: Event | None
-    reading: Reading
+    event: ReplayedEvent | None
+    reading: DecodedRecord
 
     @property
     def buried(self) -> Buried:
@@ -46,14 +46,16 @@ class Held(NamedTuple):
         return self.record.topic, content_digest(self.record)
 
 
-def held(reading: Reading) -> Held:
+def ledger_records(reading: DecodedRecord) -> LedgerRecord:
     """The record as the tables would know it."""
     told = reading.content
-    event = Event(identity(told), content_of(told)) if isinstance(told, Received) else None
-    return Held(reading.record, event, reading)
+    event = ReplayedEvent(identity(told), content_of(told)) if isinstance(told, Received) else None
+    return LedgerRecord(reading.record, event, reading)
 
 
-async def fates(pool: asyncpg.Pool, records: Sequence[Held], under_way: Mapping[EventKey, Content]) -> list[Fate]:
+async def record_fates(
+    pool: asyncpg.Pool, records: Sequence[LedgerRecord], under_way: Mapping[EventKey, EventContent]
+) -> list[RecordFate]:
     """What is to become of each. What is `under_way` already counts as decided. Raises OutageError and SetupError."""
     with postgres_errors():
         async with pool.acquire() as connection:
@@ -61,10 +63,10 @@ async def fates(pool: asyncpg.Pool, records: Sequence[Held], under_way: Mapping[
             refused = {one.buried for one in records if _refused(one, known)}
             buried = await known_dead_letters(connection, refused) if refused else {}
             erased = await erased_seen(connection, named([one.reading for one in records]))
-    return [Fate.ERASED if is_erased(one.reading, erased) else _fate(one, known, buried) for one in records]
+    return [RecordFate.ERASED if is_erased(one.reading, erased) else _fate(one, known, buried) for one in records]
 
 
-def _refused(one: Held, known: Mapping[EventKey, Content]) -> bool:
+def _refused(one: LedgerRecord, known: Mapping[EventKey, EventContent]) -> bool:
     """Whether the lane refuses it without a look at definitions: it cannot be read, or contradicts what is known."""
     if one.event is None:
         return True
@@ -72,40 +74,40 @@ def _refused(one: Held, known: Mapping[EventKey, Content]) -> bool:
     return before is not None and before.contradicts(one.event.content)
 
 
-def _fate(one: Held, known: Mapping[EventKey, Content], buried: Mapping[Buried, str]) -> Fate:
+def _fate(one: LedgerRecord, known: Mapping[EventKey, EventContent], buried: Mapping[Buried, str]) -> RecordFate:
     """What was dead-lettered for want of a definition is missing: the lane says what it is by now."""
     if _refused(one, known):
-        return Fate.BURIED if one.buried in buried else Fate.MISSING
-    return Fate.DECIDED if one.event is not None and one.event.key in known else Fate.MISSING
+        return RecordFate.BURIED if one.buried in buried else RecordFate.MISSING
+    return RecordFate.DECIDED if one.event is not None and one.event.key in known else RecordFate.MISSING
 
 
-class Became(NamedTuple):
+class RecordResult(NamedTuple):
     """What became of a record: the outcome of a request, the type of a fact, or the reason of a dead letter."""
 
     what: str
     dead: bool
 
 
-_UNKNOWN = Became("nothing is kept of it", dead=True)
+_UNKNOWN = RecordResult("nothing is kept of it", dead=True)
 
 
-async def became(pool: asyncpg.Pool, records: Sequence[Held]) -> list[Became]:
+async def record_results(pool: asyncpg.Pool, records: Sequence[LedgerRecord]) -> list[RecordResult]:
     """What the lanes have made of records that they have read. Raises OutageError and SetupError."""
     with postgres_errors():
         async with pool.acquire() as connection:
             decided = await outcomes_of(connection, _keys(records))
             contents = {key: one.content for key, one in decided.items()}
-            left = {one.buried for one in records if _fate(one, contents, {}) is Fate.MISSING}
+            left = {one.buried for one in records if _fate(one, contents, {}) is RecordFate.MISSING}
             buried = await known_dead_letters(connection, left) if left else {}
     return [
-        Became(decided[one.event.key].what, dead=False)
-        if one.event is not None and _fate(one, contents, {}) is Fate.DECIDED
-        else Became(buried[one.buried], dead=True)
+        RecordResult(decided[one.event.key].what, dead=False)
+        if one.event is not None and _fate(one, contents, {}) is RecordFate.DECIDED
+        else RecordResult(buried[one.buried], dead=True)
         if one.buried in buried
         else _UNKNOWN
         for one in records
     ]
 
 
-def _keys(records: Sequence[Held]) -> list[EventKey]:
+def _keys(records: Sequence[LedgerRecord]) -> list[EventKey]:
     return [one.event.key for one in records if one.event is not None]

@@ -6,22 +6,22 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from unenroll.kafka.admin import Cluster, Partition
-from unenroll.kafka.consumer_group import Coordinator, committed_by
+from unenroll.kafka.admin import KafkaAdmin, TopicPartitionNumber
+from unenroll.kafka.consumer_group import GroupCoordinator, committed_by
 from unenroll.ops.files import lines, total_bytes
 from unenroll.ops.progress import BadLines, bad_lines, counted, progress
 from unenroll.ops.publish import Sender, most_bytes
-from unenroll.ops.replay.in_flight import Lead, Pace
-from unenroll.ops.replay.selection import Place, Ranges, Selection, length, ranges, read_before
-from unenroll.ops.replay.sources import FromFiles, FromTopics, Source
-from unenroll.ops.replay.suppress import Sending, Suppressing
-from unenroll.ops.report import Sheet, counts
+from unenroll.ops.replay.in_flight import InFlight, RateLimit
+from unenroll.ops.replay.selection import InputPartition, Ranges, ReplaySelection, length, ranges, read_before
+from unenroll.ops.replay.sources import FileSource, ReplaySource, TopicSource
+from unenroll.ops.replay.suppress import RecordReplay, ReplaySender
+from unenroll.ops.report import ReportSheet, counts
 from unenroll.postgres.pool import check_tables, connected
 from unenroll.settings import WorkerSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Suppressed:
+class ReplayResult:
     """How many records were read, and what became of them.
 
     `unread` are offsets that were left out, because the lanes are yet to read them. `missing` were sent, or would be
@@ -48,11 +48,11 @@ class Suppressed:
     go_on: str
 
 
-def suppressed(done: Suppressing, source: Source, *, bad: int) -> Suppressed:
+def replay_result(done: RecordReplay, source: ReplaySource, *, bad: int) -> ReplayResult:
     """The result of a replay that has ended, or was stopped."""
     found, lead = done.counts, done.lead
     became = lead.became if lead is not None else {}
-    return Suppressed(
+    return ReplayResult(
         dry_run=done.dry_run,
         stopped=done.stopping.is_set(),
         read=found["read"],
@@ -72,10 +72,10 @@ def suppressed(done: Suppressing, source: Source, *, bad: int) -> Suppressed:
     )
 
 
-def sheet(result: Suppressed) -> Sheet:
+def sheet(result: ReplayResult) -> ReportSheet:
     """The report."""
     missing = "missing, and would be sent" if result.dry_run else "missing, and sent to the lanes"
-    return Sheet(
+    return ReportSheet(
         title="Replay (dry run)" if result.dry_run else "Replay",
         sentences=tuple(_sentences(result)),
         tables=(
@@ -99,7 +99,7 @@ def sheet(result: Suppressed) -> Sheet:
     )
 
 
-def _sentences(result: Suppressed) -> list[str]:
+def _sentences(result: ReplayResult) -> list[str]:
     said = [f"{result.read:,} records were held against the ledger."]
     if result.undecided:
         said.append(f"{result.undecided:,} of those that were sent are not known to be decided yet.")
@@ -118,7 +118,7 @@ class ReplayOptions:
     lanes have decided them, which may stand still for so many seconds of `patience`; None: they are not waited for.
     """
 
-    selection: Selection
+    selection: ReplaySelection
     prefix: str | None
     files: tuple[Path, ...]
     rate: float | None
@@ -127,7 +127,7 @@ class ReplayOptions:
     dry_run: bool
 
 
-async def replay_records(settings: WorkerSettings, order: ReplayOptions, *, stopping: asyncio.Event) -> Suppressed:
+async def replay_records(settings: WorkerSettings, order: ReplayOptions, *, stopping: asyncio.Event) -> ReplayResult:
     """Replay them. Raises OutageError, SetupError and UnenrollError: the same replay may then be tried again."""
     limits = await most_bytes(settings)
     async with AsyncExitStack() as stack:
@@ -135,41 +135,41 @@ async def replay_records(settings: WorkerSettings, order: ReplayOptions, *, stop
         await check_tables(pool)
         lead = None
         if order.patience is not None and not order.dry_run:
-            coordinator = await stack.enter_async_context(Coordinator(settings))
-            lead = Lead(pool=pool, coordinator=coordinator, most=order.most, patience=order.patience)
+            coordinator = await stack.enter_async_context(GroupCoordinator(settings))
+            lead = InFlight(pool=pool, coordinator=coordinator, most=order.most, patience=order.patience)
         bad = stack.enter_context(bad_lines(order.files))
         source = await stack.enter_async_context(_source(settings, order, limits=limits, bad=bad))
         sender = Sender(settings, batch_bytes=min(limits.values()))
-        suppressing = Suppressing(
+        suppressing = RecordReplay(
             pool=pool,
             selection=order.selection,
-            sending=Sending(sender=sender, prefix=settings.topic_prefix, limits=limits),
+            sending=ReplaySender(sender=sender, prefix=settings.topic_prefix, limits=limits),
             lead=lead,
-            pace=Pace(order.rate),
+            pace=RateLimit(order.rate),
             stopping=stopping,
             dry_run=order.dry_run,
         )
         await suppressing.run(source)
-        return suppressed(suppressing, source, bad=bad.count)
+        return replay_result(suppressing, source, bad=bad.count)
 
 
 @asynccontextmanager
 async def _source(
     settings: WorkerSettings, order: ReplayOptions, *, limits: dict[str, int], bad: BadLines
-) -> AsyncIterator[Source]:
+) -> AsyncIterator[ReplaySource]:
     if order.prefix is None:
         with progress("replay", total_bytes(order.files)) as done:
-            yield FromFiles(lines=lines(order.files, done), prefix=settings.topic_prefix, limits=limits, bad=bad)
+            yield FileSource(lines=lines(order.files, done), prefix=settings.topic_prefix, limits=limits, bad=bad)
         return
-    asked = await ranges(Cluster(settings), order.prefix, order.selection)
+    asked = await ranges(KafkaAdmin(settings), order.prefix, order.selection)
     found = asked if order.prefix != settings.topic_prefix else read_before(asked, await _committed(settings, asked))
     unread = length(asked) - length(found)
     with progress("replay", length(found), counted("records")) as done:
-        yield FromTopics(settings=settings, prefix=order.prefix, ranges=found, unread=unread, done=done)
+        yield TopicSource(settings=settings, prefix=order.prefix, ranges=found, unread=unread, done=done)
 
 
-async def _committed(settings: WorkerSettings, asked: Ranges) -> dict[Place, int]:
+async def _committed(settings: WorkerSettings, asked: Ranges) -> dict[InputPartition, int]:
     """How far the group has read the topics."""
-    places = {Partition(topic=settings.topic_prefix + one.topic, number=one.partition): one for one in asked}
+    places = {TopicPartitionNumber(topic=settings.topic_prefix + one.topic, number=one.partition): one for one in asked}
     committed = await committed_by(settings, places)
     return {places[place]: found.offset for place, found in committed.items() if found is not None}

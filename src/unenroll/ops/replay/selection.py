@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from unenroll.errors import SetupError, UsageError
-from unenroll.kafka.admin import Cluster, partitions_of
+from unenroll.kafka.admin import KafkaAdmin, partitions_of
 from unenroll.kafka.topics import INPUTS
 from unenroll.wire.topics import Topic
 
@@ -14,7 +14,7 @@ _OFFSETS = re.compile(r"(?P<topic>facts|requests)/(?P<partition>\d{1,9}):(?P<fir
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Offsets:
+class OffsetRange:
     """From the first to the last offset of a partition, both included. `last` None: to its end."""
 
     first: int
@@ -22,7 +22,7 @@ class Offsets:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class InputPartition:
     """One partition of an input topic, by the topic's word."""
 
     topic: Topic
@@ -30,14 +30,14 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Selection:
+class ReplaySelection:
     """What is chosen; nothing said chooses everything.
 
     `since` and `until` (not included) are about when a record came to its topic, in a file about the event's `time`,
     of decisions about when they were made.
     """
 
-    offsets: Mapping[Place, Offsets] = field(default_factory=dict)
+    offsets: Mapping[InputPartition, OffsetRange] = field(default_factory=dict)
     since: datetime | None = None
     until: datetime | None = None
     customers: frozenset[int] = frozenset()
@@ -63,19 +63,19 @@ class Selection:
         return bool(self.customers or self.targets)
 
 
-def read_offsets(texts: list[str]) -> dict[Place, Offsets]:
+def read_offsets(texts: list[str]) -> dict[InputPartition, OffsetRange]:
     """The ranges in texts like `requests/0:100-199` or `facts/3:17-`. Raises UsageError."""
-    found: dict[Place, Offsets] = {}
+    found: dict[InputPartition, OffsetRange] = {}
     for text in texts:
         told = _OFFSETS.fullmatch(text)
         if told is None:
             raise UsageError(
                 f"--offsets {text}: must be like requests/0:100-199, or requests/0:100- for all from there on"
             )
-        place = Place(topic=Topic(told["topic"]), partition=int(told["partition"]))
+        place = InputPartition(topic=Topic(told["topic"]), partition=int(told["partition"]))
         if place in found:
             raise UsageError(f"--offsets names {place.topic}/{place.partition} twice")
-        offsets = Offsets(first=int(told["first"]), last=int(told["last"]) if told["last"] else None)
+        offsets = OffsetRange(first=int(told["first"]), last=int(told["last"]) if told["last"] else None)
         if offsets.last is not None and offsets.last < offsets.first:
             raise UsageError(f"--offsets {text}: ends before it begins")
         found[place] = offsets
@@ -83,17 +83,17 @@ def read_offsets(texts: list[str]) -> dict[Place, Offsets]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Range:
+class PartitionRange:
     """Offsets of a partition: `first` is read, `end` is not."""
 
     first: int
     end: int
 
 
-Ranges = Mapping[Place, Range]
+Ranges = Mapping[InputPartition, PartitionRange]
 
 
-async def ranges(cluster: Cluster, prefix: str, selection: Selection) -> Ranges:
+async def ranges(cluster: KafkaAdmin, prefix: str, selection: ReplaySelection) -> Ranges:
     """The ranges that hold something, as of now. Raises SetupError for what is not there, and OutageError."""
     names = {prefix + word: word for word in INPUTS}
     topics = await cluster.topics(names)
@@ -101,9 +101,9 @@ async def ranges(cluster: Cluster, prefix: str, selection: Selection) -> Ranges:
     if len(missing) == len(names) or any(place.topic == names[name] for place in selection.offsets for name in missing):
         raise SetupError(f"Kafka has no topic {', '.join(missing)}, so there is nothing to replay")
     partitions = partitions_of(topic for _, topic in sorted(topics.items()))
-    places = {one: Place(topic=names[one.topic], partition=one.number) for one in partitions}
+    places = {one: InputPartition(topic=names[one.topic], partition=one.number) for one in partitions}
     firsts, ends = await cluster.beginnings(places), await cluster.ends(places)
-    held = {places[place]: Range(first=firsts[place], end=ends[place]) for place in places}
+    held = {places[place]: PartitionRange(first=firsts[place], end=ends[place]) for place in places}
     if selection.offsets:
         return {place: _cut(place, asked, held.get(place)) for place, asked in selection.offsets.items()}
     if selection.since is not None:
@@ -112,7 +112,7 @@ async def ranges(cluster: Cluster, prefix: str, selection: Selection) -> Ranges:
     return {place: one for place, one in held.items() if one.first < one.end}
 
 
-def read_before(found: Ranges, committed: Mapping[Place, int]) -> Ranges:
+def read_before(found: Ranges, committed: Mapping[InputPartition, int]) -> Ranges:
     """What of the ranges the lanes have read: they read the rest in any case, and it is not to be sent twice."""
     cut = {place: replace(one, end=min(one.end, committed.get(place, 0))) for place, one in found.items()}
     return {place: one for place, one in cut.items() if one.first < one.end}
@@ -123,17 +123,17 @@ def length(found: Ranges) -> int:
     return sum(one.end - one.first for one in found.values())
 
 
-def _cut(place: Place, asked: Offsets, held: Range | None) -> Range:
+def _cut(place: InputPartition, asked: OffsetRange, held: PartitionRange | None) -> PartitionRange:
     name = f"{place.topic}, partition {place.partition}"
     if held is None:
         raise SetupError(f"there is no {name}")
     end = held.end if asked.last is None else asked.last + 1
     if held.first <= asked.first <= end <= held.end:
-        return Range(first=asked.first, end=end)
+        return PartitionRange(first=asked.first, end=end)
     holds = f"holds offsets {held.first} to {held.end - 1}" if held.first < held.end else "holds nothing"
     last = "its end" if asked.last is None else asked.last
     raise SetupError(f"{name}, {holds}; there is no {asked.first} to {last}")
 
 
-def _from(held: Range, since: int) -> Range:
-    return Range(first=max(held.first, min(since, held.end)), end=held.end)
+def _from(held: PartitionRange, since: int) -> PartitionRange:
+    return PartitionRange(first=max(held.first, min(since, held.end)), end=held.end)

@@ -9,16 +9,16 @@ from typing import NamedTuple
 from msgspec.structs import replace
 from pydantic_core import from_json
 
-from unenroll.kafka.committed_offsets import Committed, metadata
-from unenroll.ops.replay.selection import Selection
+from unenroll.kafka.committed_offsets import CommittedOffset, metadata
+from unenroll.ops.replay.selection import ReplaySelection
 from unenroll.postgres.outbox import unpack
-from unenroll.postgres.replays import Publication
+from unenroll.postgres.replays import ReplayBatch
 from unenroll.wire.topics import Message, Topic
 
 REPLAY_ID = "ce_replayid"
 
 
-class Again(StrEnum):
+class ReplayTopics(StrEnum):
     """The topics that are published to again. A dead letter is put back on the topic that it came from instead."""
 
     UNENROLLMENTS = Topic.UNENROLLMENTS
@@ -27,12 +27,12 @@ class Again(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Marking:
+class ReplayMarking:
     """Which messages are chosen, and how they are marked."""
 
     replay_id: str
-    selection: Selection
-    topics: Collection[Again]
+    selection: ReplaySelection
+    topics: Collection[ReplayTopics]
 
     def chosen(self, messages: Collection[Message], decided_at: datetime) -> list[Message]:
         """Those of a batch's messages that are chosen, marked, in their order."""
@@ -52,7 +52,7 @@ class Marking:
         return self.selection.of(data["customerId"], data["targetId"])
 
 
-class Progress(NamedTuple):
+class SliceProgress(NamedTuple):
     """All up to the decision of this number was published again, and so many messages of the next batch."""
 
     sequence: int = 0
@@ -64,19 +64,21 @@ class Progress(NamedTuple):
         return self.messages, metadata(self.sequence)
 
     @classmethod
-    def of(cls, committed: Committed | None) -> "Progress":
+    def of(cls, committed: CommittedOffset | None) -> "SliceProgress":
         """What `committed` tells of it; None: nothing was published again yet."""
         return cls() if committed is None else cls(committed.sequence or 0, committed.offset)
 
 
-class Slice(NamedTuple):
+class MessageSlice(NamedTuple):
     """Messages that go together, perhaps none, and the progress behind them."""
 
     messages: list[Message]
-    behind: Progress
+    behind: SliceProgress
 
 
-def slices(publications: Sequence[Publication], begin: Progress, *, marking: Marking, most: int) -> Iterator[Slice]:
+def slices(
+    publications: Sequence[ReplayBatch], begin: SliceProgress, *, marking: ReplayMarking, most: int
+) -> Iterator[MessageSlice]:
     """What is left of the publications, at most so many messages at a time. The last one ends behind all of them."""
     messages: list[Message] = []
     at = begin
@@ -86,7 +88,7 @@ def slices(publications: Sequence[Publication], begin: Progress, *, marking: Mar
             messages.append(message)
             at = at._replace(messages=at.messages + 1)
             if len(messages) >= most:
-                yield Slice(messages, at)
+                yield MessageSlice(messages, at)
                 messages = []
-        at = Progress(publication.sequence)
-    yield Slice(messages, at)
+        at = SliceProgress(publication.sequence)
+    yield MessageSlice(messages, at)

@@ -9,20 +9,20 @@ from dataclasses import dataclass, field
 import asyncpg
 
 from unenroll.core.events import EventKey
-from unenroll.kafka.admin import Partition
+from unenroll.kafka.admin import TopicPartitionNumber
 from unenroll.kafka.topics import INPUTS
 from unenroll.ops.publish import Sender
-from unenroll.ops.replay.in_flight import Lead, Pace
-from unenroll.ops.replay.ledger_check import Fate, Held, fates, held
-from unenroll.ops.replay.selection import Selection
-from unenroll.ops.replay.sources import Definition, Entry, Source
+from unenroll.ops.replay.in_flight import InFlight, RateLimit
+from unenroll.ops.replay.ledger_check import LedgerRecord, RecordFate, ledger_records, record_fates
+from unenroll.ops.replay.selection import ReplaySelection
+from unenroll.ops.replay.sources import ReplayDefinition, ReplayEntry, ReplaySource
 from unenroll.postgres.definitions import DefinitionCache
 from unenroll.wire.decode import Received
 from unenroll.wire.topics import Message, Record, batch_bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sending:
+class ReplaySender:
     """`limits` has the most bytes that a batch to each topic may have, by the topic's word."""
 
     sender: Sender
@@ -34,7 +34,7 @@ class Sending:
         message = self._message(record)
         return record.unreadable is None and batch_bytes(message) <= self.limits[message.topic]
 
-    async def send(self, records: Sequence[Record]) -> Mapping[Partition, int]:
+    async def send(self, records: Sequence[Record]) -> Mapping[TopicPartitionNumber, int]:
         """Send them in order. Returns when all are there: before which offsets. Raises OutageError and SetupError."""
         await self.tell([self._message(record) for record in records])
         inputs = {self.prefix + word for word in INPUTS}
@@ -58,7 +58,7 @@ _AT_ONCE = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Suppressing:
+class RecordReplay:
     """A replay that publishes nothing for what was decided before.
 
     `lead` None: what the lanes decide is not waited for. `counts` has how many records were `read`, `unchosen`,
@@ -67,16 +67,16 @@ class Suppressing:
     """
 
     pool: asyncpg.Pool
-    selection: Selection
-    sending: Sending
-    lead: Lead | None
-    pace: Pace
+    selection: ReplaySelection
+    sending: ReplaySender
+    lead: InFlight | None
+    pace: RateLimit
     stopping: asyncio.Event
     dry_run: bool
     counts: Counter[str] = field(default_factory=Counter)
     _cache: DefinitionCache = field(default_factory=DefinitionCache)
 
-    async def run(self, source: Source) -> None:
+    async def run(self, source: ReplaySource) -> None:
         """Replay what the source has, until stopping. Raises OutageError, SetupError, and UnenrollError as `Lead`."""
         most = _AT_ONCE if self.lead is None else min(_AT_ONCE, self.lead.most)
         async with aclosing(source.chunks(self.pace.at_once(most))) as chunks:
@@ -88,13 +88,13 @@ class Suppressing:
         if self.lead is not None:
             await self.lead.shrink(0, self.stopping)
 
-    async def _take(self, entries: Sequence[Entry]) -> None:
-        chosen = [held(one.reading) for one in entries if self._chosen(one)]
+    async def _take(self, entries: Sequence[ReplayEntry]) -> None:
+        chosen = [ledger_records(one.reading) for one in entries if self._chosen(one)]
         await self.pace.wait(len(chosen), self.stopping)
-        found = await fates(self.pool, chosen, self.lead.under_way if self.lead else {})
-        missing = list(_once(one for one, fate in zip(chosen, found, strict=True) if fate is Fate.MISSING))
+        found = await record_fates(self.pool, chosen, self.lead.under_way if self.lead else {})
+        missing = list(_once(one for one, fate in zip(chosen, found, strict=True) if fate is RecordFate.MISSING))
         sendable = [one for one in missing if self.sending.fits(one.record)]
-        buried, erased = found.count(Fate.BURIED), found.count(Fate.ERASED)
+        buried, erased = found.count(RecordFate.BURIED), found.count(RecordFate.ERASED)
         self.counts.update(
             read=len(entries),
             unchosen=len(entries) - len(chosen),
@@ -107,14 +107,14 @@ class Suppressing:
         if sendable and not self.dry_run:
             await self._send(sendable)
 
-    async def _send(self, records: Sequence[Held]) -> None:
+    async def _send(self, records: Sequence[LedgerRecord]) -> None:
         if self.lead is not None:
             await self.lead.shrink(self.lead.most - len(records), self.stopping)
         ends = await self.sending.send([one.record for one in records])
         if self.lead is not None:
             self.lead.add(records, ends)
 
-    def _chosen(self, entry: Entry) -> bool:
+    def _chosen(self, entry: ReplayEntry) -> bool:
         content = entry.reading.content
         if not self.selection.at(entry.at):
             return False
@@ -122,7 +122,7 @@ class Suppressing:
             return not self.selection.of_accounts
         return self.selection.of(content.event.customer_id, content.event.target_id)
 
-    async def _define(self, definitions: Sequence[Definition]) -> None:
+    async def _define(self, definitions: Sequence[ReplayDefinition]) -> None:
         """Send the definitions that are newer than those in force."""
         if not definitions or self.selection.of_accounts:
             return
@@ -133,14 +133,14 @@ class Suppressing:
         if newer and not self.dry_run:
             await self.sending.tell([one.message for one in newer])
 
-    def _newer(self, one: Definition) -> bool:
+    def _newer(self, one: ReplayDefinition) -> bool:
         in_force = self._cache.known.groups.get(one.received.group.group_id)
         return in_force is None or in_force.version < one.received.group.version
 
 
-def _once(records: Iterable[Held]) -> Iterator[Held]:
+def _once(records: Iterable[LedgerRecord]) -> Iterator[LedgerRecord]:
     """The records without those that repeat one before them."""
-    known: dict[EventKey, Held] = {}
+    known: dict[EventKey, LedgerRecord] = {}
     for one in records:
         before = one if one.event is None else known.setdefault(one.event.key, one)
         if before is one or before.event != one.event:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from unenroll.core.events import AccountKey, EventId
 
 
-class Against(StrEnum):
+class CheckedAgainst(StrEnum):
     """What was held against what."""
 
     ACCOUNT = "account"
@@ -21,18 +21,18 @@ class Difference:
 
     customer_id: int
     target_id: int
-    against: Against
+    against: CheckedAgainst
     about: str
     kept: str
     decided: str
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
+class AccountDrift:
     """The differences of one account, as they are found."""
 
     key: AccountKey
-    against: Against
+    against: CheckedAgainst
     found: list[Difference]
 
     def unless(self, alike: bool, about: str, *, kept: object, decided: object) -> None:  # noqa: FBT001 - reads as a sentence

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from unenroll.core.definitions import Group
+from unenroll.core.definitions import TargetGroup
 from unenroll.core.events import CustomerEnrolled, EventId, RewardEarned, UnenrollRequested
 from unenroll.core.facts import Account, Enrollment, Leave, Reward
 from unenroll.core.outcomes import Outcome
-from unenroll.ops.verify.differences import Against, Difference, Drift, leave_named
+from unenroll.ops.verify.differences import AccountDrift, CheckedAgainst, Difference, leave_named
 from unenroll.postgres.accounts import KnownAccount
-from unenroll.postgres.audit import Receipt, Reviewed
+from unenroll.postgres.audit import AuditedAccount, LedgerReceipt
 from unenroll.wire.content_hash import CONTENT_VERSION, content_hash
 from unenroll.wire.encode import event_uuid
 
@@ -18,9 +18,9 @@ _STAYS_A_LEAVE = frozenset({Outcome.UNENROLLED, Outcome.ALREADY_UNENROLLED})
 Told = UnenrollRequested | CustomerEnrolled
 
 
-def ledger_drift(one: Reviewed, known: KnownAccount, owner: Group) -> list[Difference]:
+def ledger_drift(one: AuditedAccount, known: KnownAccount, owner: TargetGroup) -> list[Difference]:
     """The differences. Where rows of the account were pruned, nothing is said of the facts that they told."""
-    drift = Drift(one.key, Against.LEDGER, [])
+    drift = AccountDrift(one.key, CheckedAgainst.LEDGER, [])
     numbers = sorted(receipt.decision for receipt in one.receipts if receipt.decision is not None)
     top = known.decisions
     whole = numbers == list(range(1, top + 1))
@@ -39,7 +39,7 @@ def ledger_drift(one: Reviewed, known: KnownAccount, owner: Group) -> list[Diffe
     return drift.found
 
 
-def _earned(account: Account, receipts: Sequence[Receipt], *, owner: Group, drift: Drift) -> None:
+def _earned(account: Account, receipts: Sequence[LedgerReceipt], *, owner: TargetGroup, drift: AccountDrift) -> None:
     """Rewards do not name the event that told of them; of one that was not issued, all of the event is known."""
     told = [receipt for receipt in receipts if receipt.event_type == RewardEarned.__name__]
     if any(receipt.content_version != CONTENT_VERSION for receipt in told):
@@ -51,7 +51,7 @@ def _earned(account: Account, receipts: Sequence[Receipt], *, owner: Group, drif
         drift.unless(alike, about, kept="a fact that is not what was received", decided="a content in the ledger")
 
 
-def _hold(event: Told, receipt: Receipt, drift: Drift) -> None:
+def _hold(event: Told, receipt: LedgerReceipt, drift: AccountDrift) -> None:
     about = _named(event)
     drift.same(about, kept=receipt.event_type, decided=type(event).__name__)
     if receipt.content_version == CONTENT_VERSION:
@@ -59,7 +59,7 @@ def _hold(event: Told, receipt: Receipt, drift: Drift) -> None:
         drift.unless(alike, about, kept="a fact that is not what was received", decided="the content in the ledger")
 
 
-def _outcomes(known: KnownAccount, receipts: Mapping[str, Receipt], drift: Drift) -> None:
+def _outcomes(known: KnownAccount, receipts: Mapping[str, LedgerReceipt], drift: AccountDrift) -> None:
     for key, now in known.state.settled.leaves.items():
         receipt = receipts.get(event_uuid(key))
         if receipt is not None:
@@ -68,7 +68,7 @@ def _outcomes(known: KnownAccount, receipts: Mapping[str, Receipt], drift: Drift
             drift.unless(possible, leave_named(key), kept=("first answered", first), decided=now.outcome)
 
 
-def _told(account: Account, owner: Group) -> Iterator[Told]:
+def _told(account: Account, owner: TargetGroup) -> Iterator[Told]:
     """The events that told of the account's facts, as far as the facts name them: rewards do not."""
     for leave in account.leaves:
         yield _requested(account, leave, owner)
@@ -76,7 +76,7 @@ def _told(account: Account, owner: Group) -> Iterator[Told]:
         yield _enrolled(account, enrollment, owner)
 
 
-def _requested(account: Account, leave: Leave, owner: Group) -> UnenrollRequested:
+def _requested(account: Account, leave: Leave, owner: TargetGroup) -> UnenrollRequested:
     return UnenrollRequested(
         key=leave.key,
         time=leave.effective_at,
@@ -89,7 +89,7 @@ def _requested(account: Account, leave: Leave, owner: Group) -> UnenrollRequeste
     )
 
 
-def _enrolled(account: Account, enrollment: Enrollment, owner: Group) -> CustomerEnrolled:
+def _enrolled(account: Account, enrollment: Enrollment, owner: TargetGroup) -> CustomerEnrolled:
     cycle = enrollment.from_cycle
     return CustomerEnrolled(
         key=enrollment.key,
@@ -104,7 +104,7 @@ def _enrolled(account: Account, enrollment: Enrollment, owner: Group) -> Custome
     )
 
 
-def _reward(account: Account, reward: Reward, owner: Group) -> RewardEarned:
+def _reward(account: Account, reward: Reward, owner: TargetGroup) -> RewardEarned:
     return RewardEarned(
         key=EventId(reward.reward_id, ""),
         reward_id=reward.reward_id,

@@ -6,23 +6,23 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
-from unenroll.core.changes import Cancelled, Reinstated, SettledReward
-from unenroll.core.definitions import Group
+from unenroll.core.changes import RewardCancellation, RewardReinstatement, SettledReward
+from unenroll.core.definitions import TargetGroup
 from unenroll.core.events import EventId
 from unenroll.core.facts import Reward
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import Rule
-from unenroll.ops.verify.differences import Against, Difference, Drift, leave_named
+from unenroll.ops.verify.differences import AccountDrift, CheckedAgainst, Difference, leave_named
 from unenroll.postgres.accounts import KnownAccount
-from unenroll.postgres.audit import Receipt, Reviewed
-from unenroll.wire.encode import Context, encode, event_uuid
+from unenroll.postgres.audit import AuditedAccount, LedgerReceipt
+from unenroll.wire.encode import DecisionContext, encode, event_uuid
 from unenroll.wire.topics import Message, event_name
 
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
 _NO_CAUSE = EventId("", "")
 
 
-class Event(NamedTuple):
+class PublishedEvent(NamedTuple):
     """One of our events, as it was published."""
 
     name: str
@@ -32,10 +32,10 @@ class Event(NamedTuple):
 
 
 def published_drift(
-    one: Reviewed, known: KnownAccount, owner: Group, *, kept_since: datetime | None
+    one: AuditedAccount, known: KnownAccount, owner: TargetGroup, *, kept_since: datetime | None
 ) -> list[Difference]:
     """The differences. What was told before `kept_since`, the oldest bytes that are kept, is not missed."""
-    drift = Drift(one.key, Against.PUBLISHED, [])
+    drift = AccountDrift(one.key, CheckedAgainst.PUBLISHED, [])
     events = [event for event in map(_event, one.sent or ()) if event.data["targetId"] == one.key.target_id]
     ids = [event.id for event in events]
     drift.unless(len(set(ids)) == len(ids), "the account", kept="an event published twice", decided="each once")
@@ -47,11 +47,11 @@ def published_drift(
 
 class _Rewards(NamedTuple):
     known: KnownAccount
-    owner: Group
+    owner: TargetGroup
     kept_since: datetime | None
-    drift: Drift
+    drift: AccountDrift
 
-    def hold(self, events: Sequence[Event]) -> None:
+    def hold(self, events: Sequence[PublishedEvent]) -> None:
         """Hold what was told last of each reward against how it stands."""
         last = {event.data["rewardId"]: event for event in sorted(events, key=_revision)}
         settled = self.known.state.settled.rewards
@@ -72,7 +72,7 @@ class _Rewards(NamedTuple):
         told_at = next((seen_at for leave, seen_at in leaves if leave.key == now.cancelled_by), None)
         return self.kept_since is None or told_at is None or told_at < self.kept_since
 
-    def _one(self, reward: Reward, now: SettledReward, told: Event) -> None:
+    def _one(self, reward: Reward, now: SettledReward, told: PublishedEvent) -> None:
         about = f"reward {reward.reward_id}"
         kept = ("RewardReinstated" if now.action is None else "RewardCancelled", f"revision {now.revision}")
         published = (told.name, f"revision {told.data['revision']}")
@@ -87,7 +87,7 @@ class _Rewards(NamedTuple):
         leave = next((leave for leave in account.leaves if leave.key == now.cancelled_by), None)
         if leave is None:
             return None
-        context = Context(
+        context = DecisionContext(
             customer_id=account.customer_id,
             group_id=self.owner.group_id,
             target_id=account.target_id,
@@ -96,11 +96,13 @@ class _Rewards(NamedTuple):
             calendar=self.owner.calendar,
         )
         if now.action is None:
-            return encode(Reinstated(reward, leave, rule, now.revision), context).value
-        return encode(Cancelled(reward, leave, rule, now.action, now.revision), context).value
+            return encode(RewardReinstatement(reward, leave, rule, now.revision), context).value
+        return encode(RewardCancellation(reward, leave, rule, now.action, now.revision), context).value
 
 
-def _leaves(known: KnownAccount, farewells: Sequence[Event], *, owner: Group, drift: Drift) -> None:
+def _leaves(
+    known: KnownAccount, farewells: Sequence[PublishedEvent], *, owner: TargetGroup, drift: AccountDrift
+) -> None:
     account, settled = known.state
     if farewells:
         told = f"{max(map(_revision, farewells))} UserUnenrolled"
@@ -119,9 +121,9 @@ def _leaves(known: KnownAccount, farewells: Sequence[Event], *, owner: Group, dr
             drift.same(leave_named(leave.key), kept=("from", first), decided=("from", dropped["first"]))
 
 
-def _in_force(farewells: Sequence[Event]) -> Mapping[str, Event | None]:
+def _in_force(farewells: Sequence[PublishedEvent]) -> Mapping[str, PublishedEvent | None]:
     """What is in force of each leave that was told to have taken effect; None: another leave's supersedes it."""
-    in_force: dict[str, Event | None] = {}
+    in_force: dict[str, PublishedEvent | None] = {}
     for event in sorted(farewells, key=_revision):
         if event.data["supersedes"] is not None:
             in_force[event.data["supersedes"]] = None
@@ -129,7 +131,7 @@ def _in_force(farewells: Sequence[Event]) -> Mapping[str, Event | None]:
     return in_force
 
 
-def _answers(events: Sequence[Event], receipts: Sequence[Receipt], drift: Drift) -> None:
+def _answers(events: Sequence[PublishedEvent], receipts: Sequence[LedgerReceipt], drift: AccountDrift) -> None:
     """The first answer of each request is what the ledger says that it was."""
     rejected: dict[str, str] = {}
     for event in events:
@@ -142,11 +144,13 @@ def _answers(events: Sequence[Event], receipts: Sequence[Receipt], drift: Drift)
             drift.same(f"request {receipt.event_key}", kept=receipt.outcome, decided=published)
 
 
-def _revision(event: Event) -> int:
+def _revision(event: PublishedEvent) -> int:
     return int(event.data["revision"])
 
 
-def _event(message: Message) -> Event:
+def _event(message: Message) -> PublishedEvent:
     headers = {name: (value or b"").decode() for name, value in message.headers}
     value = message.value or b"{}"
-    return Event(event_name(headers["ce_type"]) or headers["ce_type"], headers["ce_id"], from_json(value), value)
+    return PublishedEvent(
+        event_name(headers["ce_type"]) or headers["ce_type"], headers["ce_id"], from_json(value), value
+    )

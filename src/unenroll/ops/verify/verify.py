@@ -9,19 +9,19 @@ import asyncpg
 
 from unenroll.core.calendar import Calendar
 from unenroll.core.changes import SettledReward
-from unenroll.core.definitions import Group, Target
+from unenroll.core.definitions import Target, TargetGroup
 from unenroll.core.events import EventId
 from unenroll.core.settle import Settlement, settle, waits
-from unenroll.core.standings import Standing, State
-from unenroll.ops.verify.differences import Against, Difference, Drift, leave_named
+from unenroll.core.standings import RewardState, Standing
+from unenroll.ops.verify.differences import AccountDrift, CheckedAgainst, Difference, leave_named
 from unenroll.ops.verify.ledger import ledger_drift
 from unenroll.ops.verify.published import published_drift
 from unenroll.postgres.accounts import KnownAccount
-from unenroll.postgres.audit import Reviewed, Scope, oldest_publication, review
+from unenroll.postgres.audit import AuditedAccount, AuditScope, audit, oldest_publication
 from unenroll.postgres.pool import check_tables
 
 
-def settlement_drift(known: KnownAccount, owner: Group) -> tuple[list[Difference], bool]:
+def settlement_drift(known: KnownAccount, owner: TargetGroup) -> tuple[list[Difference], bool]:
     """The differences, and whether the account is due: it waits to be settled again with cycles appended since.
 
     One that is due is held against the calendar as it was.
@@ -37,7 +37,7 @@ def settlement_drift(known: KnownAccount, owner: Group) -> tuple[list[Difference
 
 
 def _against(known: KnownAccount, target: Target, calendar: Calendar) -> list[Difference]:
-    drift = Drift(known.key, Against.SETTLEMENT, [])
+    drift = AccountDrift(known.key, CheckedAgainst.SETTLEMENT, [])
     settlement = settle(known.state.account, target, calendar)
     drift.same("whether it waits for cycles", kept=known.waits, decided=waits(settlement))
     _leaves(known, settlement, drift)
@@ -45,13 +45,13 @@ def _against(known: KnownAccount, target: Target, calendar: Calendar) -> list[Di
     return drift.found
 
 
-def _leaves(known: KnownAccount, settlement: Settlement, drift: Drift) -> None:
+def _leaves(known: KnownAccount, settlement: Settlement, drift: AccountDrift) -> None:
     for key, kept in known.state.settled.leaves.items():
         now = settlement.leaves[key]
         drift.same(leave_named(key), kept=tuple(kept), decided=(now.outcome, now.first_dropped))
 
 
-def _rewards(known: KnownAccount, settlement: Settlement, drift: Drift) -> None:
+def _rewards(known: KnownAccount, settlement: Settlement, drift: AccountDrift) -> None:
     for reward_id, kept in known.state.settled.rewards.items():
         now = settlement.standings[reward_id]
         about = f"reward {reward_id}"
@@ -70,7 +70,7 @@ def _governed(leave: EventId | None) -> str | None:
 
 def _told(kept: SettledReward) -> bool:
     """Whether so many events can have told that it stands so: cancelled, then cancelled again or reinstated."""
-    if kept.state is State.CANCELLED:
+    if kept.state is RewardState.CANCELLED:
         return kept.revision >= 1 and kept.cancelled_by is not None
     return kept.revision == 0 if kept.cancelled_by is None else kept.revision > 1
 
@@ -81,7 +81,7 @@ Note = Callable[[Difference], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verified:
+class VerifyResult:
     """What was found. `due`: accounts that wait to be settled again, after cycles were appended.
 
     `drifted` is how many accounts have differences, `differences` how many there are of each kind; `told` are the
@@ -91,19 +91,19 @@ class Verified:
     accounts: int
     due: int
     drifted: int
-    differences: Mapping[Against, int]
+    differences: Mapping[CheckedAgainst, int]
     published: bool
     told: tuple[Difference, ...]
 
 
-async def verify(pool: asyncpg.Pool, scope: Scope, *, done: Callable[[int], None], note: Note) -> Verified:
+async def verify(pool: asyncpg.Pool, scope: AuditScope, *, done: Callable[[int], None], note: Note) -> VerifyResult:
     """Verify the accounts. `done` is told how many more are, `note` of each difference. Raises OutageError, SetupError.
 
     Locks nothing, so it may run beside workers.
     """
     await check_tables(pool)
     verifying = _Verifying(kept_since=await oldest_publication(pool) if scope.published else None, note=note)
-    async for page in review(pool, scope):
+    async for page in audit(pool, scope):
         for one in page:
             verifying.take(one)
         done(len(page))
@@ -115,10 +115,10 @@ class _Verifying:
     kept_since: datetime | None
     note: Note
     counts: Counter[str] = field(default_factory=Counter)
-    kinds: Counter[Against] = field(default_factory=Counter)
+    kinds: Counter[CheckedAgainst] = field(default_factory=Counter)
     told: list[Difference] = field(default_factory=list)
 
-    def take(self, one: Reviewed) -> None:
+    def take(self, one: AuditedAccount) -> None:
         """Verify one more. Who was only refused has rows in the ledger, and no account."""
         if not one.decided:
             return
@@ -129,13 +129,13 @@ class _Verifying:
             self.note(difference)
         self.told += found[: MOST_TOLD - len(self.told)]
 
-    def verified(self, scope: Scope) -> Verified:
+    def verified(self, scope: AuditScope) -> VerifyResult:
         """What was found up to now."""
-        return Verified(
+        return VerifyResult(
             accounts=self.counts["accounts"],
             due=self.counts["due"],
             drifted=self.counts["drifted"],
-            differences={kind: self.kinds[kind] for kind in Against if self.kinds[kind]},
+            differences={kind: self.kinds[kind] for kind in CheckedAgainst if self.kinds[kind]},
             published=scope.published,
             told=tuple(self.told),
         )
@@ -144,9 +144,9 @@ class _Verifying:
 _NO_RULE = (LookupError, ValueError, TypeError)  # facts that no event can have told, like a cycle that is not there
 
 
-def drift(one: Reviewed, *, kept_since: datetime | None) -> tuple[Sequence[Difference], bool]:
+def drift(one: AuditedAccount, *, kept_since: datetime | None) -> tuple[Sequence[Difference], bool]:
     """The differences of an account, and whether it is due to be settled again. Pure."""
-    found = Drift(one.key, Against.ACCOUNT, [])
+    found = AccountDrift(one.key, CheckedAgainst.ACCOUNT, [])
     if one.account is None:
         kept = "nothing" if one.unreadable is None else f"not readable: {one.unreadable}"
         found.same("the account", kept=kept, decided=f"{len(one.receipts)} events, decided")
@@ -162,7 +162,7 @@ def drift(one: Reviewed, *, kept_since: datetime | None) -> tuple[Sequence[Diffe
 
 
 def _drift(
-    one: Reviewed, known: KnownAccount, owner: Group, *, kept_since: datetime | None
+    one: AuditedAccount, known: KnownAccount, owner: TargetGroup, *, kept_since: datetime | None
 ) -> tuple[Sequence[Difference], bool]:
     settled, due = settlement_drift(known, owner)
     found = [*settled, *ledger_drift(one, known, owner)]

@@ -1,6 +1,6 @@
 """The first tables."""
 
-from unenroll.postgres.migrations.env import run_sql_beside
+from unenroll.postgres.migrations.sql_file import run_sql_file
 
 revision = "0001"
 down_revision: str | None = None
@@ -9,4 +9,4 @@ oldest_program = "0001"
 
 def upgrade() -> None:
     """Run the SQL file of the same name."""
-    run_sql_beside(__file__)
+    run_sql_file(__file__)
