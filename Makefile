@@ -13,7 +13,7 @@ COMPILE := .cache/lock/bin/uv pip compile --quiet --universal --python-version 3
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-abuse test-browser test-dashboard test-security audit sizing test-all check check-alerts check-deploy render vendor-schemas test-docs docs reference bench bench-scale bench-load bench-replay bench-front soak profile faults year campaign campaign-convergence campaign-api explore format lock clean
+.PHONY: help setup demo test test-abuse test-browser test-dashboard test-security audit sizing test-all check check-alerts check-deploy render vendor-schemas test-docs docs reference bench bench-scale bench-load bench-replay bench-api soak profile faults year campaign campaign-convergence campaign-api explore format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -87,8 +87,8 @@ soak: $(STAMP)  ## load, rolling restarts and replays for half an hour; ARGS="--
 sizing: $(STAMP)  ## calculate partitions, workers, Postgres servers and disk; ARGS="--measure 20000" measures first
 	@$(BIN)/python -m benchmarks.sizing $(ARGS)
 
-bench-front: $(STAMP)  ## measure calls at the HTTP API, 50 a second
-	@$(BIN)/python -m benchmarks.front $(ARGS)
+bench-api: $(STAMP)  ## measure calls at the HTTP API, 50 a second
+	@$(BIN)/python -m benchmarks.api $(ARGS)
 
 test-all: $(STAMP)  ## all tests, also those that take longer than every run has time for
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not browser and not prometheus"

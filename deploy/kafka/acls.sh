@@ -11,7 +11,7 @@ set -eu
 : "${PREFIX:=unenroll.}"
 : "${GROUP:=unenroll}"
 : "${WORKER:=User:unenroll-worker}"
-: "${FRONT_DOOR:=User:unenroll-front-door}"
+: "${API:=User:unenroll-api}"
 : "${OPERATOR:=User:unenroll-operator}"
 : "${TOPIC_MAKER:=User:unenroll-topics}"
 
@@ -35,7 +35,7 @@ allow "$WORKER" --operation Write --transactional-id "$PREFIX:$GROUP:" --resourc
 
 # api
 for topic in requests facts; do
-    allow "$FRONT_DOOR" --operation Write --topic "$PREFIX$topic"
+    allow "$API" --operation Write --topic "$PREFIX$topic"
 done
 
 # topics

@@ -25,8 +25,8 @@ grant select on
 grant select on
     accounts, alembic_version, dead_letters, erased_customers, lanes, ledger, oldest_program, publications, target_groups,
     targets
-    to unenroll_front_door;
-grant select, insert, update on front_door_requests to unenroll_front_door;
+    to unenroll_api;
+grant select, insert, update on api_requests to unenroll_api;
 
 -- load, apply, replay, dlq redrive, dlq park, offsets set, prune: also what a reader may
 grant insert, update on accounts, target_groups to unenroll_operator;
@@ -37,7 +37,7 @@ grant insert, update, delete on settlements_due to unenroll_operator;
 grant delete on dead_letters, publications to unenroll_operator;
 grant insert, update on offset_moves, redrives, replays to unenroll_operator;
 grant insert, update, delete on handled_letters to unenroll_operator;
-grant select, delete on front_door_requests to unenroll_operator;
+grant select, delete on api_requests to unenroll_operator;
 grant update on erased_customers to unenroll_operator;
 
 -- erase: also what an operator may

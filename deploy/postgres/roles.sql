@@ -15,14 +15,14 @@ do $$
 declare
     name text;
 begin
-    foreach name in array array['owner', 'worker', 'front_door', 'reader', 'operator'] loop
+    foreach name in array array['owner', 'worker', 'api', 'reader', 'operator'] loop
         if not exists (select from pg_roles where rolname = 'unenroll_' || name) then
             execute format('create role %I nologin', 'unenroll_' || name);
         end if;
     end loop;
     execute format('revoke all on database %I from public', current_database());
     execute format(
-        'grant connect on database %I to unenroll_owner, unenroll_worker, unenroll_front_door, unenroll_reader, '
+        'grant connect on database %I to unenroll_owner, unenroll_worker, unenroll_api, unenroll_reader, '
         'unenroll_operator',
         current_database()
     );
@@ -34,4 +34,4 @@ grant unenroll_reader to unenroll_operator;  -- who may change tables may look a
 
 revoke all on schema public from public;
 grant usage, create on schema public to unenroll_owner;
-grant usage on schema public to unenroll_worker, unenroll_front_door, unenroll_reader, unenroll_operator;
+grant usage on schema public to unenroll_worker, unenroll_api, unenroll_reader, unenroll_operator;

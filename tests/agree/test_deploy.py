@@ -21,7 +21,7 @@ from unenroll.settings import ApiSettings
 DEPLOY = ROOT / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ("migrate", "topics", "worker", "front")
+OURS = ("migrate", "topics", "worker", "api")
 BEGUN = {"migrate": "service_completed_successfully", "topics": "service_completed_successfully"}
 
 
@@ -43,16 +43,16 @@ def test_compose_starts_the_servers_then_tables_and_topics_then_the_worker_and_t
         "migrate": {"postgres": "service_healthy"},
         "topics": {"kafka": "service_healthy"},
         "worker": BEGUN,
-        "front": BEGUN,
+        "api": BEGUN,
     }
     assert [SERVICES[name]["command"][0] for name in OURS] == ["migrate", "topics", "run", "api"]
-    assert [name for name in SERVICES if "profiles" in SERVICES[name]] == ["front"]
+    assert [name for name in SERVICES if "profiles" in SERVICES[name]] == ["api"]
 
 
 def test_the_servers_have_health_checks_and_the_image_has_one() -> None:
     assert all(SERVICES[name]["healthcheck"]["test"] for name in ("kafka", "postgres"))
     assert [word for word, _ in LAST_STAGE].count("HEALTHCHECK") == 1
-    assert not any("healthcheck" in SERVICES[name] for name in ("worker", "front"))
+    assert not any("healthcheck" in SERVICES[name] for name in ("worker", "api"))
 
 
 def test_the_images_are_those_that_the_tests_run_on() -> None:
@@ -104,13 +104,13 @@ def test_data_lie_in_named_volumes() -> None:
 
 
 def test_the_http_api_is_called_from_this_machine_by_those_in_a_file_that_it_only_reads() -> None:
-    front = SERVICES["front"]
-    (clients,) = front["volumes"]
-    assert front["environment"]["UNENROLL_API_CLIENTS_FILE"] == clients["target"]
+    api = SERVICES["api"]
+    (clients,) = api["volumes"]
+    assert api["environment"]["UNENROLL_API_CLIENTS_FILE"] == clients["target"]
     assert (clients["type"], clients["read_only"]) == ("bind", True)
     assert clients["bind"] == {"create_host_path": False}
-    (port,) = front["ports"]
-    assert port.endswith(":" + front["environment"]["UNENROLL_API_ADDRESS"].rpartition(":")[2])
+    (port,) = api["ports"]
+    assert port.endswith(":" + api["environment"]["UNENROLL_API_ADDRESS"].rpartition(":")[2])
     ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
     assert f"deploy/{clients['source'].removeprefix('./')}" in ignored
 

@@ -21,7 +21,7 @@ NO_NAMES = frozenset(
         "fate",
         "following",
         "foreseeing",
-        "front",
+        "api",
         "gathering",
         "given",
         "ground",

@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry
 
 from agree.pages import ROOT, rows, section
 from unenroll.telemetry.collectors import BuildInfo, LaneGauges, ServerGauges, api_meters, worker_meters
-from unenroll.telemetry.metrics import BOTH, FRONT, WORKER, MetricFamily
+from unenroll.telemetry.metrics import API, BOTH, WORKER, MetricFamily
 from unenroll.telemetry.state import ProcessState
 
 PAGE = ROOT / "docs/observability.md"
@@ -22,7 +22,7 @@ def registry_of(kind: str) -> CollectorRegistry:
     return registry
 
 
-@pytest.mark.parametrize(("kind", "families"), [("worker", WORKER), ("front", FRONT)])
+@pytest.mark.parametrize(("kind", "families"), [("worker", WORKER), ("api", API)])
 def test_what_is_served_is_what_the_families_say(kind: str, families: tuple[MetricFamily, ...]) -> None:
     served = {
         (told.name + ("_total" if told.type == "counter" else ""), told.type, told.documentation)
@@ -39,7 +39,7 @@ def only(families: tuple[MetricFamily, ...]) -> list[MetricFamily]:
 
 @pytest.mark.parametrize(
     ("heading", "families"),
-    [("Metrics of the worker", only(WORKER)), ("Metrics of the HTTP API", only(FRONT)), ("Metrics of both", [*BOTH])],
+    [("Metrics of the worker", only(WORKER)), ("Metrics of the HTTP API", only(API)), ("Metrics of both", [*BOTH])],
 )
 def test_the_page_has_each_metric(heading: str, families: list[MetricFamily]) -> None:
     told = [cells[:4] for cells in rows(section(PAGE, heading))]
@@ -49,4 +49,4 @@ def test_the_page_has_each_metric(heading: str, families: list[MetricFamily]) ->
 
 
 def test_names_end_with_their_unit() -> None:
-    assert {family.name.rpartition("_")[2] for family in {*WORKER, *FRONT}} == UNITS
+    assert {family.name.rpartition("_")[2] for family in {*WORKER, *API}} == UNITS

@@ -16,7 +16,7 @@ from unenroll.settings import ApiSettings
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    clients = write(tmp_path_factory.mktemp("front") / "clients", line("crm"))
+    clients = write(tmp_path_factory.mktemp("api") / "clients", line("crm"))
     settings = ApiSettings(
         kafka_bootstrap_servers="localhost:1",
         database_url=SecretStr("postgresql://localhost/none"),

@@ -49,8 +49,8 @@ async def conforms(*arguments: str) -> int:
 def _tried(place: Place, arguments: tuple[str, ...]) -> int:
     settings = place.folder / "schemathesis.toml"
     settings.write_text(_SETTINGS.format(authorization=authorization("clerk")), encoding="utf-8")
-    with decided(place), opened(place) as front:
-        document = f"http://{front.host}:{front.port}/openapi.json"
+    with decided(place), opened(place) as api:
+        document = f"http://{api.host}:{api.port}/openapi.json"
         program = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(settings)]
         done = subprocess.run([*program, "run", document, *arguments], cwd=place.folder, check=False)
     return done.returncode

@@ -11,7 +11,7 @@ RUNNING = ALL["production"]
 EVERY = [manifest for found in ALL.values() for manifest in found]
 PODS = {name: pod for found in ALL.values() for name, pod in pods(found).items()}
 BEFORE = [*yaml.safe_load_all((KUBERNETES / "prerequisites.yaml").read_text(encoding="utf-8"))]
-SERVED = ("unenroll-worker", "unenroll-front")
+SERVED = ("unenroll-worker", "unenroll-api")
 
 
 def kind(manifest: Manifest) -> str:

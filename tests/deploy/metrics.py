@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from unenroll.telemetry.metrics import FRONT, WORKER
+from unenroll.telemetry.metrics import API, WORKER
 
 
 class Metric(NamedTuple):
@@ -15,7 +15,7 @@ class Metric(NamedTuple):
 
 
 OURS: Mapping[str, Metric] = MappingProxyType(
-    {family.name: Metric(family.kind, family.labels) for family in (*WORKER, *FRONT)}
+    {family.name: Metric(family.kind, family.labels) for family in (*WORKER, *API)}
 )
 
 OF_THE_CLIENT: Mapping[str, Metric] = MappingProxyType(

@@ -85,10 +85,10 @@ def test_a_deployment_selects_its_pods_and_spreads_them(name: str) -> None:
 
 
 def test_calls_reach_the_http_api() -> None:
-    service = one("Service", "unenroll-front")["spec"]
-    pod = PODS["unenroll-front"]
+    service = one("Service", "unenroll-api")["spec"]
+    pod = PODS["unenroll-api"]
     ports = {port["name"]: port["containerPort"] for port in container(pod)["ports"]}
-    assert selected(service["selector"]) == {"unenroll-front"}
+    assert selected(service["selector"]) == {"unenroll-api"}
     assert [port["targetPort"] for port in service["ports"]] == ["api"]
     assert environment(pod)["UNENROLL_API_ADDRESS"] == f"0.0.0.0:{ports['api']}"
 
@@ -110,7 +110,7 @@ def test_only_what_is_said_goes_in_and_out() -> None:
         has = {port["name"] for pod in concerned for port in container(PODS[pod]).get("ports", [])}
         assert named <= has, name
     assert set(policies) == {"names", "kafka", "postgres", "metrics", "calls"}
-    assert selected(policies["calls"]["podSelector"]["matchLabels"]) == {"unenroll-front"}
+    assert selected(policies["calls"]["podSelector"]["matchLabels"]) == {"unenroll-api"}
     assert all(
         selected(policies[name]["podSelector"]["matchLabels"]) == PODS.keys() for name in ("names", "kafka", "postgres")
     )
@@ -140,7 +140,7 @@ def test_both_kinds_of_processes_are_scraped() -> None:
         for name, pod in PODS.items()
         if all(pod["metadata"]["labels"].get(key) in some for key, some in wanted.items())
     }
-    assert found == {"unenroll-worker", "unenroll-front"}
+    assert found == {"unenroll-worker", "unenroll-api"}
     assert [(end["port"], end["path"]) for end in monitor["spec"]["podMetricsEndpoints"]] == [("http", "/metrics")]
 
 

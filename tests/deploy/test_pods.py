@@ -143,7 +143,7 @@ def test_a_worker_has_the_time_to_drain_its_lanes() -> None:
 
 
 def test_the_http_api_has_the_time_to_answer_the_calls_in_flight() -> None:
-    pod = PODS["unenroll-front"]
+    pod = PODS["unenroll-api"]
     asleep = container(pod)["lifecycle"]["preStop"]["sleep"]["seconds"]
     waits = int(environment(pod)["UNENROLL_API_WAIT_MS"]) / 1000 + DELIVERY_SECONDS + serving._GRACE_SECONDS  # noqa: SLF001
     assert pod["spec"]["terminationGracePeriodSeconds"] > asleep + waits

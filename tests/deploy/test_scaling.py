@@ -34,7 +34,7 @@ def test_workers_are_as_many_as_the_backlog_needs_and_no_more_than_there_are_par
 def test_what_scales_a_deployment_alone_says_how_many_there_are() -> None:
     (scaled,) = of_kind("ScaledObject")
     assert "replicas" not in one("Deployment", scaled["spec"]["scaleTargetRef"]["name"])["spec"]
-    assert one("Deployment", "unenroll-front")["spec"]["replicas"] >= 2
+    assert one("Deployment", "unenroll-api")["spec"]["replicas"] >= 2
 
 
 def test_it_scales_in_slowly_because_each_step_moves_lanes() -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from support.api_process import ENROLL, LEAVE, Front, authorization, decided, opened
+from support.api_process import ENROLL, LEAVE, ApiProcess, authorization, decided, opened
 from support.events import enrolled
 from support.place import Place, group_of
 from unenroll.postgres.definitions import define
@@ -61,7 +61,7 @@ async def where(shared_place: Place) -> Place:
 
 
 @pytest.fixture(scope="module")
-def front(where: Place) -> Iterator[Front]:
+def api(where: Place) -> Iterator[ApiProcess]:
     """The HTTP API with a worker."""
     with decided(where), opened(where) as api:
         yield api
@@ -71,13 +71,13 @@ def of(group: int, target: int, what: str = "unEnroll") -> str:
     return f"/targetGroups/{group}/targets/{target}/{what}"
 
 
-def test_the_documented_call_gets_the_documented_answer(front: Front) -> None:
+def test_the_documented_call_gets_the_documented_answer(api: ApiProcess) -> None:
     body = b'[\n    {\n        "customerId": 423789336\n    }\n]\n'
     head = (
         f"POST {of(111, 121)} HTTP/1.1\r\nHost: eucrm.cc.capillarytech.com\r\nAuthorization: {authorization('crm')}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
-    with socket.create_connection((front.host, front.port), timeout=20) as line:
+    with socket.create_connection((api.host, api.port), timeout=20) as line:
         line.sendall(head.encode() + body)
         answer = b"".join(iter(lambda: line.recv(65_536), b""))
     first, _, told = answer.partition(b"\r\n\r\n")
@@ -88,15 +88,15 @@ def test_the_documented_call_gets_the_documented_answer(front: Front) -> None:
     assert list(json.loads(told)) == ["data", "errors", "warnings"]
 
 
-def test_leaving_twice_is_a_success_with_a_warning(front: Front) -> None:
-    assert front.leave(1, path=of(111, 121)).told == {"data": 1, "errors": None, "warnings": None}
-    again = front.leave(1, path=of(111, 121))
+def test_leaving_twice_is_a_success_with_a_warning(api: ApiProcess) -> None:
+    assert api.leave(1, path=of(111, 121)).told == {"data": 1, "errors": None, "warnings": None}
+    again = api.leave(1, path=of(111, 121))
     assert (again.status, again.told["data"], again.told["errors"]) == (200, 1, None)
     assert again.told["warnings"] == [{"code": 200, "message": "The customer had already left by that time."}]
 
 
-def test_the_same_call_is_answered_under_v3(front: Front) -> None:
-    assert front.leave(2, path=f"/v3{of(111, 121)}").told["data"] == 2
+def test_the_same_call_is_answered_under_v3(api: ApiProcess) -> None:
+    assert api.leave(2, path=f"/v3{of(111, 121)}").told["data"] == 2
 
 
 @pytest.mark.parametrize(
@@ -111,46 +111,46 @@ def test_the_same_call_is_answered_under_v3(front: Front) -> None:
         (7, of(112, 122), 310149),
     ],
 )
-def test_each_refusal_has_the_code_of_the_rules(front: Front, customer: int, path: str, code: int) -> None:
-    reply = front.leave(customer, path=path)
+def test_each_refusal_has_the_code_of_the_rules(api: ApiProcess, customer: int, path: str, code: int) -> None:
+    reply = api.leave(customer, path=path)
     assert (reply.status, reply.code) == (200, code)
 
 
-def test_a_campaign_that_is_over_has_nothing_left_to_leave(where: Place, front: Front) -> None:
+def test_a_campaign_that_is_over_has_nothing_left_to_leave(where: Place, api: ApiProcess) -> None:
     where.load([enrolled(8, "2020-01-05T00:00:00Z", targetGroupId=113, targetId=123, event_id="over")])
-    assert front.leave(8, path=of(113, 123)).code == 310019
-    assert front.enroll(9, path=of(113, 123, "enroll")).code == 310019
+    assert api.leave(8, path=of(113, 123)).code == 310019
+    assert api.enroll(9, path=of(113, 123, "enroll")).code == 310019
 
 
-def test_only_callers_with_the_scope_may_say_when_it_takes_effect(where: Place, front: Front) -> None:
+def test_only_callers_with_the_scope_may_say_when_it_takes_effect(where: Place, api: ApiProcess) -> None:
     then = NOW - timedelta(days=40)
     body = {"customerId": 10, "effectiveAt": then.isoformat(), "reason": "moved", "requestedBy": "agent 7"}
-    refused = front.post(of(111, 121), body)
+    refused = api.post(of(111, 121), body)
     assert refused.code == 403
     assert refused.told["errors"][0]["message"] == "effectiveAt needs the scope unenroll:backdate"
-    assert front.post(of(111, 121), body, who="clerk").told["data"] == 10
+    assert api.post(of(111, 121), body, who="clerk").told["data"] == 10
     (told,) = [record.data for record in where.seen("unenrollments") if record.key == b"10"]
     assert (told["cutPeriod"], told["reason"], told["requestedBy"]) == ("c2", "moved", "agent 7")
-    assert told["requestSource"] == "/front-door/clerk"
+    assert told["requestSource"] == "/api-door/clerk"
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    assert front.post(of(111, 121), {"customerId": 11, "effectiveAt": tomorrow}, who="clerk").code == 300004
+    assert api.post(of(111, 121), {"customerId": 11, "effectiveAt": tomorrow}, who="clerk").code == 300004
 
 
-def test_whoever_left_comes_back_and_is_told_when_already_in(front: Front) -> None:
+def test_whoever_left_comes_back_and_is_told_when_already_in(api: ApiProcess) -> None:
     path = of(111, 121, "enroll")
-    assert front.enroll(12, path=path).code == 310119
-    assert front.leave(12, path=of(111, 121)).told["data"] == 12
-    back = front.enroll(12, path=path, periodName="c4", initialBalance=12.50)
+    assert api.enroll(12, path=path).code == 310119
+    assert api.leave(12, path=of(111, 121)).told["data"] == 12
+    back = api.enroll(12, path=path, periodName="c4", initialBalance=12.50)
     assert back.told == {"data": 12, "errors": None, "warnings": None}
-    assert front.enroll(12, path=path).code == 310119
+    assert api.enroll(12, path=path).code == 310119
 
 
-async def test_who_comes_back_starts_over_or_carries_on(where: Place, front: Front) -> None:
+async def test_who_comes_back_starts_over_or_carries_on(where: Place, api: ApiProcess) -> None:
     for customer, reset in ((3, True), (4, False)):
-        front.leave(customer, path=of(115, 125))
-        assert front.enroll(customer, path=of(115, 125, "enroll"), resetStreakStatus=reset).told["data"] == customer
+        api.leave(customer, path=of(115, 125))
+        assert api.enroll(customer, path=of(115, 125, "enroll"), resetStreakStatus=reset).told["data"] == customer
     rows = await where.rows(
-        "select customer_id, reset_streak_status from enrollments where source like '/front-door/%' and target_id = 125"
+        "select customer_id, reset_streak_status from enrollments where source like '/api-door/%' and target_id = 125"
     )
     assert {row["customer_id"]: row["reset_streak_status"] for row in rows} == {3: True, 4: False}
 
@@ -166,9 +166,9 @@ async def test_who_comes_back_starts_over_or_carries_on(where: Place, front: Fro
     ],
 )
 def test_each_refused_enrollment_has_its_code(
-    front: Front, customer: int, path: str, period: str | None, code: int
+    api: ApiProcess, customer: int, path: str, period: str | None, code: int
 ) -> None:
-    reply = front.enroll(customer, path=path, periodName=period)
+    reply = api.enroll(customer, path=path, periodName=period)
     assert (reply.status, reply.code) == (200, code)
 
 
@@ -192,61 +192,61 @@ def test_each_refused_enrollment_has_its_code(
     ],
 )
 async def test_a_body_that_is_not_understood_is_refused_and_nothing_is_kept(
-    where: Place, front: Front, body: bytes, why: str
+    where: Place, api: ApiProcess, body: bytes, why: str
 ) -> None:
-    before = await where.rows("select count(*) from front_door_requests")
-    reply = front.call("POST", LEAVE, body, Authorization=authorization("clerk"), Content_Type="application/json")
+    before = await where.rows("select count(*) from api_requests")
+    reply = api.call("POST", LEAVE, body, Authorization=authorization("clerk"), Content_Type="application/json")
     assert (reply.status, reply.code) == (400, 400)
     assert reply.told["errors"][0]["message"].startswith(why)
-    assert await where.rows("select count(*) from front_door_requests") == before
+    assert await where.rows("select count(*) from api_requests") == before
 
 
 @pytest.mark.parametrize(
     "path",
     [of("x", 21), of("1_1", 21), of("+11", 21), of("%2011", 21), of("9" * 20, 21), of("%D9%A1", 21), of("11%00", 21)],  # type: ignore[arg-type]
 )
-def test_a_path_that_names_no_number_is_refused(front: Front, path: str) -> None:
-    assert front.leave(1, path=path).code == 400
+def test_a_path_that_names_no_number_is_refused(api: ApiProcess, path: str) -> None:
+    assert api.leave(1, path=path).code == 400
 
 
 @pytest.mark.parametrize("customer", ["x", "1_1", "+11", "%2011", "7.0", "9" * 20, "%D9%A1", "11%00"])
-def test_a_path_to_read_that_names_no_number_is_refused(front: Front, customer: str) -> None:
-    assert front.get(f"/customers/{customer}/targets/21").code == 400
+def test_a_path_to_read_that_names_no_number_is_refused(api: ApiProcess, customer: str) -> None:
+    assert api.get(f"/customers/{customer}/targets/21").code == 400
 
 
-def test_anything_but_json_is_refused(front: Front) -> None:
-    reply = front.call(
+def test_anything_but_json_is_refused(api: ApiProcess) -> None:
+    reply = api.call(
         "POST", LEAVE, b'[{"customerId": 1}]', Authorization=authorization("crm"), Content_Type="text/plain"
     )
     assert (reply.status, reply.code) == (415, 415)
 
 
-def test_other_methods_and_paths_have_the_envelope_too(front: Front) -> None:
-    assert front.get(LEAVE).code == 405
-    assert front.get("/").code == 404
-    assert front.post(f"{LEAVE}/", {"customerId": 1}).code == 404
-    assert front.post(f"/{LEAVE}", {"customerId": 1}).code == 404
+def test_other_methods_and_paths_have_the_envelope_too(api: ApiProcess) -> None:
+    assert api.get(LEAVE).code == 405
+    assert api.get("/").code == 404
+    assert api.post(f"{LEAVE}/", {"customerId": 1}).code == 404
+    assert api.post(f"/{LEAVE}", {"customerId": 1}).code == 404
 
 
-def test_nobody_gets_an_answer_without_being_known_and_allowed(front: Front) -> None:
-    assert front.post(LEAVE, {"customerId": 1}, who="nobody").code == 401
-    assert front.post(ENROLL, {"customerId": 1}, who="reader").code == 403
-    assert front.get("/requests/5b0e1f0c-4f0d-4c43-9f3e-1f6f2d0a9c55", who="reader").code == 403
+def test_nobody_gets_an_answer_without_being_known_and_allowed(api: ApiProcess) -> None:
+    assert api.post(LEAVE, {"customerId": 1}, who="nobody").code == 401
+    assert api.post(ENROLL, {"customerId": 1}, who="reader").code == 403
+    assert api.get("/requests/5b0e1f0c-4f0d-4c43-9f3e-1f6f2d0a9c55", who="reader").code == 403
 
 
-def test_what_became_of_a_call_is_told_to_its_caller_alone(front: Front) -> None:
-    made = front.leave(13, path=of(111, 121))
+def test_what_became_of_a_call_is_told_to_its_caller_alone(api: ApiProcess) -> None:
+    made = api.leave(13, path=of(111, 121))
     path = f"/requests/{made.headers['request-id']}"
-    assert front.get(path).told == made.told
-    assert front.get(path, who="other").code == 404
-    assert front.get("/requests/5b0e1f0c-4f0d-4c43-9f3e-1f6f2d0a9c55").code == 404
-    assert front.get("/requests/13").code == 400
+    assert api.get(path).told == made.told
+    assert api.get(path, who="other").code == 404
+    assert api.get("/requests/5b0e1f0c-4f0d-4c43-9f3e-1f6f2d0a9c55").code == 404
+    assert api.get("/requests/13").code == 400
 
 
-async def test_the_same_key_gets_the_same_answer_and_is_done_once(where: Place, front: Front) -> None:
-    first = front.leave(14, path=of(111, 121), key="k-14")
-    again = front.leave(14, path=of(111, 121), key='"k-14"')
-    spaced = front.call(
+async def test_the_same_key_gets_the_same_answer_and_is_done_once(where: Place, api: ApiProcess) -> None:
+    first = api.leave(14, path=of(111, 121), key="k-14")
+    again = api.leave(14, path=of(111, 121), key='"k-14"')
+    spaced = api.call(
         "POST",
         f"/v3{of(111, 121)}",
         b'[ {"customerId":14.0} ]',
@@ -261,32 +261,32 @@ async def test_the_same_key_gets_the_same_answer_and_is_done_once(where: Place, 
     assert len([record for record in where.seen("unenrollments") if record.key == b"14"]) == 1
 
 
-def test_the_same_key_for_another_call_is_refused(front: Front) -> None:
-    front.leave(15, path=of(111, 121), key="k-15")
-    assert front.leave(16, path=of(111, 121), key="k-15").code == 422
-    assert front.leave(15, path=of(112, 122), key="k-15").code == 422
-    assert front.leave(15, path=of(111, 121), key="k-15", reason="another").code == 422
-    assert front.enroll(15, path=of(111, 121, "enroll"), key="k-15").code == 422
-    other = front.post(of(111, 121), {"customerId": 15}, key="k-15", who="other")
+def test_the_same_key_for_another_call_is_refused(api: ApiProcess) -> None:
+    api.leave(15, path=of(111, 121), key="k-15")
+    assert api.leave(16, path=of(111, 121), key="k-15").code == 422
+    assert api.leave(15, path=of(112, 122), key="k-15").code == 422
+    assert api.leave(15, path=of(111, 121), key="k-15", reason="another").code == 422
+    assert api.enroll(15, path=of(111, 121, "enroll"), key="k-15").code == 422
+    other = api.post(of(111, 121), {"customerId": 15}, key="k-15", who="other")
     assert other.told["warnings"], "another caller's key is another key"
 
 
-def test_an_enrollment_is_answered_as_it_was_first(front: Front) -> None:
+def test_an_enrollment_is_answered_as_it_was_first(api: ApiProcess) -> None:
     path = of(111, 121, "enroll")
-    refused = front.enroll(17, path=path, key="k-17")
+    refused = api.enroll(17, path=path, key="k-17")
     assert refused.code == 310119
     early = {"customerId": 17, "effectiveAt": (NOW - timedelta(days=10)).isoformat()}
-    assert front.post(of(111, 121), early, who="clerk").told["data"] == 17
-    assert front.enroll(17, path=path, key="k-17").told == refused.told
+    assert api.post(of(111, 121), early, who="clerk").told["data"] == 17
+    assert api.enroll(17, path=path, key="k-17").told == refused.told
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "\xe9"])
-def test_a_key_that_is_none_is_refused(front: Front, key: str) -> None:
-    assert front.leave(18, path=of(111, 121), key=key).code == 400
+def test_a_key_that_is_none_is_refused(api: ApiProcess, key: str) -> None:
+    assert api.leave(18, path=of(111, 121), key=key).code == 400
 
 
-async def test_a_trace_is_passed_on(where: Place, front: Front) -> None:
+async def test_a_trace_is_passed_on(where: Place, api: ApiProcess) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    front.post(of(111, 121), {"customerId": 19}, traceparent=trace)
+    api.post(of(111, 121), {"customerId": 19}, traceparent=trace)
     (told,) = [record for record in where.seen("unenrollments") if record.key == b"19"]
     assert told.header("traceparent") == trace

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from support.api_process import LEAVE, Front, decided, opened
+from support.api_process import LEAVE, ApiProcess, decided, opened
 from support.events import three_rewards
 from support.place import Place, answers
 from support.workers import run, wait_until
@@ -26,32 +26,32 @@ def leaves(customer: int) -> dict[str, object]:
 
 async def test_who_waits_in_vain_is_told_where_to_ask_and_the_outcome_is_there(place: Place) -> None:
     place.load(three_rewards(1))
-    with opened(place, **IN_VAIN) as front:
-        first = front.post(LEAVE, leaves(1), who="clerk", key="k")
+    with opened(place, **IN_VAIN) as api:
+        first = api.post(LEAVE, leaves(1), who="clerk", key="k")
         assert (first.status, first.told["data"], first.told["errors"]) == (202, None, None)
         assert first.headers["retry-after"] == "1"
         where = first.headers["location"]
         assert where == f"/requests/{first.headers['request-id']}"
-        asked = front.get(where, who="clerk")
+        asked = api.get(where, who="clerk")
         assert (asked.status, asked.told, asked.headers["location"]) == (202, first.told, where)
         place.catch_up()
-        outcome = front.get(where, who="clerk")
+        outcome = api.get(where, who="clerk")
         assert (outcome.status, outcome.told) == (200, {"data": 1, "errors": None, "warnings": None})
-        assert front.post(LEAVE, leaves(1), who="clerk", key="k").told == outcome.told
+        assert api.post(LEAVE, leaves(1), who="clerk", key="k").told == outcome.told
     assert len(answers(place.seen())) == 1
 
 
 @pytest.mark.parametrize("when", ["kept", "published"])
 async def test_an_api_that_is_killed_loses_nothing_and_does_nothing_twice(place: Place, when: str) -> None:
     place.load(three_rewards(1))
-    with opened(place, dies=when) as front:
+    with opened(place, dies=when) as api:
         with pytest.raises((ConnectionError, http.client.HTTPException)):
-            front.post(LEAVE, leaves(1), who="clerk", key="k")
-        assert front.command.wait() == -signal.SIGKILL
-    (kept,) = await place.rows("select request_id, event_time from front_door_requests")
-    with decided(place), opened(place) as front:
+            api.post(LEAVE, leaves(1), who="clerk", key="k")
+        assert api.command.wait() == -signal.SIGKILL
+    (kept,) = await place.rows("select request_id, event_time from api_requests")
+    with decided(place), opened(place) as api:
         for _ in range(2):
-            reply = front.post(LEAVE, leaves(1), who="clerk", key="k")
+            reply = api.post(LEAVE, leaves(1), who="clerk", key="k")
             assert (reply.status, reply.told["data"]) == (200, 1)
             assert reply.headers["request-id"] == str(kept["request_id"])
     told = await place.rows("select event_time from ledger where event_type = 'UnenrollRequested'")
@@ -62,16 +62,16 @@ async def test_an_api_that_is_killed_loses_nothing_and_does_nothing_twice(place:
 
 def test_an_api_that_is_stopped_answers_calls_in_flight_and_accepts_no_more(place: Place) -> None:
     place.load(three_rewards(1))
-    with opened(place, UNENROLL_API_WAIT_MS="20000") as front, ThreadPoolExecutor() as callers:
-        waiting = callers.submit(front.post, LEAVE, leaves(1), who="clerk")
-        wait_until(lambda: bool(place.seen("requests")), "the request", show=front.command.output)
-        front.command.tell(signal.SIGTERM)
-        front.command.wait_to_say('"api_stopping"')
-        wait_until(lambda: refuses(front.host, front.port), "the HTTP API to accept no more")
+    with opened(place, UNENROLL_API_WAIT_MS="20000") as api, ThreadPoolExecutor() as callers:
+        waiting = callers.submit(api.post, LEAVE, leaves(1), who="clerk")
+        wait_until(lambda: bool(place.seen("requests")), "the request", show=api.command.output)
+        api.command.tell(signal.SIGTERM)
+        api.command.wait_to_say('"api_stopping"')
+        wait_until(lambda: refuses(api.host, api.port), "the HTTP API to accept no more")
         assert not waiting.done()
         place.catch_up()
         assert waiting.result().told["data"] == 1
-        assert front.command.wait() == 0
+        assert api.command.wait() == 0
 
 
 def refuses(host: str, port: int) -> bool:
@@ -82,8 +82,8 @@ def refuses(host: str, port: int) -> bool:
 
 def test_many_at_once_with_one_key_are_done_once(place: Place) -> None:
     place.load(three_rewards(1))
-    with decided(place), opened(place) as front, ThreadPoolExecutor(8) as callers:
-        asked = [callers.submit(front.post, LEAVE, leaves(1), who="clerk", key="k") for _ in range(8)]
+    with decided(place), opened(place) as api, ThreadPoolExecutor(8) as callers:
+        asked = [callers.submit(api.post, LEAVE, leaves(1), who="clerk", key="k") for _ in range(8)]
         assert [one.result().told["data"] for one in asked] == [1] * 8
     assert list(answers(place.seen()).values()) == [["unenroll.UserUnenrolled.v1"]]
 
@@ -92,10 +92,10 @@ def test_an_event_that_the_database_refuses_is_no_success(place: Place) -> None:
     """A dead letter of no code that callers know."""
     place.load(three_rewards(1))
     place.limit("unenrollments", 100)
-    with decided(place), opened(place) as front:
-        reply = front.post(LEAVE, leaves(1), who="clerk")
+    with decided(place), opened(place) as api:
+        reply = api.post(LEAVE, leaves(1), who="clerk")
         assert (reply.status, reply.code) == (500, 500)
-        assert front.get(f"/requests/{reply.headers['request-id']}", who="clerk").told == reply.told
+        assert api.get(f"/requests/{reply.headers['request-id']}", who="clerk").told == reply.told
 
 
 def test_nobody_is_let_in_where_nobody_could_be_known(place: Place) -> None:
@@ -105,42 +105,42 @@ def test_nobody_is_let_in_where_nobody_could_be_known(place: Place) -> None:
 
 def test_the_calls_of_a_customer_who_was_erased_are_gone_and_new_ones_are_answered(place: Place) -> None:
     place.load(three_rewards(1))
-    with decided(place), opened(place) as front:
-        before = front.post(LEAVE, leaves(1), who="clerk", key="k")
+    with decided(place), opened(place) as api:
+        before = api.post(LEAVE, leaves(1), who="clerk", key="k")
         assert before.told["data"] == 1
         run("erase", "--customer=1", environment=place.environment)
         where = f"/requests/{before.headers['request-id']}"
-        assert front.get(where, who="clerk").status == 404
-        assert front.get("/customers/1/targets/21").status == 404
-        assert front.post(LEAVE, leaves(1), who="clerk", key="k").code == 310149
-        assert front.get(where, who="clerk").code == 310149
+        assert api.get(where, who="clerk").status == 404
+        assert api.get("/customers/1/targets/21").status == 404
+        assert api.post(LEAVE, leaves(1), who="clerk", key="k").code == 310149
+        assert api.get(where, who="clerk").code == 310149
 
 
 @pytest.mark.thorough
 async def test_servers_that_are_away_are_told_of_and_a_retry_goes_on(pair: ServerPair, own_place: Place) -> None:
     own_place.load(line for customer in (1, 2) for line in three_rewards(customer))
-    with decided(own_place), opened(own_place) as front:
+    with decided(own_place), opened(own_place) as api:
         await pair.kafka.end()
         began = time.monotonic()
-        away = front.post(LEAVE, leaves(1), who="clerk", key="k-1")
+        away = api.post(LEAVE, leaves(1), who="clerk", key="k-1")
         assert (away.status, away.code, away.headers["retry-after"]) == (503, 503, "1")
         assert time.monotonic() - began < 10
         back = await launch(pair.kafka.program)
-        assert finally_done(front, 1)
+        assert finally_done(api, 1)
         await pair.postgres.end()
-        assert front.post(LEAVE, leaves(2), who="clerk", key="k-2").code == 503
+        assert api.post(LEAVE, leaves(2), who="clerk", key="k-2").code == 503
         again = await launch(pair.postgres.program)
-        assert finally_done(front, 2)
+        assert finally_done(api, 2)
         assert {len(kinds) for kinds in answers(own_place.seen()).values()} == {1}
     await back.end()
     await again.end()
 
 
-def finally_done(front: Front, customer: int) -> bool:
+def finally_done(api: ApiProcess, customer: int) -> bool:
     """Whether the call is answered in time, asked again with one key: those who are back need a moment."""
 
     def done() -> bool:
-        return bool(front.post(LEAVE, leaves(customer), who="clerk", key=f"k-{customer}").told["data"] == customer)
+        return bool(api.post(LEAVE, leaves(customer), who="clerk", key=f"k-{customer}").told["data"] == customer)
 
-    wait_until(done, "an answer", show=front.command.output)
+    wait_until(done, "an answer", show=api.command.output)
     return True

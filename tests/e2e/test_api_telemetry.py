@@ -15,22 +15,22 @@ MARCH = "2026-03-15T00:00:00Z"
 
 def test_calls_are_counted_by_route_and_health_needs_no_caller(place: Place) -> None:
     place.load(three_rewards(901))
-    with decided(place), opened(place, **SHOWN) as front:
-        shown = Shown(command=front.command)
-        wait_until(lambda: shown.get("/readyz")[0] == 200, "an HTTP API that is ready", show=front.command.output)
-        assert front.post(LEAVE, {"customerId": 901, "effectiveAt": MARCH}, who="clerk").status == 200
+    with decided(place), opened(place, **SHOWN) as api:
+        shown = Shown(command=api.command)
+        wait_until(lambda: shown.get("/readyz")[0] == 200, "an HTTP API that is ready", show=api.command.output)
+        assert api.post(LEAVE, {"customerId": 901, "effectiveAt": MARCH}, who="clerk").status == 200
         stranger = base64.b64encode(b"crm:wrong").decode()
-        assert front.call("POST", LEAVE, b"[]", Authorization=f"Basic {stranger}").status == 401
-        assert front.get("/nowhere").status == 404
-        healths = [front.call("GET", path) for path in ("/healthz", "/readyz")]
+        assert api.call("POST", LEAVE, b"[]", Authorization=f"Basic {stranger}").status == 401
+        assert api.get("/nowhere").status == 404
+        healths = [api.call("GET", path) for path in ("/healthz", "/readyz")]
         assert [(one.status, one.told) for one in healths] == [(200, {"alive": True}), (200, {"ready": True})]
-        assert front.call("GET", "/metrics").status == 401
-        assert front.get("/metrics").status == 404
-        assert "/healthz" not in front.get("/openapi.json").told["paths"]
+        assert api.call("GET", "/metrics").status == 401
+        assert api.get("/metrics").status == 404
+        assert "/healthz" not in api.get("/openapi.json").told["paths"]
         found = shown.metrics()
         alive = shown.told("/healthz")
-        front.command.tell(signal.SIGTERM)
-        assert front.command.wait() == 0
+        api.command.tell(signal.SIGTERM)
+        assert api.command.wait() == 0
     counted = {name: value for name, value in found.items() if name.startswith("unenroll_api_requests_total")}
     assert counted == {
         f"unenroll_api_requests_total POST {UNENROLL} 200": 1,

@@ -104,7 +104,7 @@ async def test_nothing_is_left_but_the_number_and_nothing_read_again_brings_it_b
     assert done["rows"] == {
         "accounts": 1,
         "ledger": 6,
-        "front_door_requests": 0,
+        "api_requests": 0,
         "settlements_due": 0,
         "replays": 0,
         "publications": done["rows"]["publications"],
@@ -195,24 +195,24 @@ def is_refused(reply: Reply, *, until: str) -> bool:
 async def test_a_call_about_what_was_erased_is_refused_and_kept_nowhere(place: Place) -> None:
     until = erase(place)["until"]
     before = {"customerId": GONE, "effectiveAt": "2026-02-01T00:00:00Z"}
-    with opened(place) as front:
-        refused = [front.post(ENROLL, before, key="twice", who="clerk") for _ in range(2)]
-        taken = front.leave(GONE)
+    with opened(place) as api:
+        refused = [api.post(ENROLL, before, key="twice", who="clerk") for _ in range(2)]
+        taken = api.leave(GONE)
     assert all(is_refused(reply, until=until) for reply in refused)
     assert taken.status == 202
-    assert len(await place.rows("select from front_door_requests")) == 1
+    assert len(await place.rows("select from api_requests")) == 1
     assert len(place.seen("facts", "requests")) == 1
 
 
 async def test_a_call_that_was_kept_before_an_erasure_is_refused_afterwards_and_not_sent_again(place: Place) -> None:
-    with opened(place, UNENROLL_API_WAIT_MS="0") as front:
-        kept = front.leave(GONE)
+    with opened(place, UNENROLL_API_WAIT_MS="0") as api:
+        kept = api.leave(GONE)
         assert kept.status == 202
         await place.execute(
             f"insert into erased_customers values ({GONE}, now(), '2100-01-01T00:00:00Z')"  # noqa: S608 - a number
         )
-        asked = front.get(kept.headers["location"])
-        new = front.leave(GONE)
+        asked = api.get(kept.headers["location"])
+        new = api.leave(GONE)
     assert is_refused(asked, until="2100-01-01T00:00:00Z")
     assert is_refused(new, until="2100-01-01T00:00:00Z")
     again = command("resend-calls", "--older-than=0", "--json", environment=place.environment)

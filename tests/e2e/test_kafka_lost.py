@@ -100,16 +100,16 @@ async def test_accounts_are_settled_again_of_which_only_the_lost_topic_told(plac
 @pytest.mark.thorough
 async def test_calls_that_were_answered_202_are_decided_all_the_same(place: Place, other_kafka: str) -> None:
     place.load(three_rewards(1))
-    with opened(place, UNENROLL_API_WAIT_MS="200") as front:
-        asked = front.post(LEAVE, {"customerId": 1}, who="clerk")
+    with opened(place, UNENROLL_API_WAIT_MS="200") as api:
+        asked = api.post(LEAVE, {"customerId": 1}, who="clerk")
         assert asked.status == 202
     there = rebuilt(place, other_kafka)
     again = ("resend-calls", "--older-than=0", "--json")
-    with decided(there), opened(there) as front:
+    with decided(there), opened(there) as api:
         where = asked.headers["location"]
-        assert front.get(where, who="clerk").status == 202
+        assert api.get(where, who="clerk").status == 202
         assert json.loads(command(*again, "--dry-run", environment=there.environment).out)["calls"] == 1
         assert json.loads(command(*again, environment=there.environment).out)["calls"] == 1
-        wait_until(lambda: front.get(where, who="clerk").status == 200, "the outcome", show=front.command.output)
+        wait_until(lambda: api.get(where, who="clerk").status == 200, "the outcome", show=api.command.output)
         assert json.loads(command(*again, environment=there.environment).out)["calls"] == 0
     assert len(answers(there.seen())) == 1

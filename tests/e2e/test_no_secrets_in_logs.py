@@ -78,16 +78,16 @@ def test_who_is_ended_by_the_watchdog_tells_no_more(place: Place) -> None:
 
 
 def test_the_http_api_logs_ids_and_words_of_its_own_alone(place: Place) -> None:
-    with opened(place, **SHOWN, UNENROLL_LOG_LEVEL="debug", UNENROLL_API_WAIT_MS="0") as front:
-        shown = Shown(command=front.command)
+    with opened(place, **SHOWN, UNENROLL_LOG_LEVEL="debug", UNENROLL_API_WAIT_MS="0") as api:
+        shown = Shown(command=api.command)
         told = {"customerId": 951, "reason": REASON, "requestedBy": REQUESTER}
-        assert front.post(LEAVE, told, key="k").status == 202
-        assert front.post(LEAVE, {**told, "customerId": BAD}).status == 400
-        assert front.post(LEAVE, {**told, "reason": REASON * 20}).status == 400
-        assert front.call("POST", LEAVE, b"[]", Authorization=f"Bearer {PASSWORD}").status == 401
-        assert front.call("GET", f"/{BAD}", Authorization=authorization("crm")).status == 404
+        assert api.post(LEAVE, told, key="k").status == 202
+        assert api.post(LEAVE, {**told, "customerId": BAD}).status == 400
+        assert api.post(LEAVE, {**told, "reason": REASON * 20}).status == 400
+        assert api.call("POST", LEAVE, b"[]", Authorization=f"Bearer {PASSWORD}").status == 401
+        assert api.call("GET", f"/{BAD}", Authorization=authorization("crm")).status == 404
         pages = [shown.get(path)[1] for path in ("/metrics", "/healthz", "/readyz")]
-        said = front.command.output()
+        said = api.command.output()
     nothing_of_it((*PERSONAL, *secrets_of(place), authorization("crm").split()[1]), said, *pages)
 
 

@@ -15,7 +15,7 @@ from support.workers import doomed, run, running, wait_until
 CUSTOMERS = range(951, 971)
 EVERYBODY = {f"leave-{customer}": ["unenroll.UserUnenrolled.v1"] for customer in CUSTOMERS}
 ABROAD = range(981, 984)
-ALL = {"ledger", "front_door_requests", "dead_letters", "publications", "handled_letters"}
+ALL = {"ledger", "api_requests", "dead_letters", "publications", "handled_letters"}
 
 
 def prune(place: Place, *arguments: str, code: int = 0) -> Any:  # noqa: ANN401 - JSON
@@ -88,15 +88,15 @@ async def test_a_call_is_kept_for_as_long_as_its_decision(place: Place) -> None:
     place.load(three_rewards(951))
     with decided(place), opened(place) as api:
         assert api.leave(951, key="k").status == 200
-    assert prune(place, "--older-than", "90d")["front_door_requests"] == 0
+    assert prune(place, "--older-than", "90d")["api_requests"] == 0
     await grow_old(place)
-    await place.execute("update front_door_requests set created_at = created_at - interval '100 days'")
-    assert prune(place, "--older-than", "90d")["front_door_requests"] == 0
+    await place.execute("update api_requests set created_at = created_at - interval '100 days'")
+    assert prune(place, "--older-than", "90d")["api_requests"] == 0
     place.delete_records()
     place.request([leaves(999)])
     place.catch_up()
     forgotten = prune(place, "--older-than", "90d")
-    assert (forgotten["ledger"], forgotten["front_door_requests"]) == (1, 1)
+    assert (forgotten["ledger"], forgotten["api_requests"]) == (1, 1)
 
 
 async def test_forgetting_what_may_come_back_has_to_be_forced(place: Place) -> None:

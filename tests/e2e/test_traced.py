@@ -18,13 +18,13 @@ def test_one_trace_leads_from_the_caller_to_the_reader(place: Place) -> None:
     place.load(three_rewards(801))
     with collecting() as collector:
         own = {**place.environment, **collector.environment}
-        with running("run", environment=own) as worker, opened(place, **collector.environment) as front:
-            reply = front.post(LEAVE, {"customerId": 801, "effectiveAt": MARCH}, who="clerk", traceparent=SAMPLED)
+        with running("run", environment=own) as worker, opened(place, **collector.environment) as api:
+            reply = api.post(LEAVE, {"customerId": 801, "effectiveAt": MARCH}, who="clerk", traceparent=SAMPLED)
             assert reply.status == 200, worker.output()
             call = collector.wait_for(f"POST {UNENROLL}")
             part = collector.wait_for("UnenrollRequested")
             wait_until(lambda: collector.below(part) == STEPS, "all steps", show=lambda: str(collector.spans))
-            wait_until(lambda: f'"trace_id": "{TRACE}"' in front.command.output(), "the trace in the log")
+            wait_until(lambda: f'"trace_id": "{TRACE}"' in api.command.output(), "the trace in the log")
         (batch,) = (span for span in collector.named("batch") if part.id in {*span.links} or span.id in part.links)
     assert (call.trace, call.parent, call.service) == (TRACE, CALLER, "unenroll-api")
     assert (part.trace, part.parent, part.service) == (TRACE, call.id, "unenroll")

@@ -34,10 +34,10 @@ def test_the_http_api_and_the_other_commands_work_with_just_their_rights(strongh
         prefix=stronghold.prefix,
         folder=stronghold.folder,
     )
-    front = stronghold.environment("front_door", "front_door")
+    api = stronghold.environment("api", "api")
     with (
         running("run", environment=stronghold.environment("worker", "worker")) as worker,
-        opened(place, **front) as api,
+        opened(place, **api) as api,
     ):
         worker.wait_to_say('"lane open"')
         assert api.leave(2, key="a").status == 200
@@ -98,10 +98,10 @@ async def test_each_right_of_the_worker_in_kafka_is_missed(stronghold: Stronghol
 @pytest.mark.thorough
 async def test_all_that_is_missing_is_said_at_once(stronghold: Stronghold) -> None:
     await stronghold.execute("revoke update on lanes from unenroll_worker; revoke all on ledger from unenroll_worker")
-    told = _refused(stronghold.environment("front_door", "worker"))
+    told = _refused(stronghold.environment("api", "worker"))
     assert "grant update on lanes to worker_" in told
     assert "grant select, insert on ledger to worker_" in told
-    assert f"User:front_door --operation Write --transactional-id {stronghold.prefix}:{stronghold.group_id}:" in told
+    assert f"User:api --operation Write --transactional-id {stronghold.prefix}:{stronghold.group_id}:" in told
 
 
 @pytest.mark.thorough

@@ -70,7 +70,7 @@ class Reply:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Front:
+class ApiProcess:
     """A process that answers calls."""
 
     command: Running
@@ -127,14 +127,14 @@ class Opened:
         }
 
     @contextmanager
-    def open(self) -> Iterator[Front]:
+    def open(self) -> Iterator[ApiProcess]:
         environment = {**self.place.environment, **self._own, **self.settings}
         command = Running(main if self.dies is None else partial(_dying, self.dies), ("api",), environment)
         try:
             command.wait_to_say('"api_listening"')
             lines = (line for line in command.output().splitlines() if "api_listening" in line)
             host, _, port = json.loads(next(lines))["address"].rpartition(":")
-            yield Front(command=command, host=host, port=int(port))
+            yield ApiProcess(command=command, host=host, port=int(port))
         finally:
             command.end()
 

@@ -28,8 +28,8 @@ from support.workers import wait_until
 from unenroll.sandbox.servers import ServerAddresses
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-PARTS = ("worker", "front_door", "operator", "topics")
-LOGINS = {"owner": "migrator", "worker": "worker", "front_door": "front", "reader": "reader", "operator": "operator"}
+PARTS = ("worker", "api", "operator", "topics")
+LOGINS = {"owner": "migrator", "worker": "worker", "api": "api", "reader": "reader", "operator": "operator"}
 _RECORDS = '#!/bin/sh\necho "$@" >> "$(dirname "$0")/told"\n'
 _ALLOW = AclPermissionType.ALLOW
 _KINDS = {
@@ -184,13 +184,13 @@ async def strong_database(servers: ServerAddresses, passwords: Mapping[str, str]
 
 
 def granted(folder: Path, *, prefix: str, group_id: str) -> Iterator[AclBinding]:
-    """The rights that deploy/kafka/acls.sh gives. The parts are called worker, front_door, operator and topics."""
+    """The rights that deploy/kafka/acls.sh gives. The parts are called worker, api, operator and topics."""
     tool = folder / "kafka-acls"
     tool.write_text(_RECORDS)
     tool.chmod(0o700)
     told = folder / "told"
     told.unlink(missing_ok=True)
-    names = {"WORKER": "worker", "FRONT_DOOR": "front_door", "OPERATOR": "operator", "TOPIC_MAKER": "topics"}
+    names = {"WORKER": "worker", "API": "api", "OPERATOR": "operator", "TOPIC_MAKER": "topics"}
     environment = {name: f"User:{part}" for name, part in names.items()}
     subprocess.run(
         [str(shutil.which("sh")), str(DEPLOY / "kafka" / "acls.sh")],

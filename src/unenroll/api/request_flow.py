@@ -50,7 +50,7 @@ from unenroll.wire.ndjson import publish_line
 from unenroll.wire.reasons import DeadLetter
 from unenroll.wire.topics import CARRIES, Message, Record, Topic
 
-_SOURCE = "/front-door"
+_SOURCE = "/front-door"  # ids derive from it, so it stays what it was first called
 _JSON = msgspec.json.Encoder(decimal_format="number").encode
 
 

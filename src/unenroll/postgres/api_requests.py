@@ -1,4 +1,4 @@
-"""What the front door keeps of a call before it publishes, and what it learns of it afterwards."""
+"""What the HTTP API keeps of a call before it publishes, and what it learns of it afterwards."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass

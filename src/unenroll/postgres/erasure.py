@@ -52,10 +52,10 @@ def _until(rows: Iterable[asyncpg.Record]) -> Until:
     return {row["customer_id"]: row["until"] for row in rows}
 
 
-AT_ONCE = ("accounts", "ledger", "front_door_requests")
+AT_ONCE = ("accounts", "ledger", "api_requests")
 """The tables that are erased at the moment from which nothing old is taken any more."""
 
-AFTERWARDS = ("front_door_requests", "settlements_due", "replays")
+AFTERWARDS = ("api_requests", "settlements_due", "replays")
 """The tables where something may come in between, or is locked for long."""
 
 

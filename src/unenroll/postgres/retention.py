@@ -50,7 +50,7 @@ def _decided(cut: PruneCut) -> tuple[object, ...]:
 
 TABLES = (
     PrunedTable("ledger", _decided),
-    PrunedTable("front_door_requests", _decided),
+    PrunedTable("api_requests", _decided),
     PrunedTable("dead_letters", _decided),
     PrunedTable("publications", lambda cut: (cut.lanes,)),
     PrunedTable("handled_letters", lambda cut: (cut.topic_prefix,)),

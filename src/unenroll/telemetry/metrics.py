@@ -147,5 +147,5 @@ WORKER = (
 )
 """Those of `unenroll run`."""
 
-FRONT = (API_REQUESTS, API_SECONDS, API_WAIT, API_IN_FLIGHT, *BOTH)
+API = (API_REQUESTS, API_SECONDS, API_WAIT, API_IN_FLIGHT, *BOTH)
 """Those of `unenroll api`."""

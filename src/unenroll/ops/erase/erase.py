@@ -53,7 +53,7 @@ class ErasureResult:
 _AGAIN_SECONDS = 0.5
 
 TABLES = (
-    *("accounts", "ledger", "front_door_requests", "settlements_due", "replays"),
+    *("accounts", "ledger", "api_requests", "settlements_due", "replays"),
     *("publications", "dead_letters", "handled_letters"),
 )
 

@@ -75,8 +75,8 @@ select count(*) from accounts where customer_id = $1;
 -- count_ledger: how many events the ledger has of a customer
 select count(*) from ledger where customer_id = $1;
 
--- count_front_door_requests: how many calls are kept of a customer
-select count(*) from front_door_requests where customer_id = $1;
+-- count_api_requests: how many calls are kept of a customer
+select count(*) from api_requests where customer_id = $1;
 
 -- count_settlements_due: how many accounts of a customer wait to be settled again
 select count(*) from settlements_due where customer_id = $1;
@@ -97,8 +97,8 @@ with gone as (
 )
 select count(*) from gone;
 
--- erase_front_door_requests: forget a customer's calls
-with gone as (delete from front_door_requests where customer_id = $1 returning 1) select count(*) from gone;
+-- erase_api_requests: forget a customer's calls
+with gone as (delete from api_requests where customer_id = $1 returning 1) select count(*) from gone;
 
 -- erase_settlements_due: forget that a customer's accounts were to be settled again
 with gone as (delete from settlements_due where customer_id = $1 returning 1) select count(*) from gone;

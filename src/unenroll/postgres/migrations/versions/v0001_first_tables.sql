@@ -218,7 +218,7 @@ create table replays (
 
 -- What came over HTTP, kept before it is published: the event is made of the row, so that it is the same however often
 -- it is asked for.
-create table front_door_requests (
+create table api_requests (
     request_id  uuid primary key, -- of the caller and its Idempotency-Key, or else random; the event's id as well
     caller      text not null,
     event_type  text not null,

@@ -1,8 +1,8 @@
--- keep_request: keep a request of the front door, unless it is kept already or its customer was erased after it
+-- keep_request: keep a request of the HTTP API, unless it is kept already or its customer was erased after it
 with erased as (
     select until from erased_customers where customer_id = $5 and until >= $11
 ), kept as (
-    insert into front_door_requests
+    insert into api_requests
         (request_id, caller, event_type, fingerprint, customer_id, target_id, event_key, event_time, traceparent, data)
     select $1::uuid, $2::text, $3::text, $4::bytea, $5, $6::bigint, $7::uuid, $8::timestamptz, $9::text, $10::text
     where not exists (select from erased)
@@ -11,14 +11,14 @@ with erased as (
 )
 select exists (select from kept) as kept, (select until from erased) as erased_until;
 
--- kept_request: a request of the front door, as it was kept
+-- kept_request: a request of the HTTP API, as it was kept
 select request_id, caller, event_type, fingerprint, customer_id, target_id, event_key, event_time, traceparent, data
-from front_door_requests
+from api_requests
 where request_id = $1;
 
--- undecided_requests: requests of the front door that the ledger does not know, some of them, in the order of their ids
+-- undecided_requests: requests of the HTTP API that the ledger does not know, some of them, in the order of their ids
 select request_id, caller, event_type, fingerprint, customer_id, target_id, event_key, event_time, traceparent, data
-from front_door_requests as kept
+from api_requests as kept
 where request_id > $1 and created_at < $2
   and not exists (
       select from ledger where ledger.customer_id = kept.customer_id and ledger.event_key = kept.event_key
@@ -27,7 +27,7 @@ order by request_id
 limit $3;
 
 -- keep_answer: what an enrollment is answered, unless it was answered before; returns what holds
-update front_door_requests set answer = coalesce(answer, $2) where request_id = $1 returning answer;
+update api_requests set answer = coalesce(answer, $2) where request_id = $1 returning answer;
 
 -- fates_of: the events that are done: decided, a dead letter, or let go because the customer was erased after them
 select sought.place, ledger.outcome::text as outcome, dead.reason, dead.detail,
@@ -39,8 +39,8 @@ left join dead_letters as dead on ledger.event_type is null and (dead.topic, dea
 left join erased_customers as erased on erased.customer_id = sought.customer_id and erased.until >= sought.happened
 where ledger.event_type is not null or dead.reason is not null or erased.until is not null;
 
--- prunable_front_door_requests: how many calls in these blocks are old, and will not be in the ledger any more
-select count(*) from front_door_requests as kept
+-- prunable_api_requests: how many calls in these blocks are old, and will not be in the ledger any more
+select count(*) from api_requests as kept
 where ctid >= $1::tid and ctid < $2::tid and created_at < $3
   and not exists (
       select from ledger
@@ -52,9 +52,9 @@ where ctid >= $1::tid and ctid < $2::tid and created_at < $3
         ))
   );
 
--- prune_front_door_requests: forget them
+-- prune_api_requests: forget them
 with gone as (
-    delete from front_door_requests as kept
+    delete from api_requests as kept
     where ctid >= $1::tid and ctid < $2::tid and created_at < $3
       and not exists (
           select from ledger

@@ -1,4 +1,4 @@
-"""How long a call at the HTTP API takes, end to end: `make bench-front`.
+"""How long a call at the HTTP API takes, end to end: `make bench-api`.
 
 Calls come at a constant rate, whatever happens, over open connections; one worker decides. Prints p50, p99 and the
 most in milliseconds, from when a call's turn came to the last byte of its answer.
@@ -32,7 +32,7 @@ _PATH = f"/targetGroups/{GROUP_ID}/targets/{TARGET_ID}/unEnroll"
 _NAME, _SECRET = "bench", secrets.token_hex(16)
 _KNOWN_BY = b64encode(f"{_NAME}:{_SECRET}".encode()).decode()
 _HEAD = (
-    f"POST {_PATH} HTTP/1.1\r\nHost: front\r\nAuthorization: Basic {_KNOWN_BY}\r\n"
+    f"POST {_PATH} HTTP/1.1\r\nHost: api\r\nAuthorization: Basic {_KNOWN_BY}\r\n"
     "Content-Type: application/json\r\nContent-Length: "
 )
 _CONNECTIONS = 64
