@@ -24,7 +24,8 @@ from benchmarks.ground import ground
 from benchmarks.latency_client import Latencies
 from benchmarks.processes import python, running
 from benchmarks.variants import workers
-from unenroll.api.auth.clients import ApiScope, hash_of
+from unenroll.api.auth.clients import hash_of
+from unenroll.api.auth.scopes import ApiScope
 from unenroll.sandbox.environment import LOOPBACK, free_ports
 from unenroll.sandbox.servers import provide_servers
 

@@ -32,7 +32,9 @@ def defined(cycles: int = CYCLES) -> DefinitionSet:
         version=1,
         active=True,
         time_zone="UTC",
-        calendar=Calendar.of((f"c{number}", start, start + CYCLE) for number, start in enumerate(starts, start=1)),
+        calendar=Calendar.from_periods(
+            (f"c{number}", start, start + CYCLE) for number, start in enumerate(starts, start=1)
+        ),
         targets={21: Target(target_id=21, name="ABC", kind=TargetKind.MILESTONE)},
     )
     return DefinitionSet(groups={11: group}, owners={21: 11})

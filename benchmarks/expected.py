@@ -12,7 +12,7 @@ from benchmarks.crowd import GROUP_ID, TARGET_ID, Crowd
 from unenroll.core.decide import AccountState, Decision, decide
 from unenroll.core.definitions import DefinitionSet, TargetGroup
 from unenroll.core.events import Event, UnenrollRequested
-from unenroll.wire.decode import Received, decode
+from unenroll.wire.decode import ReceivedEvent, decode
 from unenroll.wire.encode import DecisionContext, encode
 from unenroll.wire.ndjson import LoadedFact, load_line
 from unenroll.wire.topics import CARRIES, Message, Record, Topic
@@ -96,7 +96,7 @@ def request_of(message: Message) -> UnenrollRequested:
         topic=message.topic, partition=0, offset=0, key=message.key, value=message.value, headers=message.headers
     )
     received = decode(record, CARRIES[Topic.REQUESTS])
-    if not isinstance(received, Received) or not isinstance(received.event, UnenrollRequested):
+    if not isinstance(received, ReceivedEvent) or not isinstance(received.event, UnenrollRequested):
         raise SystemExit(f"a request of the benchmark cannot be read: {received}")
     return received.event
 

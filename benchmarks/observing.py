@@ -13,15 +13,15 @@ from unenroll.logs import configure_logging
 from unenroll.postgres.lanes import LaneRow
 from unenroll.settings import LogFormat
 from unenroll.telemetry.collectors import worker_meters
-from unenroll.telemetry.state import ProcessState, StepTimer, StepTiming
+from unenroll.telemetry.state import ProcessState, StepTiming
 from unenroll.telemetry.tracing import Traces
-from unenroll.wire.decode import Received
+from unenroll.wire.decode import ReceivedEvent
 from unenroll.wire.topics import CARRIES, Message, Position, Record, Topic
-from unenroll.worker.batch import Batch, DecodedRecord, identity, read
+from unenroll.worker.batch import Batch, DecodedRecord, decode_records, identity
 from unenroll.worker.fold import RecordedEvent, content_of
 from unenroll.worker.lane_telemetry import LaneTelemetry
-from unenroll.worker.numbering import UNENROLLED, Told
-from unenroll.worker.telemetry import WorkerTelemetry, build
+from unenroll.worker.numbering import UNENROLLED, NewResult
+from unenroll.worker.telemetry import WorkerTelemetry, build_info
 from unenroll.worker.transaction import BatchResult
 
 _RECORDS = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
@@ -46,10 +46,10 @@ def _record(number: int) -> Record:
     )
 
 
-def _kept(reading: DecodedRecord) -> Told:
-    content = reading.content
-    assert isinstance(content, Received)  # noqa: S101 - for the type checker
-    return reading, RecordedEvent(content, identity(content), content_of(content), Outcome.UNENROLLED, 1, ())
+def _new_result(decoded: DecodedRecord) -> NewResult:
+    content = decoded.content
+    assert isinstance(content, ReceivedEvent)  # noqa: S101 - for the type checker
+    return decoded, RecordedEvent(content, identity(content), content_of(content), Outcome.UNENROLLED, 1, ())
 
 
 def _microseconds(work: Callable[[], object]) -> float:
@@ -62,23 +62,20 @@ def _microseconds(work: Callable[[], object]) -> float:
     return least / _RECORDS * 1e6
 
 
-def _decisions(batch: Batch) -> BatchResult:
-    laps = StepTimer()
-    for step in ("gather", "settle", "save"):
-        laps.end(step)
+def _result(batch: Batch) -> BatchResult:
     return BatchResult(
         lane=LaneRow(lane_id=1, partition=0, epoch=1, sequence=0, published=0, positions=batch.ends),
         messages=tuple(Message(topic=word, key=b"", value=b"") for word in ("unenrollments", "rewards")) * _RECORDS,
         tallies=Counter({(_TOPIC, UNENROLLED, "UNENROLLED"): _RECORDS}),
-        told=tuple(_kept(reading) for reading in batch.readings),
-        laps=laps.all(),
+        new_results=tuple(map(_new_result, batch.records)),
+        timings=tuple(StepTiming(step, 0.0, 0.01) for step in ("gather", "settle", "save")),
     )
 
 
-def _observe(seen: LaneTelemetry, batch: Batch, decisions: BatchResult) -> None:
-    seen.decoded(StepTiming("decode", 0.0, 0.01))
-    seen.deciding(batch)
-    with seen.publishing(batch, decisions):
+def _observe(telemetry: LaneTelemetry, batch: Batch, result: BatchResult) -> None:
+    telemetry.decoded(StepTiming("decode", 0.0, 0.01))
+    telemetry.deciding(batch)
+    with telemetry.publishing(batch, result):
         pass
 
 
@@ -89,12 +86,14 @@ def main() -> None:
     records = [_record(number) for number in range(_RECORDS)]
     accepts = {_TOPIC: CARRIES[Topic.REQUESTS]}
     ends = (Position(topic=_TOPIC, topic_id="bench", partitions=4, offset=_RECORDS),)
-    batch = Batch(readings=read(records, accepts), ends=ends)
-    decisions = _decisions(batch)
-    observed = WorkerTelemetry(prefix="unenroll.", board=ProcessState(), meters=worker_meters(build()), traces=Traces())
-    seen = observed.lane(0)
-    print(f"decoding   {_microseconds(lambda: read(records, accepts)):6.2f} us a record")
-    print(f"observing  {_microseconds(lambda: _observe(seen, batch, decisions)):6.2f} us a record")
+    batch = Batch(records=decode_records(records, accepts), ends=ends)
+    result = _result(batch)
+    worker = WorkerTelemetry(
+        prefix="unenroll.", state=ProcessState(), meters=worker_meters(build_info()), traces=Traces()
+    )
+    telemetry = worker.lane(0)
+    print(f"decoding   {_microseconds(lambda: decode_records(records, accepts)):6.2f} us a record")
+    print(f"observing  {_microseconds(lambda: _observe(telemetry, batch, result)):6.2f} us a record")
 
 
 if __name__ == "__main__":

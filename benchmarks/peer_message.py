@@ -16,7 +16,7 @@ from benchmarks.expected import definitions, told_of
 from unenroll.core.decide import Decision, decide
 from unenroll.core.events import UnenrollRequested
 from unenroll.settings import WorkerSettings
-from unenroll.wire.decode import Received, decode
+from unenroll.wire.decode import ReceivedEvent, decode
 from unenroll.wire.topics import CARRIES, Message, Record, Topic
 
 _COMMIT_SECONDS = 1.0
@@ -37,7 +37,7 @@ class PerMessage:
     async def handle(self, record: Record) -> None:
         """Decide the request and publish its answers, all of them acknowledged."""
         received = decode(record, _TAKES)
-        if not isinstance(received, Received) or not isinstance(received.event, UnenrollRequested):
+        if not isinstance(received, ReceivedEvent) or not isinstance(received.event, UnenrollRequested):
             raise TypeError(f"not a request: {received}")
         messages = await self._decide(await self._connection(record.partition), received.event)
         sent = [

@@ -21,7 +21,7 @@ from unenroll.postgres.lanes import LaneKey, LaneRow, reposition, take_lane
 from unenroll.postgres.pool import connected
 from unenroll.settings import WorkerSettings, read_settings
 from unenroll.wire.topics import CARRIES, Message, Position, Record, Topic
-from unenroll.worker.batch import Batch, read
+from unenroll.worker.batch import Batch, decode_records
 from unenroll.worker.transaction import BatchTransaction
 
 _CONNECTIONS = 8
@@ -49,7 +49,7 @@ class _Lane:
         accepts = {records[0].topic: CARRIES[Topic.REQUESTS]}
         (position,) = self.row.positions
         ends = (replace(position, offset=records[-1].offset + 1),)
-        decisions = await self.step.decide(self.row, Batch(readings=read(records, accepts), ends=ends))
+        decisions = await self.step.decide(self.row, Batch(records=decode_records(records, accepts), ends=ends))
         self.row = replace(decisions.lane, published=decisions.lane.sequence)
         return decisions.messages
 

@@ -59,4 +59,4 @@ def _check(customer: int, found: AccountState, wanted: AccountState) -> None:
 
 def _sorted(account: Account) -> tuple[object, ...]:
     """The order of the facts within an account carries no meaning."""
-    return set(account.enrollments), set(account.leaves), set(account.rewards), dict(account.issued)
+    return set(account.enrollments), set(account.leaves), set(account.rewards), dict(account.issuances)

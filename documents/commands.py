@@ -64,4 +64,5 @@ def _default(option: Any) -> str:  # noqa: ANN401 - the same
         return ""
     if option.is_flag:
         return code(option.opts[0])
-    return code(option.default.value if isinstance(option.default, Enum) else option.default)
+    values = option.default if isinstance(option.default, list) else [option.default]
+    return ", ".join(code(value.value if isinstance(value, Enum) else value) for value in values)

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 from documents.tables import code, table
 from unenroll.core.outcomes import EnrollmentOutcome, Outcome
+from unenroll.core.reasons import Reason
 from unenroll.core.sentences import ENROLLMENTS, OUTCOMES, RULES
-from unenroll.core.standings import RewardAction
-from unenroll.ops.dlq.rules import HEALS
-from unenroll.wire.outbound import CANCELLING
-from unenroll.wire.reasons import Reason
+from unenroll.core.standings import CANCELLING_RULES, RewardAction
+from unenroll.ops.dlq.rules import RETRY_CONDITIONS
 
 _NONE = "\N{EN DASH}"
 
@@ -28,14 +27,14 @@ def outcomes() -> Iterator[str]:
     )
     yield "## Of a reward\n"
     actions = " or ".join(code(one) for one in RewardAction)
-    yield f"The rule that says whether it stands. What is cancelled is to be met with {actions}.\n"
+    yield f"The rule that keeps or cancels it. A cancelled reward has the action {actions}.\n"
     yield from table(
         ["rule", "the reward", "in words"],
-        [[code(rule), "is cancelled" if rule in CANCELLING else "stands", text] for rule, text in RULES.items()],
+        [[code(rule), "is cancelled" if rule in CANCELLING_RULES else "is kept", text] for rule, text in RULES.items()],
     )
     yield "## Of a record that has no place\n"
     yield "It becomes a dead letter with this `dlq_reason`: [what to do](../operations.md#dead-letters).\n"
-    yield from table(["reason", "heals"], [[code(one), HEALS.get(one, "never as it is")] for one in Reason])
+    yield from table(["reason", "heals"], [[code(one), RETRY_CONDITIONS.get(one, "never as it is")] for one in Reason])
 
 
 def _answer(outcome: Outcome) -> str:

@@ -28,8 +28,12 @@ def settings() -> Iterator[str]:
     """The lines of the page: a section for each class of settings, in the order of the code."""
     yield _LEAD
     for kind in vars(of_ours).values():
-        if isinstance(kind, type) and issubclass(kind, BaseSettings) and kind.__module__ == of_ours.__name__:
+        if isinstance(kind, type) and issubclass(kind, BaseSettings) and _is_shown(kind):
             yield from _section(kind)
+
+
+def _is_shown(kind: type) -> bool:
+    return kind.__module__ == of_ours.__name__ and not kind.__name__.startswith("_")
 
 
 def _section(kind: type[BaseSettings]) -> Iterator[str]:
@@ -38,7 +42,7 @@ def _section(kind: type[BaseSettings]) -> Iterator[str]:
     own = {name: field for name, field in kind.model_fields.items() if name not in inherited}
     yield f"## {kind.__name__}\n"
     yield f"{getdoc(kind)}\n"
-    bases = [base.__name__ for base in kind.__bases__ if base.__module__ == of_ours.__name__]
+    bases = [base.__name__ for base in kind.__bases__ if _is_shown(base)]
     if bases:
         yield f"With all of {' and '.join(code(base) for base in bases)}, and:\n"
     rows = []

@@ -1,4 +1,4 @@
-"""`python -m unenroll` is `unenroll`."""
+"""Lets `python -m unenroll` run the command `unenroll`."""
 
 from unenroll.cli import main
 

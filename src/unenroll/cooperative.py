@@ -1,4 +1,4 @@
-"""Long work in turns: the event loop is free in between, so that neither heartbeats nor answers have to wait."""
+"""Runs long work in slices, so that the event loop can send heartbeats and answer calls between them."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -8,12 +8,12 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-async def yielding(
-    work: Callable[[Sequence[Item]], Iterable[Result]], items: Sequence[Item], *, at_once: int
+async def map_in_slices(
+    work: Callable[[Sequence[Item]], Iterable[Result]], items: Sequence[Item], *, size: int
 ) -> list[Result]:
-    """All that the work makes of the items, of which it is given so many `at_once` at the most, in their order."""
+    """Call `work` with slices of at most `size` items; return all results in the order of the items."""
     results: list[Result] = []
-    for begin in range(0, len(items), at_once):
-        results.extend(work(items[begin : begin + at_once]))
+    for begin in range(0, len(items), size):
+        results.extend(work(items[begin : begin + size]))
         await asyncio.sleep(0)
     return results

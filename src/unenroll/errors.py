@@ -1,44 +1,44 @@
-"""What can go wrong, and whether trying again can help.
+"""The errors of the program, and whether a retry can help.
 
 UnenrollError
-├── UsageError        wrong settings or arguments: exit 2
-├── SetupError        something is missing on a server, or must not be touched: a person has to act, exit 1
-│   └── DataLossError what was promised to be there is gone: the worker stops rather than guess
-├── OutageError       a server does not answer, or asks to try again: wait, then try again
-│   └── OvertakenError another transaction was faster with the same rows: try again at once
-├── LaneLostError     another worker owns the lane, or it is unknown whether a commit happened: open the lane again
-├── RefusedError      the database refuses these records: one of them is to blame
-└── TooMuchError      the database gave these records too little time: fewer at a time may do
+├── UsageError          a setting or an argument is wrong: exit code 2
+├── SetupError          a server lacks something or has what it must not have: a person must act, exit code 1
+│   └── DataLossError   Kafka and Postgres contradict each other: the worker stops
+├── OutageError         a server does not answer or asks for a retry: wait, then retry
+│   └── OvertakenError  another transaction wrote the same rows first: retry at once
+├── LaneLostError       another worker owns the lane, or the outcome of a commit is unknown: reopen the lane
+├── RefusedError        Postgres rejects the records of a batch: retry with fewer, to find the one that causes it
+└── TooMuchError        Postgres ended the transaction of a batch at its time limit: retry with fewer records
 """
 
 from enum import StrEnum
 
 
 class Server(StrEnum):
-    """The servers that this program depends on."""
+    """The servers that the program depends on."""
 
     KAFKA = "kafka"
     POSTGRES = "postgres"
 
 
 class UnenrollError(Exception):
-    """Anything this program says of itself. Its text is one line for a person: what happened and what to do."""
+    """The base of all errors of the program. The text is one line: what happened and what to do."""
 
 
 class UsageError(UnenrollError):
-    """Wrong settings or arguments. A retry cannot help."""
+    """A setting or an argument is wrong. A retry cannot help."""
 
 
 class SetupError(UnenrollError):
-    """A table, topic or right is missing, or a server holds what it should not. A retry cannot help."""
+    """A table, topic or right is missing, or a server has what it must not have. A retry cannot help."""
 
 
 class DataLossError(SetupError):
-    """Kafka or Postgres no longer holds what the other one says was there. A retry cannot help."""
+    """Kafka or Postgres has lost data that the other one refers to. A retry cannot help."""
 
 
 class OutageError(UnenrollError):
-    """A server is away, overloaded or asks to try again. A retry helps. `server` is the one that failed."""
+    """A server is unavailable, overloaded or asks for a retry. A retry helps. `server` is the one that failed."""
 
     def __init__(self, text: str, *, server: Server) -> None:
         super().__init__(text)
@@ -46,16 +46,16 @@ class OutageError(UnenrollError):
 
 
 class OvertakenError(OutageError):
-    """Another transaction made the same rows first. A retry at once finds them."""
+    """Another transaction wrote the same rows first. A retry reads them, so it needs no delay."""
 
 
 class LaneLostError(UnenrollError):
-    """The lane moved on without us, or nobody knows whether our commit happened. Opening the lane again helps."""
+    """Another worker owns the lane, or the outcome of a commit is unknown. Reopening the lane helps."""
 
 
 class RefusedError(UnenrollError):
-    """The database refuses the records of a batch. Trying fewer at a time finds the one to blame."""
+    """Postgres rejects the records of a batch. Retries with fewer records find the one that causes it."""
 
 
 class TooMuchError(UnenrollError):
-    """The database cut the transaction of a batch for the time that it took. Fewer records at a time may do."""
+    """Postgres ended the transaction of a batch at its time limit. A retry with fewer records can help."""

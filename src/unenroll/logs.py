@@ -1,4 +1,4 @@
-"""Log lines on standard error: JSON for machines, or colors for a person at a terminal."""
+"""The format and the level of log lines, which go to standard error."""
 
 import logging
 import sys
@@ -9,12 +9,12 @@ from unenroll.settings import LogFormat, LogLevel
 
 
 def configure_logging(log_format: LogFormat | None, *, level: LogLevel = LogLevel.INFO, quiet: bool = False) -> None:
-    """Set up logging for the process. None: for a person if standard error is a terminal, else for machines.
+    """Configure logging for the process. `log_format` None: console if standard error is a terminal, else JSON.
 
-    `level`: what is less than this is not said. `quiet`: errors only.
+    `level` is the lowest level that is logged. `quiet` logs errors only.
     """
-    for_a_person = log_format is LogFormat.CONSOLE or (log_format is None and sys.stderr.isatty())
-    renderer = structlog.dev.ConsoleRenderer() if for_a_person else structlog.processors.JSONRenderer()
+    is_console = log_format is LogFormat.CONSOLE or (log_format is None and sys.stderr.isatty())
+    renderer = structlog.dev.ConsoleRenderer() if is_console else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -28,6 +28,6 @@ def configure_logging(log_format: LogFormat | None, *, level: LogLevel = LogLeve
         ),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    # The Kafka clients' own words say what we say again, for people, one line each.
+    # The program logs each failure itself, in one line; aiokafka and asyncio would log it again.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)

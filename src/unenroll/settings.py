@@ -1,4 +1,4 @@
-"""The environment, read once into a frozen record."""
+"""The settings of the program: environment variables and lines of `.env`, read once into a frozen model."""
 
 import os
 from enum import StrEnum
@@ -14,15 +14,15 @@ from unenroll.secret_files import Secret, SecretFiles
 
 PREFIX = "UNENROLL_"
 
-_TLS_OR_HERE = r"^(https://|http://(localhost|127\.0\.0\.1|\[::1\])[:/])"
-"""Secrets leave the machine over TLS only."""
+_HTTPS_OR_LOOPBACK = r"^(https://|http://(localhost|127\.0\.0\.1|\[::1\])[:/])"
+"""The client secret leaves the machine over TLS only."""
 
-_FOR_PASSWORDS = ("username", "password")
-_FOR_TOKENS = ("oauth_token_url", "oauth_client_id", "oauth_client_secret")
+_PASSWORD_SETTINGS = ("kafka_sasl_username", "kafka_sasl_password")
+_OAUTH_SETTINGS = ("kafka_sasl_oauth_token_url", "kafka_sasl_oauth_client_id", "kafka_sasl_oauth_client_secret")
 
 
 class StartPosition(StrEnum):
-    """Where a partition begins that this group never committed."""
+    """Where to start in a partition for which the group has no committed offset."""
 
     EARLIEST = "earliest"
     LATEST = "latest"
@@ -30,14 +30,14 @@ class StartPosition(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """How log lines look."""
+    """The format of log lines."""
 
     JSON = "json"
     CONSOLE = "console"
 
 
 class LogLevel(StrEnum):
-    """From which level on log lines are written."""
+    """The lowest level that is logged."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -45,17 +45,17 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-def _names_postgres(value: SecretStr) -> SecretStr:
+def _check_postgres_url(value: SecretStr) -> SecretStr:
     if urlsplit(value.get_secret_value()).scheme not in {"postgresql", "postgres"}:
         raise ValueError("must begin with postgresql://")
     return value
 
 
-_PostgresUrl = Annotated[Secret, AfterValidator(_names_postgres)]
+_PostgresUrl = Annotated[Secret, AfterValidator(_check_postgres_url)]
 
 
 class _Settings(BaseSettings):
-    """Environment variables, lines of `.env`, and secrets in files that these name."""
+    """The base of all settings: reads environment variables, `.env`, and the files that hold secrets."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
 
@@ -68,129 +68,179 @@ class _Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Where settings are looked for, in order."""
+        """Return the sources of settings; the first one that has a setting wins."""
         del file_secret_settings
         files = SecretFiles(settings_cls, env_settings, dotenv_settings)
         return init_settings, files, env_settings, dotenv_settings
 
 
 class DatabaseSettings(_Settings):
-    """Where Postgres is."""
+    """How to connect to Postgres."""
 
-    database_url: Annotated[_PostgresUrl, Field(description="PostgreSQL, as postgresql://user:password@host:port/name")]
+    database_url: Annotated[
+        _PostgresUrl, Field(description="URL of the Postgres database: postgresql://user:password@host:port/name.")
+    ]
 
 
 class KafkaSettings(_Settings):
-    """Where Kafka is, and how to speak to it."""
+    """How to connect to Kafka, and the prefix of the topics."""
 
-    kafka_bootstrap_servers: Annotated[str, Field(description="Kafka, as host:port,host:port", min_length=1)]
+    kafka_bootstrap_servers: Annotated[
+        str, Field(description="Addresses of Kafka brokers: host:port,host:port.", min_length=1)
+    ]
     topic_prefix: Annotated[
-        str, Field(description="what every topic's name begins with", pattern=r"^[a-zA-Z0-9._-]{0,200}$")
+        str, Field(description="Prefix of all topic names.", pattern=r"^[a-zA-Z0-9._-]{0,200}$")
     ] = "unenroll."
     kafka_security_protocol: Annotated[
-        str, Field(description="as Kafka names it", pattern=r"^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$")
+        str,
+        Field(description="Kafka's setting security.protocol.", pattern=r"^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$"),
     ] = "PLAINTEXT"
     kafka_sasl_mechanism: Annotated[
-        str, Field(description="as Kafka names it", pattern=r"^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512|OAUTHBEARER)$")
+        str,
+        Field(
+            description="Kafka's setting sasl.mechanism.", pattern=r"^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512|OAUTHBEARER)$"
+        ),
     ] = "PLAIN"
-    kafka_sasl_username: Annotated[Secret | None, Field(description="user for SASL")] = None
-    kafka_sasl_password: Annotated[Secret | None, Field(description="password for SASL")] = None
+    kafka_sasl_username: Annotated[Secret | None, Field(description="User name for SASL.")] = None
+    kafka_sasl_password: Annotated[Secret | None, Field(description="Password for SASL.")] = None
     kafka_sasl_oauth_token_url: Annotated[
-        str | None, Field(description="where OAUTHBEARER gets its tokens, by client credentials", pattern=_TLS_OR_HERE)
+        str | None,
+        Field(
+            description="Token URL for OAUTHBEARER (client credentials grant). Plain http only for localhost.",
+            pattern=_HTTPS_OR_LOOPBACK,
+        ),
     ] = None
-    kafka_sasl_oauth_client_id: Annotated[Secret | None, Field(description="who asks for tokens")] = None
-    kafka_sasl_oauth_client_secret: Annotated[Secret | None, Field(description="and the secret of it")] = None
-    kafka_sasl_oauth_scope: Annotated[str | None, Field(description="the scope that is asked for")] = None
+    kafka_sasl_oauth_client_id: Annotated[Secret | None, Field(description="Client id for the token URL.")] = None
+    kafka_sasl_oauth_client_secret: Annotated[Secret | None, Field(description="Client secret for the token URL.")] = (
+        None
+    )
+    kafka_sasl_oauth_scope: Annotated[str | None, Field(description="Scope to request from the token URL.")] = None
     kafka_sasl_oauth_cafile: Annotated[
-        Path | None, Field(description="file with the authority of the token URL; unset: those the machine trusts")
+        Path | None,
+        Field(description="PEM file with the CA certificates for the token URL; unset: those of the machine."),
     ] = None
     kafka_ssl_cafile: Annotated[
         Path | None,
-        Field(description="file with the authority that signed the brokers; unset: those the machine trusts"),
+        Field(description="PEM file with the CA certificates for the brokers; unset: those of the machine."),
     ] = None
-    kafka_ssl_certfile: Annotated[Path | None, Field(description="file with our own certificate, as PEM")] = None
+    kafka_ssl_certfile: Annotated[Path | None, Field(description="PEM file with the client certificate.")] = None
     kafka_ssl_keyfile: Annotated[
-        Path | None, Field(description="file with the key of it; unset: it is in the same file")
+        Path | None,
+        Field(description="PEM file with the client certificate's key; unset: the key is in the certificate file."),
     ] = None
-    kafka_ssl_key_password: Annotated[Secret | None, Field(description="password of the key")] = None
+    kafka_ssl_key_password: Annotated[Secret | None, Field(description="Password of the client certificate's key.")] = (
+        None
+    )
 
     @field_validator(
         "kafka_sasl_oauth_cafile", "kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile", mode="after"
     )
     @classmethod
-    def _is_there(cls, value: Path | None) -> Path | None:
+    def _check_readable(cls, value: Path | None) -> Path | None:
         if value is not None and not os.access(value, os.R_OK):
             raise ValueError(f"{value} cannot be read")
         return value
 
     @model_validator(mode="after")
-    def _is_whole(self) -> Self:
-        missing = [f"{PREFIX}{name.upper()}" for name in self._needed() if getattr(self, name) is None]
+    def _check_complete(self) -> Self:
+        missing = [_variable(name) for name in self._required() if getattr(self, name) is None]
         if missing:
-            raise ValueError(f"{', '.join(missing)} must be set as well, by the other settings of Kafka")
+            raise ValueError(f"{', '.join(missing)} must be set, as other Kafka settings require")
         return self
 
-    def _needed(self) -> list[str]:
-        needed = []
+    def _required(self) -> list[str]:
+        required: list[str] = []
         if self.kafka_security_protocol.startswith("SASL"):
-            tokens = self.kafka_sasl_mechanism == "OAUTHBEARER"
-            needed += [f"kafka_sasl_{name}" for name in (_FOR_TOKENS if tokens else _FOR_PASSWORDS)]
+            required += _OAUTH_SETTINGS if self.kafka_sasl_mechanism == "OAUTHBEARER" else _PASSWORD_SETTINGS
         if self.kafka_ssl_keyfile or self.kafka_ssl_key_password:
-            needed.append("kafka_ssl_certfile")
-        return needed
+            required.append("kafka_ssl_certfile")
+        return required
 
 
 class WorkerSettings(DatabaseSettings, KafkaSettings):
-    """All that the worker needs."""
+    """The settings of the worker."""
 
-    group_id: Annotated[str, Field(description="the consumer group", pattern=r"^[a-zA-Z0-9._-]{1,200}$")] = "unenroll"
-    batch_records: Annotated[int, Field(description="records in one batch at most", ge=1, le=100_000)] = 1000
+    group_id: Annotated[
+        str, Field(description="Consumer group of the workers.", pattern=r"^[a-zA-Z0-9._-]{1,200}$")
+    ] = "unenroll"
+    batch_records: Annotated[int, Field(description="Maximum number of records in a batch.", ge=1, le=100_000)] = 1000
     session_timeout_ms: Annotated[
-        int, Field(description="after how long without a heartbeat a worker's lanes move", ge=6000, le=1_800_000)
+        int,
+        Field(
+            description="Milliseconds without a heartbeat after which Kafka gives a worker's lanes to other workers.",
+            ge=6000,
+            le=1_800_000,
+        ),
     ] = 45_000
     definition_wait_ms: Annotated[
-        int, Field(description="how long a record waits for a definition that nobody knows yet", ge=0, le=60_000)
+        int,
+        Field(
+            description="Maximum milliseconds that a record waits for a definition that has not arrived yet.",
+            ge=0,
+            le=60_000,
+        ),
     ] = 2000
     http_address: Annotated[
         str,
-        Field(description="where metrics and health are served, as host:port; empty: off", pattern=r"^(\S+:\d{1,5})?$"),
+        Field(
+            description="Address of the metrics and health pages, as host:port; empty: no pages.",
+            pattern=r"^(\S+:\d{1,5})?$",
+        ),
     ] = "127.0.0.1:8080"
     progress_timeout_ms: Annotated[
         int,
-        Field(description="after how long without progress, and without a reason, the process ends; 0: never", ge=0),
+        Field(
+            description="Milliseconds without progress after which the watchdog ends the process; 0: never. "
+            "A lane that waits for an unavailable server does not count.",
+            ge=0,
+        ),
     ] = 300_000
     start: Annotated[
-        StartPosition, Field(description="where a partition begins that this group never committed; none: refuse")
+        StartPosition,
+        Field(
+            description="Where to start when the group has no committed offset: "
+            "earliest, latest or none (refuse to start)."
+        ),
     ] = StartPosition.EARLIEST
 
 
 class ApiSettings(WorkerSettings):
-    """Settings of the HTTP API: those of the worker, and how to call it."""
+    """The settings of the HTTP API, besides those of the worker."""
 
     api_address: Annotated[
-        str, Field(description="address that the HTTP API listens on, as host:port", pattern=r"^\S+:\d{1,5}$")
+        str, Field(description="Address of the HTTP API, as host:port.", pattern=r"^\S+:\d{1,5}$")
     ] = "127.0.0.1:8081"
     api_wait_ms: Annotated[
-        int, Field(description="how long a call waits for its decision before it is answered 202", ge=0, le=60_000)
+        int,
+        Field(
+            description="Maximum milliseconds that a call waits for the decision; after that the API answers 202.",
+            ge=0,
+            le=60_000,
+        ),
     ] = 5000
-    api_clients_file: Annotated[Path | None, Field(description="file with the callers and their hashed secrets")] = None
-    api_jwks: Annotated[str | None, Field(description="keys that tokens are signed with: a file, or an https URL")] = (
-        None
-    )
-    api_jwt_audience: Annotated[str | None, Field(description="the audience that a token must name")] = None
-    api_jwt_issuer: Annotated[str | None, Field(description="the issuer that a token must name")] = None
-    api_rate: Annotated[float, Field(description="calls a second of one caller, on average", gt=0)] = 100.0
-    api_rate_burst: Annotated[int, Field(description="calls of one caller at once", ge=1)] = 200
+    api_clients_file: Annotated[
+        Path | None, Field(description="File with the callers, their scopes and their hashed secrets.")
+    ] = None
+    api_jwks: Annotated[str | None, Field(description="Keys that verify tokens (JWKS): a file or an https URL.")] = None
+    api_jwt_audience: Annotated[str | None, Field(description="Audience (aud) that a token must have.")] = None
+    api_jwt_issuer: Annotated[str | None, Field(description="Issuer (iss) that a token must have.")] = None
+    api_rate: Annotated[float, Field(description="Average calls per second that a caller may make.", gt=0)] = 100.0
+    api_rate_burst: Annotated[int, Field(description="Calls that a caller may make at once.", ge=1)] = 200
 
 
 class LogSettings(_Settings):
-    """How the program speaks."""
+    """The settings of the log."""
 
     log_format: Annotated[
-        LogFormat | None, Field(description="json or console; unset: console on a terminal, else json")
+        LogFormat | None,
+        Field(description="Format of log lines: json or console; unset: console on a terminal, json elsewhere."),
     ] = None
     log_level: Annotated[
-        LogLevel, Field(description="debug (each refusal too), info (each batch), warning or error")
+        LogLevel,
+        Field(
+            description="Lowest level that is logged: debug (adds each rejection and each retry), "
+            "info (adds each batch), warning or error."
+        ),
     ] = LogLevel.INFO
 
 
@@ -198,19 +248,22 @@ SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 
 def read_settings(kind: type[SettingsT]) -> SettingsT:
-    """The settings of this kind. Raises UsageError that names every missing or wrong one at once."""
+    """Return the settings of this class. Raises UsageError that names all missing and wrong ones."""
     try:
         return kind()
     except UnicodeDecodeError:
         raise UsageError("the file .env in this folder is not UTF-8") from None
-    except ValidationError as error:
-        raise UsageError("; ".join(_complaint(flaw) for flaw in error.errors(include_url=False))) from None
+    except ValidationError as invalid:
+        raise UsageError("; ".join(_message(error) for error in invalid.errors(include_url=False))) from None
 
 
-def _complaint(flaw: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, whose values are of any type
-    if not flaw["loc"]:  # about several of them, which it names
-        return str(flaw["msg"]).removeprefix("Value error, ")
-    name = PREFIX + "_".join(str(part) for part in flaw["loc"]).upper()
-    if flaw["type"] == "missing":
-        return f"{name} is not set"
-    return f"{name}: {flaw['msg'].removeprefix('Value error, ')}"
+def _message(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, whose values are of any type
+    text = str(error["msg"]).removeprefix("Value error, ")
+    if not error["loc"]:  # the error concerns several settings, and names them
+        return text
+    variable = _variable("_".join(str(part) for part in error["loc"]))
+    return f"{variable} is not set" if error["type"] == "missing" else f"{variable}: {text}"
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.upper()

@@ -1,4 +1,4 @@
-"""What is printed for a person: colors on a terminal, plain lines in a pipe."""
+"""Text for people: tables, times and durations, with colors on a terminal and as plain lines in a pipe."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -8,59 +8,63 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-
-def escape_control(text: str) -> str:
-    """The text with each character that cannot be printed replaced by U+FFFD."""
-    return text if text.isprintable() else "".join(one if one.isprintable() else "\ufffd" for one in text)
+_PIPE_WIDTH = 100_000  # so wide that rich breaks no line
+_UNITS = ((86_400, "day", "days"), (3_600, "h", "h"), (60, "min", "min"), (1, "s", "s"))
 
 
-_UNBROKEN = 100_000
-
-
-def print_table(parts: Iterable[RenderableType], file: TextIO) -> str:
-    """The parts as they are to be shown in this file: as wide as a terminal is, or with no line broken."""
-    console = Console(file=file, width=None if file.isatty() else _UNBROKEN)
+def render_text(parts: Iterable[RenderableType], file: TextIO) -> str:
+    """Return the parts as text for this file: as wide as its terminal, or without line breaks in a pipe."""
+    console = Console(file=file, width=None if file.isatty() else _PIPE_WIDTH)
     with console.capture() as captured:
         for part in parts:
             console.print(part)
     return "\n".join(line.rstrip() for line in captured.get().strip("\n").splitlines())
 
 
-def titled(title: str, heads: Iterable[str], rows: Iterable[Iterable[RenderableType]]) -> Iterator[RenderableType]:
-    """A table below its title, or the word that it has no rows."""
+def titled_table(
+    title: str, heads: Iterable[str], rows: Iterable[Iterable[RenderableType]]
+) -> Iterator[RenderableType]:
+    """Yield the title and the table below it; `none` takes the place of a table without rows."""
     yield Text(f"\n{title}", "bold")
-    shown = table(heads, rows)
-    yield shown if shown.row_count else Text("  none")
+    rendered = table(heads, rows)
+    yield rendered if rendered.row_count else Text("  none")
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[RenderableType]]) -> Table:
-    """Rows below heads, a little indented."""
-    shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    """Return an indented table with a header row."""
+    rendered = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for head in ("", *heads):
-        shown.add_column(head, overflow="fold")
+        rendered.add_column(head, overflow="fold")
     for row in rows:
-        shown.add_row("", *row)
-    return shown
+        rendered.add_row("", *row)
+    return rendered
 
 
 def grid(rows: Iterable[Iterable[RenderableType]]) -> Table:
-    """Rows without heads, a little indented."""
-    shown = Table.grid(padding=(0, 2, 0, 0))
+    """Return an indented table without a header row."""
+    rendered = Table.grid(padding=(0, 2, 0, 0))
     for row in rows:
-        shown.add_row("", *row)
-    return shown
+        rendered.add_row("", *row)
+    return rendered
+
+
+def plural(count: int, noun: str, nouns: str | None = None) -> str:
+    """Return the count and its noun, like `1 letter` or `2,000 letters`; `nouns` is an irregular plural."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
 
 
 def plain(text: str, style: str = "") -> Text:
-    """Text from elsewhere: nothing in it is markup, or obeyed by a terminal."""
+    """Return text that neither rich nor the terminal interprets, for text from elsewhere."""
     return Text(escape_control(text), style)
 
 
-_UNITS = ((86_400, "day", "days"), (3_600, "h", "h"), (60, "min", "min"), (1, "s", "s"))
+def escape_control(text: str) -> str:
+    """Return the text with U+FFFD in place of each character that is not printable."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def moment(instant: datetime) -> str:
-    """The instant in UTC, like `15 Mar 2026 00:00Z`, with seconds only where there are some."""
+    """Return the time of an event in UTC: `15 Mar 2026 00:00Z`, with seconds only if they are not zero."""
     utc = instant.astimezone(UTC)
     if not utc.second and not utc.microsecond:
         return f"{utc:%d %b %Y %H:%M}Z"
@@ -69,12 +73,12 @@ def moment(instant: datetime) -> str:
 
 
 def clock_time(instant: datetime) -> str:
-    """When something happened to us, in UTC to the second, like `15 Mar 2026 00:00:07Z`."""
+    """Return a time of our own clock in UTC, to the second: `15 Mar 2026 00:00:07Z`."""
     return f"{instant.astimezone(UTC):%d %b %Y %H:%M:%S}Z"
 
 
 def duration(length: timedelta) -> str:
-    """A length of time in its two largest units, the rest cut off, like `7 h 12 min` or `2 days`."""
+    """Return a duration in its two largest units, rounded down: `7 h 12 min` or `2 days`."""
     left = int(length.total_seconds())
     if left < 1:
         return "less than a second"

@@ -1,14 +1,14 @@
 """docs/operations.md lists the dead letters that heal, and the states of a letter, as the code has them."""
 
 from agree.pages import ROOT, rows, section
-from unenroll.ops.dlq.rules import HEALS
+from unenroll.ops.dlq.rules import RETRY_CONDITIONS
 from unenroll.postgres.redrives import LetterState
 
 PAGE = ROOT / "docs" / "operations.md"
 
 
 def test_the_page_has_each_reason_that_heals() -> None:
-    assert {cells[0]: cells[1] for cells in rows(section(PAGE, "What heals"))} == HEALS
+    assert {cells[0]: cells[1] for cells in rows(section(PAGE, "What heals"))} == RETRY_CONDITIONS
 
 
 def test_the_page_has_each_state() -> None:

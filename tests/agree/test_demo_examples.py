@@ -32,7 +32,7 @@ def test_each_row_is_an_example_and_each_example_is_a_row_or_its_variant() -> No
 
 @pytest.mark.parametrize("name", sorted(name for name in ROWS if name.startswith("A")))
 def test_an_example_expects_what_its_row_says_of_each_reward(name: str) -> None:
-    expected = {told.name: told.expected.stands for told in EXAMPLES[name].told}
+    expected = {event.name: event.expected.result for event in EXAMPLES[name].events}
     said = standings_of(ROWS[name])
     assert said or name == "A8"
     assert said.items() <= expected.items()

@@ -57,19 +57,19 @@ def test_something_to_run_stands_within_the_first_twenty_lines() -> None:
 
 
 def test_the_readme_shows_what_the_demo_prints_where_all_is_as_expected() -> None:
-    told = {
+    expected = {
         Subject(str(example.customer_id), one.name): one.expected
         for chapter in CHAPTERS
         for example in chapter.examples
-        for one in example.told
+        for one in example.events
     }
     found = Observation(
-        stands={subject: answer.stands for subject, answer in told.items()},
-        published={subject: answer.published for subject, answer in told.items()},
+        results={subject: one.result for subject, one in expected.items()},
+        published={subject: one.published for subject, one in expected.items()},
     )
     printed = iter(tables(compare(CHAPTERS, found), Console(force_terminal=False, width=120)).splitlines())
     (shown,) = [
-        block for kind, block in blocks(README.read_text(encoding="utf-8")) if kind == "text" and "told" in block
+        block for kind, block in blocks(README.read_text(encoding="utf-8")) if kind == "text" and "event" in block
     ]
     assert [line for line in shown.splitlines() if line != "..." and line not in printed] == []
 

@@ -14,8 +14,8 @@ from support.consumer import MODELS
 from unenroll.core.definitions import EnrollmentMode, TargetKind
 from unenroll.core.events import EnrollmentOrigin, RewardAllocation
 from unenroll.core.outcomes import Outcome
-from unenroll.core.standings import RewardAction, Rule
-from unenroll.wire import inbound, outbound
+from unenroll.core.standings import CANCELLING_RULES, RewardAction, Rule
+from unenroll.wire import inbound
 from unenroll.wire.definitions import TargetGroupDefined
 from unenroll.wire.topics import CARRIES
 
@@ -101,8 +101,8 @@ def test_everything_that_we_publish_is_always_there(name: str) -> None:
     assert BY_NAME[name]["required"] == list(BY_NAME[name]["properties"])
 
 
-CANCELLING = [rule for rule in Rule if rule in outbound.CANCELLING]
-KEEPING = [rule for rule in Rule if rule not in outbound.CANCELLING]
+CANCELLING = [rule for rule in Rule if rule in CANCELLING_RULES]
+KEEPING = [rule for rule in Rule if rule not in CANCELLING_RULES]
 ENUMS: list[tuple[str, str, list[StrEnum]]] = [
     ("CustomerEnrolled", "origin", list(EnrollmentOrigin)),
     ("RewardEarned", "allocation", list(RewardAllocation)),

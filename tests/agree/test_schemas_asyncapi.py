@@ -9,11 +9,12 @@ from jsonschema import Draft202012Validator
 from msgspec.structs import replace
 
 from agree.schema_files import BY_NAME, SCHEMAS
+from unenroll.core.reasons import Reason
 from unenroll.ops.replay.selection import ReplaySelection
 from unenroll.ops.replay.slices import ReplayMarking, ReplayTopics
 from unenroll.wire.dead_letters import dead_letter
 from unenroll.wire.encode import encode
-from unenroll.wire.reasons import DETAIL_CHARACTERS, Reason
+from unenroll.wire.reasons import DETAIL_CHARACTERS
 from unenroll.wire.topics import CARRIES, TOPIC_OF, Headers, Topic, full_type
 from wire.samples import SAMPLES, headers
 from wire.test_dead_letters import RECORD, REFUSAL
@@ -108,7 +109,7 @@ def test_the_headers_that_are_published_are_told(name: str) -> None:
 @pytest.mark.parametrize("name", CHANGES)
 def test_the_headers_of_what_is_published_again_are_told(name: str) -> None:
     marking = ReplayMarking(replay_id="june-2026", selection=ReplaySelection(), topics=frozenset(ReplayTopics))
-    (again,) = marking.chosen([encode(CHANGES[name], CONTEXT)], CONTEXT.decided_at)
+    (again,) = marking.marked([encode(CHANGES[name], CONTEXT)], CONTEXT.decided_at)
     assert again.headers[-1] == ("ce_replayid", b"june-2026")
     as_told(name, again.headers)
 

@@ -10,14 +10,13 @@ from agree.schema_files import BY_NAME, VALIDATORS
 from support.consumer import MODELS
 from unenroll.core.calendar import Calendar
 from unenroll.core.changes import Change, RewardCancellation, RewardReinstatement, Span, Unenrollment
-from unenroll.core.decide import Rejected
+from unenroll.core.decide import Rejection
 from unenroll.core.definitions import TargetKind
 from unenroll.core.events import EventId, RewardAllocation, UnenrollRequested, Value
 from unenroll.core.facts import Leave, Reward
 from unenroll.core.outcomes import Outcome
-from unenroll.core.standings import RewardAction, Rule
-from unenroll.wire.encode import DecisionContext, encode, encode_due
-from unenroll.wire.outbound import CANCELLING
+from unenroll.core.standings import CANCELLING_RULES, RewardAction, Rule
+from unenroll.wire.encode import DecisionContext, encode, encode_settlement_due
 from unenroll.wire.topics import event_name
 
 NO_NUL = st.characters(codec="utf-8", exclude_characters="\x00")
@@ -45,16 +44,16 @@ CHANGES = st.one_of(
         Unenrollment,
         leave=LEAVES,
         kind=st.sampled_from(TargetKind),
-        cut=st.none() | NAMES,
-        dropped=SPANS,
-        kept=SPANS,
+        cut_cycle=st.none() | NAMES,
+        dropped_cycles=SPANS,
+        kept_cycles=SPANS,
         levels_kept=st.none() | st.lists(COUNTS, max_size=3).map(tuple),
         rewards_cancelled=st.integers(0, 2**63 - 1),
         supersedes=st.none() | KEYS,
         revision=COUNTS,
     ),
     st.builds(
-        Rejected,
+        Rejection,
         request=st.builds(
             UnenrollRequested,
             key=KEYS,
@@ -73,7 +72,7 @@ CHANGES = st.one_of(
         RewardCancellation,
         reward=REWARDS,
         leave=LEAVES,
-        rule=st.sampled_from(sorted(CANCELLING)),
+        rule=st.sampled_from(sorted(CANCELLING_RULES)),
         action=st.sampled_from(RewardAction),
         revision=COUNTS,
     ),
@@ -81,7 +80,7 @@ CHANGES = st.one_of(
         RewardReinstatement,
         reward=REWARDS,
         leave=LEAVES,
-        rule=st.sampled_from(sorted(set(Rule) - CANCELLING)),
+        rule=st.sampled_from(sorted(set(Rule) - CANCELLING_RULES)),
         revision=COUNTS,
     ),
 )
@@ -93,7 +92,7 @@ CONTEXTS = st.builds(
     cause=KEYS,
     decided_at=INSTANTS,
     calendar=st.just(
-        Calendar.of([("c1", datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))]),
+        Calendar.from_periods([("c1", datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))]),
     ),
     traceparent=st.none() | st.binary(max_size=60),
 )
@@ -101,7 +100,7 @@ CONTEXTS = st.builds(
 
 @given(change=CHANGES, context=CONTEXTS)
 def test_whatever_is_decided_is_published_as_its_schema_says(
-    change: Change | Rejected, context: DecisionContext
+    change: Change | Rejection, context: DecisionContext
 ) -> None:
     message = encode(change, context)
     head = {name: (value or b"").decode("utf-8", "replace") for name, value in message.headers}
@@ -119,6 +118,6 @@ def test_whatever_is_decided_is_published_as_its_schema_says(
 def test_a_settlement_is_due_as_its_schema_says(
     account: tuple[int, int], group_id: int, version: int, time: datetime
 ) -> None:
-    message = encode_due(account=account, group_id=group_id, version=version, time=time)
+    message = encode_settlement_due(account=account, group_id=group_id, version=version, time=time)
     assert message.value is not None
     VALIDATORS["SettlementDue"].validate(json.loads(message.value))

@@ -77,7 +77,7 @@ PROBES: dict[str, object] = {
     "object": {"amount": "1", "unit": "EUR"},
     "span": {"first": "c1", "last": "c2", "count": 2},
 }
-UNSAYABLE = ("ends at or before its start", "starts before", "levels that ascend")
+UNSAYABLE = ("ends at or before its start", "starts before", "levels must ascend")
 """What a model complains of and no schema can: how fields of a definition go together."""
 
 

@@ -23,8 +23,8 @@ from support.stories import EXAMPLES, path, played
 from unenroll.api.account_routes import routes
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import RewardAction, RewardState, Rule
-from unenroll.demo.compare import outcome_words, standing_words
-from unenroll.explain.text import DUE
+from unenroll.demo.compare import outcome_text, standing_text
+from unenroll.explain.text import SETTLEMENT_DUE
 from unenroll.sandbox.servers import ServerAddresses
 
 NAMES = list(EXAMPLES)
@@ -51,15 +51,15 @@ async def data(client: httpx.AsyncClient, where: str) -> dict[str, Any]:
 
 def stands(found: dict[str, Any]) -> str:
     action = found["action"] and RewardAction(found["action"])
-    return standing_words(RewardState(found["state"]), Rule(found["rule"]), action)
+    return standing_text(RewardState(found["state"]), Rule(found["rule"]), action)
 
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_rewards_and_leaves_of_an_example_stand_as_the_rules_say(examples: httpx.AsyncClient, name: str) -> None:
     explained = await data(examples, f"{path(name)}/explain")
     found = {one["rewardId"]: stands(one) for one in explained["standings"]}
-    found |= {one["id"]: outcome_words(Outcome(one["outcome"])) for one in explained["facts"] if one["kind"] == "LEAVE"}
-    expected = {told.name: told.expected.stands for told in EXAMPLES[name][1].told if told.expected.stands}
+    found |= {one["id"]: outcome_text(Outcome(one["outcome"])) for one in explained["facts"] if one["kind"] == "LEAVE"}
+    expected = {one.name: one.expected.result for one in EXAMPLES[name][1].events if one.expected.result}
     assert found == expected
 
 
@@ -173,11 +173,11 @@ async def test_an_instant_is_in_utc_whatever_the_server_is_set_to(examples: http
 @pytest.mark.parametrize("where", ["", "/explain"])
 async def test_whom_nobody_knows_is_not_found(examples: httpx.AsyncClient, where: str) -> None:
     answer = await examples.get(f"/customers/7/targets/21{where}")
-    sentence = "nothing is known of customer 7 in target 21"
+    sentence = "no account found for customer 7 in target 21"
     assert answer.status_code == 404
     assert answer.json() == {"data": None, "errors": [{"code": 404, "message": sentence}], "warnings": None}
     known = await examples.get(f"/customers/103/targets/22{where}")
-    assert known.json()["errors"][0]["message"] == "nothing is known of customer 103 in target 22"
+    assert known.json()["errors"][0]["message"] == "no account found for customer 103 in target 22"
 
 
 @pytest.mark.parametrize("customer", [0, -5])
@@ -192,7 +192,7 @@ async def test_a_customer_that_there_cannot_be_has_the_code_of_the_rules(
 async def test_a_page_says_in_words_that_nothing_is_known(examples: httpx.AsyncClient) -> None:
     answer = await examples.get("/customers/7/targets/21/explain", headers=PAGE)
     assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
-    assert "nothing is known of customer 7 in target 21" in Looked(answer.text).text
+    assert "no account found for customer 7 in target 21" in Looked(answer.text).text
 
 
 @pytest.mark.parametrize("where", [path("A3"), f"{path('A3')}/explain", "/customers/7/targets/21/explain"])
@@ -226,9 +226,9 @@ async def test_cycles_that_were_appended_since_are_a_warning(database_url: str, 
     async with reader(database_url) as client:
         answer = (await client.get("/customers/8/targets/21")).json()
         page = Looked((await client.get("/customers/8/targets/21/explain", headers=PAGE)).text)
-    assert answer["warnings"] == [{"code": 200, "message": DUE}]
+    assert answer["warnings"] == [{"code": 200, "message": SETTLEMENT_DUE}]
     assert answer["data"]["due"]
-    assert DUE in page.text
+    assert SETTLEMENT_DUE in page.text
 
 
 async def test_who_may_not_read_reads_nothing() -> None:

@@ -70,7 +70,7 @@ def test_an_account_without_any_stay_has_bands_only() -> None:
 
 
 def test_a_gap_between_cycles_is_left_open() -> None:
-    gapped = Calendar.of((name, day(first), day(last)) for name, first, last in [("a", 1, 3), ("b", 9, 11)])
+    gapped = Calendar.from_periods((name, day(first), day(last)) for name, first, last in [("a", 1, 3), ("b", 9, 11)])
     drawing = timeline(told(gapped, [enrolled(1)]), gapped)
     assert [(band.x, band.width) for band in drawing.bands] == [(0, 20), (80, 20)]
     assert drawing.borders == (20, 80)

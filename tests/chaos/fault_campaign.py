@@ -22,7 +22,7 @@ from chaos.killable_servers import Mortals, mortal
 from chaos.round import MarkersSkippedError, Outcome, play
 from support.databases import migrated
 from unenroll.sandbox.environment import cache_folder
-from unenroll.sandbox.servers import ServerAddresses, embedded
+from unenroll.sandbox.servers import ServerAddresses, embedded_servers
 
 _MOST_SENTENCES = 20
 
@@ -77,7 +77,7 @@ async def campaign(data: Path, *, seconds: float, first_seed: int) -> bool:
     end = time.monotonic() + seconds
     tally = Tally()
     well = True
-    async with embedded(cache=cache_folder({}), say=_say, data=data) as pair, mortal(pair) as servers:
+    async with embedded_servers(cache=cache_folder({}), say=_say, data=data) as pair, mortal(pair) as servers:
         names = ServerAddresses(kafka=servers.kafka.address, database_url=servers.postgres.address)
         async with migrated(names) as template:
             while well and (tally.rounds == 0 or time.monotonic() < end):

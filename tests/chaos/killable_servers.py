@@ -35,7 +35,7 @@ class Mortal:
     async def fall(self, by: signal.Signals) -> None:
         """Let the signal end it."""
         os.kill(_inner(self.server), by)
-        await self.server.ended()
+        await self.server.wait()
         self._skipped += self._says_it_skipped()  # the next start begins the log anew
 
     async def rise(self) -> None:
@@ -78,7 +78,7 @@ async def mortal_kafka(server: ServerProcess) -> AsyncIterator[Mortal]:
     try:
         yield kafka
     finally:
-        await kafka.server.end()
+        await kafka.server.stop()
 
 
 @asynccontextmanager
@@ -89,7 +89,7 @@ async def mortal_postgres(server: ServerProcess) -> AsyncIterator[Mortal]:
     try:
         yield postgres
     finally:
-        await postgres.server.end()
+        await postgres.server.stop()
 
 
 def _inner(server: ServerProcess) -> int:

@@ -17,7 +17,7 @@ from chaos.server_faults import FALLS, Verdicts, chosen, outlived
 from support.databases import cloned, migrated
 from support.phases import PHASES
 from unenroll.sandbox.environment import cache_folder
-from unenroll.sandbox.servers import ServerAddresses, embedded
+from unenroll.sandbox.servers import ServerAddresses, embedded_servers
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture(scope="module")
 async def pair() -> AsyncIterator[Mortals]:
     """Servers that may fall."""
-    async with embedded(cache=cache_folder(os.environ), say=print) as started, mortal(started) as servers:
+    async with embedded_servers(cache=cache_folder(os.environ), say=print) as started, mortal(started) as servers:
         yield servers
 
 

@@ -11,7 +11,7 @@ from checker.steps import Pair, step
 from unenroll.core.decide import AccountState
 from unenroll.core.definitions import DefinitionSet, TargetGroup
 from unenroll.core.events import SettlementDue
-from unenroll.core.settle import waits
+from unenroll.core.settle import awaits_cycles
 from unenroll.postgres.accounts import KnownAccount
 from unenroll.wire.topics import Message
 
@@ -81,7 +81,7 @@ class Grown:
         return Course(
             knew=place,
             state=course.state if decided is None else decided.state,
-            waits=course.waits if decided is None else waits(decided.settlement),
+            waits=course.waits if decided is None else awaits_cycles(decided.settlement),
             outputs={**course.outputs, _number(pair): told},
             odd=(*course.odd, *odd),
         )

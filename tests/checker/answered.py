@@ -8,14 +8,15 @@ from itertools import groupby
 from checker.evidence import Evidence, key_of, spot_of
 from checker.history import Sent, Spot
 from support.topics import Seen
-from unenroll.core.admission import Misplaced, place
+from unenroll.core.admission import RefusedEvent, to_fact
 from unenroll.core.events import SettlementDue, UnenrollRequested
-from unenroll.postgres.ledger import DeadRow, EventContent, LedgerRow
+from unenroll.core.reasons import Reason
+from unenroll.postgres.ledger import DeadLetterRow, EventContent, LedgerRow
 from unenroll.wire.content_hash import content_version
 from unenroll.wire.dead_letters import content_digest
-from unenroll.wire.decode import Received
-from unenroll.wire.encode import encode_due
-from unenroll.wire.reasons import DeadLetter, Reason
+from unenroll.wire.decode import ReceivedEvent
+from unenroll.wire.encode import encode_settlement_due
+from unenroll.wire.reasons import DeadLetter
 
 
 def every_send_arrived(found: Evidence) -> Iterator[str]:
@@ -39,8 +40,10 @@ def every_input_has_one_answer(found: Evidence) -> Iterator[str]:
         committed = found.committed.get(spot[:2])
         if committed is None or spot[2] >= committed[0]:
             continue
-        row = ledger.get(key_of(reading)) if isinstance(reading, Received) else None
-        kept = row is not None and isinstance(reading, Received) and not row.content.contradicts(_content_of(reading))
+        row = ledger.get(key_of(reading)) if isinstance(reading, ReceivedEvent) else None
+        kept = (
+            row is not None and isinstance(reading, ReceivedEvent) and not row.content.contradicts(_content_of(reading))
+        )
         buried = (spot[0], content_digest(found.records[spot])) in dead
         if kept == buried:
             yield f"{spot} has {'a ledger row and a dead letter' if kept else 'neither ledger row nor dead letter'}"
@@ -63,13 +66,13 @@ def every_decision_has_its_input(found: Evidence) -> Iterator[str]:
     yield from _numbers(found)
 
 
-def _content_of(reading: Received) -> EventContent:
+def _content_of(reading: ReceivedEvent) -> EventContent:
     return EventContent(content_version(reading.event), reading.content_hash, reading.time)
 
 
 def _twice(found: Evidence) -> Iterator[str]:
     read = [row for row in found.history.ledger if row.lane_id is not None]
-    rows: list[LedgerRow | DeadRow] = [*read, *found.history.dead]
+    rows: list[LedgerRow | DeadLetterRow] = [*read, *found.history.dead]
     spots: Counter[Spot] = Counter(found.spot(row) for row in rows)
     yield from (f"{spot} was decided {times} times" for spot, times in spots.items() if times > 1)
     keys = Counter(row.key for row in found.history.ledger)
@@ -88,7 +91,7 @@ def _numbers(found: Evidence) -> Iterator[str]:
             yield f"lane {lane_id} decided up to {last}; {missing or 'none'} missing of {len(numbers)} numbers"
 
 
-def _wrong_reason(found: Evidence, buried: DeadRow) -> str | None:
+def _wrong_reason(found: Evidence, buried: DeadLetterRow) -> str | None:
     """The reason that it should have. Whether a reward contradicts another depends on the order: not looked at."""
     reading = found.readings[found.spot(buried)]
     if isinstance(reading, DeadLetter):
@@ -99,17 +102,17 @@ def _wrong_reason(found: Evidence, buried: DeadRow) -> str | None:
     event = reading.event
     if isinstance(event, UnenrollRequested | SettlementDue):
         return "a request that can be answered"
-    fact = place(event, found.definitions)
-    reason = fact.reason if isinstance(fact, Misplaced) else Reason.REWARD_CONFLICT
+    fact = to_fact(event, found.definitions)
+    reason = fact.reason if isinstance(fact, RefusedEvent) else Reason.REWARD_CONFLICT
     return None if buried.reason == reason else str(reason)
 
 
 def _is_our_word(found: Evidence, spot: Spot) -> bool:
     """Whether it says, as we say it, that a group has grown and an account of it is to be settled again."""
     match found.readings[spot]:
-        case Received(event=SettlementDue() as due, time=datetime() as time):
+        case ReceivedEvent(event=SettlementDue() as due, time=datetime() as time):
             account = (due.customer_id, due.target_id)
-            said = encode_due(account=account, group_id=due.group_id, version=due.version, time=time)
+            said = encode_settlement_due(account=account, group_id=due.group_id, version=due.version, time=time)
             versions = [group.version for group in found.history.groups if group.group_id == due.group_id]
             record, owner = found.records[spot], found.definitions.owners.get(due.target_id)
             word_for_word = (record.key, record.value, record.headers) == (said.key, said.value, said.headers)

@@ -10,12 +10,12 @@ from unenroll.core.definitions import TargetGroup
 from unenroll.core.events import AccountKey
 from unenroll.core.outcomes import Outcome
 from unenroll.kafka.admin import KafkaAdmin
-from unenroll.kafka.topics import INPUTS, limits
+from unenroll.kafka.topics import INPUTS, output_limits
 from unenroll.postgres.account_codec import load_account
 from unenroll.postgres.accounts import KnownAccount
 from unenroll.postgres.definitions import load_group
 from unenroll.postgres.lanes import LaneRow
-from unenroll.postgres.ledger import DeadRow, LedgerRow
+from unenroll.postgres.ledger import DeadLetterRow, LedgerRow
 from unenroll.postgres.ledger import LedgerPosition as Read
 from unenroll.postgres.outbox import unpack
 from unenroll.settings import KafkaSettings
@@ -59,7 +59,7 @@ async def collected(
         present=tuple(place.seen(isolation="read_uncommitted")),
         samples=(*samples, told_at_last(watched(place).sample)),
         ends=told_at_last(watched(place).ends),
-        dead_letter_bytes=(await limits(cluster, place.prefix))[Topic.DEAD_LETTERS],
+        dead_letter_bytes=(await output_limits(cluster, place.prefix))[Topic.DEAD_LETTERS],
         erased={row["lane_id"]: int(row["count"]) for row in await place.rows(_ERASED)},
     )
 
@@ -80,10 +80,10 @@ def _kept(row: Row) -> LedgerRow:
     return LedgerRow(**{**plain, "event_key": str(row["event_key"]), "outcome": outcome})
 
 
-def _buried(row: Row) -> DeadRow:
+def _buried(row: Row) -> DeadLetterRow:
     place = Read(**{name: row[name] for name in Read._fields})
     names = ("topic", "digest", "reason", "detail", "redrives", "decided_at")
-    return DeadRow(**{name: row[name] for name in names}, place=place)
+    return DeadLetterRow(**{name: row[name] for name in names}, position=place)
 
 
 def _publication(row: Row) -> Publication:
@@ -94,4 +94,4 @@ def _publication(row: Row) -> Publication:
 def _account(row: Row) -> tuple[AccountKey, KnownAccount]:
     key = AccountKey(row["customer_id"], row["target_id"])
     state, seen = load_account(row["facts"], customer_id=key.customer_id, target_id=key.target_id)
-    return key, KnownAccount(state=state, decisions=row["decisions"], waits=row["waits"], seen=seen)
+    return key, KnownAccount(state=state, decisions=row["decisions"], waits=row["waits"], first_seen=seen)

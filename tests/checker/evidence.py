@@ -11,9 +11,9 @@ from checker.refold import Ends, Refold, definitions_of, refold
 from support.topics import Seen
 from unenroll.core.definitions import DefinitionSet
 from unenroll.core.events import EventKey
-from unenroll.postgres.ledger import DeadRow, LedgerRow
+from unenroll.postgres.ledger import DeadLetterRow, LedgerRow
 from unenroll.wire.dead_letters import dead_letter
-from unenroll.wire.decode import Received, decode
+from unenroll.wire.decode import ReceivedEvent, decode
 from unenroll.wire.encode import event_uuid
 from unenroll.wire.reasons import DeadLetter
 from unenroll.wire.topics import CARRIES, Message, Record, Topic
@@ -45,7 +45,7 @@ class Evidence:
         return {spot_of(seen): _record(seen) for seen in self.history.inputs}
 
     @cached_property
-    def readings(self) -> dict[Spot, Received | DeadLetter]:
+    def readings(self) -> dict[Spot, ReceivedEvent | DeadLetter]:
         """What they say."""
         prefix = self.history.prefix
         return {
@@ -54,10 +54,10 @@ class Evidence:
         }
 
     @cached_property
-    def loaded(self) -> dict[EventKey, Received]:
+    def loaded(self) -> dict[EventKey, ReceivedEvent]:
         """What did not come by a topic, by who it is."""
         received = [
-            Received(
+            ReceivedEvent(
                 event=fact.event,
                 event_type=fact.event_type,
                 event_key=event_uuid(fact.event.key),
@@ -104,16 +104,16 @@ class Evidence:
             found.setdefault(bytes_of(seen), spot_of(seen))
         return found
 
-    def told(self, row: LedgerRow) -> Received | None:
+    def told(self, row: LedgerRow) -> ReceivedEvent | None:
         """What the row is about, if it is there and can be read."""
         reading = self.loaded.get(row.key) if row.lane_id is None else self.readings.get(self.spot(row))
-        return reading if isinstance(reading, Received) else None
+        return reading if isinstance(reading, ReceivedEvent) else None
 
-    def spot(self, row: LedgerRow | DeadRow) -> Spot:
+    def spot(self, row: LedgerRow | DeadLetterRow) -> Spot:
         """Where the decision's record was read."""
         topic_id, partition, offset = (
-            (row.place.topic_id, row.place.partition, row.place.offset)
-            if isinstance(row, DeadRow)
+            (row.position.topic_id, row.position.partition, row.position.offset)
+            if isinstance(row, DeadLetterRow)
             else (row.topic_id, row.partition, row.offset)
         )
         return self.history.topic_ids.get(topic_id or "", "nowhere"), partition or 0, offset or 0
@@ -136,7 +136,7 @@ class Evidence:
             refusal = DeadLetter(reason=row.reason, detail=row.detail)
             most = self.history.dead_letter_bytes
             told = () if record is None else (dead_letter(record, refusal, max_bytes=most),)
-            yield Decision(row.place.lane_id, row.place.sequence, self.spot(row), self._outputs(told))
+            yield Decision(row.position.lane_id, row.position.sequence, self.spot(row), self._outputs(told))
 
     def _outputs(self, messages: tuple[Message, ...]) -> tuple[Bytes, ...]:
         return tuple(self.bytes_of(message) for message in messages)
@@ -152,7 +152,7 @@ def number_of(metadata: str) -> int:
     return int(found.group(1)) if found else -1
 
 
-def key_of(reading: Received) -> EventKey:
+def key_of(reading: ReceivedEvent) -> EventKey:
     return EventKey(reading.event.customer_id, reading.event_key)
 
 

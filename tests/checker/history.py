@@ -8,7 +8,7 @@ from unenroll.core.definitions import TargetGroup
 from unenroll.core.events import AccountKey
 from unenroll.postgres.accounts import KnownAccount
 from unenroll.postgres.lanes import LaneRow
-from unenroll.postgres.ledger import DeadRow, LedgerRow
+from unenroll.postgres.ledger import DeadLetterRow, LedgerRow
 from unenroll.wire.ndjson import LoadedFact
 from unenroll.wire.topics import Message
 
@@ -76,7 +76,7 @@ class History:
     topic_ids: Mapping[str, str]
     lanes: tuple[LaneRow, ...]
     ledger: tuple[LedgerRow, ...]
-    dead: tuple[DeadRow, ...]
+    dead: tuple[DeadLetterRow, ...]
     publications: tuple[Publication, ...]
     accounts: Mapping[AccountKey, KnownAccount]
     visible: tuple[Seen, ...]

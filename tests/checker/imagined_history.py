@@ -27,11 +27,11 @@ from support.topics import Put, Seen
 from unenroll.core.definitions import DefinitionSet, TargetGroup
 from unenroll.core.events import AccountKey
 from unenroll.kafka.topics import INPUTS
-from unenroll.ops.load.accounts import ChunkAdditions, fact
+from unenroll.ops.load.accounts import ChunkAdditions, new_fact
 from unenroll.ops.load.accounts import GatheredFacts as Found
 from unenroll.postgres.ledger import LedgerRow
 from unenroll.wire.decode import ReceivedGroup, decode_group
-from unenroll.wire.encode import encode_due
+from unenroll.wire.encode import encode_settlement_due
 from unenroll.wire.ndjson import LoadedFact
 from unenroll.wire.topics import Record, Topic
 
@@ -79,7 +79,7 @@ def _load(world: World, told: Iterable[LoadedFact]) -> None:
     """All in one chunk, as `load` writes it."""
     found = Found(known={}, definitions=world.definitions, accounts={})
     additions = ChunkAdditions(gathered=found, decided_at=DECIDED_AT)
-    rows = [row for row in additions.take(map(fact, told)) if isinstance(row, LedgerRow)]
+    rows = [row for row in additions.decide(map(new_fact, told)) if isinstance(row, LedgerRow)]
     world.ledger.extend(rows)
     world.known.update({row.key: row.content for row in rows})
     change(world, additions.changed())
@@ -116,7 +116,7 @@ def _waiting(world: World, group: TargetGroup) -> list[AccountKey]:
 
 
 def _due(key: AccountKey, group: TargetGroup) -> Put:
-    told = encode_due(account=key, group_id=group.group_id, version=group.version, time=DECIDED_AT)
+    told = encode_settlement_due(account=key, group_id=group.group_id, version=group.version, time=DECIDED_AT)
     return Put(key=told.key, value=told.value, headers=list(told.headers))
 
 

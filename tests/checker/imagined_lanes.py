@@ -15,10 +15,10 @@ from unenroll.kafka.committed_offsets import metadata
 from unenroll.kafka.topics import INPUTS
 from unenroll.postgres.accounts import AccountChanges, KnownAccount
 from unenroll.postgres.lanes import LaneRow
-from unenroll.postgres.ledger import DeadRow, EventContent, LedgerRow
+from unenroll.postgres.ledger import DeadLetterRow, EventContent, LedgerRow, LetterKey
 from unenroll.wire.topics import CARRIES, Message, Position, Record
-from unenroll.worker.batch import DecodedRecord, GatheredState, read
-from unenroll.worker.fold import AccountFold, Fate
+from unenroll.worker.batch import DecodedRecord, GatheredState, decode_records
+from unenroll.worker.fold import AccountFold, FoldResult
 from unenroll.worker.numbering import DecisionNumbering
 
 PREFIX = "imagined."
@@ -38,11 +38,11 @@ class World:
     unpublished: dict[int, list[Message]] = field(default_factory=lambda: defaultdict(list))
     lanes: dict[int, LaneRow] = field(default_factory=dict)
     ledger: list[LedgerRow] = field(default_factory=list)
-    dead: list[DeadRow] = field(default_factory=list)
+    dead: list[DeadLetterRow] = field(default_factory=list)
     publications: list[Publication] = field(default_factory=list)
     accounts: dict[AccountKey, KnownAccount] = field(default_factory=dict)
     known: dict[EventKey, EventContent] = field(default_factory=dict)
-    buried: set[tuple[str, bytes]] = field(default_factory=set)
+    buried: set[LetterKey] = field(default_factory=set)
     visible: list[Seen] = field(default_factory=list)
     present: list[Seen] = field(default_factory=list)
     ends: dict[Partition, int] = field(default_factory=lambda: defaultdict(int))
@@ -92,11 +92,11 @@ def close(world: World, number: int) -> None:
 def _decide(world: World, lane: LaneRow, inputs: Sequence[Seen]) -> tuple[LaneRow, list[Message]]:
     """One batch, as the transaction in Postgres decides it."""
     accepts = {PREFIX + word: CARRIES[word] for word in INPUTS}
-    readings = read(map(_record, inputs), accepts)
-    gathered = GatheredState(definitions=world.definitions, accounts=dict(world.accounts), known=dict(world.known))
+    records = decode_records(map(_record, inputs), accepts)
+    gathered = GatheredState(definitions=world.definitions, accounts=dict(world.accounts), ledger=dict(world.known))
     fold = AccountFold(gathered=gathered, decided_at=DECIDED_AT, limits=dict.fromkeys(OUTPUTS, MOST_BYTES))
-    fates = fold.take([reading.content for reading in readings])
-    after = _kept(world, lane, readings, fates)
+    results = fold.decide_all([decoded.content for decoded in records])
+    after = _kept(world, lane, records, results)
     change(world, fold.changed())
     behind = {seen.topic: seen.offset + 1 for seen in inputs}
     ends = tuple(replace(one, offset=behind.get(one.topic, one.offset)) for one in lane.positions)
@@ -104,16 +104,16 @@ def _decide(world: World, lane: LaneRow, inputs: Sequence[Seen]) -> tuple[LaneRo
 
 
 def change(world: World, changed: AccountChanges) -> None:
-    world.accounts.update({account.key: account for account in (*changed.known, *changed.new)})
+    world.accounts.update({account.key: account for account in (*changed.existing, *changed.new)})
 
 
-def _kept(world: World, lane: LaneRow, readings: Sequence[DecodedRecord], fates: Sequence[Fate]) -> Publication:
-    numbering = DecisionNumbering(lane=lane, buried=world.buried, most_bytes=MOST_BYTES, decided_at=DECIDED_AT)
-    numbered = numbering.number(readings, fates)
+def _kept(world: World, lane: LaneRow, records: Sequence[DecodedRecord], results: Sequence[FoldResult]) -> Publication:
+    numbering = DecisionNumbering(lane=lane, old_dead_letters=world.buried, max_bytes=MOST_BYTES, decided_at=DECIDED_AT)
+    numbered = numbering.number(records, results)
     world.ledger.extend(numbered.ledger)
     world.known.update({row.key: row.content for row in numbered.ledger})
-    world.dead.extend(numbered.dead)
-    world.buried.update((row.topic, row.digest) for row in numbered.dead)
+    world.dead.extend(numbered.dead_letters)
+    world.buried.update(LetterKey(row.topic, row.digest) for row in numbered.dead_letters)
     batch = Publication(
         lane_id=lane.lane_id,
         first_sequence=lane.sequence + 1,

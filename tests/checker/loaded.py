@@ -3,7 +3,7 @@
 from checker.refold import definitions_of
 from support.arrivals import line_of
 from support.crowd import Crowd
-from unenroll.core.admission import Misplaced, place
+from unenroll.core.admission import RefusedEvent, to_fact
 from unenroll.core.definitions import TargetGroup
 from unenroll.core.events import UnenrollRequested
 from unenroll.wire.ndjson import LoadedFact, load_line
@@ -27,7 +27,7 @@ def lines_to_load(crowd: Crowd) -> list[str]:
     """Of every third account all facts that name no cycle of a later version. They come by a topic as well."""
     known = definitions_of(first_versions(crowd))
     told = [event for life in crowd.lives[::3] for event in life.events if not isinstance(event, UnenrollRequested)]
-    return [line_of(event) for event in told if not isinstance(place(event, known), Misplaced)]
+    return [line_of(event) for event in told if not isinstance(to_fact(event, known), RefusedEvent)]
 
 
 def loaded_facts(crowd: Crowd) -> list[LoadedFact]:

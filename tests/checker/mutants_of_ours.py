@@ -9,9 +9,9 @@ from checker.history import History
 from checker.mutants import Mutants, kept_in
 from support.topics import Seen
 from unenroll.core.events import EventId, RewardEarned, SettlementDue
-from unenroll.postgres.ledger import NOWHERE, LedgerRow
-from unenroll.wire.decode import Received
-from unenroll.wire.encode import encode_due
+from unenroll.postgres.ledger import NO_POSITION, LedgerRow
+from unenroll.wire.decode import ReceivedEvent
+from unenroll.wire.encode import encode_settlement_due
 from unenroll.wire.ndjson import LoadedFact
 from unenroll.wire.topics import Message
 
@@ -39,7 +39,7 @@ def our_word(history: History) -> tuple[Seen, SettlementDue, datetime]:
     readings = Evidence(history).readings
     for seen in history.inputs:
         match readings[spot_of(seen)]:
-            case Received(event=SettlementDue() as due, time=datetime() as time):
+            case ReceivedEvent(event=SettlementDue() as due, time=datetime() as time):
                 return seen, due, time
     raise AssertionError("nobody is settled again")
 
@@ -53,7 +53,7 @@ def naming(history: History, *, version: int, away: int = 0) -> History:
     """Our word with this version in it, and a group so many numbers away from its own."""
     word, due, time = our_word(history)
     account = (due.customer_id, due.target_id)
-    message = encode_due(account=account, group_id=due.group_id + away, version=version, time=time)
+    message = encode_settlement_due(account=account, group_id=due.group_id + away, version=version, time=time)
     return said_otherwise(history, word, message)
 
 
@@ -84,7 +84,7 @@ def a_loaded_fact_had_something_to_publish(history: History) -> History:
     assert told is not None
     assert isinstance(told.event, RewardEarned)
     fact = LoadedFact(event=told.event, event_type=told.event_type, content_hash=told.content_hash, time=told.time)
-    columns = [*row[: -len(NOWHERE)], *NOWHERE]
+    columns = [*row[: -len(NO_POSITION)], *NO_POSITION]
     return with_row(replace(history, loaded=(*history.loaded, fact)), place, LedgerRow._make(columns))
 
 

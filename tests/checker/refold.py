@@ -63,8 +63,8 @@ def refold(decided: Iterable[Pair], ends: Ends) -> Refold:
         else:
             by_account[AccountKey(row.customer_id, row.target_id)].append((row, received))
     for key, pairs in by_account.items():
-        in_order = sorted(pairs, key=lambda pair: pair[0].decision or 0)
-        _account(found, key, in_order, definitions=definitions, ends=ends)
+        chronological = sorted(pairs, key=lambda pair: pair[0].decision or 0)
+        _account(found, key, chronological, definitions=definitions, ends=ends)
     return found
 
 

@@ -2,17 +2,18 @@
 
 from typing import NamedTuple
 
-from unenroll.core.admission import Misplaced
+from unenroll.core.admission import RefusedEvent
 from unenroll.core.calendar import Calendar
 from unenroll.core.decide import AccountState, Decision, RefusedRequest, decide, resettle
 from unenroll.core.definitions import DefinitionSet
 from unenroll.core.events import SettlementDue
+from unenroll.core.reasons import Reason
 from unenroll.postgres.ledger import LedgerRow
-from unenroll.wire.decode import Received
+from unenroll.wire.decode import ReceivedEvent
 from unenroll.wire.encode import DecisionContext, encode
 from unenroll.wire.topics import Message
 
-Pair = tuple[LedgerRow, Received]
+Pair = tuple[LedgerRow, ReceivedEvent]
 """What the ledger has of an event, and what the event says."""
 
 
@@ -28,28 +29,28 @@ def step(pair: Pair, definitions: DefinitionSet, state: AccountState | None = No
     """The event decided with these definitions; `state` None: nothing is known of its account yet."""
     row, received = pair
     answer = _answer(received, definitions, state)
-    if isinstance(answer, Misplaced):
+    if isinstance(answer, RefusedEvent):
         return Step(None, (), (f"{row.key} has no place ({answer.reason}), and the ledger has it",))
-    changes = (answer.rejected,) if isinstance(answer, RefusedRequest) else answer.changes
+    changes = (answer.rejection,) if isinstance(answer, RefusedRequest) else answer.changes
     context = _context(row, received, definitions)
     told = tuple(encode(change, context) for change in changes)
     return Step(None if isinstance(answer, RefusedRequest) else answer, told, tuple(_odd(row, answer, told)))
 
 
 def _answer(
-    received: Received, definitions: DefinitionSet, state: AccountState | None
-) -> Decision | RefusedRequest | Misplaced:
+    received: ReceivedEvent, definitions: DefinitionSet, state: AccountState | None
+) -> Decision | RefusedRequest | RefusedEvent:
     event = received.event
     if not isinstance(event, SettlementDue):
         return decide(event, definitions, state)
     owner = definitions.owner(event.target_id)
     if owner is None or state is None:
-        return Misplaced(reason="nothing is known of the account", detail="")
+        return RefusedEvent(reason=Reason.ACCOUNT_NOT_FOUND, detail="")
     return resettle(state, owner.targets[event.target_id], owner.calendar)
 
 
 def _odd(row: LedgerRow, answer: Decision | RefusedRequest, told: tuple[Message, ...]) -> list[str]:
-    outcome = answer.rejected.outcome if isinstance(answer, RefusedRequest) else answer.outcome
+    outcome = answer.rejection.outcome if isinstance(answer, RefusedRequest) else answer.outcome
     odd = []
     if outcome != row.outcome or isinstance(answer, RefusedRequest) != (row.decision is None):
         odd.append(f"{row.key} is {outcome} by the core, and {row.outcome} in the ledger")
@@ -58,7 +59,7 @@ def _odd(row: LedgerRow, answer: Decision | RefusedRequest, told: tuple[Message,
     return odd
 
 
-def _context(row: LedgerRow, received: Received, definitions: DefinitionSet) -> DecisionContext:
+def _context(row: LedgerRow, received: ReceivedEvent, definitions: DefinitionSet) -> DecisionContext:
     event = received.event
     owner = definitions.owner(event.target_id)
     return DecisionContext(

@@ -10,7 +10,7 @@ from support.consumer import heard
 from unenroll.core.events import UnenrollRequested
 from unenroll.core.outcomes import Outcome
 from unenroll.postgres.ledger import LedgerRow
-from unenroll.wire.decode import Received
+from unenroll.wire.decode import ReceivedEvent
 from unenroll.wire.encode import named_uuid
 from unenroll.wire.topics import full_type
 
@@ -112,7 +112,7 @@ def every_request_has_one_answer(found: Evidence) -> Iterator[str]:
 
 def _request(found: Evidence, row: LedgerRow) -> UnenrollRequested | None:
     reading = found.readings.get(found.spot(row))
-    event = reading.event if isinstance(reading, Received) else None
+    event = reading.event if isinstance(reading, ReceivedEvent) else None
     return event if isinstance(event, UnenrollRequested) else None
 
 

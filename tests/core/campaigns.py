@@ -1,4 +1,4 @@
-"""The campaigns of the worked examples (rules.md section 6), and events about their customer, written as one speaks."""
+"""The campaigns of the worked examples (rules.md section 6), and short functions that make events about a customer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from itertools import count
 
 from unenroll.core.calendar import Calendar
 from unenroll.core.changes import Change
-from unenroll.core.decide import AccountState, Decision, Rejected, decide
+from unenroll.core.decide import AccountState, Decision, Rejection, decide
 from unenroll.core.definitions import DefinitionSet, EnrollmentMode, Target, TargetGroup, TargetKind
 from unenroll.core.events import (
     CustomerEnrolled,
@@ -29,7 +29,7 @@ _NUMBER = count(1)
 
 
 def at(text: str) -> datetime:
-    """The instant of a text like `15 Mar`, `15 Mar 00:01` or `28 Feb 23:59:59.999`, of 2026 in UTC."""
+    """Return the instant of a text like `15 Mar`, `15 Mar 00:01` or `28 Feb 23:59:59.999`, of 2026 in UTC."""
     day, month, *clock = text.split()
     midnight = datetime.strptime(f"{day} {month} 2026 +0000", "%d %b %Y %z")
     hours, minutes, seconds = (*(clock or ["0:0"])[0].split(":"), "0")[:3]
@@ -41,10 +41,10 @@ def _days(count_of_days: int) -> Calendar:
     midnights = [
         datetime.combine(first + timedelta(days=day), datetime.min.time(), UTC) for day in range(count_of_days + 1)
     ]
-    return Calendar.of((f"d{n}", midnights[n - 1], midnights[n]) for n in range(1, count_of_days + 1))
+    return Calendar.from_periods((f"d{n}", midnights[n - 1], midnights[n]) for n in range(1, count_of_days + 1))
 
 
-MONTHS = Calendar.of(
+MONTHS = Calendar.from_periods(
     (f"c{number}", at(f"1 {month}"), at(f"1 {following}"))
     for number, (month, following) in enumerate(
         [("Jan", "Feb"), ("Feb", "Mar"), ("Mar", "Apr"), ("Apr", "May"), ("May", "Jun")], start=1
@@ -157,19 +157,19 @@ def issued(reward_id: str, when: str, *, target: Target = ABC) -> RewardIssued:
 
 
 @dataclass
-class Story:
-    """One account, told event by event in the order of their arrival, and all that was published of it."""
+class Scenario:
+    """One account, its events in order of arrival, and everything that was published about it."""
 
     definitions: DefinitionSet = DEFINITIONS
     state: AccountState | None = None
-    published: list[Change | Rejected] = field(default_factory=list)
+    published: list[Change | Rejection] = field(default_factory=list)
 
-    def tell(self, events: Sequence[Event]) -> Decision:
-        """What the last of the events decides. All of them must be accepted."""
-        decided = [self.hear(event) for event in events]
+    def apply_all(self, events: Sequence[Event]) -> Decision:
+        """Apply the events and return the last decision. No event may be refused."""
+        decided = [self.apply(event) for event in events]
         return decided[-1]
 
-    def hear(self, event: Event) -> Decision:
+    def apply(self, event: Event) -> Decision:
         decided = decide(event, self.definitions, self.state)
         assert isinstance(decided, Decision), decided
         self.state = decided.state

@@ -1,4 +1,4 @@
-"""Accounts as hypothesis makes them up."""
+"""Hypothesis strategies for accounts."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from support.lives import MOVE, PERIOD, REWARD, TARGETS, Life, calendar_of, life
 
 
 def _drawn(bases: Sequence[int]) -> st.SearchStrategy[bytes]:
-    """One draw for a whole fact, because hypothesis pays by the draw."""
+    """One draw for a whole fact, because each draw takes time."""
     return st.binary(min_size=len(bases), max_size=len(bases))
 
 

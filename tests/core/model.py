@@ -1,4 +1,4 @@
-"""rules.md sections 1 to 3 once more, read literally and as slow as that is: what `settle` is held against."""
+"""A second implementation of rules.md sections 1 to 3, literal and slow. Tests compare `settle` with it."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ class Stay:
 
 
 class Verdict(NamedTuple):
-    """Of a reward: its rule's name, its action's name, the index of its stay and the leave that governs it."""
+    """The standing of a reward: rule, action, index of its stay, and the leave that governs it."""
 
     rule: str
     action: str | None
@@ -64,7 +64,7 @@ def answer(account: Account, target: Target, calendar: Calendar) -> Answer:
 
 
 def _in_order(account: Account) -> list[Enrollment | Leave]:
-    """Selection sort, and each fact once."""
+    """Sort by selection; each fact counts once."""
     facts: list[Enrollment | Leave] = [*account.enrollments, *account.leaves]
     left: list[Enrollment | Leave] = []
     for fact in facts:
@@ -200,13 +200,13 @@ def _stay_of(reward: Reward, moved: datetime, stays: list[Stay]) -> int | None:
 
 
 def _action(reward: Reward, account: Account) -> str:
-    if reward.allocation is RewardAllocation.PERIOD_END and reward.reward_id not in account.issued:
+    if reward.allocation is RewardAllocation.PERIOD_END and reward.reward_id not in account.issuances:
         return "VOID"
     return "REVERSE"
 
 
 def _cancel_repeats(account: Account, target: Target, found: Answer) -> None:
-    """Stay by stay, so that `kept` is what was kept in the earlier ones."""
+    """Go from stay to stay. `kept` has the rewards that earlier stays kept, with their stays."""
     kept: list[tuple[Reward, int]] = []
     for index, stay in enumerate(found.stays):
         kept_here = []

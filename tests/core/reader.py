@@ -1,24 +1,24 @@
-"""A consumer that knows nothing but what is published, and what contract.md says of it."""
+"""A consumer that knows only the published events and contract.md."""
 
 from dataclasses import dataclass, field
 
 from unenroll.core.changes import Change, RewardCancellation, RewardReinstatement, Unenrollment
-from unenroll.core.decide import Rejected
+from unenroll.core.decide import Rejection
 from unenroll.core.events import EventId
 from unenroll.core.standings import RewardAction
 
 
 @dataclass
 class Reader:
-    """`in_force`: a leave's latest `UserUnenrolled`, until another leave's supersedes it."""
+    """The state that a consumer has. `in_force`: the latest `UserUnenrolled` of each leave that was not superseded."""
 
     answers: dict[EventId, int] = field(default_factory=dict)
     in_force: dict[EventId, Unenrollment] = field(default_factory=dict)
     rewards: dict[str, RewardCancellation | RewardReinstatement] = field(default_factory=dict)
     unenrolled: int = 0
 
-    def read(self, change: Change | Rejected) -> None:
-        if isinstance(change, Rejected):
+    def read(self, change: Change | Rejection) -> None:
+        if isinstance(change, Rejection):
             assert change.request.key not in self.answers, "a rejection is a first answer or none"
             self.answers[change.request.key] = 1
         elif isinstance(change, Unenrollment):
@@ -27,7 +27,7 @@ class Reader:
             self._reward(change)
 
     def cancelled(self) -> dict[str, RewardAction]:
-        """What is to be done about the rewards that do not stand, going by the highest revision of each."""
+        """Return the action for each cancelled reward, by its highest revision."""
         return {key: last.action for key, last in self.rewards.items() if isinstance(last, RewardCancellation)}
 
     def _left(self, change: Unenrollment) -> None:

@@ -1,4 +1,4 @@
-"""Requests that are refused without a look at the account, in order of precedence (rules.md section 4)."""
+"""Requests that are refused without reading the account, in order of precedence (rules.md section 4)."""
 
 from dataclasses import replace
 from datetime import timedelta, timezone
@@ -13,7 +13,7 @@ from core.campaigns import (
     EVERYBODY,
     MONTHS,
     XYZ,
-    Story,
+    Scenario,
     at,
     defined,
     enrolled,
@@ -21,7 +21,7 @@ from core.campaigns import (
     leave,
 )
 from unenroll.core.admission import admit
-from unenroll.core.decide import RefusedRequest, Rejected, decide
+from unenroll.core.decide import RefusedRequest, Rejection, decide
 from unenroll.core.definitions import DefinitionSet
 from unenroll.core.events import UnenrollRequested
 from unenroll.core.outcomes import Outcome
@@ -72,26 +72,26 @@ def test_what_is_inactive_is_not_there(
 
 @pytest.mark.parametrize(("outcome", "request_"), [row for row in TABLE if row[0]])
 def test_a_refused_request_leaves_no_fact(outcome: Outcome, request_: UnenrollRequested) -> None:
-    story = Story()
-    story.hear(enrolled("1 Jan"))
-    for state in (None, story.state):
+    scenario = Scenario()
+    scenario.apply(enrolled("1 Jan"))
+    for state in (None, scenario.state):
         refused = decide(request_, DEFINITIONS, state)
         assert isinstance(refused, RefusedRequest)
-        rejected = refused.rejected
+        rejected = refused.rejection
         assert (rejected.request, rejected.outcome) == (request_, outcome)
         assert rejected.detail
 
 
 def test_a_rejection_says_why_in_a_sentence_and_names_what_was_asked_for() -> None:
     in_kolkata = at("15 Mar").astimezone(timezone(timedelta(hours=5, minutes=30)))
-    (rejected,) = Story().hear(replace(leave("15 Mar"), effective_at=in_kolkata)).changes
-    assert isinstance(rejected, Rejected)
+    (rejected,) = Scenario().apply(replace(leave("15 Mar"), effective_at=in_kolkata)).changes
+    assert isinstance(rejected, Rejection)
     assert rejected.detail == (
         "The customer was not enrolled at that time, so there was nothing to leave. "
-        f"Asked for: customer {CUSTOMER}, target 21 of group 11, effective 2026-03-15T00:00:00Z."
+        f"Requested: customer {CUSTOMER}, target 21 of group 11, effective 2026-03-15T00:00:00Z."
     )
 
 
 def test_everybody_is_in_an_automatic_target_from_the_start() -> None:
-    decided = Story().hear(leave("15 Mar", target=EVERYBODY))
+    decided = Scenario().apply(leave("15 Mar", target=EVERYBODY))
     assert decided.outcome is Outcome.UNENROLLED

@@ -1,18 +1,30 @@
-"""One event folded into one account."""
+"""Decisions: one event, one account."""
 
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from core.campaigns import CUSTOMER, DEFINITIONS, IMMEDIATE, MONTHS, PERIOD_END, Story, enrolled, issued, leave, reward
-from unenroll.core.admission import Misplaced
+from core.campaigns import (
+    CUSTOMER,
+    DEFINITIONS,
+    IMMEDIATE,
+    MONTHS,
+    PERIOD_END,
+    Scenario,
+    enrolled,
+    issued,
+    leave,
+    reward,
+)
+from unenroll.core.admission import RefusedEvent
 from unenroll.core.calendar import Calendar
 from unenroll.core.changes import RewardCancellation, SettledAccount
-from unenroll.core.decide import AccountState, Decision, Rejected, decide, resettle
+from unenroll.core.decide import AccountState, Decision, Rejection, decide, resettle
 from unenroll.core.events import Event, Value
 from unenroll.core.facts import Account
 from unenroll.core.outcomes import Outcome
+from unenroll.core.reasons import Reason
 
 EARNED = reward("R3", "c3", PERIOD_END, "5 Mar")
 
@@ -25,24 +37,24 @@ def test_the_first_event_begins_the_account() -> None:
 
 
 def test_a_request_is_answered_with_its_outcome() -> None:
-    story = Story()
-    assert story.tell([enrolled("1 Jan"), leave("15 Mar")]).outcome is Outcome.UNENROLLED
-    assert story.hear(leave("20 Mar")).outcome is Outcome.ALREADY_UNENROLLED
-    assert story.hear(EARNED).outcome is None
+    scenario = Scenario()
+    assert scenario.apply_all([enrolled("1 Jan"), leave("15 Mar")]).outcome is Outcome.UNENROLLED
+    assert scenario.apply(leave("20 Mar")).outcome is Outcome.ALREADY_UNENROLLED
+    assert scenario.apply(EARNED).outcome is None
 
 
 def test_a_leave_keeps_what_the_request_says() -> None:
-    story = Story()
-    story.hear(leave("15 Mar"))
-    assert story.state is not None
-    (kept,) = story.state.account.leaves
-    assert (kept.reason, kept.requested_by) == ("customer asked", "agent 7")
+    scenario = Scenario()
+    scenario.apply(leave("15 Mar"))
+    assert scenario.state is not None
+    (fact,) = scenario.state.account.leaves
+    assert (fact.reason, fact.requested_by) == ("customer asked", "agent 7")
 
 
 def test_a_fact_without_a_place_changes_nothing() -> None:
-    misplaced = decide(replace(EARNED, period_name="c9"), DEFINITIONS)
-    assert isinstance(misplaced, Misplaced)
-    assert misplaced.reason == "period_not_found"
+    refused = decide(replace(EARNED, period_name="c9"), DEFINITIONS)
+    assert isinstance(refused, RefusedEvent)
+    assert refused.reason == "period_not_found"
 
 
 @pytest.mark.parametrize(
@@ -57,21 +69,21 @@ def test_a_fact_without_a_place_changes_nothing() -> None:
     ],
 )
 def test_the_same_reward_with_other_content_is_a_conflict_and_the_first_arrival_wins(other: Event) -> None:
-    story = Story()
-    story.tell([enrolled("1 Jan"), EARNED, leave("15 Mar")])
-    misplaced = decide(other, DEFINITIONS, story.state)
-    assert misplaced == Misplaced(
-        reason="reward_conflict", detail=f"Reward R3 of customer {CUSTOMER} is known with other content."
+    scenario = Scenario()
+    scenario.apply_all([enrolled("1 Jan"), EARNED, leave("15 Mar")])
+    refused = decide(other, DEFINITIONS, scenario.state)
+    assert refused == RefusedEvent(
+        reason=Reason.REWARD_CONFLICT, detail=f"Customer {CUSTOMER} already has reward R3 with different content."
     )
 
 
 def test_the_same_reward_again_is_the_same_and_its_issuance_counts() -> None:
-    story = Story()
-    story.tell([enrolled("1 Jan"), EARNED, leave("15 Mar")])
-    assert story.state is not None
-    again = story.hear(replace(EARNED, key=leave("1 Jan").key))
+    scenario = Scenario()
+    scenario.apply_all([enrolled("1 Jan"), EARNED, leave("15 Mar")])
+    assert scenario.state is not None
+    again = scenario.apply(replace(EARNED, key=leave("1 Jan").key))
     assert again.changes == ()
-    paid = story.hear(replace(EARNED, issued_at=EARNED.achieved_at))
+    paid = scenario.apply(replace(EARNED, issued_at=EARNED.achieved_at))
     assert [(change.action, change.revision) for change in paid.changes if isinstance(change, RewardCancellation)] == [
         ("REVERSE", 2)
     ]
@@ -79,50 +91,50 @@ def test_the_same_reward_again_is_the_same_and_its_issuance_counts() -> None:
 
 
 def test_an_issuance_may_come_before_its_reward() -> None:
-    story = Story()
-    told = story.tell([issued("R3", "1 Apr"), enrolled("1 Jan"), leave("15 Mar"), EARNED]).changes
-    assert [change.action for change in told if isinstance(change, RewardCancellation)] == ["REVERSE"]
+    scenario = Scenario()
+    changes = scenario.apply_all([issued("R3", "1 Apr"), enrolled("1 Jan"), leave("15 Mar"), EARNED]).changes
+    assert [change.action for change in changes if isinstance(change, RewardCancellation)] == ["REVERSE"]
 
 
 def test_a_request_that_the_ledger_forgot_is_not_answered_twice() -> None:
-    story = Story()
-    story.tell([request := leave("15 Mar")])
-    again = story.hear(request)
+    scenario = Scenario()
+    scenario.apply_all([request := leave("15 Mar")])
+    again = scenario.apply(request)
     assert (again.changes, again.outcome) == ((), Outcome.NOT_ENROLLED)
 
 
 def test_a_rejection_comes_before_what_else_the_decision_publishes() -> None:
     """A longer calendar may be known before the accounts that wait for it are settled again."""
     until_march = replace(DEFINITIONS.groups[11], calendar=Calendar(MONTHS.cycles[:3]))
-    story = Story(replace(DEFINITIONS, groups={11: until_march}))
-    story.tell([enrolled("1 Jan"), leave("15 Apr")])
-    story.definitions = DEFINITIONS
-    told = story.hear(leave("20 Apr")).changes
-    assert [type(change).__name__ for change in told] == ["Rejected", "Unenrollment"]
-    assert isinstance(told[0], Rejected)
-    assert told[0].outcome is Outcome.ALREADY_UNENROLLED
+    scenario = Scenario(replace(DEFINITIONS, groups={11: until_march}))
+    scenario.apply_all([enrolled("1 Jan"), leave("15 Apr")])
+    scenario.definitions = DEFINITIONS
+    changes = scenario.apply(leave("20 Apr")).changes
+    assert [type(change).__name__ for change in changes] == ["Rejection", "Unenrollment"]
+    assert isinstance(changes[0], Rejection)
+    assert changes[0].outcome is Outcome.ALREADY_UNENROLLED
 
 
 def test_what_did_not_change_stays_the_same_object() -> None:
-    story = Story()
-    before = story.tell([enrolled("1 Jan"), EARNED, leave("15 Mar")]).state.settled
-    after = story.hear(reward("R4", "c3", IMMEDIATE, "6 Mar")).state.settled
+    scenario = Scenario()
+    before = scenario.apply_all([enrolled("1 Jan"), EARNED, leave("15 Mar")]).state.settled
+    after = scenario.apply(reward("R4", "c3", IMMEDIATE, "6 Mar")).state.settled
     assert after.rewards["R3"] is before.rewards["R3"]
     assert [*map(id, after.leaves.values())] == [*map(id, before.leaves.values())]
 
 
 def test_facts_that_were_loaded_are_settled_with_the_next_event() -> None:
     """Rewards without an entry in what was last settled count as never published."""
-    story = Story()
-    account = story.tell([enrolled("1 Jan"), EARNED]).state.account
-    story.state = AccountState(account=account, settled=SettledAccount())
-    told = story.hear(leave("15 Mar")).changes
-    assert [type(change).__name__ for change in told] == ["Unenrollment", "RewardCancellation"]
+    scenario = Scenario()
+    account = scenario.apply_all([enrolled("1 Jan"), EARNED]).state.account
+    scenario.state = AccountState(account=account, settled=SettledAccount())
+    changes = scenario.apply(leave("15 Mar")).changes
+    assert [type(change).__name__ for change in changes] == ["Unenrollment", "RewardCancellation"]
 
 
 def test_settling_again_without_news_changes_nothing() -> None:
-    story = Story()
-    state = story.tell([enrolled("1 Jan"), EARNED, leave("15 Mar")]).state
+    scenario = Scenario()
+    state = scenario.apply_all([enrolled("1 Jan"), EARNED, leave("15 Mar")]).state
     group = DEFINITIONS.groups[11]
     again = resettle(state, group.targets[21], group.calendar)
     assert (again.state, again.changes, again.outcome) == (state, (), None)

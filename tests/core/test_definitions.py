@@ -7,14 +7,14 @@ import pytest
 from core.campaigns import ABC, DAYS, DEFINITIONS, EVERYBODY, MONTHS, XYZ, at, group
 from unenroll.core.calendar import Calendar
 from unenroll.core.definitions import (
-    Accepted,
+    AcceptedDefinition,
     EnrollmentMode,
-    Ignored,
+    IgnoredDefinition,
     RefusedDefinition,
     Target,
     TargetGroup,
     TargetKind,
-    accept,
+    check_definition,
 )
 
 OLD = group(11, MONTHS, ABC, XYZ, version=3)
@@ -26,7 +26,7 @@ def retargeted(streak: Target) -> TargetGroup:
 
 
 def rescheduled(*cycles: tuple[str, str, str]) -> TargetGroup:
-    return replace(NEXT, calendar=Calendar.of((name, at(start), at(end)) for name, start, end in cycles))
+    return replace(NEXT, calendar=Calendar.from_periods((name, at(start), at(end)) for name, start, end in cycles))
 
 
 JAN, FEB = ("c1", "1 Jan", "1 Feb"), ("c2", "1 Feb", "1 Mar")
@@ -34,7 +34,7 @@ MAR, APR, MAY = ("c3", "1 Mar", "1 Apr"), ("c4", "1 Apr", "1 May"), ("c5", "1 Ma
 
 
 def test_the_first_version_is_accepted() -> None:
-    assert accept(None, OLD) == Accepted()
+    assert check_definition(None, OLD) == AcceptedDefinition()
 
 
 @pytest.mark.parametrize(
@@ -52,18 +52,18 @@ def test_the_first_version_is_accepted() -> None:
     ],
 )
 def test_what_only_adds_is_accepted(new: TargetGroup) -> None:
-    assert accept(OLD, new) == Accepted()
+    assert check_definition(OLD, new) == AcceptedDefinition()
 
 
 def test_the_same_again_and_older_versions_are_ignored() -> None:
-    assert accept(OLD, group(11, Calendar(MONTHS.cycles), ABC, XYZ, version=3)) == Ignored()
-    assert accept(OLD, replace(OLD, version=2)) == Ignored()
-    assert accept(OLD, replace(OLD, version=2, targets={})) == Ignored()
+    assert check_definition(OLD, group(11, Calendar(MONTHS.cycles), ABC, XYZ, version=3)) == IgnoredDefinition()
+    assert check_definition(OLD, replace(OLD, version=2)) == IgnoredDefinition()
+    assert check_definition(OLD, replace(OLD, version=2, targets={})) == IgnoredDefinition()
 
 
 def test_the_same_version_with_another_content_is_refused() -> None:
-    refused = accept(OLD, replace(OLD, name="Spring"))
-    assert refused == RefusedDefinition(detail="Group 11 has a version 3 with other content.")
+    refused = check_definition(OLD, replace(OLD, name="Spring"))
+    assert refused == RefusedDefinition(detail="Group 11 already has a version 3 with different content.")
 
 
 @pytest.mark.parametrize(
@@ -71,10 +71,10 @@ def test_the_same_version_with_another_content_is_refused() -> None:
     [
         (rescheduled(JAN, FEB, MAR, APR), "removes or renames cycle c5"),
         (rescheduled(JAN, FEB, MAR, APR, ("may", "1 May", "1 Jun")), "removes or renames cycle c5"),
-        (rescheduled(JAN, FEB, MAR, APR, ("c5", "1 May", "2 Jun")), "moves cycle c5, or puts another one before it"),
+        (rescheduled(JAN, FEB, MAR, APR, ("c5", "1 May", "2 Jun")), "moves cycle c5 or inserts a cycle before it"),
         (
             rescheduled(JAN, FEB, MAR, APR, ("c5", "2 May", "1 Jun"), ("extra", "1 May", "2 May")),
-            "moves cycle c5, or puts another one before it",
+            "moves cycle c5 or inserts a cycle before it",
         ),
         (replace(NEXT, targets={21: ABC}), "removes target 22"),
         (retargeted(replace(XYZ, kind=TargetKind.MILESTONE)), "changes the kind of target 22"),
@@ -84,16 +84,18 @@ def test_the_same_version_with_another_content_is_refused() -> None:
     ],
 )
 def test_what_takes_back_is_refused(new: TargetGroup, what: str) -> None:
-    assert accept(OLD, new) == RefusedDefinition(detail=f"Version 4 of group 11 {what}.")
+    assert check_definition(OLD, new) == RefusedDefinition(detail=f"Version 4 of group 11 {what}.")
 
 
 @pytest.mark.parametrize(("start", "end"), [("1 Jan", "2 Jan"), ("5 Jan", "6 Jan")])
 def test_a_cycle_before_the_last_is_refused(start: str, end: str) -> None:
     known = [("a", at("3 Jan"), at("4 Jan")), ("b", at("7 Jan"), at("8 Jan"))]
     longer = [*known, ("late", at(start), at(end))]
-    verdict = accept(group(1, Calendar.of(known)), group(1, Calendar.of(longer), version=2))
+    verdict = check_definition(
+        group(1, Calendar.from_periods(known)), group(1, Calendar.from_periods(longer), version=2)
+    )
     assert isinstance(verdict, RefusedDefinition)
-    assert verdict.detail.endswith(", or puts another one before it.")
+    assert verdict.detail.endswith(" or inserts a cycle before it.")
 
 
 def test_a_target_is_that_of_the_group_that_defined_it_first() -> None:

@@ -1,4 +1,4 @@
-"""Events that cannot be built, and how an account learns the facts that they tell."""
+"""Events with naive instants cannot be built; an account gets each fact once."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -42,13 +42,13 @@ def test_an_event_with_a_naive_instant_cannot_be_built(build: Callable[[], objec
         (Issuance(reward_id="R1", issued_at=at("1 Jan")), Issuance(reward_id="R1", issued_at=at("2 Jan"))),
     ],
 )
-def test_an_account_learns_a_fact_once_and_the_first_arrival_wins(first: Fact, same_id: Fact) -> None:
-    account = NOBODY.knowing(first)
+def test_an_account_adds_each_fact_once_and_the_first_arrival_wins(first: Fact, same_id: Fact) -> None:
+    account = NOBODY.with_fact(first)
     assert account != NOBODY
-    assert account.knowing(same_id) is account
+    assert account.with_fact(same_id) is account
 
 
-def test_an_account_keeps_what_it_knew() -> None:
+def test_an_account_keeps_its_other_facts() -> None:
     facts: list[Fact] = [
         Enrollment(key=key("e1"), enrolled_at=at("1 Jan")),
         Enrollment(key=key("e2"), enrolled_at=at("1 Jan")),
@@ -61,14 +61,14 @@ def test_an_account_keeps_what_it_knew() -> None:
     ]
     account = NOBODY
     for fact in facts:
-        account = account.knowing(fact)
+        account = account.with_fact(fact)
     assert [*account.enrollments, *account.leaves, *account.rewards] == facts[:6]
-    assert account.issued == {"R2": at("1 Jan"), "R3": at("2 Jan")}
+    assert account.issuances == {"R2": at("1 Jan"), "R3": at("2 Jan")}
     assert account.reward("R2") is facts[5]
     assert account.reward("R3") is None
 
 
 def test_an_enrollment_is_explicit_and_carries_on_unless_it_says_otherwise() -> None:
     event = CustomerEnrolled(key=key(), customer_id=1, group_id=11, target_id=21, enrolled_at=at("1 Jan"))
-    for told in (event, Enrollment(key=key(), enrolled_at=at("1 Jan"))):
-        assert (told.origin, told.reset_streak_status, told.initial_balance) == (EnrollmentOrigin.EXPLICIT, False, None)
+    for fact in (event, Enrollment(key=key(), enrolled_at=at("1 Jan"))):
+        assert (fact.origin, fact.reset_streak_status, fact.initial_balance) == (EnrollmentOrigin.EXPLICIT, False, None)

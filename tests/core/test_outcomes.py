@@ -20,7 +20,7 @@ def test_outcomes_stand_in_order_of_precedence_with_their_codes() -> None:
     ]
 
 
-def test_enrollments_have_the_codes_of_the_enrol_call() -> None:
+def test_enrollments_have_the_codes_of_the_enroll_call() -> None:
     assert {outcome.value: outcome.code for outcome in EnrollmentOutcome} == {
         "ALREADY_ENROLLED": 310119,
         "LEAVING_IS_STICKY": None,
@@ -33,6 +33,6 @@ def test_there_is_a_sentence_for_everything_that_is_decided() -> None:
     assert list(sentences.OUTCOMES) == list(Outcome)
     assert list(sentences.ENROLLMENTS) == list(EnrollmentOutcome)
     assert list(sentences.RULES) == list(Rule)
-    said = [*sentences.OUTCOMES.values(), *sentences.ENROLLMENTS.values(), *sentences.RULES.values()]
-    assert len(set(said)) == len(said)
-    assert all(sentence[0].isupper() and sentence.endswith(".") for sentence in said)
+    texts = [*sentences.OUTCOMES.values(), *sentences.ENROLLMENTS.values(), *sentences.RULES.values()]
+    assert len(set(texts)) == len(texts)
+    assert all(sentence[0].isupper() and sentence.endswith(".") for sentence in texts)

@@ -9,7 +9,7 @@ from core.campaigns import (
     CUSTOMER,
     DEFINITIONS,
     PERIOD_END,
-    Story,
+    Scenario,
     at,
     enrolled,
     leave,
@@ -31,8 +31,8 @@ def planned(request: UnenrollRequested, decision: int, after: UnenrollRequested 
     return replace(request, expected=ExpectedAccount(decision, None if after is None else after.key))
 
 
-def told(events: Sequence[Event]) -> tuple[AccountState | None, int]:
-    """The account after the events, and how many of them were decisions on it."""
+def apply_events(events: Sequence[Event]) -> tuple[AccountState | None, int]:
+    """Return the account after the events, and the number of decisions on it."""
     state, decisions = None, 0
     for event in events:
         decided = decide(event, DEFINITIONS, state, decisions=decisions)
@@ -42,10 +42,10 @@ def told(events: Sequence[Event]) -> tuple[AccountState | None, int]:
 
 
 def answer(request: UnenrollRequested, *before: Event) -> Outcome | None:
-    state, decisions = told(before)
+    state, decisions = apply_events(before)
     decided = decide(request, DEFINITIONS, state, decisions=decisions)
     if isinstance(decided, RefusedRequest):
-        return decided.rejected.outcome
+        return decided.rejection.outcome
     assert isinstance(decided, Decision)
     return decided.outcome
 
@@ -96,19 +96,19 @@ def test_what_needs_no_account_is_answered_first(outcome: Outcome, changed: dict
 
 def test_staleness_comes_before_whatever_the_account_would_say() -> None:
     state = AccountState(account=Account(customer_id=CUSTOMER, target_id=21))
-    stories: list[list[Event]] = [[], [ENROLLED, FIRST], [ENROLLED]]
-    for before in stories:
+    histories: list[list[Event]] = [[], [ENROLLED, FIRST], [ENROLLED]]
+    for before in histories:
         late = replace(SECOND, effective_at=at("1 Jul"), time=at("1 Jul"))
         assert answer(planned(late, 7), *before) is Outcome.PLAN_STALE
     assert isinstance(decide(planned(FIRST, 7), DEFINITIONS, state), RefusedRequest)
 
 
 def test_a_stale_request_leaves_no_fact_and_says_so() -> None:
-    story = Story()
-    story.tell([ENROLLED, R3])
-    refused = decide(planned(FIRST, 1), DEFINITIONS, story.state, decisions=2)
+    scenario = Scenario()
+    scenario.apply_all([ENROLLED, R3])
+    refused = decide(planned(FIRST, 1), DEFINITIONS, scenario.state, decisions=2)
     assert isinstance(refused, RefusedRequest)
-    assert refused.rejected.detail.startswith("Something was decided on the account since this was planned")
+    assert refused.rejection.detail.startswith("The account has changed since the plan was made")
 
 
 def test_who_is_no_part_of_a_plan_is_never_stale() -> None:

@@ -1,4 +1,4 @@
-"""What holds for every account, whatever happened to it and in whatever order it was told."""
+"""Properties of every account, for any facts in any order of arrival."""
 
 from collections.abc import Iterator, Sequence
 from os import environ
@@ -11,11 +11,11 @@ from core.model import answer
 from core.reader import Reader
 from support.lives import Life
 from unenroll.core.changes import RewardCancellation, RewardReinstatement, SettledAccount, Unenrollment
-from unenroll.core.decide import AccountState, Decision, Rejected, decide, resettle
+from unenroll.core.decide import AccountState, Decision, Rejection, decide, resettle
 from unenroll.core.definitions import DefinitionSet
 from unenroll.core.events import CustomerEnrolled, Event, EventId, RewardEarned, UnenrollRequested
 from unenroll.core.outcomes import Outcome
-from unenroll.core.settle import Settlement, settle, waits
+from unenroll.core.settle import Settlement, awaits_cycles, settle
 from unenroll.core.standings import RewardState, Rule
 
 thorough = settings(max_examples=int(environ.get("EXAMPLES_PER_PROPERTY", "30")), deadline=None)
@@ -26,12 +26,12 @@ def settlement_of(life: Life) -> Settlement:
 
 
 def ends(settled: SettledAccount) -> object:
-    """What an account is settled to, but for how often and under which leave that was published."""
+    """The settled state of an account, without revisions and without the leaves named in events."""
     return dict(settled.leaves), {key: (*one[:3], one.leave) for key, one in settled.rewards.items()}
 
 
 def ends_at_once(life: Life) -> object:
-    """The same of all the facts together."""
+    """The same state, from settling all facts together."""
     settlement = settlement_of(life)
     leaves = {key: (one.outcome, one.first_dropped) for key, one in settlement.leaves.items()}
     return leaves, {key: (*one[:3], one.leave) for key, one in settlement.standings.items()}
@@ -90,7 +90,7 @@ def test_a_leave_never_touches_a_finished_cycle(life: Life) -> None:
     left_at = [spell.closed_at for spell in settlement.spells if spell.closed_at is not None]
     for reward in life.account().rewards:
         standing = settlement.standings[reward.reward_id]
-        end = life.calendar.numbered(reward.cycle).end
+        end = life.calendar.cycle_numbered(reward.cycle).end
         if all(end <= instant for instant in left_at):
             assert standing.state is RewardState.KEPT or standing.rule is Rule.ALREADY_ACHIEVED
 
@@ -105,7 +105,7 @@ def test_without_a_leave_every_reward_is_kept(life: Life) -> None:
 
 @thorough
 @given(lives())
-def test_a_cancelled_reward_has_a_leave_to_blame_and_something_to_do_about_it(life: Life) -> None:
+def test_a_cancelled_reward_has_an_unenrolled_leave_and_an_action(life: Life) -> None:
     settlement = settlement_of(life)
     for standing in settlement.standings.values():
         cancelled = standing.state is RewardState.CANCELLED
@@ -149,8 +149,11 @@ def test_what_is_published_tells_a_reader_how_the_account_stands(life: Life) -> 
         }
         cuts = {key: leave.first_dropped for key, leave in settled.leaves.items() if leave.first_dropped is not None}
         assert reader.in_force.keys() == cuts.keys()
-        for key, told in reader.in_force.items():
-            assert told.dropped is None or told.dropped.first == life.calendar.numbered(cuts[key]).name
+        for key, event in reader.in_force.items():
+            assert (
+                event.dropped_cycles is None
+                or event.dropped_cycles.first == life.calendar.cycle_numbered(cuts[key]).name
+            )
         assert reader.unenrolled == settled.revision
 
 
@@ -159,7 +162,7 @@ def test_what_is_published_tells_a_reader_how_the_account_stands(life: Life) -> 
 def test_every_request_gets_exactly_one_first_answer(life: Life) -> None:
     answered: list[EventId] = []
     for event, decided in zip(life.events, fold(life.events, life.definitions), strict=True):
-        rejected = [change.request.key for change in decided.changes if isinstance(change, Rejected)]
+        rejected = [change.request.key for change in decided.changes if isinstance(change, Rejection)]
         left = [change.leave.key for change in decided.changes if isinstance(change, Unenrollment)]
         if isinstance(event, UnenrollRequested):
             assert [*rejected, *left].count(event.key) == 1
@@ -182,20 +185,20 @@ def test_a_leave_that_stops_being_unenrolled_is_superseded_once(life: Life) -> N
             for key, leave in before.leaves.items()
             if leave.outcome is Outcome.UNENROLLED and now.leaves[key].outcome is not Outcome.UNENROLLED
         }
-        told = [change for change in decided.changes if isinstance(change, Unenrollment) and change.supersedes]
-        assert len(told) == len(stopped)
-        assert {change.supersedes: change.leave.key for change in told} == stopped
+        superseding = [change for change in decided.changes if isinstance(change, Unenrollment) and change.supersedes]
+        assert len(superseding) == len(stopped)
+        assert {change.supersedes: change.leave.key for change in superseding} == stopped
         before = now
 
 
 @thorough
 @given(lives())
-def test_a_decision_is_told_in_one_order_and_adds_up(life: Life) -> None:
+def test_a_decision_publishes_in_one_order_and_adds_up(life: Life) -> None:
     for decided in fold(life.events, life.definitions):
         changes = decided.changes
         left = [change for change in changes if isinstance(change, Unenrollment)]
         rewards = [change for change in changes if isinstance(change, RewardCancellation | RewardReinstatement)]
-        rejected = [change for change in changes if isinstance(change, Rejected)]
+        rejected = [change for change in changes if isinstance(change, Rejection)]
         assert [*rejected, *left, *rewards] == [*changes]
         assert left == sorted(left, key=lambda change: change.leave.effective_at)
         assert rewards == sorted(
@@ -207,18 +210,18 @@ def test_a_decision_is_told_in_one_order_and_adds_up(life: Life) -> None:
 
 @thorough
 @given(lives(), st.integers(0, 5))
-def test_appended_cycles_concern_only_the_accounts_that_wait_for_them(life: Life, known: int) -> None:
-    names = {cycle.name for cycle in life.calendar.cycles[:known]}
-    early = life.known_up_to(known)
-    told = [event for event in life.events if _cycle_named(event) in names | {None}]
-    late = [event for event in life.events if event not in told]
+def test_appended_cycles_concern_only_the_accounts_that_wait_for_them(life: Life, count: int) -> None:
+    names = {cycle.name for cycle in life.calendar.cycles[:count]}
+    early_definitions = life.known_up_to(count)
+    early_events = [event for event in life.events if _cycle_named(event) in names | {None}]
+    late_events = [event for event in life.events if event not in early_events]
     state = AccountState(account=life.account([]))
-    for decided in fold(told, early, state):
+    for decided in fold(early_events, early_definitions, state):
         state = decided.state
-        if not waits(decided.settlement):
+        if not awaits_cycles(decided.settlement):
             assert settle(state.account, life.target, life.calendar) == decided.settlement
     state = resettle(state, life.target, life.calendar).state
-    for decided in fold(late, life.definitions, state):
+    for decided in fold(late_events, life.definitions, state):
         state = decided.state
     assert ends(state.settled) == ends_at_once(life)
 

@@ -1,29 +1,29 @@
-"""Facts sorted into stays (rules.md section 2), where the properties do not say it plainly."""
+"""Examples of spells (rules.md section 2), beside the properties."""
 
 import pytest
 
-from core.campaigns import ABC, EVERYBODY, MONTHS, XYZ, Story, at, enrolled, key, leave
+from core.campaigns import ABC, EVERYBODY, MONTHS, XYZ, Scenario, at, enrolled, key, leave
 from unenroll.core.definitions import Target
 from unenroll.core.events import CustomerEnrolled, EnrollmentOrigin, Event
 from unenroll.core.facts import Account, Enrollment, Leave
 from unenroll.core.outcomes import EnrollmentOutcome, Outcome
-from unenroll.core.settle import waits
-from unenroll.core.spells import Spell, in_order, walk
+from unenroll.core.settle import awaits_cycles
+from unenroll.core.spells import Spell, chronological, spell_history
 
 
-def outcomes(*events: Event, story: Story | None = None) -> list[str]:
-    """What becomes of each enrollment and leave, in the order given."""
-    settlement = (story or Story()).tell(events).settlement
-    became = {key: result.outcome.value for key, result in settlement.leaves.items()}
-    became |= {key: result.outcome.value for key, result in settlement.enrollments.items()}
-    return [became[event.key] for event in events]
+def outcomes(*events: Event, scenario: Scenario | None = None) -> list[str]:
+    """The outcome of each enrollment and leave, in the order of the events."""
+    settlement = (scenario or Scenario()).apply_all(events).settlement
+    results = {key: result.outcome.value for key, result in settlement.leaves.items()}
+    results |= {key: result.outcome.value for key, result in settlement.enrollments.items()}
+    return [results[event.key] for event in events]
 
 
 def spells(*events: Event) -> tuple[Spell, ...]:
-    return Story().tell(events).settlement.spells
+    return Scenario().apply_all(events).settlement.spells
 
 
-def test_facts_are_told_by_time_then_leaves_first_then_by_id_then_by_source() -> None:
+def test_facts_are_sorted_by_time_then_leaves_first_then_by_id_then_by_source() -> None:
     noon = at("15 Mar 12:00")
     early = Enrollment(key=key("z"), enrolled_at=at("1 Jan"))
     leaves = [
@@ -33,7 +33,7 @@ def test_facts_are_told_by_time_then_leaves_first_then_by_id_then_by_source() ->
     account = Account(
         customer_id=1, target_id=21, enrollments=(*reversed(enrollments), early), leaves=tuple(reversed(leaves))
     )
-    assert in_order(account) == [early, *leaves, *enrollments]
+    assert chronological(account) == [early, *leaves, *enrollments]
 
 
 def test_leave_and_come_back_in_one_second() -> None:
@@ -59,25 +59,25 @@ def test_a_spell_starts_from_the_cycle_named_or_else_from_the_one_of_its_time(
 
 
 def test_an_enrollment_after_the_last_cycle_opens_nothing_and_waits() -> None:
-    decided = Story().tell([late := enrolled("1 Jun")])
+    decided = Scenario().apply_all([late := enrolled("1 Jun")])
     assert decided.settlement.enrollments[late.key].outcome is EnrollmentOutcome.NO_CYCLE_LEFT
     assert decided.settlement.spells == ()
-    assert waits(decided.settlement)
+    assert awaits_cycles(decided.settlement)
 
 
 def test_a_leave_after_the_last_cycle_waits_and_leaves_the_customer_in() -> None:
-    story = Story()
-    assert outcomes(enrolled("1 Jan"), leave("1 Jun"), enrolled("2 Jun"), story=story) == [
+    scenario = Scenario()
+    assert outcomes(enrolled("1 Jan"), leave("1 Jun"), enrolled("2 Jun"), scenario=scenario) == [
         "OPENED",
         "NOTHING_LEFT",
         "ALREADY_ENROLLED",
     ]
-    assert waits(story.tell([leave("2 Jun")]).settlement)
+    assert awaits_cycles(scenario.apply_all([leave("2 Jun")]).settlement)
 
 
 def test_who_is_in_or_has_left_waits_for_nothing() -> None:
-    assert not waits(Story().tell([enrolled("1 Jan")]).settlement)
-    assert not waits(Story().tell([enrolled("1 Jan"), leave("15 Mar"), leave("1 Jun")]).settlement)
+    assert not awaits_cycles(Scenario().apply_all([enrolled("1 Jan")]).settlement)
+    assert not awaits_cycles(Scenario().apply_all([enrolled("1 Jan"), leave("15 Mar"), leave("1 Jun")]).settlement)
 
 
 def test_leaving_before_the_first_cycle_of_the_spell_drops_from_there() -> None:
@@ -87,7 +87,7 @@ def test_leaving_before_the_first_cycle_of_the_spell_drops_from_there() -> None:
 
 def test_a_leave_names_the_one_that_ended_the_last_spell() -> None:
     events: list[Event] = [enrolled("1 Jan"), leave("15 Jan"), enrolled("1 Feb"), leave("15 Feb"), leave("1 Mar")]
-    settlement = Story().tell(events).settlement
+    settlement = Scenario().apply_all(events).settlement
     late = settlement.leaves[key("leave 1 Mar")]
     assert (late.outcome, late.ended_by) == (Outcome.ALREADY_UNENROLLED, key("leave 15 Feb"))
     early = settlement.leaves[key("leave 15 Jan")]
@@ -134,14 +134,14 @@ def test_everybody_is_in_an_automatic_target_before_any_fact() -> None:
 def test_a_streak_starts_over_by_its_reset_and_a_milestone_by_its_balance(
     target: Target, balance: int | None, reset: bool, runs: list[int]
 ) -> None:
-    told = spells(
+    found = spells(
         enrolled("1 Jan", target=target, balance=7, reset=True),
         leave("5 Jan", target=target),
         enrolled("7 Jan", target=target, balance=balance, reset=reset),
         leave("9 Jan", target=target),
         enrolled("11 Jan", target=target),
     )
-    assert [spell.run for spell in told] == runs
+    assert [spell.run for spell in found] == runs
 
 
 def test_an_ignored_enrollment_does_not_start_over() -> None:
@@ -154,4 +154,4 @@ def test_a_fact_that_is_there_twice_counts_once() -> None:
     comes = Enrollment(key=key("comes"), enrolled_at=at("1 Jan"))
     once = Account(customer_id=1, target_id=21, enrollments=(comes,), leaves=(goes,))
     twice = Account(customer_id=1, target_id=21, enrollments=(comes, comes), leaves=(goes, goes))
-    assert walk(twice, ABC, MONTHS) == walk(once, ABC, MONTHS)
+    assert spell_history(twice, ABC, MONTHS) == spell_history(once, ABC, MONTHS)

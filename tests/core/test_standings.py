@@ -1,18 +1,18 @@
-"""Which rewards stand, at the boundaries of each row (rules.md section 3)."""
+"""Standings of rewards at the boundaries of each row (rules.md section 3)."""
 
 from collections.abc import Sequence
 
 import pytest
 
-from core.campaigns import ABC, EVERYBODY, IMMEDIATE, PERIOD_END, XYZ, Story, enrolled, issued, key, leave, reward
+from core.campaigns import ABC, EVERYBODY, IMMEDIATE, PERIOD_END, XYZ, Scenario, enrolled, issued, key, leave, reward
 from unenroll.core.events import Event, RewardAllocation
 from unenroll.core.standings import RewardAction, RewardState, Rule, Standing
 
-LAST_MOMENT = "23:59:59.999999"
+RESOLUTION = "23:59:59.999999"
 
 
 def standing(reward_id: str, *events: Event) -> Standing:
-    return Story().tell(events).settlement.standings[reward_id]
+    return Scenario().apply_all(events).settlement.standings[reward_id]
 
 
 def rule_of(cycle: str, allocation: RewardAllocation, achieved: str, *events: Event) -> str:
@@ -23,9 +23,9 @@ def rule_of(cycle: str, allocation: RewardAllocation, achieved: str, *events: Ev
     ("cycle", "allocation", "achieved", "rule"),
     [
         ("c1", IMMEDIATE, "10 Jan", "NO_SPELL"),
-        ("c3", IMMEDIATE, f"14 Mar {LAST_MOMENT}", "ACHIEVED_BEFORE_UNENROLLMENT"),
+        ("c3", IMMEDIATE, f"14 Mar {RESOLUTION}", "ACHIEVED_BEFORE_UNENROLLMENT"),
         ("c3", IMMEDIATE, "15 Mar", "AFTER_UNENROLLMENT"),
-        ("c3", PERIOD_END, f"14 Mar {LAST_MOMENT}", "PERIOD_END_LOST"),
+        ("c3", PERIOD_END, f"14 Mar {RESOLUTION}", "PERIOD_END_LOST"),
         ("c3", PERIOD_END, "15 Mar", "AFTER_UNENROLLMENT"),
         ("c2", PERIOD_END, "10 Feb", "CYCLE_FINISHED"),
         ("c2", IMMEDIATE, "10 May", "CYCLE_FINISHED"),
@@ -39,14 +39,14 @@ def test_the_first_row_that_matches_decides(cycle: str, allocation: RewardAlloca
     assert rule_of(cycle, allocation, achieved, enrolled("1 Feb")) == still_in
 
 
-@pytest.mark.parametrize(("left", "rule"), [("1 Mar", "CYCLE_FINISHED"), (f"28 Feb {LAST_MOMENT}", "PERIOD_END_LOST")])
+@pytest.mark.parametrize(("left", "rule"), [("1 Mar", "CYCLE_FINISHED"), (f"28 Feb {RESOLUTION}", "PERIOD_END_LOST")])
 def test_a_cycle_is_finished_at_its_end(left: str, rule: str) -> None:
     assert rule_of("c2", PERIOD_END, "10 Feb", enrolled("1 Jan"), leave(left)) == rule
 
 
 def test_an_achievement_after_its_cycle_counts_as_its_last_microsecond() -> None:
     came = enrolled("1 Jan")
-    assert rule_of("c2", IMMEDIATE, "1 Jul", came, leave(f"28 Feb {LAST_MOMENT}")) == "AFTER_UNENROLLMENT"
+    assert rule_of("c2", IMMEDIATE, "1 Jul", came, leave(f"28 Feb {RESOLUTION}")) == "AFTER_UNENROLLMENT"
     assert rule_of("c2", IMMEDIATE, "1 Jul", came, leave("1 Mar")) == "CYCLE_FINISHED"
 
 
@@ -57,7 +57,7 @@ def test_activity_earlier_in_the_enrollment_cycle_counts() -> None:
 
 @pytest.mark.parametrize(
     ("achieved", "spell"),
-    [("10 Mar", 0), (f"19 Mar {LAST_MOMENT}", 0), ("20 Mar", 1), ("26 Mar", 2), ("30 Mar", 2)],
+    [("10 Mar", 0), (f"19 Mar {RESOLUTION}", 0), ("20 Mar", 1), ("26 Mar", 2), ("30 Mar", 2)],
 )
 def test_a_reward_is_of_the_last_spell_opened_by_then(achieved: str, spell: int) -> None:
     stays: list[Event] = [enrolled("1 Jan"), leave("15 Mar"), enrolled("20 Mar"), leave("25 Mar"), enrolled("26 Mar")]
@@ -82,12 +82,12 @@ LOST: list[Event] = [enrolled("1 Jan"), reward("R", "c3", PERIOD_END, "5 Mar"), 
     [
         ([enrolled("20 Mar", from_="c3")], "CARRIED_ON"),
         ([enrolled("20 Mar", from_="c2")], "CARRIED_ON"),
-        ([enrolled(f"31 Mar {LAST_MOMENT}", from_="c3")], "CARRIED_ON"),
+        ([enrolled(f"31 Mar {RESOLUTION}", from_="c3")], "CARRIED_ON"),
         ([enrolled("1 Apr", from_="c3")], "PERIOD_END_LOST"),
         ([enrolled("20 Mar", from_="c4")], "PERIOD_END_LOST"),
         ([enrolled("20 Mar", from_="c3", balance=0)], "PERIOD_END_LOST"),
         ([enrolled("20 Mar", from_="c3"), leave("1 Apr")], "CARRIED_ON"),
-        ([enrolled("20 Mar", from_="c3"), leave(f"31 Mar {LAST_MOMENT}")], "PERIOD_END_LOST"),
+        ([enrolled("20 Mar", from_="c3"), leave(f"31 Mar {RESOLUTION}")], "PERIOD_END_LOST"),
         ([enrolled("20 Mar"), leave("22 Mar"), enrolled("24 Mar")], "CARRIED_ON"),
         ([enrolled("20 Mar", balance=0), leave("22 Mar"), enrolled("24 Mar")], "PERIOD_END_LOST"),
     ],
@@ -124,7 +124,7 @@ def test_within_one_spell_an_achievement_may_carry_several_rewards() -> None:
         reward("2", "c3", IMMEDIATE, "5 Mar"),
     ]
     again: list[Event] = [leave("15 Mar"), enrolled("20 Mar"), reward("3", "c3", IMMEDIATE, "25 Mar")]
-    standings = Story().tell([*events, *again]).settlement.standings
+    standings = Scenario().apply_all([*events, *again]).settlement.standings
     assert [standings[reward_id].state for reward_id in "123"] == ["KEPT", "KEPT", "CANCELLED"]
 
 
@@ -139,7 +139,7 @@ def test_a_repeat_names_the_leave_that_ended_the_spell_where_it_was_first_kept()
         enrolled("12 Jan", target=XYZ),
         reward("3", "d16", IMMEDIATE, "16 Jan", target=XYZ, level=4),
     ]
-    standings = Story().tell(events).settlement.standings
+    standings = Scenario().apply_all(events).settlement.standings
     assert [(standings[reward_id].rule, standings[reward_id].leave) for reward_id in "23"] == [
         (Rule.ALREADY_ACHIEVED, key("leave 5 Jan")),
         (Rule.ALREADY_ACHIEVED, key("leave 5 Jan")),
@@ -154,7 +154,7 @@ def test_what_was_earned_outside_every_spell_repeats_nothing() -> None:
         enrolled("9 Jan", target=XYZ),
         reward("2", "d10", IMMEDIATE, "10 Jan", target=XYZ, level=4),
     ]
-    standings = Story().tell(events).settlement.standings
+    standings = Scenario().apply_all(events).settlement.standings
     assert [standings[reward_id].rule for reward_id in "12"] == [Rule.NO_SPELL, Rule.ENROLLED]
 
 
@@ -188,5 +188,5 @@ def test_what_was_paid_is_reversed_and_the_rest_voided(events: Sequence[Event], 
 
 def test_one_target_can_have_both_kinds_of_reward() -> None:
     events: list[Event] = [reward("paid", "c3", IMMEDIATE, "5 Mar"), reward("due", "c3", PERIOD_END, "5 Mar")]
-    standings = Story().tell([enrolled("1 Jan", target=ABC), *events, leave("15 Mar")]).settlement.standings
+    standings = Scenario().apply_all([enrolled("1 Jan", target=ABC), *events, leave("15 Mar")]).settlement.standings
     assert [standings["paid"].state, standings["due"].state] == [RewardState.KEPT, RewardState.CANCELLED]

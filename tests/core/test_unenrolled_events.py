@@ -1,4 +1,4 @@
-"""What `UserUnenrolled` carries (contract.md, "Out")."""
+"""The fields of `UserUnenrolled` (contract.md, "Out")."""
 
 from core.campaigns import (
     ABC,
@@ -6,7 +6,7 @@ from core.campaigns import (
     IMMEDIATE,
     PERIOD_END,
     XYZ,
-    Story,
+    Scenario,
     at,
     defined,
     enrolled,
@@ -22,41 +22,47 @@ from unenroll.core.definitions import TargetKind
 from unenroll.core.events import Event
 
 JANUARY, MARCH = ("c1", at("1 Jan"), at("1 Feb")), ("c2", at("1 Mar"), at("1 Apr"))
-WITH_A_GAP = defined(group(11, Calendar.of([JANUARY, MARCH]), ABC))
-APPENDED = Calendar.of([JANUARY, MARCH, ("c3", at("1 Apr"), at("1 May"))])
+WITH_A_GAP = defined(group(11, Calendar.from_periods([JANUARY, MARCH]), ABC))
+APPENDED = Calendar.from_periods([JANUARY, MARCH, ("c3", at("1 Apr"), at("1 May"))])
 
 
-def farewell(*events: Event, story: Story | None = None) -> Unenrollment:
-    """The one that the last of the events publishes."""
-    (told,) = [change for change in (story or Story()).tell(events).changes if isinstance(change, Unenrollment)]
-    return told
+def unenrollment(*events: Event, scenario: Scenario | None = None) -> Unenrollment:
+    """Return the unenrollment that the last event causes."""
+    (event,) = [
+        change for change in (scenario or Scenario()).apply_all(events).changes if isinstance(change, Unenrollment)
+    ]
+    return event
 
 
 def test_it_says_what_falls_and_what_the_customer_keeps() -> None:
-    told = farewell(enrolled("1 Feb"), leave("15 Mar"))
-    assert (told.kind, told.cut, told.levels_kept) == (TargetKind.MILESTONE, "c3", None)
-    assert told.kept == Span(first="c2", last="c2", count=1)
-    assert told.dropped == Span(first="c3", last="c5", count=3)
-    assert (told.leave.reason, told.leave.requested_by) == ("customer asked", "agent 7")
-    assert (told.rewards_cancelled, told.supersedes, told.revision) == (0, None, 1)
+    event = unenrollment(enrolled("1 Feb"), leave("15 Mar"))
+    assert (event.kind, event.cut_cycle, event.levels_kept) == (TargetKind.MILESTONE, "c3", None)
+    assert event.kept_cycles == Span(first="c2", last="c2", count=1)
+    assert event.dropped_cycles == Span(first="c3", last="c5", count=3)
+    assert (event.leave.reason, event.leave.requested_by) == ("customer asked", "agent 7")
+    assert (event.rewards_cancelled, event.supersedes, event.revision) == (0, None, 1)
 
 
 def test_nothing_is_kept_where_the_first_cycle_falls() -> None:
-    told = farewell(leave("15 Jan", target=EVERYBODY))
-    assert told.kept is None
-    assert told.dropped == Span(first="c1", last="c5", count=5)
+    event = unenrollment(leave("15 Jan", target=EVERYBODY))
+    assert event.kept_cycles is None
+    assert event.dropped_cycles == Span(first="c1", last="c5", count=5)
 
 
 def test_no_cycle_is_cut_in_a_gap() -> None:
-    told = farewell(enrolled("1 Jan"), leave("15 Feb"), story=Story(WITH_A_GAP))
-    assert told.cut is None
-    assert told.kept == Span(first="c1", last="c1", count=1)
-    assert told.dropped == Span(first="c2", last="c2", count=1)
+    event = unenrollment(enrolled("1 Jan"), leave("15 Feb"), scenario=Scenario(WITH_A_GAP))
+    assert event.cut_cycle is None
+    assert event.kept_cycles == Span(first="c1", last="c1", count=1)
+    assert event.dropped_cycles == Span(first="c2", last="c2", count=1)
 
 
 def test_the_cut_is_the_cycle_of_the_effective_time_even_if_the_spell_starts_later() -> None:
-    told = farewell(enrolled("1 Jan", from_="c5"), leave("15 Mar"))
-    assert (told.cut, told.kept, told.dropped) == ("c3", None, Span(first="c5", last="c5", count=1))
+    event = unenrollment(enrolled("1 Jan", from_="c5"), leave("15 Mar"))
+    assert (event.cut_cycle, event.kept_cycles, event.dropped_cycles) == (
+        "c3",
+        None,
+        Span(first="c5", last="c5", count=1),
+    )
 
 
 def test_what_falls_ends_before_the_earliest_cycle_of_a_later_spell() -> None:
@@ -66,14 +72,14 @@ def test_what_falls_ends_before_the_earliest_cycle_of_a_later_spell() -> None:
         leave("15 Apr"),
         enrolled("20 Apr", from_="c3"),
     ]
-    told = farewell(enrolled("1 Jan"), *events, leave("15 Jan"))
-    assert told.dropped == Span(first="c1", last="c2", count=2)
+    event = unenrollment(enrolled("1 Jan"), *events, leave("15 Jan"))
+    assert event.dropped_cycles == Span(first="c1", last="c2", count=2)
 
 
 def test_nothing_falls_where_a_later_spell_starts_from_the_cut_cycle_or_before() -> None:
-    story = Story()
-    story.tell([enrolled("1 Jan"), enrolled("20 Mar", from_="c3")])
-    assert farewell(leave("15 Mar"), story=story).dropped is None
+    scenario = Scenario()
+    scenario.apply_all([enrolled("1 Jan"), enrolled("20 Mar", from_="c3")])
+    assert unenrollment(leave("15 Mar"), scenario=scenario).dropped_cycles is None
 
 
 def test_of_a_streak_it_says_which_levels_of_the_run_are_kept() -> None:
@@ -86,10 +92,10 @@ def test_of_a_streak_it_says_which_levels_of_the_run_are_kept() -> None:
         reward("again L4", "d18", IMMEDIATE, "18 Jan", target=XYZ, level=4),
         reward("L12", "d20", IMMEDIATE, "20 Jan", target=XYZ, level=12),
     ]
-    story = Story()
-    story.tell(events)
-    assert farewell(leave("10 Jan", target=XYZ), story=story).levels_kept == (4, 8)
-    assert farewell(leave("25 Jan", target=XYZ), story=story).levels_kept == (4, 8, 12)
+    scenario = Scenario()
+    scenario.apply_all(events)
+    assert unenrollment(leave("10 Jan", target=XYZ), scenario=scenario).levels_kept == (4, 8)
+    assert unenrollment(leave("25 Jan", target=XYZ), scenario=scenario).levels_kept == (4, 8, 12)
 
 
 def test_levels_of_another_run_do_not_count() -> None:
@@ -101,12 +107,12 @@ def test_levels_of_another_run_do_not_count() -> None:
         enrolled("15 Jan", target=XYZ, reset=True),
         reward("L4", "d18", IMMEDIATE, "18 Jan", target=XYZ, level=4),
     ]
-    assert farewell(*events, leave("20 Jan", target=XYZ)).levels_kept == (4,)
+    assert unenrollment(*events, leave("20 Jan", target=XYZ)).levels_kept == (4,)
 
 
 def test_it_counts_the_cancellations_of_this_decision_that_name_this_leave() -> None:
-    story = Story()
-    story.tell(
+    scenario = Scenario()
+    scenario.apply_all(
         [
             enrolled("1 Jan"),
             reward("R1", "c1", PERIOD_END, "10 Jan"),
@@ -115,14 +121,14 @@ def test_it_counts_the_cancellations_of_this_decision_that_name_this_leave() -> 
             leave("5 Mar"),
         ]
     )
-    assert farewell(leave("5 Feb"), story=story).rewards_cancelled == 1
+    assert unenrollment(leave("5 Feb"), scenario=scenario).rewards_cancelled == 1
 
 
 def test_appended_cycles_let_leaves_take_effect_in_the_order_of_their_time() -> None:
-    story = Story(WITH_A_GAP)
-    story.tell([enrolled("1 Jan"), leave("20 Apr"), enrolled("15 Apr"), leave("10 Apr")])
-    assert story.state is not None
-    decided = resettle(story.state, ABC, APPENDED)
+    scenario = Scenario(WITH_A_GAP)
+    scenario.apply_all([enrolled("1 Jan"), leave("20 Apr"), enrolled("15 Apr"), leave("10 Apr")])
+    assert scenario.state is not None
+    decided = resettle(scenario.state, ABC, APPENDED)
     assert [
         (change.revision, change.leave.key, change.supersedes)
         for change in decided.changes

@@ -1,4 +1,4 @@
-"""The tables of rules.md section 6, row by row: the same words, told at once and told in order."""
+"""The tables of rules.md section 6, row by row, in the given order of arrival and in others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from core.campaigns import (
     IMMEDIATE,
     PERIOD_END,
     XYZ,
-    Story,
+    Scenario,
     enrolled,
     leave,
     reward,
@@ -46,7 +46,7 @@ S1: list[Event] = [
 
 @dataclass
 class Row:
-    """`falls`: what the last `UserUnenrolled` says, empty if there is none."""
+    """A row of the table. `falls`: the dropped cycles of the last `UserUnenrolled`, empty if there is none."""
 
     name: str
     events: Sequence[Event]
@@ -185,10 +185,10 @@ def as_written(standing: Standing) -> str:
 
 @pytest.mark.parametrize("row", [*MILESTONE, *STREAK], ids=lambda row: row.name)
 def test_the_table_says_what_falls_and_what_stands(row: Row) -> None:
-    story = Story()
-    settlement = story.tell([row.enrollment, *row.events]).settlement
+    scenario = Scenario()
+    settlement = scenario.apply_all([row.enrollment, *row.events]).settlement
     assert {reward_id: as_written(one) for reward_id, one in settlement.standings.items()} == row.stands
-    left = [change.dropped for change in story.published if isinstance(change, Unenrollment)]
+    left = [change.dropped_cycles for change in scenario.published if isinstance(change, Unenrollment)]
     assert (f"{left[-1].first}-{left[-1].last}" if left and left[-1] else "") == row.falls
 
 
@@ -196,5 +196,5 @@ def test_the_table_says_what_falls_and_what_stands(row: Row) -> None:
 def test_the_table_ends_the_same_whatever_comes_last(row: Row) -> None:
     events = [row.enrollment, *row.events]
     for turn in range(len(events)):
-        settlement = Story().tell([*events[turn:], *events[:turn]]).settlement
+        settlement = Scenario().apply_all([*events[turn:], *events[:turn]]).settlement
         assert {reward_id: as_written(one) for reward_id, one in settlement.standings.items()} == row.stands

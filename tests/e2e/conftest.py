@@ -19,7 +19,7 @@ from support.place import Place, group_of, made
 from support.stock import Stock
 from unenroll.postgres.migrate import migrate
 from unenroll.sandbox.environment import cache_folder
-from unenroll.sandbox.servers import ServerAddresses, ServerPair, embedded
+from unenroll.sandbox.servers import ServerAddresses, ServerPair, embedded_servers
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +72,7 @@ def open_folder() -> Iterator[Path]:
 @pytest.fixture
 async def pair(open_folder: Path) -> AsyncIterator[ServerPair]:
     """Servers of the test's own, which it may stop and start again."""
-    async with embedded(cache=cache_folder({}), say=lambda _: None, data=open_folder) as servers:
+    async with embedded_servers(cache=cache_folder({}), say=lambda _: None, data=open_folder) as servers:
         yield servers
 
 

@@ -131,7 +131,7 @@ def test_only_callers_with_the_scope_may_say_when_it_takes_effect(where: Place, 
     assert api.post(of(111, 121), body, who="clerk").told["data"] == 10
     (told,) = [record.data for record in where.seen("unenrollments") if record.key == b"10"]
     assert (told["cutPeriod"], told["reason"], told["requestedBy"]) == ("c2", "moved", "agent 7")
-    assert told["requestSource"] == "/api-door/clerk"
+    assert told["requestSource"] == "/front-door/clerk"
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     assert api.post(of(111, 121), {"customerId": 11, "effectiveAt": tomorrow}, who="clerk").code == 300004
 
@@ -150,7 +150,7 @@ async def test_who_comes_back_starts_over_or_carries_on(where: Place, api: ApiPr
         api.leave(customer, path=of(115, 125))
         assert api.enroll(customer, path=of(115, 125, "enroll"), resetStreakStatus=reset).told["data"] == customer
     rows = await where.rows(
-        "select customer_id, reset_streak_status from enrollments where source like '/api-door/%' and target_id = 125"
+        "select customer_id, reset_streak_status from enrollments where source like '/front-door/%' and target_id = 125"
     )
     assert {row["customer_id"]: row["reset_streak_status"] for row in rows} == {3: True, 4: False}
 
@@ -181,13 +181,13 @@ def test_each_refused_enrollment_has_its_code(
         (b'[{"customerId": 1}, {"customerId": 2}]', "body: must be a list of one record"),
         (b'{"customerId": 1}', "body: must be a list of one record"),
         (b"[[]]", "[0]: must be an object"),
-        (b"[{}]", "[0].customerId: is required"),
+        (b"[{}]", "[0].customerId: is missing"),
         (b'[{"customerId": "1"}]', "[0].customerId: must be an integer"),
         (b'[{"customerId": 1.5}]', "[0].customerId: must be an integer"),
         (b'[{"customerId": true}]', "[0].customerId: must be an integer"),
-        (b'[{"customerId": 9223372036854775808}]', "[0].customerId: must be an integer of 64 bits"),
-        (b'[{"customerId": 1, "effectiveAt": "2026-03-15T00:00:00"}]', "[0].effectiveAt: must carry an offset"),
-        (b'[{"customerId": 1, "reason": "a\\u0000b"}]', "[0].reason: must not hold a NUL"),
+        (b'[{"customerId": 9223372036854775808}]', "[0].customerId: must be a 64-bit integer"),
+        (b'[{"customerId": 1, "effectiveAt": "2026-03-15T00:00:00"}]', "[0].effectiveAt: has no UTC offset"),
+        (b'[{"customerId": 1, "reason": "a\\u0000b"}]', "[0].reason: must not contain a NUL character"),
         (b"[" * 200 + b"]" * 200, "body: is nested deeper"),
     ],
 )

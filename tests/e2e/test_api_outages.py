@@ -120,20 +120,20 @@ def test_the_calls_of_a_customer_who_was_erased_are_gone_and_new_ones_are_answer
 async def test_servers_that_are_away_are_told_of_and_a_retry_goes_on(pair: ServerPair, own_place: Place) -> None:
     own_place.load(line for customer in (1, 2) for line in three_rewards(customer))
     with decided(own_place), opened(own_place) as api:
-        await pair.kafka.end()
+        await pair.kafka.stop()
         began = time.monotonic()
         away = api.post(LEAVE, leaves(1), who="clerk", key="k-1")
         assert (away.status, away.code, away.headers["retry-after"]) == (503, 503, "1")
         assert time.monotonic() - began < 10
         back = await launch(pair.kafka.program)
         assert finally_done(api, 1)
-        await pair.postgres.end()
+        await pair.postgres.stop()
         assert api.post(LEAVE, leaves(2), who="clerk", key="k-2").code == 503
         again = await launch(pair.postgres.program)
         assert finally_done(api, 2)
         assert {len(kinds) for kinds in answers(own_place.seen()).values()} == {1}
-    await back.end()
-    await again.end()
+    await back.stop()
+    await again.stop()
 
 
 def finally_done(api: ApiProcess, customer: int) -> bool:

@@ -1,4 +1,4 @@
-"""A plan that is applied: what is decided is what was predicted, or nothing is."""
+"""`apply` publishes a plan: lanes decide what was predicted, or nothing."""
 
 import json
 import signal
@@ -107,7 +107,7 @@ async def test_two_at_once_do_not_apply_the_same_plan(place: Place) -> None:
         await until(partial(locked, place))
         second = command("apply", str(made.path), environment=place.environment)
         assert second.code == 1
-        assert second.err == "unenroll: the plan is being applied by somebody else now; wait until that is done\n"
+        assert second.err == "unenroll: another process is applying this plan: wait until it ends, then try again\n"
         first.tell(signal.SIGKILL)
         first.wait()
     with worker(place):
@@ -123,14 +123,14 @@ async def locked(place: Place) -> bool:
 OWN = "select oid from pg_database where datname = current_database()"
 
 
-def test_whoever_waits_in_vain_says_what_is_not_decided(place: Place) -> None:
+def test_apply_stops_waiting_and_counts_the_undecided_requests(place: Place) -> None:
     made = planned(place)
     done = applied(made.path, "--patience", "1", environment=place.environment, code=1)
     assert done["results"] == AS_PREDICTED | {"UNDECIDED": 5}
 
 
 @pytest.mark.thorough
-def test_nobody_need_wait(place: Place) -> None:
+def test_no_wait_publishes_only(place: Place) -> None:
     made = planned(place)
     done = applied(made.path, "--no-wait", environment=place.environment)
     assert (done["published"], done["results"]) == (5, None)
@@ -149,7 +149,7 @@ def test_requests_that_were_published_without_the_plan_meanwhile_are_not_decided
     assert done["results"] == AS_PREDICTED | {"AS_PREDICTED": 5}
 
 
-async def test_what_was_decided_otherwise_is_told(place: Place) -> None:
+async def test_a_decision_that_differs_from_the_plan_is_reported(place: Place) -> None:
     made = planned(place)
     place.load([NEWS.replace("e-R4-1", "news")])
     place.tell(requests(1))
@@ -162,10 +162,10 @@ async def test_what_was_decided_otherwise_is_told(place: Place) -> None:
     assert any("RewardCancelled" in why and "was not predicted" in why for why in named["why"])
 
 
-async def test_a_group_that_is_defined_anew_makes_a_plan_void(place: Place) -> None:
+async def test_a_new_definition_of_a_group_invalidates_a_plan(place: Place) -> None:
     made = planned(place)
     place.load([definition(appended(2))])
-    refused(place, made.path, "target group 11 was defined anew since the plan was made; plan again")
+    refused(place, made.path, "target group 11 got a new definition after the plan was made; plan again")
 
 
 async def test_a_plan_of_another_database_is_refused(place: Place, servers: ServerAddresses, template: str) -> None:
@@ -182,7 +182,9 @@ def test_a_plan_is_not_applied_to_topics_that_workers_of_its_database_do_not_rea
     place.catch_up()
     place.make_again("requests")
     name = f"{place.prefix}requests"
-    refused(place, made.path, f"no worker of this database has read topic {name}; is it on another Kafka?")
+    refused(
+        place, made.path, f"no worker of this database has read topic {name}; check UNENROLL_KAFKA_BOOTSTRAP_SERVERS"
+    )
 
 
 def refused(place: Place, path: Path, why: str) -> None:
@@ -192,11 +194,11 @@ def refused(place: Place, path: Path, why: str) -> None:
     assert place.seen("requests") == []
 
 
-def test_a_file_that_is_not_as_it_was_made_is_refused(place: Place) -> None:
+def test_a_file_that_was_changed_is_refused(place: Place) -> None:
     made = planned(place)
     whole = made.path.read_bytes()
     first, *lines = whole.splitlines(keepends=True)
-    changed = f"{made.path} is not as it was made: its contents do not have the hash it names; plan again"
+    changed = f"{made.path} was changed: its hash does not match its contents; plan again"
     for spoiled in (
         whole.replace(b'"leave-2"', b'"leave-7"'),
         whole.replace(b'"requests":5', b'"requests":4', 1),
@@ -207,15 +209,15 @@ def test_a_file_that_is_not_as_it_was_made_is_refused(place: Place) -> None:
         made.path.write_bytes(spoiled)
         refused(place, made.path, changed)
     made.path.write_bytes(b"".join([first, *lines[:3]]))
-    refused(place, made.path, f"{made.path} is cut off: it has 3 of 5 requests; plan again")
+    refused(place, made.path, f"{made.path} is truncated: it has 3 of 5 requests; plan again")
     for kind in (b"", b"\x1f\x8b\x08", enrolled(1).encode(), b"\xff", lines[0], first[:100]):
         made.path.write_bytes(kind)
-        refused(place, made.path, f"{made.path} is no plan that `unenroll plan` has made")
+        refused(place, made.path, f"{made.path} is not a plan that `unenroll plan` wrote")
     made.path.write_bytes(first.replace(b"unenroll plan 1", b"unenroll plan 9"))
     refused(
         place,
         made.path,
-        f"{made.path} is of format 'unenroll plan 9', and this program knows 'unenroll plan 1'; plan again",
+        f"{made.path} has format 'unenroll plan 9', but this version reads 'unenroll plan 1'; plan again",
     )
 
 
@@ -225,7 +227,7 @@ def test_a_file_that_is_not_as_it_was_made_is_refused(place: Place) -> None:
         (("missing.plan",), "cannot read missing.plan: No such file or directory"),
         (
             ("missing.plan", "--no-wait", "--report", "r"),
-            "--report and --stale tell what the lanes decide, so they do not go",
+            "--report and --stale need the lanes' decisions, so they exclude --no-wait",
         ),
     ],
 )
@@ -245,18 +247,18 @@ def test_a_report_never_overwrites_what_is_read(place: Place) -> None:
         (("--report", report, "--stale", report), report, "stale requests"),
     ):
         said = command("apply", str(made.path), *options, environment=place.environment)
-        why = f"{file} is one of the files to read, so {what} cannot be written to it"
+        why = f"cannot write {what} to {file}: the command reads this file"
         assert (said.code, said.err) == (2, f"unenroll: {why}\n")
     assert made.path.read_bytes() == before
 
 
-def test_what_became_of_a_plan_is_shown_to_a_person(place: Place) -> None:
+def test_the_results_are_printed_as_tables(place: Place) -> None:
     made = planned(place)
     place.load([NEWS.replace("e-R4-1", "news")])
     applied(made.path, "--no-wait", environment=place.environment)
     place.catch_up()
     said = command("apply", str(made.path), environment=place.environment)
     assert said.code == 1
-    assert "5 requests: 0 published, 5 were answered before" in said.out
+    assert "5 requests: published 0; 5 were decided before." in said.out
     assert "leave-1 of /crm" in said.out
-    assert said.err.endswith("unenroll: not all requests came out as predicted: 1 STALE\n")
+    assert said.err.endswith("unenroll: not all requests were decided as predicted: 1 STALE\n")

@@ -1,4 +1,4 @@
-"""Dead letters put back: what can heal heals, what cannot is parked in the end, and nothing goes back twice."""
+"""`unenroll dlq` lists, redrives and parks dead letters, and a redrive puts each letter back once."""
 
 import json
 from collections import Counter
@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from support.cases import some
-from support.events import ENROLLED, leaves, of
-from support.events import enrollment_data as told_enrolled
+from support.events import ENROLLED, enrollment_data, leaves, of
 from support.files import XYZ, command
 from support.killed_commands import PUBLISHING, dying
 from support.place import Place, answers
@@ -20,23 +19,23 @@ from unenroll.wire.ndjson import publish_line
 from unenroll.wire.topics import Message
 
 CUSTOMERS = range(701, 741)
-STREAK = told_enrolled("01 01", target=22, name="streak", periodName="d1")
+STREAK = enrollment_data("01 01", target=22, name="streak", periodName="d1")
 
 
 def dlq(place: Place, *arguments: str, code: int = 0) -> Any:  # noqa: ANN401 - JSON
-    said = command("dlq", *arguments, "--json", environment=place.environment)
-    assert said.code == code, said
-    return json.loads(said.out) if said.out else said.err
+    result = command("dlq", *arguments, "--json", environment=place.environment)
+    assert result.code == code, result
+    return json.loads(result.out) if result.out else result.err
 
 
-def impatient(place: Place) -> str:
+def run_without_waiting(place: Place) -> str:
     return run("run", "--until-caught-up", environment={**place.environment, "UNENROLL_DEFINITION_WAIT_MS": "0"})
 
 
 def enrolled_too_early(place: Place) -> None:
-    """Everybody is enrolled in a streak that nobody has defined yet."""
+    """Publish enrollments in a streak that is not defined yet, so that all become dead letters."""
     place.tell(line for customer in CUSTOMERS for line in of(customer, [STREAK]))
-    impatient(place)
+    run_without_waiting(place)
 
 
 def define_streak(place: Place) -> None:
@@ -45,7 +44,7 @@ def define_streak(place: Place) -> None:
 
 
 def put_back(place: Place, word: str = "facts") -> list[Seen]:
-    """The records that were put back."""
+    """Return the records that a redrive put back."""
     return [record for record in place.seen(word) if record.header("dlq_redrives") is not None]
 
 
@@ -53,10 +52,10 @@ async def streaks(place: Place) -> list[int]:
     return [row["customer_id"] for row in await place.rows("select customer_id from enrollments order by 1")]
 
 
-async def test_letters_heal_once_their_definition_is_there(place: Place) -> None:
+async def test_letters_take_effect_once_their_definition_exists(place: Place) -> None:
     enrolled_too_early(place)
     place.request([Put(key=b"7", value=b"{", headers=leaves(7).headers)])
-    impatient(place)
+    run_without_waiting(place)
     counts = {(one["reason"], one["heals"]): one["letters"] for one in dlq(place, "list")["counts"]}
     assert counts == {("group_not_found", "once its target group is defined"): 40, ("not_json", None): 1}
     define_streak(place)
@@ -70,25 +69,25 @@ async def test_letters_heal_once_their_definition_is_there(place: Place) -> None
     assert dlq(place, "redrive")["put_back"] == 0
 
 
-def test_a_letter_goes_back_as_its_record_came(place: Place) -> None:
+def test_a_letter_goes_back_with_the_key_value_headers_and_partition_of_its_record(place: Place) -> None:
     message = publish_line(of(701, [STREAK])[0].encode())
     assert isinstance(message, Message)
     headers = (*message.headers, ("traceparent", b"00-1"), ("odd", None), ("odd", b"\xff"))
     place.tell(of(700, [ENROLLED]))
     record = Put(key=b"another key", value=message.value, headers=list(headers), partition=2)
     place.put("facts", [record])
-    impatient(place)
+    run_without_waiting(place)
     dlq(place, "redrive")
     (back,) = put_back(place)
     assert (back.partition, back.key, back.value) == (2, b"another key", message.value)
     assert back.headers == (*headers, ("dlq_redrives", b"1"))
 
 
-def test_what_does_not_heal_is_put_back_so_often_and_then_parked(place: Place) -> None:
+def test_letters_that_keep_failing_are_parked_after_the_maximum_number_of_redrives(place: Place) -> None:
     enrolled_too_early(place)
     for times in (1, 2):
         assert dlq(place, "redrive", "--max-redrives", "2")["put_back"] == len(CUSTOMERS)
-        impatient(place)
+        run_without_waiting(place)
         letters = dlq(place, "list", "--limit", "100")["latest"]
         assert {letter["redrives"] for letter in letters} == {times}
     done = dlq(place, "redrive", "--max-redrives", "2", "--by", "Ada")
@@ -102,13 +101,13 @@ def test_what_does_not_heal_is_put_back_so_often_and_then_parked(place: Place) -
 
 
 @pytest.mark.parametrize("phase", some(PUBLISHING, always={"committed"}))
-async def test_a_redrive_that_is_killed_and_done_again_puts_each_letter_back_once(place: Place, phase: str) -> None:
+async def test_a_redrive_that_is_killed_and_repeated_puts_each_letter_back_once(place: Place, phase: str) -> None:
     enrolled_too_early(place)
     define_streak(place)
     with dying(phase, "dlq", "redrive", environment=place.environment) as killed:
         assert killed.wait() == -9, killed.output()
     assert dlq(place, "list", "--state", "unsettled")["letters"] == len(CUSTOMERS)
-    place.request([Put(key=b"7", value=b"{", headers=leaves(7).headers)])  # life goes on
+    place.request([Put(key=b"7", value=b"{", headers=leaves(7).headers)])
     place.catch_up()
     dlq(place, "redrive")
     back = Counter((record.key, record.header("dlq_redrives")) for record in put_back(place))
@@ -118,10 +117,10 @@ async def test_a_redrive_that_is_killed_and_done_again_puts_each_letter_back_onc
     assert dlq(place, "list", "--state", "redriven")["letters"] == len(CUSTOMERS)
 
 
-def test_a_long_redrive_that_is_killed_amid_goes_on_where_it_was(place: Place) -> None:
+def test_a_long_redrive_that_is_killed_continues_where_it_was(place: Place) -> None:
     many = range(10_000, 10_600)
     place.tell(line for customer in many for line in of(customer, [STREAK]))
-    impatient(place)
+    run_without_waiting(place)
     with dying("sent", "dlq", "redrive", environment=place.environment, transaction=2) as killed:
         assert killed.wait() == -9, killed.output()
     counts = {one["state"]: one["letters"] for one in dlq(place, "list", *every_state())["counts"]}
@@ -136,7 +135,7 @@ def every_state() -> list[str]:
     return [word for state in LetterState for word in ("--state", state.value)]
 
 
-def test_one_letter_is_edited_and_tried_again(place: Place, tmp_path: Path) -> None:
+def test_one_letter_is_edited_and_put_back(place: Place, tmp_path: Path) -> None:
     place.load([json.dumps({**ENROLLED, "data": {"customerId": 7, **ENROLLED["data"]}})])
     good = leaves(7)
     without_time = [header for header in good.headers if header[0] != "ce_time"]
@@ -153,10 +152,13 @@ def test_one_letter_is_edited_and_tried_again(place: Place, tmp_path: Path) -> N
     place.catch_up()
     assert answers(place.seen()) == {"leave-7": ["unenroll.UserUnenrolled.v1"]}
     assert dlq(place, "list")["letters"] == 0
-    assert "not all letters" in command("dlq", "redrive", letter["letter"], environment=place.environment).err
+    assert (
+        "some of the named letters were not put back"
+        in command("dlq", "redrive", letter["letter"], environment=place.environment).err
+    )
 
 
-def test_a_letter_without_its_value_stays_where_it_is(place: Place) -> None:
+def test_a_letter_without_its_value_is_left_alone(place: Place) -> None:
     place.limit("dead-letters", 10_000)
     place.request([Put(key=b"7", value=b"x" * 100_000, headers=leaves(7).headers)])
     place.catch_up()
@@ -164,7 +166,7 @@ def test_a_letter_without_its_value_stays_where_it_is(place: Place) -> None:
     assert (done["put_back"], done["left_alone"]) == (0, {"not whole": 1})
 
 
-def test_letters_are_shown_and_parked_by_what_they_have_in_common(place: Place) -> None:
+def test_letters_are_selected_by_customer_topic_and_time(place: Place) -> None:
     enrolled_too_early(place)
     shown = dlq(place, "show", dlq(place, "list", "--customer", "711")["latest"][0]["letter"])
     assert json.loads(shown["text"])["customerId"] == 711
@@ -172,7 +174,7 @@ def test_letters_are_shown_and_parked_by_what_they_have_in_common(place: Place) 
     text = command("dlq", "show", shown["told"]["letter"], environment=place.environment).out
     assert '"customerId": 711' in text
     listed = command("dlq", "list", "--limit", "3", environment=place.environment).out
-    assert "heals once its target group is defined" in listed
+    assert "retry once its target group is defined" in listed
     assert "the latest 3 of 40" in listed
     assert dlq(place, "list", "--topic", "requests")["letters"] == 0
     assert dlq(place, "list", "--until", "2026-01-01T00:00:00Z")["letters"] == 0
@@ -182,20 +184,20 @@ def test_letters_are_shown_and_parked_by_what_they_have_in_common(place: Place) 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
-        (("show", "17"), "17 names no letter"),
-        (("redrive", "dead-letters-0@99999"), "there is no dead letter dead-letters-0@99999"),
+        (("show", "17"), "17 is not the position of a letter"),
+        (("redrive", "dead-letters-0@99999"), "no dead letter matches dead-letters-0@99999"),
         (("redrive", "--since", "yesterday"), "--since yesterday: must be an instant"),
         (("redrive", "--topic", "rewards"), "--topic rewards: must be one of facts, requests"),
-        (("redrive", "--value", "x"), "name it, and no other"),
+        (("redrive", "--value", "x"), "edit one letter: name exactly one"),
         (("redrive", "dead-letters-0@0", "--value", "no such file"), "cannot read no such file"),
         (("redrive", "dead-letters-0@0", "--header", "x"), "must be NAME=VALUE"),
         (("park", "--why", "tired"), "name the letters to park"),
     ],
 )
-def test_what_is_asked_wrongly_is_said(place: Place, arguments: tuple[str, ...], says: str) -> None:
-    said = command("dlq", *arguments, environment=place.environment)
-    assert said.code in {1, 2}
-    assert says in said.err
-    assert "Traceback" not in said.err
+def test_wrong_usage_is_explained(place: Place, arguments: tuple[str, ...], message: str) -> None:
+    result = command("dlq", *arguments, environment=place.environment)
+    assert result.code in {1, 2}
+    assert message in result.err
+    assert "Traceback" not in result.err

@@ -1,4 +1,4 @@
-"""What the demo finds after the whole flow, and what it says of what it did not expect."""
+"""What the demo observes after the whole flow, and how it reports an unexpected result."""
 
 import re
 from collections.abc import Sequence
@@ -8,10 +8,10 @@ import pytest
 from confluent_kafka import Producer
 from pydantic import SecretStr
 
-from unenroll.cli.demo import conclude
-from unenroll.demo.compare import Observation, Subject, compare, observed
+from unenroll.cli.demo import print_comparison
+from unenroll.demo.compare import Observation, Subject, compare, observe
 from unenroll.demo.examples import CHAPTERS
-from unenroll.demo.notation import Chapter, ExpectedAnswer
+from unenroll.demo.notation import Chapter, ExampleResult
 from unenroll.demo.play import play
 from unenroll.demo.reader import VisibleRecord, read_all
 from unenroll.errors import OutageError, UnenrollError
@@ -35,17 +35,17 @@ async def real(servers: ServerAddresses, database_url: str, prefix: str) -> Obse
     return await play(CHAPTERS, settings, say=print)
 
 
-def expecting(name: str, told: str, expected: ExpectedAnswer) -> list[Chapter]:
-    """The chapters with another expectation of one thing told in one example."""
+def expecting(name: str, event: str, expected: ExampleResult) -> list[Chapter]:
+    """The chapters with another expected result of one event of one example."""
     return [
         replace(
             chapter,
             examples=tuple(
                 replace(
                     example,
-                    told=tuple(
-                        replace(one, expected=expected) if (example.name, one.name) == (name, told) else one
-                        for one in example.told
+                    events=tuple(
+                        replace(one, expected=expected) if (example.name, one.name) == (name, event) else one
+                        for one in example.events
                     ),
                 )
                 for example in chapter.examples
@@ -59,12 +59,12 @@ def with_published(real: Observation, subject: Subject, published: Sequence[str]
     return replace(real, published={**real.published, subject: tuple(published)})
 
 
-def test_a_wrong_expectation_is_told_and_fails(real: Observation, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_expectation_is_reported_and_fails(real: Observation, capsys: pytest.CaptureFixture[str]) -> None:
     assert compare(CHAPTERS, real).as_expected
-    wrong = compare(expecting("A3", "R3", ExpectedAnswer("KEPT 3 CYCLE_FINISHED", ())), real)
+    wrong = compare(expecting("A3", "R3", ExampleResult("KEPT 3 CYCLE_FINISHED", ())), real)
     assert wrong.differing == ["A3"]
-    with pytest.raises(UnenrollError, match="something else than the rules say"):
-        conclude(wrong, as_json=False)
+    with pytest.raises(UnenrollError, match="the worker's answers differ from the rules"):
+        print_comparison(wrong, as_json=False)
     printed = capsys.readouterr().out
     assert re.search(r"A3 +customer 103 +NOT as expected\n", printed)
     assert re.search(
@@ -77,7 +77,7 @@ def test_a_wrong_expectation_is_told_and_fails(real: Observation, capsys: pytest
 
 @pytest.mark.thorough
 def test_a_right_event_for_another_rule_fails(real: Observation) -> None:
-    another_rule = ExpectedAnswer("CANCELLED 4 AFTER_UNENROLLMENT, VOID", ("RewardCancelled VOID",))
+    another_rule = ExampleResult("CANCELLED 4 AFTER_UNENROLLMENT, VOID", ("RewardCancelled VOID",))
     assert compare(expecting("A3", "R3", another_rule), real).differing == ["A3"]
 
 
@@ -90,23 +90,23 @@ def test_an_event_too_few_or_too_many_fails(real: Observation) -> None:
         assert not wrong.as_expected
 
 
-def test_an_event_of_which_no_example_tells_fails(real: Observation, capsys: pytest.CaptureFixture[str]) -> None:
-    stray = compare(CHAPTERS, with_published(real, Subject("999", "R9"), ["RewardCancelled VOID"]))
-    assert not stray.differing
-    with pytest.raises(UnenrollError, match="something else than the rules say"):
-        conclude(stray, as_json=False)
+def test_an_event_that_belongs_to_no_example_fails(real: Observation, capsys: pytest.CaptureFixture[str]) -> None:
+    extra = compare(CHAPTERS, with_published(real, Subject("999", "R9"), ["RewardCancelled VOID"]))
+    assert not extra.differing
+    with pytest.raises(UnenrollError, match="the worker's answers differ from the rules"):
+        print_comparison(extra, as_json=False)
     assert "not expected: customer 999, R9: RewardCancelled VOID" in capsys.readouterr().out
 
 
-def test_a_dead_letter_is_an_event_of_which_no_example_tells() -> None:
+def test_a_dead_letter_belongs_to_no_example() -> None:
     letter = VisibleRecord(
         topic="unenroll.dead-letters",
         key=b"103",
         value=b"{",
         headers={"dlq_reason": b"not_json", "dlq_detail": b"is cut off", "ce_type": b"unenroll.UserUnenrolled.v1"},
     )
-    strays = compare(CHAPTERS, observed([letter], [])).strays
-    assert strays == ("customer 103, unenroll.dead-letters: not_json: is cut off",)
+    unexpected = compare(CHAPTERS, observe([letter], [])).unexpected
+    assert unexpected == ("customer 103, unenroll.dead-letters: not_json: is cut off",)
 
 
 async def test_the_reader_waits_for_open_transactions_and_then_sees_all(servers: ServerAddresses, prefix: str) -> None:

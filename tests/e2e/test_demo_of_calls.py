@@ -1,4 +1,4 @@
-"""`unenroll demo --api`: the real command, on servers of its own, with the real curl."""
+"""`unenroll demo --api`: the real command with the real curl, on servers of its own."""
 
 import json
 import subprocess
@@ -12,8 +12,8 @@ SECONDS = 150
 OTHERWISE = """
 import sys
 from dataclasses import replace
-from unenroll.demo import session
-session.STEPS = (session.STEPS[0], replace(session.STEPS[1], status=500))
+from unenroll.demo import curl_session
+curl_session.STEPS = (curl_session.STEPS[0], replace(curl_session.STEPS[1], status=500))
 sys.argv = ["unenroll", "demo", "--api"]
 from unenroll.cli import main
 main()
@@ -50,11 +50,11 @@ def test_a_customer_leaves_and_comes_back_by_curl() -> None:
 
 @curl
 @pytest.mark.thorough
-def test_an_answer_that_is_not_as_expected_is_told() -> None:
+def test_an_answer_that_is_not_as_expected_is_reported() -> None:
     done = ran("-c", OTHERWISE)
     assert done.returncode == 1
-    assert done.stdout.count("this is not what was expected") == 1
-    assert "the HTTP API gave another answer than the rules say" in done.stderr
+    assert done.stdout.count("NOT as expected") == 1
+    assert "the HTTP API did not answer as the rules say" in done.stderr
 
 
 def test_without_curl_nothing_is_started() -> None:

@@ -1,4 +1,4 @@
-"""A customer erased on request: gone from all tables, brought back by nothing that is read again, others untouched."""
+"""`erase` deletes a customer from all tables; nothing that is read again brings the customer back or harms others."""
 
 import json
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ def erase(place: Place, *arguments: str, code: int = 0) -> Any:  # noqa: ANN401 
 
 
 def everybody_leaves(place: Place) -> None:
-    """All in one partition, so that one batch holds messages of several; and something is put aside."""
+    """Everybody leaves on one partition, so that batches hold messages of several customers; some records are bad."""
     customers = (*OTHERS, GONE)
     place.load(line for customer in customers for line in three_rewards(customer))
     place.tell(back(customer, "2026-01-02T00:00:00Z") for customer in customers)
@@ -46,7 +46,7 @@ def back(customer: int, at: str) -> str:
 
 
 def unreadable(customer: int) -> list[Put]:
-    """What cannot be read at all, and what names the customer in its value only."""
+    """A record that is not JSON, and one that names the customer only in its value."""
     headers = leaves(customer, event_id=f"bad-{customer}").headers
     named = json.dumps({"customerId": customer, "targetGroupId": 11, "targetId": "Lovelace"}).encode()
     return [
@@ -59,8 +59,8 @@ def of_gone(found: list[Seen]) -> list[Seen]:
     return [one for one in found if one.key == b"%d" % GONE or b"%d" % GONE in (one.value or b"")]
 
 
-async def told_anywhere(place: Place) -> list[str]:
-    """Every row of every table that names the customer, and every message that is kept of them."""
+async def rows_about_customer(place: Place) -> list[str]:
+    """All rows that name the customer, and all stored messages about them."""
     rows = await tables(place.database_url)
     kept = await place.rows("select lane_id, last_sequence, outputs from publications")
     messages = [message for row in kept for message in unpack(row["outputs"])]
@@ -93,14 +93,14 @@ def read_all_again(place: Place) -> str:
     return place.catch_up()
 
 
-async def test_nothing_is_left_but_the_number_and_nothing_read_again_brings_it_back(place: Place) -> None:
+async def test_only_the_customer_id_is_left_and_nothing_read_again_brings_the_rest_back(place: Place) -> None:
     everybody_leaves(place)
     file = written(place.folder, three_rewards(GONE), "again.ndjson").path
     visible, kept, counted = place.seen(), await of_others(place), counts(place)
-    foreseen = erase(place, "--dry-run")
+    preview = erase(place, "--dry-run")
     assert (await of_others(place), counts(place)) == (kept, counted)
     done = erase(place)
-    assert {**foreseen, "dry_run": False, "until": done["until"]} == done
+    assert {**preview, "dry_run": False, "until": done["until"]} == done
     assert done["rows"] == {
         "accounts": 1,
         "ledger": 6,
@@ -112,7 +112,7 @@ async def test_nothing_is_left_but_the_number_and_nothing_read_again_brings_it_b
         "handled_letters": 0,
     }
     assert done["messages"] == len(of_gone(visible))
-    (left,) = await told_anywhere(place)
+    (left,) = await rows_about_customer(place)
     assert left.startswith("erased_customers: ")
     assert [row["reason"] for row in await place.rows("select reason from dead_letters")] == ["not_json", "schema"]
     assert (await of_others(place), counts(place)) == (kept, counted)
@@ -122,7 +122,7 @@ async def test_nothing_is_left_but_the_number_and_nothing_read_again_brings_it_b
     replayed = json.loads(command("replay", "--from-topics", "--json", environment=place.environment).out)
     assert (replayed["missing"], replayed["erased"]) == (0, 4)
     run("replay", "--mode", "re-emit", environment=place.environment)
-    assert await told_anywhere(place) == [left]
+    assert await rows_about_customer(place) == [left]
     assert of_gone(place.seen()) == of_gone(visible)
     assert await of_others(place) == kept
     assert counts(place) == counted
@@ -132,20 +132,23 @@ async def test_nothing_is_left_but_the_number_and_nothing_read_again_brings_it_b
 
 @pytest.mark.parametrize(
     "moment",
-    ["rewriting", *(pytest.param(one, marks=pytest.mark.thorough) for one in ("entombing", "entombed", "sweeping"))],
+    [
+        "after rewrite",
+        *(pytest.param(one, marks=pytest.mark.thorough) for one in ("before record", "after record", "before sweep")),
+    ],
 )
-async def test_what_was_killed_in_the_middle_is_done_again(place: Place, moment: str) -> None:
+async def test_an_erasure_that_was_killed_is_finished_by_the_next(place: Place, moment: str) -> None:
     everybody_leaves(place)
     kept, counted = await of_others(place), counts(place)
     with dying_erase(moment, GONE, environment=place.environment) as killed:
         assert killed.wait() == -9, killed.output()
     erase(place)
-    (left,) = await told_anywhere(place)
+    (left,) = await rows_about_customer(place)
     assert left.startswith("erased_customers: ")
     assert (await of_others(place), counts(place)) == (kept, counted)
 
 
-async def test_what_is_not_visible_yet_is_published_first(place: Place) -> None:
+async def test_unpublished_messages_are_published_before_they_are_erased(place: Place) -> None:
     place.load(three_rewards(GONE))
     place.request([leaves(GONE)])
     with doomed("decided", "run", "--until-caught-up", environment=place.environment) as killed:
@@ -157,10 +160,10 @@ async def test_what_is_not_visible_yet_is_published_first(place: Place) -> None:
     place.catch_up()
     assert answers(place.seen()) == {f"leave-{GONE}": ["unenroll.UserUnenrolled.v1"]}
     assert erase(place)["unpublished"] == 0
-    assert len(await told_anywhere(place)) == 1
+    assert len(await rows_about_customer(place)) == 1
 
 
-async def test_who_comes_back_later_begins_anew(place: Place) -> None:
+async def test_a_customer_who_comes_back_later_starts_anew(place: Place) -> None:
     everybody_leaves(place)
     later = datetime.fromisoformat(erase(place)["until"]) + timedelta(seconds=1)
     place.tell([back(GONE, later.isoformat()), back(GONE, "2026-02-01T00:00:00Z")])
@@ -172,7 +175,7 @@ async def test_who_comes_back_later_begins_anew(place: Place) -> None:
     assert (len(enrollments), len(asked), rewards) == (1, 1, [])
     assert erase(place)["rows"]["ledger"] == 2
     read_all_again(place)
-    assert len(await told_anywhere(place)) == 1
+    assert len(await rows_about_customer(place)) == 1
 
 
 def test_dead_letters_and_plans_do_not_bring_anybody_back(place: Place) -> None:
@@ -187,12 +190,12 @@ def test_dead_letters_and_plans_do_not_bring_anybody_back(place: Place) -> None:
 
 
 def is_refused(reply: Reply, *, until: str) -> bool:
-    """Whether a call is answered that the customer was erased, and until when."""
+    """Whether the answer says that the customer was erased, and until when."""
     (error,) = reply.told["errors"]
     return (reply.status, error["code"]) == (409, 409) and f"up to {until} are not accepted" in error["message"]
 
 
-async def test_a_call_about_what_was_erased_is_refused_and_kept_nowhere(place: Place) -> None:
+async def test_a_call_about_the_time_before_an_erasure_is_refused_and_not_stored(place: Place) -> None:
     until = erase(place)["until"]
     before = {"customerId": GONE, "effectiveAt": "2026-02-01T00:00:00Z"}
     with opened(place) as api:
@@ -204,7 +207,7 @@ async def test_a_call_about_what_was_erased_is_refused_and_kept_nowhere(place: P
     assert len(place.seen("facts", "requests")) == 1
 
 
-async def test_a_call_that_was_kept_before_an_erasure_is_refused_afterwards_and_not_sent_again(place: Place) -> None:
+async def test_a_call_that_was_stored_before_an_erasure_is_refused_afterwards_and_not_sent_again(place: Place) -> None:
     with opened(place, UNENROLL_API_WAIT_MS="0") as api:
         kept = api.leave(GONE)
         assert kept.status == 202

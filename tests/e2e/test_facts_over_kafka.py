@@ -191,8 +191,8 @@ def seen(told: Place) -> list[Seen]:
 @pytest.mark.parametrize("name", STORIES)
 def test_late_and_early_facts(seen: list[Seen], name: str) -> None:
     heard = [record for record in seen if record.key == str(STORY_OF[name]).encode()]
-    in_order = sorted(heard, key=lambda record: OUTPUTS.index(record.topic.rsplit(".", 1)[1]))
-    assert [sentence(record) for record in in_order] == STORIES[name].published
+    chronological = sorted(heard, key=lambda record: OUTPUTS.index(record.topic.rsplit(".", 1)[1]))
+    assert [sentence(record) for record in chronological] == STORIES[name].published
 
 
 async def test_reading_all_of_it_again_changes_and_publishes_nothing(told: Place, seen: list[Seen]) -> None:

@@ -65,7 +65,7 @@ async def test_what_was_decided_is_told_again_and_what_comes_again_is_not_decide
     visible = place.seen()
 
     there = rebuilt(place, other_kafka)
-    assert "the topic was deleted and made again" in run("offsets", "show", environment=there.environment)
+    assert "the topic was deleted and created again" in run("offsets", "show", environment=there.environment)
     there.catch_up()
     assert answers(there.seen()).keys() == waited, "what was decided and not visible is published by itself"
     run("replay", "--mode", "re-emit", "--replay-id", "rebuilt", environment=there.environment)

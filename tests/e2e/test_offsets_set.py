@@ -1,4 +1,4 @@
-"""Offsets set by a person: refused while a worker is alive, kept with who and why, and never skipping in silence."""
+"""`unenroll offsets set` refuses while a worker runs, keeps who and why, and skips records only with --skip."""
 
 import json
 from typing import Any
@@ -19,12 +19,12 @@ WHY = ("--why", "a test", "--by", "Ada")
 
 
 def offsets(place: Place, *arguments: str, code: int = 0) -> Any:  # noqa: ANN401 - JSON
-    said = command("offsets", *arguments, "--json", environment=place.environment)
-    assert said.code == code, said
-    return json.loads(said.out) if said.out else said.err
+    result = command("offsets", *arguments, "--json", environment=place.environment)
+    assert result.code == code, result
+    return json.loads(result.out) if result.out else result.err
 
 
-async def committing_by_itself(place: Place) -> None:
+async def commit_offsets(place: Place) -> None:
     cluster = KafkaAdmin(KafkaSettings(kafka_bootstrap_servers=place.kafka, topic_prefix=place.prefix))
     await cluster.commit(place.group_id, {TopicPartitionNumber(topic=f"{place.prefix}requests", number=0): (0, "")})
 
@@ -35,40 +35,40 @@ def everybody_leaves(place: Place) -> None:
     place.catch_up()
 
 
-def of_requests(told: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
-    return [one for one in told["partitions"] if one["topic"].endswith("requests")]
+def of_requests(shown: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
+    return [one for one in shown["partitions"] if one["topic"].endswith("requests")]
 
 
-async def test_the_offsets_are_refused_while_a_worker_is_alive(place: Place) -> None:
+async def test_offsets_are_refused_while_a_worker_runs(place: Place) -> None:
     everybody_leaves(place)
     with running("run", environment=place.environment) as worker:
         worker.wait_to_say('"lane_opened"')
         assert "has members: unenroll-" in offsets(place, "set", "--to", "earliest", *WHY, code=1)
-        with pytest.raises(SetupError, match="has members"):  # also if it came a moment ago
-            await committing_by_itself(place)
+        with pytest.raises(SetupError, match="has members"):  # Kafka refuses too
+            await commit_offsets(place)
     assert all(one["goes_on_at"] == one["decided"] for one in of_requests(offsets(place, "show")))
 
 
-def test_what_is_read_again_changes_nothing_and_who_wanted_it_is_kept(place: Place) -> None:
+def test_reading_again_changes_nothing_and_the_operator_is_kept(place: Place) -> None:
     everybody_leaves(place)
     before = place.seen()
     assert len(offsets(place, "set", "--to", "earliest", "--dry-run", *WHY)["places"]) == 8
     assert offsets(place, "show")["moves"] == []
     done = offsets(place, "set", "--to", "earliest", "--topic", "requests", *WHY)
     assert [one["offset"] for one in done["places"]] == [0, 0, 0, 0]
-    told = offsets(place, "show")
-    (move,) = told["moves"]
+    shown = offsets(place, "show")
+    (move,) = shown["moves"]
     assert (move["by"], move["why"], len(move["places"])) == ("Ada", "a test", 4)
     assert move["done_at"] is not None
-    assert {one["goes_on_at"] for one in of_requests(told)} == {0}
-    assert {one["remark"] for one in of_requests(told)} == {
-        "set by hand: what was decided already is read again and changes nothing"
+    assert {one["goes_on_at"] for one in of_requests(shown)} == {0}
+    assert {one["remark"] for one in of_requests(shown)} == {
+        "an operator set this offset: a lane reads decided records again and changes nothing"
     }
-    assert '"duplicate": 20' in merged(place.catch_up())
+    assert duplicates(place.catch_up()) == len(CUSTOMERS)
     assert place.seen() == before
 
 
-def test_an_instant_is_the_first_record_that_was_written_then_or_later(place: Place) -> None:
+def test_an_instant_means_the_first_record_written_then_or_later(place: Place) -> None:
     everybody_leaves(place)
     ends = [one["end"] for one in of_requests(offsets(place, "show"))]
     for instant, expected in (("2020-01-01T00:00:00Z", [0, 0, 0, 0]), ("2099-01-01T00:00:00+02:00", ends)):
@@ -76,18 +76,18 @@ def test_an_instant_is_the_first_record_that_was_written_then_or_later(place: Pl
         assert [one["offset"] for one in done["places"]] == expected
 
 
-def merged(log: str) -> str:
-    """How many records of a log's batches were duplicates."""
+def duplicates(log: str) -> int:
+    """Return how many records of the batches in a log were duplicates."""
     batches = [json.loads(line) for line in log.splitlines() if '"batch_published"' in line]
-    return f'"duplicate": {sum(batch.get("duplicate", 0) for batch in batches)}'
+    return sum(batch.get("duplicate", 0) for batch in batches)
 
 
-def test_records_are_left_out_only_where_that_is_meant(place: Place) -> None:
+def test_undecided_records_are_skipped_only_with_skip(place: Place) -> None:
     place.load(line for customer in CUSTOMERS for line in three_rewards(customer))
     place.catch_up()
     place.request(leaves(customer) for customer in CUSTOMERS)
     refused = offsets(place, "set", "--to", "latest", *WHY, code=1)
-    assert "would leave out offsets that nobody has decided" in refused
+    assert f"would skip {len(CUSTOMERS)} offsets that no worker has decided" in refused
     done = offsets(place, "set", "--to", "latest", "--skip", *WHY)
     assert sum(one["skipped"] for one in done["places"]) == len(CUSTOMERS)
     place.request([leaves(999)])
@@ -95,7 +95,7 @@ def test_records_are_left_out_only_where_that_is_meant(place: Place) -> None:
     assert answers(place.seen()) == {"leave-999": ["unenroll.UnenrollRejected.v1"]}
 
 
-def test_a_worker_that_stopped_for_lost_records_goes_on_once_somebody_says_where(place: Place) -> None:
+def test_a_worker_that_stopped_for_lost_records_resumes_at_the_offset_that_is_set(place: Place) -> None:
     everybody_leaves(place)
     place.request(leaves(customer, event_id=f"again-{customer}") for customer in CUSTOMERS)
     place.delete_records()
@@ -110,8 +110,8 @@ def test_a_worker_that_stopped_for_lost_records_goes_on_once_somebody_says_where
     assert answers(place.seen()) == {**EVERYBODY, "leave-999": ["unenroll.UnenrollRejected.v1"]}
 
 
-async def test_what_a_killed_worker_had_not_published_is_published_before_the_replay(place: Place) -> None:
-    """The row had not learned what was published last: to set offsets tells it, so nothing appears twice."""
+async def test_events_that_kafka_has_are_not_published_again_after_a_change_of_offsets(place: Place) -> None:
+    """The lane's row does not know the last published number. The command reads it from Kafka."""
     everybody_leaves(place)
     await place.execute("update lanes set published = 0")
     offsets(place, "set", "--to", "earliest", *WHY)
@@ -120,18 +120,18 @@ async def test_what_a_killed_worker_had_not_published_is_published_before_the_re
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (("set", "--to", "earliest"), "Missing option '--why'"),
         (("set", "--to", "soon", *WHY), "--to soon: must be an instant"),
-        (("set", "--to", "17", *WHY), "name it by --topic and --partition"),
-        (("set", "--to", "17", "--topic", "requests", "--partition", "0", *WHY), "there is no 17"),
-        (("set", "--to", "earliest", "--partition", "99", *WHY), "no partition of the input topics is meant"),
+        (("set", "--to", "17", *WHY), "name it with --topic and --partition"),
+        (("set", "--to", "17", "--topic", "requests", "--partition", "0", *WHY), "--to 17: partition 0 of"),
+        (("set", "--to", "earliest", "--partition", "99", *WHY), "no such partition of the input topics"),
         (("set", "--to", "earliest", "--topic", "rewards", *WHY), "must be one of facts, requests"),
     ],
 )
-def test_what_is_asked_wrongly_is_said(place: Place, arguments: tuple[str, ...], says: str) -> None:
-    said = command("offsets", *arguments, environment=place.environment)
-    assert said.code == 2
-    assert says in " ".join(said.err.split())
-    assert "Traceback" not in said.err
+def test_wrong_usage_is_explained(place: Place, arguments: tuple[str, ...], message: str) -> None:
+    result = command("offsets", *arguments, environment=place.environment)
+    assert result.code == 2
+    assert message in " ".join(result.err.split())
+    assert "Traceback" not in result.err

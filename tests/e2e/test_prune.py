@@ -1,4 +1,4 @@
-"""What no replay needs any more is forgotten, and nothing else: not what topics still hold, nor what is unpublished."""
+"""`prune` deletes what no replay needs: nothing that topics still have, and nothing unpublished."""
 
 import json
 from typing import Any
@@ -31,7 +31,7 @@ def everybody_leaves(place: Place) -> None:
 
 
 async def grow_old(place: Place) -> None:
-    """As if all that was decided had been decided long ago."""
+    """Move all decisions 100 days into the past."""
     for table in ("ledger", "publications", "dead_letters"):
         await place.execute(f"update {table} set decided_at = decided_at - interval '100 days'")  # noqa: S608 - our words
 
@@ -46,7 +46,7 @@ def replay(place: Place) -> None:
     place.catch_up()
 
 
-async def test_what_the_topics_still_hold_is_kept_and_a_replay_changes_nothing(place: Place) -> None:
+async def test_what_the_topics_still_have_is_not_deleted_and_a_replay_changes_nothing(place: Place) -> None:
     everybody_leaves(place)
     place.request([Put(key=b"7", value=b"{", headers=leaves(7).headers)])
     place.catch_up()
@@ -54,29 +54,29 @@ async def test_what_the_topics_still_hold_is_kept_and_a_replay_changes_nothing(p
     loaded = 4 * len(CUSTOMERS)
     await place.execute("update ledger set decided_at = now() where customer_id = 951 and lane_id is null")
     counted = prune(place, "--older-than", "90d", "--dry-run")
-    forgotten = prune(place, "--older-than", "90d")
-    assert counted == forgotten
-    assert (forgotten["ledger"], forgotten["dead_letters"]) == (loaded - 4, 0)
+    deleted = prune(place, "--older-than", "90d")
+    assert counted == deleted
+    assert (deleted["ledger"], deleted["dead_letters"]) == (loaded - 4, 0)
     assert {name: count for name, count in prune(place, "--older-than", "90d").items() if count} == {}
     published, known = place.seen(), await facts_and_decisions(place)
     replay(place)
     assert (place.seen(), await facts_and_decisions(place)) == (published, known)
 
 
-async def test_what_the_topics_hold_no_more_is_forgotten_and_accounts_stay(place: Place) -> None:
+async def test_what_the_topics_no_longer_have_is_deleted_and_accounts_stay(place: Place) -> None:
     everybody_leaves(place)
     accounts = await place.rows("select * from accounts order by customer_id")
     await grow_old(place)
     place.delete_records()
     place.request([leaves(999)])
     place.catch_up()
-    forgotten = prune(place, "--older-than", "90d")
-    assert forgotten == {
+    deleted = prune(place, "--older-than", "90d")
+    assert deleted == {
         **dict.fromkeys(ALL, 0),
         "ledger": 5 * len(CUSTOMERS),
-        "publications": forgotten["publications"],
+        "publications": deleted["publications"],
     }
-    assert forgotten["publications"] > 0
+    assert deleted["publications"] > 0
     published = place.seen()
     replay(place)
     assert place.seen() == published
@@ -95,14 +95,14 @@ async def test_a_call_is_kept_for_as_long_as_its_decision(place: Place) -> None:
     place.delete_records()
     place.request([leaves(999)])
     place.catch_up()
-    forgotten = prune(place, "--older-than", "90d")
-    assert (forgotten["ledger"], forgotten["api_requests"]) == (1, 1)
+    deleted = prune(place, "--older-than", "90d")
+    assert (deleted["ledger"], deleted["api_requests"]) == (1, 1)
 
 
-async def test_forgetting_what_may_come_back_has_to_be_forced(place: Place) -> None:
+async def test_deleting_what_a_replay_may_need_requires_force(place: Place) -> None:
     assert "requests keeps its records for 7 days" in prune(place, "--older-than", "6d", code=1)
     place.configure("facts", "retention.ms", "-1")
-    assert "facts keeps its records for ever" in prune(place, "--older-than", "999w", code=1)
+    assert "facts keeps its records forever" in prune(place, "--older-than", "999w", code=1)
     assert prune(place, "--older-than", "6d", "--force") == dict.fromkeys(ALL, 0)
 
 
@@ -114,13 +114,14 @@ async def test_the_oldest_dead_letter_can_still_be_put_back(place: Place) -> Non
 
     def refused() -> bool:
         return (
-            "the oldest dead letter is of" in command("prune", "--older-than", "1s", environment=place.environment).err
+            "the oldest dead letter is from"
+            in command("prune", "--older-than", "1s", environment=place.environment).err
         )
 
     wait_until(refused, "the dead letter to be a second old")
 
 
-async def test_what_is_forgotten_by_force_is_answered_again_only_where_it_left_no_fact(place: Place) -> None:
+async def test_after_a_forced_prune_only_requests_that_added_no_fact_are_answered_again(place: Place) -> None:
     everybody_leaves(place)
     place.request(leaves(customer, targetGroupId=99) for customer in ABROAD)
     place.catch_up()
@@ -133,7 +134,7 @@ async def test_what_is_forgotten_by_force_is_answered_again_only_where_it_left_n
     assert sorted(after) == sorted(before + refused)
 
 
-async def test_what_is_not_published_is_never_forgotten(place: Place) -> None:
+async def test_what_is_not_published_is_never_deleted(place: Place) -> None:
     place.load(line for customer in CUSTOMERS for line in three_rewards(customer))
     place.request(leaves(customer) for customer in CUSTOMERS)
     with doomed("decided", "run", "--until-caught-up", environment=place.environment) as killed:
@@ -157,7 +158,7 @@ def test_workers_go_on_meanwhile(place: Place) -> None:
     assert answers(place.seen()) == EVERYBODY
 
 
-async def test_what_other_topics_brought_is_not_ours_to_forget(place: Place) -> None:
+async def test_rows_from_topics_with_another_prefix_are_not_deleted(place: Place) -> None:
     everybody_leaves(place)
     await place.execute(
         "update lanes set topic_prefix = 'others.'; delete from ledger where lane_id is null;"
@@ -167,6 +168,6 @@ async def test_what_other_topics_brought_is_not_ours_to_forget(place: Place) -> 
 
 
 @pytest.mark.parametrize("length", ["90", "d", "-1d", "9y", "1.5h"])
-def test_a_length_that_is_none_is_said(nowhere: Place, length: str) -> None:
+def test_a_length_that_cannot_be_read_is_refused(nowhere: Place, length: str) -> None:
     said = command("prune", f"--older-than={length}", environment=nowhere.environment)
     assert (said.code, "must be a number and one of s, m, h, d, w" in said.err) == (2, True)

@@ -1,4 +1,4 @@
-"""Topics and files replayed, with the real command: what was decided stays as it is, what is missing is decided."""
+"""`unenroll replay` of topics and files: decided records change nothing, missing records are decided."""
 
 import bz2
 import gzip
@@ -39,7 +39,7 @@ async def everything_there_is(place: Place) -> object:
     return await tables(place.database_url), place.seen(), place.seen(*INPUTS)
 
 
-async def test_a_whole_topic_replayed_into_a_worker_that_decided_it_all_changes_nothing(place: Place) -> None:
+async def test_a_replay_of_topics_that_are_decided_changes_nothing(place: Place) -> None:
     everything(place, CUSTOMERS)
     place.catch_up()
     before = await everything_there_is(place)
@@ -49,7 +49,7 @@ async def test_a_whole_topic_replayed_into_a_worker_that_decided_it_all_changes_
     assert await everything_there_is(place) == before
 
 
-async def test_a_copy_of_the_topic_changes_nothing_either(place: Place) -> None:
+async def test_a_replay_of_a_copy_of_the_topics_changes_nothing(place: Place) -> None:
     everything(place, CUSTOMERS)
     place.catch_up()
     prefix = await copied(place, {word: place.seen(word) for word in INPUTS})
@@ -59,7 +59,7 @@ async def test_a_copy_of_the_topic_changes_nothing_either(place: Place) -> None:
     assert await everything_there_is(place) == before
 
 
-async def test_a_copy_of_one_topic_alone_will_do(place: Place) -> None:
+async def test_a_copy_of_one_topic_is_enough(place: Place) -> None:
     place.request(map(leaves, CUSTOMERS))
     place.catch_up()
     prefix = await copied(place, {"requests": place.seen("requests")})
@@ -81,18 +81,18 @@ def test_an_interrupt_ends_a_replay_that_waits_for_somebody_to_type(place: Place
 
 
 @pytest.mark.parametrize("kind", some(PACKED, always={"ndjson"}))
-async def test_a_file_of_what_was_decided_changes_nothing(place: Place, tmp_path: Path, kind: str) -> None:
+async def test_a_file_of_decided_records_changes_nothing(place: Place, tmp_path: Path, kind: str) -> None:
     place.tell(leave(customer) for customer in CUSTOMERS)
     place.catch_up()
     before = await everything_there_is(place)
-    file = tmp_path / "export"  # what it holds tells how it is compressed, whatever its name is
+    file = tmp_path / "export"  # the content says how it is compressed, not the name
     file.write_bytes(PACKED[kind]("\n".join(lines_of(place.seen("requests"))).encode()))
     found = replayed(place, str(file))
     assert (found["read"], found["decided_before"], found["missing"]) == (len(CUSTOMERS), len(CUSTOMERS), 0)
     assert await everything_there_is(place) == before
 
 
-async def test_what_is_missing_is_decided_and_told_of(place: Place, tmp_path: Path) -> None:
+async def test_missing_records_are_decided_and_reported(place: Place, tmp_path: Path) -> None:
     everything(place, CUSTOMERS)
     place.load(line for customer in (201, 202) for line in three_rewards(customer))
     place.catch_up()
@@ -109,8 +109,8 @@ async def test_what_is_missing_is_decided_and_told_of(place: Place, tmp_path: Pa
     assert (found["missing"], found["undecided"]) == (4, 0)
     assert found["became"] == {"NOT_ENROLLED": 1, "UNENROLLED": 2}
     assert found["dead_lettered"] == {"not_json": 1}
-    told = answers(place.seen())
-    assert told["leave-201"] == told["leave-202"] == ["unenroll.UserUnenrolled.v1"]
+    published = answers(place.seen())
+    assert published["leave-201"] == published["leave-202"] == ["unenroll.UserUnenrolled.v1"]
     original = {(put.key, put.value, tuple(put.headers)) for put in more}
     assert {(one.key, one.value, one.headers) for one in place.seen("requests")} >= original
     assert len(place.seen("requests")) == len(records["requests"]) + len(more)
@@ -120,24 +120,26 @@ async def test_what_is_missing_is_decided_and_told_of(place: Place, tmp_path: Pa
     assert await everything_there_is(place) == before
 
 
-def test_it_goes_no_further_ahead_of_the_lanes_than_it_may(place: Place, tmp_path: Path) -> None:
+def test_at_most_ahead_records_are_in_flight(place: Place, tmp_path: Path) -> None:
     file = written(tmp_path, [leave(customer) for customer in CUSTOMERS])
-    said = replay(place, str(file.path), "--ahead", "2", "--patience", "1")
-    assert "the lanes have not moved for 1 s with 2 records under way" in said.err
+    result = replay(place, str(file.path), "--ahead", "2", "--patience", "1")
+    assert "the lanes made no progress for 1 s with 2 records in flight" in result.err
     assert len(place.seen("requests")) == 2
 
 
-def test_without_a_worker_it_gives_up_and_the_next_one_decides_what_was_sent(place: Place, tmp_path: Path) -> None:
+def test_a_replay_without_a_worker_gives_up_and_the_next_worker_decides_what_was_sent(
+    place: Place, tmp_path: Path
+) -> None:
     file = written(tmp_path, [leave(customer) for customer in CUSTOMERS])
-    said = replay(place, str(file.path), "--patience", "1")
-    assert said.code == 1
-    assert "the lanes have not moved for 1 s with 10 records under way" in said.err
+    result = replay(place, str(file.path), "--patience", "1")
+    assert result.code == 1
+    assert "the lanes made no progress for 1 s with 10 records in flight" in result.err
     place.catch_up()
     assert replayed(place, str(file.path))["decided_before"] == len(CUSTOMERS)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_ended_in_the_middle_and_run_again_each_is_decided_once(
+def test_a_replay_that_is_stopped_and_repeated_decides_each_record_once(
     place: Place, tmp_path: Path, number: signal.Signals
 ) -> None:
     file = written(tmp_path, [leave(customer) for customer in CUSTOMERS])
@@ -146,43 +148,43 @@ def test_ended_in_the_middle_and_run_again_each_is_decided_once(
         running("run", environment=place.environment) as worker,
         running(*arguments, environment=place.environment) as first,
     ):
-        wait_until(lambda: len(place.seen("requests")) >= 2, "the replay to be under way", show=first.output)
+        wait_until(lambda: len(place.seen("requests")) >= 2, "the replay to send records", show=first.output)
         first.tell(number)
         assert first.wait() in {-signal.SIGKILL, 1}
         assert len(place.seen("requests")) < len(CUSTOMERS)
         if number is signal.SIGINT:
-            assert "unenroll: stopped; to go on, run the same command again\n" in first.output()
+            assert "unenroll: stopped; to continue, run the same command again\n" in first.output()
         found = replayed(place, str(file.path))
         worker.tell(signal.SIGTERM)
         assert worker.wait() == 0
     assert found["decided_before"] + found["missing"] == len(CUSTOMERS)
-    assert {name: len(told) for name, told in answers(place.seen()).items()} == dict.fromkeys(
+    assert {name: len(events) for name, events in answers(place.seen()).items()} == dict.fromkeys(
         (f"leave-{customer}" for customer in CUSTOMERS), 1
     )
 
 
-async def test_a_replay_of_topics_says_from_where_to_go_on(place: Place) -> None:
+async def test_a_stopped_replay_of_topics_prints_how_to_continue(place: Place) -> None:
     place.request(map(leaves, CUSTOMERS))
     prefix = await copied(place, {"requests": place.seen("requests")})
-    asked = ("replay", "--from-topics", "--source-prefix", prefix, "--no-wait", "--rate", "5")
-    with running(*asked, environment=place.environment) as first:
-        wait_until(lambda: len(place.seen("requests")) > len(CUSTOMERS), "the replay to be under way")
+    options = ("replay", "--from-topics", "--source-prefix", prefix, "--no-wait", "--rate", "5")
+    with running(*options, environment=place.environment) as first:
+        wait_until(lambda: len(place.seen("requests")) > len(CUSTOMERS), "the replay to send records")
         first.tell(signal.SIGINT)
         assert first.wait() == 1
-        (told,) = re.findall(r"to go on, run the same command again with (.*)$", first.output(), re.MULTILINE)
+        (more,) = re.findall(r"to continue, run the same command again with (.*)$", first.output(), re.MULTILINE)
     sent = len(place.seen("requests")) - len(CUSTOMERS)
-    found = replayed(place, *asked[1:], *told.split())
+    found = replayed(place, *options[1:], *more.split())
     assert (found["read"], found["undecided"]) == (len(CUSTOMERS) - sent, len(CUSTOMERS) - sent)
 
 
-def test_a_dry_run_sends_nothing_and_says_what_it_would(place: Place, tmp_path: Path) -> None:
+def test_a_dry_run_sends_nothing_and_reports_what_would_be_sent(place: Place, tmp_path: Path) -> None:
     file = written(tmp_path, [leave(customer) for customer in CUSTOMERS])
     found = replayed(place, str(file.path), "--dry-run")
     assert (found["dry_run"], found["missing"], found["undecided"]) == (True, len(CUSTOMERS), 0)
     assert place.seen("requests") == []
 
 
-def test_only_what_is_chosen_is_replayed(place: Place, tmp_path: Path) -> None:
+def test_only_selected_records_are_replayed(place: Place, tmp_path: Path) -> None:
     times = [f"2026-03-{day}T00:00:00Z" for day in range(10, 20)]
     lines = [leave(customer, at=at) for customer, at in zip(CUSTOMERS, times, strict=True)]
     file = written(tmp_path, [*lines, leave(300, targetId=22)])
@@ -198,15 +200,15 @@ def test_only_what_is_chosen_is_replayed(place: Place, tmp_path: Path) -> None:
     assert chosen("--since", times[3], "--until", times[5]) == 2
 
 
-async def test_offsets_and_times_of_topics_choose(place: Place) -> None:
+async def test_offsets_and_times_select_records_of_topics(place: Place) -> None:
     prefix = await copied(place, {})
     put(place.kafka, f"{prefix}requests", in_one_partition())
-    asked = ("--from-topics", "--source-prefix", prefix, "--dry-run")
-    assert replayed(place, *asked, "--offsets", "requests/1:3-5")["read"] == 3
-    assert replayed(place, *asked, "--offsets", "requests/1:8-")["read"] == 2
-    assert replayed(place, *asked, "--since", "2026-01-01T00:00:00Z")["missing"] == len(CUSTOMERS)
-    assert replayed(place, *asked, "--since", "2100-01-01T00:00:00Z")["read"] == 0
-    assert replayed(place, *asked, "--until", "2026-01-01T00:00:00Z")["unchosen"] == len(CUSTOMERS)
+    options = ("--from-topics", "--source-prefix", prefix, "--dry-run")
+    assert replayed(place, *options, "--offsets", "requests/1:3-5")["read"] == 3
+    assert replayed(place, *options, "--offsets", "requests/1:8-")["read"] == 2
+    assert replayed(place, *options, "--since", "2026-01-01T00:00:00Z")["missing"] == len(CUSTOMERS)
+    assert replayed(place, *options, "--since", "2100-01-01T00:00:00Z")["read"] == 0
+    assert replayed(place, *options, "--until", "2026-01-01T00:00:00Z")["unchosen"] == len(CUSTOMERS)
 
 
 def in_one_partition() -> list[Put]:
@@ -214,36 +216,36 @@ def in_one_partition() -> list[Put]:
 
 
 WRONG = {
-    "requests/1:3-99": (1, "requests, partition 1, holds offsets 0 to 9; there is no 3 to 99"),
-    "requests/7:0-1": (1, "there is no requests, partition 7"),
-    "facts/1:5-6": (1, "facts, partition 1, holds nothing; there is no 5 to 6"),
-    "requests/2:5-3": (2, "ends before it begins"),
+    "requests/1:3-99": (1, "partition 1 of requests has offsets 0 to 9; --offsets asks for 3 to 99"),
+    "requests/7:0-1": (1, "partition 7 of requests does not exist"),
+    "facts/1:5-6": (1, "partition 1 of facts is empty; --offsets asks for 5 to 6"),
+    "requests/2:5-3": (2, "the last offset is before the first"),
     "rewards/2:5-3": (2, "must be like requests/0:100-199"),
 }
 
 
-def test_what_the_lanes_are_yet_to_read_is_left_to_them(place: Place) -> None:
+def test_offsets_that_the_lanes_have_not_read_are_left_out(place: Place) -> None:
     place.request(map(leaves, CUSTOMERS))
     place.catch_up()
     place.request(map(leaves, range(201, 204)))
     found = replayed(place, "--from-topics")
     assert (found["read"], found["unread"], found["missing"]) == (len(CUSTOMERS), 3, 0)
-    assert "3 offsets were left to the lanes" in replay(place, "--from-topics").out
+    assert "Left out 3 offsets that the lanes have not read yet" in replay(place, "--from-topics").out
     assert len(place.seen("requests")) == len(CUSTOMERS) + 3
 
 
 def test_ranges_that_do_not_exist_are_refused(place: Place) -> None:
     place.request(in_one_partition())
     for offsets, (code, words) in WRONG.items():
-        said = replay(place, "--from-topics", "--offsets", offsets)
-        assert (said.code, words in said.err) == (code, True), said
+        result = replay(place, "--from-topics", "--offsets", offsets)
+        assert (result.code, words in result.err) == (code, True), result
     assert len(place.seen("requests")) == len(CUSTOMERS)
 
 
-def test_a_topic_that_is_not_there_is_named(place: Place) -> None:
-    said = replay(place, "--from-topics", "--source-prefix", "nowhere.")
-    assert (said.code, said.out) == (1, "")
-    assert "Kafka has no topic nowhere.facts, nowhere.requests" in said.err
+def test_a_missing_topic_is_named(place: Place) -> None:
+    result = replay(place, "--from-topics", "--source-prefix", "nowhere.")
+    assert (result.code, result.out) == (1, "")
+    assert "Kafka has no topic nowhere.facts, nowhere.requests" in result.err
 
 
 @pytest.mark.parametrize("kind", some([kind for kind in PACKED if kind != "ndjson"], always={"zst"}))
@@ -252,24 +254,24 @@ def test_a_file_that_is_cut_off_is_refused_before_anything_is_sent(place: Place,
     whole = PACKED[kind]("\n".join(lines).encode())
     file = tmp_path / f"export.{kind}"
     file.write_bytes(whole[:-100])
-    said = replay(place, str(file))
-    assert (said.code, said.out) == (2, "")
-    assert f"unenroll: {file} is damaged or cut off" in said.err
+    result = replay(place, str(file))
+    assert (result.code, result.out) == (2, "")
+    assert f"unenroll: {file} is damaged or cut off" in result.err
     assert place.seen("requests") == []
 
 
 def test_a_file_of_another_kind_is_refused(place: Place, tmp_path: Path) -> None:
     file = tmp_path / "picture.png"
     file.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
-    said = replay(place, str(file))
-    assert (said.code, said.err) == (2, f"unenroll: {file} does not begin with a line of JSON\n")
+    result = replay(place, str(file))
+    assert (result.code, result.err) == (2, f"unenroll: {file} does not begin with a line of JSON\n")
 
 
-def test_bad_lines_are_told_and_the_others_replayed(place: Place, tmp_path: Path) -> None:
+def test_bad_lines_are_reported_and_the_others_replayed(place: Place, tmp_path: Path) -> None:
     file = written(tmp_path, [leave(1), '{"type": "UnenrollRequested"}', leave(2)[:-9]])
-    said = replay(place, str(file.path), "--no-wait")
-    assert said.code == 1
-    assert "unenroll: bad lines: 2, not to be sent: 0; the others were replayed" in said.err
+    result = replay(place, str(file.path), "--no-wait")
+    assert result.code == 1
+    assert "unenroll: did not send 2 bad lines; replayed the others" in result.err
     assert len(place.seen("requests")) == 1
 
 
@@ -277,7 +279,7 @@ def test_bad_lines_are_told_and_the_others_replayed(place: Place, tmp_path: Path
     ("arguments", "words"),
     [
         (("export.ndjson", "--offsets", "facts/0:1-"), "a replay of files takes no --offsets"),
-        ((), "say what to replay: --from-topics, or files"),
+        ((), "give either --from-topics or files to replay"),
         (("--from-topics", "--mode", "re-emit"), "--mode re-emit takes no --from-topics"),
         (("--mode", "compare", "--rate", "5", "--replay-id", "a"), "--mode compare takes no --rate, --replay-id"),
         (("--from-topics", "--replay-id", "a"), "--mode suppress takes no --replay-id"),
@@ -286,13 +288,13 @@ def test_bad_lines_are_told_and_the_others_replayed(place: Place, tmp_path: Path
         (("--from-topics", "--report", "report.pdf"), "a file whose name ends with .txt, .json"),
     ],
 )
-def test_what_does_not_go_together_is_wrong_usage(nowhere: Place, arguments: tuple[str, ...], words: str) -> None:
-    said = replay(nowhere, *arguments)
-    assert (said.code, said.out) == (2, "")
-    assert words in said.err
+def test_options_that_do_not_go_together_are_refused(nowhere: Place, arguments: tuple[str, ...], words: str) -> None:
+    result = replay(nowhere, *arguments)
+    assert (result.code, result.out) == (2, "")
+    assert words in result.err
 
 
-def test_a_definition_that_is_newer_is_sent_before_what_needs_it(place: Place, tmp_path: Path) -> None:
+def test_a_newer_definition_is_sent_before_the_records_that_need_it(place: Place, tmp_path: Path) -> None:
     group = {"targetGroupId": 31, "name": "New", "version": 1, "active": True, "timeZone": "UTC"}
     cycle = {"periodName": "c1", "start": "2026-01-01T00:00:00Z", "end": "2027-01-01T00:00:00Z"}
     target = {"targetId": 41, "name": "N", "kind": "MILESTONE", "enrollment": "AUTOMATIC"}

@@ -61,7 +61,7 @@ def test_a_file_that_holds_no_secret_of_ours(tmp_path: Path, content: bytes, say
 
 
 @pytest.mark.parametrize(
-    ("path", "says"), [("nowhere", "No such file"), ("/", "Is a directory"), ("/dev/zero", "names no file")]
+    ("path", "says"), [("nowhere", "No such file"), ("/", "Is a directory"), ("/dev/zero", "not a regular file")]
 )
 def test_a_file_that_is_none(tmp_path: Path, path: str, says: str) -> None:
     assert says in said({**in_file(tmp_path, b"x"), FILE: path}, code=2)

@@ -72,7 +72,7 @@ async def test_postgres_goes_away_and_comes_back(pair: ServerPair, own_place: Pl
         own_place.request(leaves(customer) for customer in FIRST)
         wait_for_answers(own_place, worker, count=10)
         before = len(worker.output())
-        await pair.postgres.end()
+        await pair.postgres.stop()
         own_place.request(leaves(customer) for customer in LATER)
         own_place.tell([told_of(NEW)])
         worker.wait_to_say('"server_unavailable"')
@@ -83,7 +83,7 @@ async def test_postgres_goes_away_and_comes_back(pair: ServerPair, own_place: Pl
         wait_for_answers(own_place, worker, count=20)
         await until_defined(own_place, NEW)
         worker.wait_to_say('"server_available"')
-    await back.end()
+    await back.stop()
 
 
 async def test_kafka_goes_away_and_comes_back(pair: ServerPair, own_place: Place) -> None:
@@ -92,7 +92,7 @@ async def test_kafka_goes_away_and_comes_back(pair: ServerPair, own_place: Place
         own_place.request(leaves(customer) for customer in FIRST)
         wait_for_answers(own_place, worker, count=10)
         before = len(worker.output())
-        await pair.kafka.end()
+        await pair.kafka.stop()
         worker.wait_to_say('"server_unavailable"')
         outlast_the_watchdog(worker)
         assert waits(worker.output()[before:]) == (1, 0)
@@ -103,5 +103,5 @@ async def test_kafka_goes_away_and_comes_back(pair: ServerPair, own_place: Place
         await until_defined(own_place, NEW)
         worker.wait_to_say('"server_available"')
         found = own_place.seen()
-    await back.end()
+    await back.stop()
     assert all(len(kinds) == 1 for kinds in answers(found).values())

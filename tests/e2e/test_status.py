@@ -1,4 +1,4 @@
-"""How far the worker is, asked of the real thing: with lag and without, while a worker runs and while none does."""
+"""The command `status`: with lag and without, while workers run and while none does."""
 
 import json
 import os
@@ -28,7 +28,7 @@ from unenroll.sandbox.servers import ServerPair
 from unenroll.settings import WorkerSettings
 
 NOTHING = "\N{EN DASH}"
-DUPLICATES = "Duplicates leave no trace and are counted nowhere: only the workers' logs tell of them."
+DUPLICATES = "Duplicates are not counted here: they leave no row. The workers' logs report them."
 
 
 def ask(place: Place, *options: str, **settings: str) -> Said:
@@ -119,16 +119,16 @@ def test_a_lag_of_markers_alone_has_no_oldest_record(place: Place) -> None:
     producer.abort_transaction(30)
     told = of_requests(asked(place))[0]
     assert (told["end"], told["lag"], told["oldest"]) == (2, 2, None)
-    assert "only markers of transactions" in ask(place).out
+    assert "only transaction markers" in ask(place).out
 
 
-def test_records_that_are_gone_before_they_were_processed_are_said_to_be(place: Place) -> None:
+def test_records_that_were_deleted_before_they_were_processed_are_reported(place: Place) -> None:
     place.request([on(0, leaves(1)), on(0, leaves(2))])
     place.commit([TopicPartition(f"{place.prefix}requests", 0, 0)])
     place.delete_records()
     told = of_requests(asked(place))[0]
     assert (told["committed"], told["end"], told["lag"], told["gone"]) == (0, 2, 0, 2)
-    assert "2 offsets are gone from the topic" in ask(place).out
+    assert "2 offsets deleted from the topic before a worker processed them" in ask(place).out
 
 
 def test_each_lane_names_the_worker_that_has_it(place: Place) -> None:
@@ -169,7 +169,7 @@ def _committed(place: Place) -> list[int]:
     return [one.offset for one in found]
 
 
-async def test_refused_definitions_are_told_the_latest_first(place: Place) -> None:
+async def test_refused_definitions_are_listed_latest_first(place: Place) -> None:
     await place.execute(
         "insert into definition_refusals select 'id', 0, number, 11, number, 'definition_refused', "
         "'Version ' || number || ' of group 11 moves cycle \x1b[31mc1.', now() + number * interval '1 second' "
@@ -194,7 +194,7 @@ def test_a_pipe_gets_plain_lines(place: Place) -> None:
     text = [line for line in lines(said) if line not in (age, DUPLICATES.split())]
     assert f"\n{DUPLICATES}\n" in said.out
     assert text == [
-        ["Group", place.group_id, "of", "topics", f"{place.prefix}*,", "<now>"],
+        ["Group", f"{place.group_id},", "topics", f"{place.prefix}*,", "<now>"],
         [],
         ["Lanes"],
         ["lane", "epoch", "decisions", "published", "worker"],
@@ -286,7 +286,7 @@ def test_ctrl_c_ends_watch_while_kafka_does_not_answer(place: Place) -> None:
 async def test_watch_goes_on_when_a_server_is_back(pair: ServerPair, own_place: Place) -> None:
     terminal = watched(own_place)
     terminal.expect_exact(b"Input topics")
-    await pair.postgres.end()
+    await pair.postgres.stop()
     terminal.expect(rb"! Postgres [^\n]*\n[^\n]*Group ")
     back = await launch(pair.postgres.program)
     terminal.expect(rb"\x1b\[2K\x1b\[1mGroup ")  # drawn anew, with no line above it
@@ -296,11 +296,11 @@ async def test_watch_goes_on_when_a_server_is_back(pair: ServerPair, own_place: 
     terminal.expect_exact(pexpect.EOF)
     terminal.close()
     assert terminal.exitstatus == 0
-    await back.end()
+    await back.stop()
 
 
 @pytest.mark.parametrize("more", [(), ("--json",)])
 def test_watch_needs_a_terminal(nowhere: Place, more: tuple[str, ...]) -> None:
     said = ask(nowhere, "--watch", *more)
     assert (said.code, said.out) == (2, "")
-    assert said.err.startswith("unenroll: --watch draws tables on a terminal; ")
+    assert said.err.startswith("unenroll: --watch needs a terminal; ")

@@ -25,7 +25,7 @@ def test_a_worker_stops_when_a_topic_is_made_again_beneath_it(place: Place) -> N
         place.make_again("requests")
         place.request(leaves(customer) for customer in CUSTOMERS)
         assert worker.wait() == 1
-        assert "requests was deleted and made again while this worker ran" in worker.output()
+        assert "requests was deleted and recreated while this worker ran" in worker.output()
     place.catch_up()
     assert answers(place.seen()).keys() == EVERYBODY.keys()
 
@@ -73,5 +73,5 @@ def decided_and_gone(place: Place) -> None:
         place.make_again(word, partitions=2)
     assert answers(place.seen()) == {}
     shown = run("offsets", "show", environment=place.environment)
-    assert "no topic has its partition any more" in shown
-    assert "the topic was deleted and made again" in shown
+    assert "no input topic has this partition" in shown
+    assert "the topic was deleted and created again" in shown

@@ -1,4 +1,4 @@
-"""Decisions verified, with the real command: silence where all is well, and each drift that is planted is found."""
+"""`unenroll verify` finds no difference in what was decided, and every difference that a test plants."""
 
 import json
 import secrets
@@ -14,8 +14,8 @@ from support.events import enrolled, leaves, three_rewards
 from support.files import Said, appended, command, tables
 from support.place import Place, group_of, made
 from support.replays import everything
-from unenroll.core.definitions import Accepted
-from unenroll.postgres import audit as review
+from unenroll.core.definitions import AcceptedDefinition
+from unenroll.postgres import audit
 from unenroll.postgres.definitions import define
 from unenroll.postgres.pool import connected
 from unenroll.sandbox.servers import ServerAddresses
@@ -28,7 +28,7 @@ ACCOUNT, SETTLEMENT, LEDGER, PUBLISHED = "account", "settlement", "ledger", "pub
 async def decided(
     servers: ServerAddresses, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Place]:
-    """Customers that left, one of them late, one who came back; one who is in; one left too late, one never was in."""
+    """Decide leaves: in time, late, twice, too late, after a return, and of a customer who was never enrolled."""
     async with cloned(servers, template) as url:
         prefix = f"t{secrets.token_hex(4)}."
         folder = tmp_path_factory.mktemp("decided")
@@ -46,20 +46,20 @@ async def decided(
 
 @pytest.fixture
 async def database_url(servers: ServerAddresses, decided: Place) -> AsyncIterator[str]:
-    """A copy of what was decided, for a test to spoil."""
+    """A copy of the decided database that a test may damage."""
     async with cloned(servers, decided.database_url.rpartition("/")[2]) as url:
         yield url
 
 
-def ask(database_url: str, *arguments: str) -> Said:
+def run_verify(database_url: str, *arguments: str) -> Said:
     return command("verify", *arguments, environment={"UNENROLL_DATABASE_URL": database_url})
 
 
 def found(database_url: str, *arguments: str, code: int = 0) -> dict[str, Any]:
-    said = ask(database_url, "--json", *arguments)
-    assert said.code == code, said
-    told: dict[str, Any] = json.loads(said.out)
-    return told
+    result = run_verify(database_url, "--json", *arguments)
+    assert result.code == code, result
+    verified: dict[str, Any] = json.loads(result.out)
+    return verified
 
 
 async def plant(database_url: str, statement: str) -> None:
@@ -69,38 +69,38 @@ async def plant(database_url: str, statement: str) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--published",)])
-async def test_what_was_decided_is_as_it_follows_from_the_facts(database_url: str, options: tuple[str, ...]) -> None:
+async def test_decided_accounts_have_no_differences(database_url: str, options: tuple[str, ...]) -> None:
     before = await tables(database_url)
-    told = found(database_url, *options)
-    assert (told["accounts"], told["drifted"], told["due"], told["told"]) == (ACCOUNTS, 0, 0, [])
+    result = found(database_url, *options)
+    assert (result["accounts"], result["drifted"], result["due"], result["told"]) == (ACCOUNTS, 0, 0, [])
     assert await tables(database_url) == before
-    text = ask(database_url, *options).out
+    text = run_verify(database_url, *options).out
     assert f"{ACCOUNTS} accounts were held against their facts" in text
     assert "All is as it follows from the facts." in text
 
 
 def edited(old: str, new: str) -> str:
-    """A statement that spoils the account of customer 101."""
+    """Return a statement that damages the account of customer 101."""
     return f"update accounts set facts = replace(facts, '{old}', '{new}') where customer_id = 101"  # noqa: S608 - ours
 
 
 CANCELLED = '"CANCELLED","PERIOD_END_LOST","VOID"'
 DRIFTS: Mapping[str, tuple[str, set[str]]] = {
     "the outcome of a leave": (edited('["UNENROLLED",3]', '["ALREADY_UNENROLLED",null]'), {SETTLEMENT}),
-    "the cycles that fell": (edited('["UNENROLLED",3]', '["UNENROLLED",4]'), {SETTLEMENT}),
+    "the first lost cycle": (edited('["UNENROLLED",3]', '["UNENROLLED",4]'), {SETTLEMENT}),
     "the standing of a reward": (edited(CANCELLED, '"KEPT","ENROLLED",null'), {SETTLEMENT}),
     "the state of a reward alone": (edited(CANCELLED, '"KEPT","PERIOD_END_LOST","VOID"'), {SETTLEMENT}),
-    "what is to be done about it": (edited(CANCELLED, '"CANCELLED","PERIOD_END_LOST","REVERSE"'), {SETTLEMENT}),
-    "how often it was told of": (edited(f"{CANCELLED},1", f"{CANCELLED},0"), {SETTLEMENT}),
+    "the action of a reward": (edited(CANCELLED, '"CANCELLED","PERIOD_END_LOST","REVERSE"'), {SETTLEMENT}),
+    "the revision of a reward": (edited(f"{CANCELLED},1", f"{CANCELLED},0"), {SETTLEMENT}),
     "the time of a leave": (edited("2026-03-15T00:00:00Z", "2026-03-16T00:00:00Z"), {LEDGER}),
     "the time of an enrollment": (edited("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"), {LEDGER}),
     "the value of a reward": (edited("250.50", "250.51"), {LEDGER}),
-    "a cycle that is not there": (edited('"R3-101",3', '"R3-101",99'), {ACCOUNT}),
+    "a cycle that the calendar lacks": (edited('"R3-101",3', '"R3-101",99'), {ACCOUNT}),
     "whether it waits": ("update accounts set waits = true where customer_id = 101", {SETTLEMENT}),
-    "a text that is none": ("update accounts set facts = '[1' where customer_id = 101", {ACCOUNT}),
-    "an account that is gone": ("delete from accounts where customer_id = 101", {ACCOUNT}),
+    "a text that is no JSON": ("update accounts set facts = '[1' where customer_id = 101", {ACCOUNT}),
+    "a missing account": ("delete from accounts where customer_id = 101", {ACCOUNT}),
     "the number of decisions": ("update accounts set decisions = 9 where customer_id = 101", {LEDGER}),
-    "a decision that is gone": ("delete from ledger where customer_id = 101 and decision = 2", {LEDGER}),
+    "a missing decision": ("delete from ledger where customer_id = 101 and decision = 2", {LEDGER}),
     "a first answer": (
         "update ledger set outcome = 'GROUP_NOT_FOUND' where customer_id = 101 and outcome = 'UNENROLLED'",
         {LEDGER},
@@ -109,23 +109,23 @@ DRIFTS: Mapping[str, tuple[str, set[str]]] = {
 
 
 @pytest.mark.parametrize("drift", DRIFTS)
-async def test_a_drift_that_is_planted_is_found(database_url: str, drift: str) -> None:
-    statement, held = DRIFTS[drift]
+async def test_a_planted_difference_is_found(database_url: str, drift: str) -> None:
+    statement, kinds = DRIFTS[drift]
     await plant(database_url, statement)
-    told = found(database_url, code=1)
-    assert set(told["differences"]) == held
-    assert (told["drifted"], {one["customer_id"] for one in told["told"]}) == (1, {101})
+    result = found(database_url, code=1)
+    assert set(result["differences"]) == kinds
+    assert (result["drifted"], {one["customer_id"] for one in result["told"]}) == (1, {101})
 
 
-async def test_a_target_that_nobody_defines_is_a_drift_of_all_its_accounts(database_url: str) -> None:
+async def test_an_undefined_target_is_a_difference_of_all_its_accounts(database_url: str) -> None:
     await plant(database_url, "delete from targets")
-    told = found(database_url, code=1)
-    assert (told["drifted"], told["differences"]) == (ACCOUNTS, {ACCOUNT: ACCOUNTS})
+    result = found(database_url, code=1)
+    assert (result["drifted"], result["differences"]) == (ACCOUNTS, {ACCOUNT: ACCOUNTS})
 
 
-UNSEEN: Mapping[str, str] = {
-    "how often a reward was told of": edited(f"{CANCELLED},1", f"{CANCELLED},3"),
-    "how often leaves were told of": edited("[1,1,", "[1,2,"),
+ONLY_PUBLISHED: Mapping[str, str] = {
+    "the revision of a reward": edited(f"{CANCELLED},1", f"{CANCELLED},3"),
+    "the revision of an account": edited("[1,1,", "[1,2,"),
     "a first answer": "update ledger set outcome = 'NOTHING_LEFT' where customer_id = 301",
 }
 
@@ -134,46 +134,46 @@ UNSEEN: Mapping[str, str] = {
 async def test_accounts_are_read_in_pages_and_each_once(
     database_url: str, monkeypatch: pytest.MonkeyPatch, customers: tuple[int, ...]
 ) -> None:
-    monkeypatch.setattr(review, "CUSTOMERS_AT_ONCE", 3)
+    monkeypatch.setattr(audit, "CUSTOMERS_PER_PAGE", 3)
     async with connected(database_url) as pool:
-        pages = [page async for page in review.audit(pool, review.AuditScope(customers=customers))]
+        pages = [page async for page in audit.audit(pool, audit.AuditScope(customers=customers))]
     keys = [one.key for page in pages for one in page]
     assert (len(keys), sorted(set(keys))) == (5 if customers else ACCOUNTS, keys)
     assert max(map(len, pages)) == 3
 
 
-@pytest.mark.parametrize("drift", UNSEEN)
-async def test_what_was_published_tells_more_than_the_facts(database_url: str, drift: str) -> None:
-    await plant(database_url, UNSEEN[drift])
+@pytest.mark.parametrize("drift", ONLY_PUBLISHED)
+async def test_published_events_show_differences_that_the_facts_do_not(database_url: str, drift: str) -> None:
+    await plant(database_url, ONLY_PUBLISHED[drift])
     assert found(database_url)["drifted"] == 0
-    told = found(database_url, "--published", code=1)
-    assert (told["drifted"], set(told["differences"])) == (1, {PUBLISHED})
+    result = found(database_url, "--published", code=1)
+    assert (result["drifted"], set(result["differences"])) == (1, {PUBLISHED})
 
 
-async def test_bytes_that_were_never_kept_are_missed_and_pruned_ones_are_not(database_url: str) -> None:
+async def test_missing_events_are_differences_unless_they_were_pruned(database_url: str) -> None:
     await plant(database_url, "update publications set outputs = (select outputs from publications limit 1)")
     assert found(database_url, "--published", code=1)["differences"].keys() == {PUBLISHED}
     await plant(database_url, "delete from publications")
     assert found(database_url, "--published")["drifted"] == 0
 
 
-async def test_where_the_ledger_was_pruned_the_rest_is_verified(database_url: str) -> None:
+async def test_a_pruned_ledger_is_no_difference(database_url: str) -> None:
     await plant(database_url, "delete from ledger where decision <= 3")
     assert found(database_url, "--published")["drifted"] == 0
 
 
-async def test_only_what_is_chosen_is_verified(database_url: str) -> None:
+async def test_only_selected_accounts_are_verified(database_url: str) -> None:
     await plant(database_url, DRIFTS["the number of decisions"][0])
     assert found(database_url, "--customer", "102", "--customer", "103")["accounts"] == 2
     assert found(database_url, "--target", "22")["accounts"] == 0
     assert found(database_url, "--customer", "101", "--target", "21", code=1)["drifted"] == 1
 
 
-async def test_an_account_that_waits_for_appended_cycles_is_due_and_not_drifted(database_url: str) -> None:
+async def test_an_account_that_waits_for_appended_cycles_is_due(database_url: str) -> None:
     async with connected(database_url) as pool:
-        assert isinstance(await define(pool, group_of(appended(2)), settle_again=True), Accepted)
-    told = found(database_url, "--published")
-    assert (told["accounts"], told["due"], told["drifted"]) == (ACCOUNTS, 1, 0)
+        assert isinstance(await define(pool, group_of(appended(2)), settle_again=True), AcceptedDefinition)
+    result = found(database_url, "--published")
+    assert (result["accounts"], result["due"], result["drifted"]) == (ACCOUNTS, 1, 0)
     await plant(database_url, "update accounts set facts = replace(facts, 'NOTHING_LEFT', 'UNENROLLED')")
     assert found(database_url, code=1)["differences"].keys() == {SETTLEMENT}
 
@@ -181,20 +181,20 @@ async def test_an_account_that_waits_for_appended_cycles_is_due_and_not_drifted(
 async def test_every_difference_is_written_and_the_report_is_text(database_url: str, tmp_path: Path) -> None:
     await plant(database_url, edited("R3-101", "<b>R3</b>"))
     file, report = tmp_path / "differences.ndjson", tmp_path / "report.txt"
-    said = ask(database_url, "--differences", str(file), "--report", str(report))
-    assert (said.code, said.err) == (1, "unenroll: 1 accounts are not as it follows from their facts\n")
+    result = run_verify(database_url, "--differences", str(file), "--report", str(report))
+    assert (result.code, result.err) == (1, "unenroll: 1 accounts are not as it follows from their facts\n")
     (difference,) = [json.loads(line) for line in file.read_text().splitlines()]
     assert difference["about"] == "reward <b>R3</b>"
     assert "reward <b>R3</b>" in report.read_text()
-    assert "reward <b>R3</b>" in said.out
+    assert "reward <b>R3</b>" in result.out
 
 
-def test_compare_is_the_same(database_url: str, decided: Place) -> None:
-    said = command(
+def test_replay_in_mode_compare_gives_the_same_result(database_url: str, decided: Place) -> None:
+    result = command(
         "replay",
         "--mode",
         "compare",
         "--json",
         environment={**decided.environment, "UNENROLL_DATABASE_URL": database_url},
     )
-    assert (said.code, json.loads(said.out)) == (0, found(database_url))
+    assert (result.code, json.loads(result.out)) == (0, found(database_url))

@@ -61,9 +61,9 @@ def modules_of(environment: Mapping[str, str]) -> list[str]:
     command = Running(follow, ("run", "--until-caught-up"), environment)
     try:
         assert command.wait() == 0, command.output()
+        return [line.removeprefix(_MARK) for line in command.output().splitlines() if line.startswith(_MARK)]
     finally:
         command.end()
-    return [line.removeprefix(_MARK) for line in command.output().splitlines() if line.startswith(_MARK)]
 
 
 def test_a_request_passes_few_modules(place: Place) -> None:

@@ -111,7 +111,7 @@ def test_a_wrong_password(place: Place, command: str) -> None:
     parts = urlsplit(place.database_url)
     wrong = parts._replace(netloc=f"{parts.username}:hunter2@{parts.hostname}:{parts.port}").geturl()
     line = said(command, environment=replace(place, database_url=wrong).environment, code=1)
-    assert "refuses our user or password" in line
+    assert "refuses the user or password" in line
     assert "hunter2" not in line
 
 
@@ -141,7 +141,7 @@ async def test_missing_rights(place: Place) -> None:
 
 def test_a_start_that_may_not_be_chosen(place: Place) -> None:
     line = said("run", environment={**place.environment, "UNENROLL_START": "none"}, code=1)
-    assert "UNENROLL_START is none; set it to earliest or latest" in line
+    assert "UNENROLL_START is none: set it to earliest or latest" in line
 
 
 def test_an_unknown_command() -> None:

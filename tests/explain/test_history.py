@@ -1,4 +1,4 @@
-"""Which stay belongs to which run, when each fact was seen, and what was published."""
+"""A story has the stays with their runs, the times of the facts, and the published events."""
 
 from io import StringIO
 from pathlib import Path
@@ -9,13 +9,13 @@ from support.decisions import decide
 from support.events import ABC, definition, enrolled, reward
 from support.files import XYZ, event, leave, written
 from support.stories import CUSTOMER, joined, left, of_streak, stage, story
-from unenroll.explain.story import ExplainQuery, answer
-from unenroll.explain.text import render_story as printed_story
+from unenroll.explain.story import ExplainQuery, explain
+from unenroll.explain.text import render_story
 
 
-async def test_a_streak_carries_on_or_starts_over(database_url: str, tmp_path: Path) -> None:
+async def test_a_stay_of_a_streak_carries_on_or_starts_over(database_url: str, tmp_path: Path) -> None:
     facts = [definition(XYZ), of_streak("CustomerEnrolled", "in", enrolledAt="2026-01-01T00:00:00Z")]
-    told = await stage(
+    result = await stage(
         database_url,
         tmp_path,
         facts,
@@ -24,18 +24,18 @@ async def test_a_streak_carries_on_or_starts_over(database_url: str, tmp_path: P
         of_streak("UnenrollRequested", "out 2", time="2026-01-12T12:00:00Z"),
         of_streak("CustomerEnrolled", "in 3", enrolledAt="2026-01-20T00:00:00Z", resetStreakStatus=True),
     )
-    assert [(stay.run, stay.beginning, stay.initial_balance, stay.leave and stay.leave.id) for stay in told.stays] == [
+    assert [
+        (stay.run, stay.beginning, stay.initial_balance, stay.leave and stay.leave.id) for stay in result.stays
+    ] == [
         (1, "FIRST", None, "out 1"),
         (1, "CARRIED_ON", "3", "out 2"),
         (2, "STARTED_OVER", None, None),
     ]
 
 
-async def test_a_balance_is_kept_and_shown_also_where_its_enrollment_was_ignored(
-    database_url: str, tmp_path: Path
-) -> None:
+async def test_the_balance_of_an_ignored_enrollment_is_shown(database_url: str, tmp_path: Path) -> None:
     facts = [definition(), enrolled(CUSTOMER, initialBalance=0)]
-    told = await stage(
+    result = await stage(
         database_url,
         tmp_path,
         facts,
@@ -43,20 +43,20 @@ async def test_a_balance_is_kept_and_shown_also_where_its_enrollment_was_ignored
         left("2026-03-15T00:00:00Z"),
         joined("2026-04-01T00:00:00Z", "again", initialBalance=7),
     )
-    balances = [(fact.outcome, fact.initial_balance) for fact in told.facts if fact.kind == "ENROLLMENT"]
+    balances = [(fact.outcome, fact.initial_balance) for fact in result.facts if fact.kind == "ENROLLMENT"]
     assert balances == [("OPENED", "0"), ("ALREADY_ENROLLED", "12.5"), ("OPENED", "7")]
-    assert [(stay.run, stay.beginning, stay.initial_balance) for stay in told.stays] == [
+    assert [(stay.run, stay.beginning, stay.initial_balance) for stay in result.stays] == [
         (1, "FIRST", "0"),
         (2, "STARTED_OVER", "7"),
     ]
 
 
-async def test_where_everybody_takes_part_the_first_stay_has_no_enrollment(database_url: str, tmp_path: Path) -> None:
+async def test_with_automatic_enrollment_the_first_stay_has_no_enrollment(database_url: str, tmp_path: Path) -> None:
     automatic = {**ABC, "targets": [{**ABC["targets"][0], "enrollment": "AUTOMATIC"}]}  # type: ignore[index] # a list
-    told = await stage(database_url, tmp_path, [definition(automatic)], left("2026-03-15T00:00:00Z"))
-    (stay,) = told.stays
+    result = await stage(database_url, tmp_path, [definition(automatic)], left("2026-03-15T00:00:00Z"))
+    (stay,) = result.stays
     assert (stay.opened_at, stay.beginning, stay.first_cycle) == (None, "FIRST", "c1")
-    text = printed_story([told], StringIO())
+    text = render_story([result], StringIO())
     assert "from the start until leave out of /crm (15 Mar 2026 00:00Z)" in text
 
 
@@ -64,12 +64,12 @@ async def test_each_fact_has_its_event_time_and_when_it_was_first_seen(database_
     facts = [definition(), enrolled(CUSTOMER), reward(CUSTOMER, "R", "c1", at="2026-01-10T00:00:00Z")]
     issued = event("RewardIssued", "paid", rewardId="R", targetId=21, issuedAt="2026-02-02T00:00:00Z")
     request = left("2026-03-15T00:00:00Z")
-    told = await stage(database_url, tmp_path, facts, issued, request, request)
+    result = await stage(database_url, tmp_path, facts, issued, request, request)
     connection = await asyncpg.connect(database_url)
     rows = await connection.fetch("select event_type, decided_at from ledger")
     decided = {row["event_type"]: row["decided_at"] for row in rows}
     await connection.close()
-    assert [(fact.kind, fact.at.day, fact.seen_at) for fact in told.facts] == [
+    assert [(fact.kind, fact.at.day, fact.seen_at) for fact in result.facts] == [
         ("ENROLLMENT", 1, decided["CustomerEnrolled"]),
         ("REWARD", 10, decided["RewardEarned"]),
         ("ISSUANCE", 2, decided["RewardIssued"]),
@@ -77,7 +77,7 @@ async def test_each_fact_has_its_event_time_and_when_it_was_first_seen(database_
     ]
 
 
-async def test_what_was_published_is_told_with_its_revision_and_what_it_supersedes(
+async def test_a_published_event_has_its_revision_and_the_leave_that_it_supersedes(
     database_url: str, tmp_path: Path
 ) -> None:
     facts = [
@@ -86,7 +86,7 @@ async def test_what_was_published_is_told_with_its_revision_and_what_it_supersed
         reward(CUSTOMER, "R2", "c2", allocation="IMMEDIATE", at="2026-02-10T00:00:00Z"),
         reward(CUSTOMER, "R3", "c3", at="2026-03-05T00:00:00Z"),
     ]
-    told = await stage(
+    result = await stage(
         database_url,
         tmp_path,
         facts,
@@ -95,8 +95,8 @@ async def test_what_was_published_is_told_with_its_revision_and_what_it_supersed
         left("2026-02-05T00:00:00Z", "february"),
     )
     assert [
-        (sent.event, sent.leave.id, sent.reward_id or sent.outcome, sent.action, sent.revision)
-        for sent in told.published
+        (event.event, event.leave.id, event.reward_id or event.outcome, event.action, event.revision)
+        for event in result.published
     ] == [
         ("UnenrollRejected", "too late", "NOTHING_LEFT", None, None),
         ("UserUnenrolled", "march", None, None, 1),
@@ -104,21 +104,23 @@ async def test_what_was_published_is_told_with_its_revision_and_what_it_supersed
         ("UserUnenrolled", "february", None, None, 2),
         ("RewardCancelled", "february", "R2", "REVERSE", 1),
     ]
-    assert [sent.supersedes and sent.supersedes.id for sent in told.published if sent.event == "UserUnenrolled"] == [
+    assert [
+        event.supersedes and event.supersedes.id for event in result.published if event.event == "UserUnenrolled"
+    ] == [
         None,
         "march",
     ]
-    assert [sent.decided_at for sent in told.published] == sorted(sent.decided_at for sent in told.published)
-    of_one = await story(database_url, reward_id="R3")
-    assert [sent.reward_id for sent in of_one.published] == [None, None, "R3", None]
+    assert [event.decided_at for event in result.published] == sorted(event.decided_at for event in result.published)
+    only_r3 = await story(database_url, reward_id="R3")
+    assert [event.reward_id for event in only_r3.published] == [None, None, "R3", None]
 
 
-async def test_what_was_published_of_others_and_of_other_targets_is_not_told(database_url: str, tmp_path: Path) -> None:
+async def test_events_about_other_customers_and_targets_are_left_out(database_url: str, tmp_path: Path) -> None:
     both = {**ABC, "targets": [*ABC["targets"], {"targetId": 23, "name": "Milestone DEF", "kind": "MILESTONE"}]}  # type: ignore[misc] # a list
     elsewhere = event("CustomerEnrolled", "else", targetGroupId=11, targetId=23, enrolledAt="2026-01-01T00:00:00Z")
     facts = [definition(both), enrolled(CUSTOMER), elsewhere, enrolled(7)]
     assert (await written(tmp_path, facts).load(database_url)).bad == 0
     of_other_target = event("UnenrollRequested", "23", time="2026-03-15T00:00:00Z", targetGroupId=11, targetId=23)
     await decide(database_url, leave(7), leave(CUSTOMER), of_other_target)
-    stories = (await answer(ExplainQuery(customer_id=CUSTOMER), database_url)).accounts
-    assert [[sent.leave.id for sent in told.published] for told in stories] == [[f"leave-{CUSTOMER}"], ["23"]]
+    stories = (await explain(ExplainQuery(customer_id=CUSTOMER), database_url)).accounts
+    assert [[event.leave.id for event in result.published] for result in stories] == [[f"leave-{CUSTOMER}"], ["23"]]

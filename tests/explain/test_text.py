@@ -1,4 +1,4 @@
-"""Instants and durations in words, and text on a terminal and in a pipe."""
+"""Times and durations as text, and output on a terminal and in a pipe."""
 
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -6,11 +6,11 @@ from io import StringIO
 import pytest
 from rich.text import Text
 
-from unenroll.text import clock_time, duration, moment, plain, print_table
+from unenroll.text import clock_time, duration, moment, plain, render_text
 
 
 class Terminal(StringIO):
-    """A file that says it is one."""
+    """A file that is a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -35,12 +35,12 @@ def test_a_duration_has_its_two_largest_units(length: timedelta, words: str) -> 
     assert duration(length) == words
 
 
-def test_an_instant_of_an_event_has_seconds_only_where_there_are_some() -> None:
+def test_an_event_time_shows_seconds_only_if_they_are_not_zero() -> None:
     assert moment(datetime(2026, 3, 15, tzinfo=UTC)) == "15 Mar 2026 00:00Z"
     assert moment(datetime(2026, 3, 15, 1, 2, 3, 500000, tzinfo=UTC)) == "15 Mar 2026 01:02:03.5Z"
 
 
-def test_a_time_of_the_clock_always_has_seconds() -> None:
+def test_a_clock_time_always_shows_seconds() -> None:
     assert clock_time(datetime(2026, 3, 15, 1, 2, 0, 999999, tzinfo=UTC)) == "15 Mar 2026 01:02:00Z"
 
 
@@ -48,5 +48,5 @@ def test_a_terminal_gets_colors_and_a_pipe_plain_lines(monkeypatch: pytest.Monke
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
     parts = [Text("KEPT", "green"), plain("[bold]as it was\x1b", "dim")]
-    assert print_table(parts, StringIO()) == "KEPT\n[bold]as it was\N{REPLACEMENT CHARACTER}"
-    assert "\x1b[32mKEPT" in print_table(parts, Terminal())
+    assert render_text(parts, StringIO()) == "KEPT\n[bold]as it was\N{REPLACEMENT CHARACTER}"
+    assert "\x1b[32mKEPT" in render_text(parts, Terminal())

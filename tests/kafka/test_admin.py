@@ -1,4 +1,4 @@
-"""Questions to a cluster whose broker dies and comes back."""
+"""The admin client recovers after a broker is killed and restarted."""
 
 import signal
 from pathlib import Path
@@ -18,7 +18,7 @@ FACTS = TopicPartitionNumber(topic="t.facts", number=0)
 
 
 @pytest.mark.thorough
-async def test_after_a_broker_was_killed_the_ends_of_its_partitions_are_told_again(tmp_path: Path) -> None:
+async def test_the_admin_client_lists_offsets_again_after_a_broker_was_killed(tmp_path: Path) -> None:
     with sandbox_folders(tmp_path, cache=cache_folder({}), say=lambda _: None) as where:
         async with kafka(where) as server, mortal_kafka(server) as broker:
             cluster = KafkaAdmin(KafkaSettings(kafka_bootstrap_servers=broker.address, topic_prefix="t."))

@@ -1,4 +1,4 @@
-"""Partition n of every topic lies with one worker."""
+"""One worker gets partition n of every topic."""
 
 from itertools import chain
 
@@ -9,7 +9,7 @@ from unenroll.kafka.assignor import NumberAssignor
 
 
 class TwoTopics:
-    """What the assignor asks of the cluster's metadata."""
+    """Cluster metadata with two topics."""
 
     def partitions_for_topic(self, topic: str) -> set[int] | None:
         return {"requests": set(range(4)), "facts": set(range(6))}.get(topic)
@@ -27,7 +27,7 @@ def test_every_number_has_one_owner_for_all_topics(members: int) -> None:
         for number in chain.from_iterable(numbers for _, numbers in assignment.assignment):
             owners.setdefault(number, set()).add(member)
     assert sorted(owners) == list(range(6))
-    assert all(len(who) == 1 for who in owners.values())
+    assert {len(names) for names in owners.values()} == {1}
 
 
 @pytest.mark.parametrize("members", [1, 2, 3, 6, 7])

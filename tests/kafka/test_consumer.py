@@ -1,4 +1,4 @@
-"""A lane reads both its topics from where it begins; what cannot be read holds nothing up, and nothing gets lost."""
+"""A lane reads both topics from its positions; an unreadable record stops nothing, and no record is lost."""
 
 import asyncio
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _A_BATCH_SECONDS = 0.06
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """Two topics, and what a lane that begins with them knows of them."""
+    """Two topics, and the positions at their beginnings."""
 
     settings: WorkerSettings
     requests: str
@@ -38,24 +38,24 @@ class Stage:
         kafka = self.settings.kafka_bootstrap_servers
         await put_with_odd_headers(kafka, topic, values, odd=b"odd", partition=0)
 
-    async def take(self, count: int) -> dict[str, list[bytes | None]]:
-        """The values of the first so many records by topic."""
+    async def read_first(self, count: int) -> dict[str, list[bytes | None]]:
+        """Return the values of the first records by topic."""
         async with open_consumer(self.settings, 0, self.start) as reader:
-            return await self.taken(reader, count)
+            return await self.read(reader, count)
 
-    async def taken(self, reader: LaneConsumer, count: int) -> dict[str, list[bytes | None]]:
-        """The values of so many more records by topic."""
-        taken: dict[str, list[bytes | None]] = {self.requests: [], self.facts: []}
+    async def read(self, reader: LaneConsumer, count: int) -> dict[str, list[bytes | None]]:
+        """Return the values of the next records by topic."""
+        values: dict[str, list[bytes | None]] = {self.requests: [], self.facts: []}
 
-        async def all_taken() -> bool:
-            found = await reader.take(asyncio.Event())
+        async def has_all() -> bool:
+            found = await reader.poll(asyncio.Event())
             assert found is not None
             for record in found.records:
-                taken[record.topic].append(record.value)
-            return sum(map(len, taken.values())) >= count
+                values[record.topic].append(record.value)
+            return sum(map(len, values.values())) >= count
 
-        await until(all_taken)
-        return taken
+        await until(has_all)
+        return values
 
 
 @pytest.fixture
@@ -75,42 +75,42 @@ async def stage(servers: ServerAddresses, prefix: str) -> Stage:
     )
 
 
-async def test_every_reader_begins_where_it_is_told(stage: Stage) -> None:
+async def test_a_consumer_reads_from_its_positions(stage: Stage) -> None:
     stage.put(stage.requests, b"a", b"b")
     for _ in range(2):
-        assert (await stage.take(2))[stage.requests] == [b"a", b"b"]
+        assert (await stage.read_first(2))[stage.requests] == [b"a", b"b"]
 
 
-async def test_what_was_taken_ends_where_the_next_begins(stage: Stage) -> None:
+async def test_positions_are_after_the_last_record(stage: Stage) -> None:
     stage.put(stage.requests, b"a", b"b")
     async with open_consumer(stage.settings, 0, stage.start) as reader:
-        await stage.taken(reader, 2)
-        nothing_more = await reader.take(asyncio.Event())
+        await stage.read(reader, 2)
+        nothing_more = await reader.poll(asyncio.Event())
     assert nothing_more is not None
     assert [position.offset for position in nothing_more.ends] == [0, 2]
 
 
-async def test_nothing_is_taken_once_the_lane_is_to_stop(stage: Stage) -> None:
+async def test_a_lane_that_stops_reads_no_record(stage: Stage) -> None:
     stage.put(stage.requests, b"a")
     stopping = asyncio.Event()
     stopping.set()
     async with open_consumer(stage.settings, 0, stage.start) as reader:
-        assert await reader.take(stopping) is None
+        assert await reader.poll(stopping) is None
 
 
-async def test_a_backlog_of_one_topic_never_waits_for_the_silence_of_the_other(stage: Stage) -> None:
+async def test_the_backlog_of_one_topic_does_not_wait_for_the_other_topic(stage: Stage) -> None:
     stage.put(stage.requests, *(b"%d" % index * 100 for index in range(_MANY)))
-    taken: list[int] = []
+    counts: list[int] = []
     async with open_consumer(stage.settings, 0, stage.start) as reader:
-        while sum(taken) < _MANY:
-            found = await reader.take(asyncio.Event())
-            taken.append(len(found.records) if found else 0)
+        while sum(counts) < _MANY:
+            found = await reader.poll(asyncio.Event())
+            counts.append(len(found.records) if found else 0)
             await asyncio.sleep(_A_BATCH_SECONDS)
-    assert 0 not in taken[1:], "a poll in vain, amid a backlog"
+    assert 0 not in counts[1:], "a poll returned nothing during the backlog"
 
 
 @pytest.mark.parametrize("odd", ["facts", "requests"])
-async def test_what_the_client_had_taken_of_the_other_topic_before_an_unreadable_record_is_not_lost(
+async def test_records_that_the_client_read_before_an_unreadable_one_are_not_lost(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, odd: str
 ) -> None:
     def other_topic_first(places: list[tuple[TopicPartition, int]]) -> None:
@@ -118,11 +118,11 @@ async def test_what_the_client_had_taken_of_the_other_topic_before_an_unreadable
 
     monkeypatch.setattr(
         fetcher, "random", SimpleNamespace(shuffle=other_topic_first)
-    )  # the client leaves the order to luck
+    )  # the client reads topics in random order
     values = {
         topic: [b"a", b"odd", b"b"] if topic.endswith(odd) else [b"a", b"b", b"c"]
         for topic in (stage.facts, stage.requests)
     }
-    for topic, told in values.items():
-        await stage.put_odd(topic, *told)
-    assert await stage.take(6) == values
+    for topic, written in values.items():
+        await stage.put_odd(topic, *written)
+    assert await stage.read_first(6) == values

@@ -1,4 +1,4 @@
-"""There is one idempotent producer, and what it holds is bounded: by bytes and by time."""
+"""There is one idempotent producer, with a limit for its queue and for its time."""
 
 from pathlib import Path
 
@@ -17,29 +17,29 @@ NOBODY = KafkaSettings(kafka_bootstrap_servers="127.0.0.1:1")
 MEBIBYTE = 2**20
 
 
-def test_no_other_module_makes_one() -> None:
+def test_no_other_module_creates_one() -> None:
     modules = Path(unenroll.__file__).parent.rglob("*.py")
-    makers = [one.name for one in modules if "idempotence" in one.read_text(encoding="utf-8")]
-    assert makers == ["idempotent_producer.py"]
+    creators = [path.name for path in modules if "idempotence" in path.read_text(encoding="utf-8")]
+    assert creators == ["idempotent_producer.py"]
 
 
-def test_it_takes_no_more_than_it_may_hold_and_gives_up_what_does_not_arrive() -> None:
-    told: list[KafkaError | None] = []
+def test_its_queue_is_limited_and_messages_without_acknowledgement_fail() -> None:
+    results: list[KafkaError | None] = []
 
-    def heard(error: KafkaError | None, _: Delivered) -> None:
-        told.append(error)
+    def on_delivery(error: KafkaError | None, _: Delivered) -> None:
+        results.append(error)
 
     producer = IdempotentProducer(NOBODY, seconds=0.5)
     big = Message(topic="facts", key=b"1", value=b"x" * MEBIBYTE)
-    taken = [producer.send(big, heard) for _ in range(40)]
-    assert 30 <= sum(taken) <= 32
-    assert not taken[-1]
+    accepted = [producer.send(big, on_delivery) for _ in range(40)]
+    assert 30 <= sum(accepted) <= 32
+    assert not accepted[-1]
     assert producer.flush(10)
-    assert len(told) == sum(taken)
-    assert None not in told
+    assert len(results) == sum(accepted)
+    assert all(error is not None for error in results)  # `None in results` would call KafkaError's broken comparison
 
 
-async def test_a_publisher_says_that_an_event_may_not_have_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_publisher_raises_an_outage_if_kafka_does_not_acknowledge(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idempotent_producer, "DELIVERY_SECONDS", 0.5)
     async with publisher(NOBODY) as publishing:
         with pytest.raises(OutageError) as outage:

@@ -1,4 +1,4 @@
-"""Tokens are kept while they are good, renewed before they end, and whoever refuses us one is told of."""
+"""Tokens are cached while they are valid and renewed before they expire; a refusal is a SetupError."""
 
 import time
 from collections.abc import Iterator
@@ -34,48 +34,50 @@ def grant(server: TokenServer, authority: Authority) -> OAuthGrant:
     )
 
 
-def test_a_good_token_is_kept(grant: OAuthGrant, server: TokenServer) -> None:
-    tokens = TokenCache(grant.ask)
+def test_a_valid_token_is_cached(grant: OAuthGrant, server: TokenServer) -> None:
+    tokens = TokenCache(grant.request_token)
     token = tokens.current()
     assert tokens.current() is token
     assert server.given == ["me"]
-    assert 0 < token.renew - time.time() < token.ends - time.time() <= server.seconds
+    assert 0 < token.renew_at - time.time() < token.expires_at - time.time() <= server.seconds
     assert token.text not in repr(token)
 
 
-def test_a_token_is_renewed_before_it_ends(grant: OAuthGrant, server: TokenServer) -> None:
-    tokens = TokenCache(lambda: replace(grant.ask(), renew=0.0))
+def test_a_token_is_renewed_before_it_expires(grant: OAuthGrant, server: TokenServer) -> None:
+    tokens = TokenCache(lambda: replace(grant.request_token(), renew_at=0.0))
     first, second = tokens.current(), tokens.current()
     assert second is not first
     assert server.given == ["me", "me"]
 
 
-@pytest.mark.parametrize(("lasts", "is_kept"), [(60, True), (-1, False)])
-def test_while_nobody_gives_a_new_one_the_old_one_does_until_it_ends(lasts: int, is_kept: bool) -> None:
-    given = iter([OAuthToken(text="old", ends=time.time() + lasts, renew=0.0)])
+@pytest.mark.parametrize(("seconds", "is_valid"), [(60, True), (-1, False)])
+def test_the_old_token_is_used_until_it_expires_while_the_server_is_away(seconds: int, is_valid: bool) -> None:
+    answers = iter([OAuthToken(text="old", expires_at=time.time() + seconds, renew_at=0.0)])
 
-    def ask() -> OAuthToken:
+    def request_token() -> OAuthToken:
         try:
-            return next(given)
+            return next(answers)
         except StopIteration:
-            raise OutageError("nobody is there", server=Server.KAFKA) from None
+            raise OutageError("no answer", server=Server.KAFKA) from None
 
-    tokens = TokenCache(ask)
+    tokens = TokenCache(request_token)
     first = tokens.current()
-    if is_kept:
+    if is_valid:
         assert tokens.current() is first
     else:
         with pytest.raises(OutageError):
             tokens.current()
 
 
-def test_a_refusal_repeats_nothing(grant: OAuthGrant) -> None:
+def test_the_message_of_a_refusal_has_no_secret(grant: OAuthGrant) -> None:
     with pytest.raises(SetupError, match="invalid_client") as refused:
-        replace(grant, client_secret=SecretStr("hunter2")).ask()
+        replace(grant, client_secret=SecretStr("hunter2")).request_token()
     assert "hunter2" not in str(refused.value)
 
 
-def test_who_shows_another_certificate_gets_no_secret(grant: OAuthGrant, server: TokenServer, tmp_path: Path) -> None:
+def test_a_server_with_an_untrusted_certificate_gets_no_secret(
+    grant: OAuthGrant, server: TokenServer, tmp_path: Path
+) -> None:
     with pytest.raises(OutageError, match="certificate verify failed"):
-        replace(grant, cafile=Authority(tmp_path, "stranger").file).ask()
+        replace(grant, cafile=Authority(tmp_path, "stranger").file).request_token()
     assert server.given == []

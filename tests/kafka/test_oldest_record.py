@@ -1,4 +1,4 @@
-"""The oldest record of each partition is found at once, however many partitions have one."""
+"""The oldest records of many partitions are read at once."""
 
 from pathlib import Path
 from time import monotonic
@@ -12,10 +12,12 @@ from unenroll.kafka.topics import INPUTS, existing_topics
 from unenroll.sandbox.servers import ServerAddresses
 from unenroll.settings import WorkerSettings
 
-_MOST_SECONDS = 2.0  # the client by itself rests for a second after each partition, and here are eight
+_MOST_SECONDS = 2.0  # by default the client waits 1 s after each of the 8 partitions
 
 
-async def test_eight_partitions_are_asked_together(servers: ServerAddresses, database_url: str, prefix: str) -> None:
+async def test_the_oldest_records_of_eight_partitions_take_less_than_two_seconds(
+    servers: ServerAddresses, database_url: str, prefix: str
+) -> None:
     place = await made(Place(kafka=servers.kafka, database_url=database_url, prefix=prefix, folder=Path()))
     for number in range(4):
         place.request([Put(**{**vars(leaves(number)), "partition": number})] * 500)

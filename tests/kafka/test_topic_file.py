@@ -1,4 +1,4 @@
-"""A file says how topics are made; what is wrong with one is said before anything is done."""
+"""The topic file configures the topics; an error in it is reported before anything is created."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from agree.pages import ROOT
 from unenroll.errors import UsageError
 from unenroll.kafka.admin import KafkaAdmin
-from unenroll.kafka.topics import NEEDED, WantedTopics, make_wanted, read_topics
+from unenroll.kafka.topics import REQUIRED_SETTINGS, TopicsConfig, create_topics, read_topics
 from unenroll.sandbox.servers import ServerAddresses
 from unenroll.settings import KafkaSettings
 from unenroll.wire.topics import Topic
@@ -16,42 +16,42 @@ PRODUCTION = read_topics(ROOT / "deploy/kafka/topics.toml")
 DAY = 86_400_000
 
 
-def days(word: Topic) -> int:
-    return int(PRODUCTION.settings[word]["retention.ms"]) // DAY
+def days(topic: Topic) -> int:
+    return int(PRODUCTION.settings[topic]["retention.ms"]) // DAY
 
 
-async def test_topics_are_made_as_the_file_wants_them(servers: ServerAddresses, prefix: str) -> None:
+async def test_topics_are_created_as_the_file_configures_them(servers: ServerAddresses, prefix: str) -> None:
     cluster = KafkaAdmin(KafkaSettings.model_construct(kafka_bootstrap_servers=servers.kafka))
-    settings = {word: {**said, "min.insync.replicas": "1"} for word, said in PRODUCTION.settings.items()}
-    wanted = WantedTopics(partitions=2, replication=1, settings=settings)  # the tests have one broker
+    settings = {topic: {**own, "min.insync.replicas": "1"} for topic, own in PRODUCTION.settings.items()}
+    config = TopicsConfig(partitions=2, replication=1, settings=settings)  # the tests have one broker
     for made in (True, False):
-        reports = await make_wanted(cluster, prefix, wanted)
+        reports = await create_topics(cluster, prefix, config)
         assert [(report.made, report.differs) for report in reports] == [(made, ())] * len(Topic)
-    otherwise = WantedTopics(partitions=2, replication=3, settings=PRODUCTION.settings)
-    found = await make_wanted(cluster, prefix, otherwise)
-    assert {report.differs for report in found} == {("has 1 copies, not 3", "min.insync.replicas is 1, not 2")}
+    other = TopicsConfig(partitions=2, replication=3, settings=PRODUCTION.settings)
+    found = await create_topics(cluster, prefix, other)
+    assert {report.differs for report in found} == {("has 1 replica, not 3", "min.insync.replicas is 1, not 2")}
 
 
-def test_the_file_of_production_gives_each_topic_what_it_needs() -> None:
+def test_the_production_file_has_the_required_settings() -> None:
     assert PRODUCTION.settings.keys() == set(Topic)
-    for word, needed in NEEDED.items():
-        assert {name: PRODUCTION.settings[word][name] for name in needed} == needed
-    compacted = {word for word, said in PRODUCTION.settings.items() if said["cleanup.policy"] == "compact"}
+    for topic, required in REQUIRED_SETTINGS.items():
+        assert {name: PRODUCTION.settings[topic][name] for name in required} == required
+    compacted = {topic for topic, own in PRODUCTION.settings.items() if own["cleanup.policy"] == "compact"}
     assert compacted == {Topic.DEFINITIONS}
 
 
-def test_a_broker_may_be_lost_without_a_stop_and_without_a_loss() -> None:
+def test_production_tolerates_the_loss_of_a_broker() -> None:
     assert PRODUCTION.replication == 3
-    assert {said["min.insync.replicas"] for said in PRODUCTION.settings.values()} == {"2"}
-    assert {said["unclean.leader.election.enable"] for said in PRODUCTION.settings.values()} == {"false"}
+    assert {own["min.insync.replicas"] for own in PRODUCTION.settings.values()} == {"2"}
+    assert {own["unclean.leader.election.enable"] for own in PRODUCTION.settings.values()} == {"false"}
 
 
-def test_dead_letters_outlive_what_they_came_from() -> None:
+def test_dead_letters_are_retained_longer_than_the_input_topics() -> None:
     assert days(Topic.DEAD_LETTERS) > max(days(Topic.REQUESTS), days(Topic.FACTS))
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "message"),
     [
         ("partitions = 4", "replication: Field required"),
         ("partitions = 0\nreplication = 1", "partitions: Input should be greater than or equal to 1"),
@@ -60,19 +60,19 @@ def test_dead_letters_outlive_what_they_came_from() -> None:
         ("partitions: 4", "is not TOML"),
     ],
 )
-def test_a_file_that_is_wrong_is_told_of(tmp_path: Path, text: str, complaint: str) -> None:
+def test_an_error_in_the_file_is_reported(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "topics.toml"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(UsageError, match=complaint):
+    with pytest.raises(UsageError, match=message):
         read_topics(file)
 
 
-def test_a_file_that_is_not_there_is_told_of(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file"):
         read_topics(tmp_path / "topics.toml")
 
 
-def test_what_the_file_says_of_a_topic_goes_before_what_it_says_of_all(tmp_path: Path) -> None:
+def test_a_topics_own_settings_override_those_of_all_topics(tmp_path: Path) -> None:
     file = tmp_path / "topics.toml"
     file.write_text(
         'partitions = 1\nreplication = 1\nsettings."retention.ms" = 5\ntopics.facts."retention.ms" = 6',

@@ -1,4 +1,4 @@
-"""Topics are made as they are needed, and those that exist otherwise are told of."""
+"""Missing topics are created with the required settings; differences of existing ones are reported."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from unenroll.settings import KafkaSettings
 from unenroll.wire.topics import Topic
 
 
-async def test_definitions_are_compacted_and_nothing_else_is(servers: ServerAddresses, prefix: str) -> None:
+async def test_only_the_topic_of_definitions_is_compacted(servers: ServerAddresses, prefix: str) -> None:
     cluster = KafkaAdmin(KafkaSettings.model_construct(kafka_bootstrap_servers=servers.kafka))
     made = await make_topics(cluster, prefix, partitions=2, replication=1)
     assert [(report.made, report.differs) for report in made] == [(True, ())] * len(Topic)
@@ -19,7 +19,7 @@ async def test_definitions_are_compacted_and_nothing_else_is(servers: ServerAddr
     assert compacted == [f"{prefix}definitions"]
 
 
-async def test_what_differs_is_told_and_left_as_it_is(servers: ServerAddresses, prefix: str) -> None:
+async def test_differences_are_reported_and_not_changed(servers: ServerAddresses, prefix: str) -> None:
     cluster = KafkaAdmin(KafkaSettings.model_construct(kafka_bootstrap_servers=servers.kafka))
     await make_topics(cluster, prefix, partitions=2, replication=1)
     place = Place(kafka=servers.kafka, database_url="", prefix=prefix, folder=Path())

@@ -1,4 +1,4 @@
-"""A record whose headers the client cannot read is made out but for them, however often that happens."""
+"""A record with unreadable headers is read without them, also after many such records."""
 
 from confluent_kafka import Consumer, TopicPartition
 from msgspec.structs import replace
@@ -11,10 +11,10 @@ from unenroll.kafka.topics import make_topics
 from unenroll.sandbox.servers import ServerAddresses
 from unenroll.settings import KafkaSettings
 
-_OFTEN = 100  # the interpreter calls otherwise what it has called often
+_OFTEN = 100  # Python specializes a call after it has run often
 
 
-async def test_it_is_marked_each_time(servers: ServerAddresses, prefix: str) -> None:
+async def test_each_such_record_is_marked(servers: ServerAddresses, prefix: str) -> None:
     settings = KafkaSettings.model_construct(kafka_bootstrap_servers=servers.kafka, topic_prefix=prefix)
     await make_topics(KafkaAdmin(settings), prefix, partitions=1, replication=1)
     topic = f"{prefix}facts"

@@ -42,10 +42,10 @@ def _work(world: World, me: int, rules: Rules) -> Iterator[Step]:
     if worker.lane.position < len(rules.records):
         for size in rules.sizes:
             yield from _decide(world, me, rules, size=size)
-    quiet = postgres.note_published(world, worker, rules)
+    quiet = postgres.save_published(world, worker, rules)
     if quiet != world:
         yield Step(name(me), "has been quiet for a while, and notes what it published", quiet)
-    noted = opening.struck(postgres.note_published(world, worker, rules), me)
+    noted = opening.struck(postgres.save_published(world, worker, rules), me)
     yield Step(name(me), "closes the lane cleanly", noted, disturbs=world.owner == me)
 
 

@@ -20,7 +20,7 @@ def reposition(world: World, worker: Worker, rules: Rules) -> World | None:
 def decide(world: World, worker: Worker, rules: Rules, *, size: int) -> tuple[World, Lane, Outputs] | None:
     """The world, the lane and the outputs once the next batch is decided; None if the row says that it must not be.
 
-    `hold_lane`, the ledger and `move_lane` of one batch.
+    `lock_lane`, the ledger and `move_lane` of one batch.
     """
     if not worker.epoch and (rules.has(Guard.HOLD_EPOCH) or rules.has(Guard.MOVE_EPOCH)):
         return None
@@ -39,8 +39,8 @@ def above(world: World, number: int) -> tuple[Outputs, ...]:
     return tuple(sorted(batch for batch in world.ledger if batch[-1][0] > number))
 
 
-def note_published(world: World, worker: Worker, rules: Rules) -> World:
-    """The row once it was told what was published, unless another worker took it: `lane_published`."""
+def save_published(world: World, worker: Worker, rules: Rules) -> World:
+    """The row once it was told what was published, unless another worker took it: `save_published`."""
     if (rules.has(Guard.NOTE_EPOCH) and not worker.epoch) or world.row.published >= worker.lane.published:
         return world
     return world._replace(row=world.row._replace(published=worker.lane.published))

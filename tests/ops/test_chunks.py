@@ -1,10 +1,10 @@
-"""Lines put together to what is taken in at once: never too many, never too large, always in their order."""
+"""Lines are loaded in chunks: limited in lines and bytes, and in order."""
 
 from collections.abc import Iterable
 
 from support.events import definition, enrolled
-from unenroll.ops.files import LONGEST, Line
-from unenroll.ops.load.load import MOST_BYTES, MOST_LINES, chunks, parse_line, runs
+from unenroll.ops.files import MAX_LINE_BYTES, Line
+from unenroll.ops.load.load import MAX_CHUNK_BYTES, MAX_CHUNK_LINES, chunks, parse_chunk, runs
 
 
 def numbered(contents: Iterable[str]) -> list[Line]:
@@ -12,14 +12,14 @@ def numbered(contents: Iterable[str]) -> list[Line]:
 
 
 def test_a_chunk_has_so_many_lines_at_most() -> None:
-    found = list(chunks(numbered(enrolled(customer) for customer in range(1, 2 * MOST_LINES + 2))))
-    assert [len(chunk) for chunk in found] == [MOST_LINES, MOST_LINES, 1]
-    assert [line.number for chunk in found for line in chunk] == list(range(1, 2 * MOST_LINES + 2))
+    found = list(chunks(numbered(enrolled(customer) for customer in range(1, 2 * MAX_CHUNK_LINES + 2))))
+    assert [len(chunk) for chunk in found] == [MAX_CHUNK_LINES, MAX_CHUNK_LINES, 1]
+    assert [line.number for chunk in found for line in chunk] == list(range(1, 2 * MAX_CHUNK_LINES + 2))
 
 
 def test_a_chunk_has_so_many_bytes_at_most() -> None:
-    found = chunks(numbered(["x" * (LONGEST - 1)] * 9))
-    assert [len(chunk) for chunk in found] == [MOST_BYTES // LONGEST, MOST_BYTES // LONGEST, 1]
+    found = chunks(numbered(["x" * (MAX_LINE_BYTES - 1)] * 9))
+    assert [len(chunk) for chunk in found] == [MAX_CHUNK_BYTES // MAX_LINE_BYTES, MAX_CHUNK_BYTES // MAX_LINE_BYTES, 1]
 
 
 def test_no_lines_are_no_chunks() -> None:
@@ -27,5 +27,5 @@ def test_no_lines_are_no_chunks() -> None:
 
 
 async def test_a_definition_is_a_run_of_its_own() -> None:
-    entries = await parse_line(numbered([enrolled(1), "bad", definition(), definition(), enrolled(2)]))
+    entries = await parse_chunk(numbered([enrolled(1), "bad", definition(), definition(), enrolled(2)]))
     assert [[entry.line.number for entry in run] for run in runs(entries)] == [[1, 2], [3], [4], [5]]

@@ -1,4 +1,4 @@
-"""A load settles an account once for all lines of a chunk: the end is as if each had been decided by itself."""
+"""A load settles an account once for each chunk, with the same result as if a lane had decided each line."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -15,22 +15,30 @@ from hypothesis import strategies as st
 from support.decisions import decide
 from support.events import ABC, definition, enrolled
 from support.files import XYZ, written
-from unenroll.core.admission import Misplaced, place
+from unenroll.core.admission import RefusedEvent, to_fact
 from unenroll.core.decide import AccountState
 from unenroll.core.definitions import DefinitionSet, TargetGroup
 from unenroll.core.events import AccountKey, EventId, EventKey
 from unenroll.core.facts import Leave
 from unenroll.ops.load import load as chunks
-from unenroll.ops.load.accounts import AccountBuilder, ChunkAdditions, GatheredFacts, LineResult, NewFact, Verdict, fact
-from unenroll.postgres.accounts import AccountChanges, KnownAccount, unknown_accounts
+from unenroll.ops.load.accounts import (
+    AccountBuilder,
+    ChunkAdditions,
+    GatheredFacts,
+    LineResult,
+    NewFact,
+    Verdict,
+    new_fact,
+)
+from unenroll.postgres.accounts import AccountChanges, KnownAccount, new_account
 from unenroll.postgres.ledger import EventContent, LedgerRow
-from unenroll.wire.decode import Received
+from unenroll.wire.decode import ReceivedEvent
 from unenroll.wire.definitions import read_group
 from unenroll.wire.ndjson import LoadedFact, load_line
 from unenroll.wire.reasons import DeadLetter
 from unenroll.worker.batch import GatheredState as GatheredByLane
 from unenroll.worker.batch import Skipped
-from unenroll.worker.fold import AccountFold, Fate, RecordedEvent
+from unenroll.worker.fold import AccountFold, FoldResult, RecordedEvent
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 EVERYBODY = {
@@ -92,7 +100,7 @@ def defined() -> DefinitionSet:
 
 def facts(lines: Iterable[str]) -> list[NewFact]:
     told = [load_line(line.encode()) for line in lines]
-    return [fact(one) for one in told if isinstance(one, LoadedFact)]
+    return [new_fact(one) for one in told if isinstance(one, LoadedFact)]
 
 
 class Books:
@@ -106,27 +114,27 @@ class Books:
     def take_at_once(self, chunk: Sequence[NewFact]) -> list[Verdict]:
         gathered = GatheredFacts(known=self.known, definitions=self.definitions, accounts=self.accounts)
         additions = ChunkAdditions(gathered=gathered, decided_at=NOW)
-        verdicts = additions.take(chunk)
+        verdicts = additions.decide(chunk)
         self.known |= {one.key: one.content for one in verdicts if isinstance(one, LedgerRow)}
         self._keep(additions.changed())
         return verdicts
 
-    def take_one_by_one(self, chunk: Sequence[NewFact]) -> list[Fate]:
-        gathered = GatheredByLane(definitions=self.definitions, accounts={}, known={})
+    def take_one_by_one(self, chunk: Sequence[NewFact]) -> list[FoldResult]:
+        gathered = GatheredByLane(definitions=self.definitions, accounts={}, ledger={})
         fold = AccountFold(gathered=gathered, decided_at=NOW, limits={})
-        fates = fold.take(received(one) for one in chunk)
+        fates = fold.decide_all(received(one) for one in chunk)
         self._keep(fold.changed())
         return fates
 
     def _keep(self, changed: AccountChanges) -> None:
         assert {account.key for account in changed.new}.isdisjoint(self.accounts)
-        assert {account.key for account in changed.known} <= set(self.accounts)
-        self.accounts |= {account.key: account for account in (*changed.known, *changed.new)}
+        assert {account.key for account in changed.existing} <= set(self.accounts)
+        self.accounts |= {account.key: account for account in (*changed.existing, *changed.new)}
 
 
-def received(one: NewFact) -> Received:
-    told = one.told
-    return Received(
+def received(one: NewFact) -> ReceivedEvent:
+    told = one.loaded
+    return ReceivedEvent(
         event=told.event,
         event_type=told.event_type,
         event_key=one.key.event_key,
@@ -136,7 +144,7 @@ def received(one: NewFact) -> Received:
     )
 
 
-def said(verdict: Verdict | Fate) -> object:
+def said(verdict: Verdict | FoldResult) -> object:
     if isinstance(verdict, LedgerRow | RecordedEvent):
         return verdict.key, verdict.decision, verdict.outcome
     if isinstance(verdict, DeadLetter):
@@ -189,7 +197,7 @@ async def taken_out(database_url: str) -> dict[str, list[str]]:
 async def test_the_tables_are_as_if_a_lane_had_decided_each_line(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    monkeypatch.setattr(chunks, "MOST_LINES", 150)
+    monkeypatch.setattr(chunks, "MAX_CHUNK_LINES", 150)
     await written(tmp_path, [definition(data) for data in GROUPS]).load(database_url)
     told = made_up(Random(seed), lines=1000, customers=30)  # noqa: S311
     loaded = await written(tmp_path, told).load(database_url)
@@ -202,12 +210,12 @@ async def test_the_tables_are_as_if_a_lane_had_decided_each_line(
 def test_what_would_be_published_is_never_settled_here() -> None:
     definitions = defined()
     leave = Leave(key=EventId("leave", "/crm"), effective_at=datetime(2026, 3, 15, tzinfo=UTC))
-    before = unknown_accounts(AccountKey(1, 21))
-    state = AccountState(account=before.state.account.knowing(leave))
-    growing = AccountBuilder(before=KnownAccount(state=state, decisions=1, waits=False))
+    before = new_account(AccountKey(1, 21))
+    state = AccountState(account=before.state.account.with_fact(leave))
+    builder = AccountBuilder(before=KnownAccount(state=state, decisions=1, waits=False))
     (late,) = facts([enrolled(1)])
-    placed = place(late.told.event, definitions)
-    assert not isinstance(placed, Misplaced)
-    assert growing.learn(late.told.event, placed) is None
+    placed = to_fact(late.loaded.event, definitions)
+    assert not isinstance(placed, RefusedEvent)
+    assert builder.add(late.loaded.event, placed) is None
     with pytest.raises(ValueError, match="customer 1 left target 21, so a lane has to decide"):
-        growing.settled(definitions.groups[11])
+        builder.settle(definitions.groups[11])

@@ -1,4 +1,4 @@
-"""Files loaded straight into Postgres: what is in order is kept, the rest is told of and set aside."""
+"""`load` writes definitions and facts into Postgres, and reports and collects bad lines."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import pytest
 from support.decisions import decide
 from support.events import ABC, definition, enrolled, reward, three_rewards
 from support.files import CYCLES, appended, event, leave, tables, written
-from unenroll.ops.files import LONGEST
+from unenroll.ops.files import MAX_LINE_BYTES
 from unenroll.ops.load.load import LoadResult
 
 CUSTOMER = 423789336
@@ -85,22 +85,22 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "no json": (b'{"type": ', "not_json: value: is not JSON"),
     "not utf-8": (b"\xff\xfe", "not_json: value: is not UTF-8 at byte 0"),
     "nested too deep": (b"[" * 100_000, "not_json: value: is nested deeper than 100 levels"),
-    "too long": (b'"' + b"x" * (3 * LONGEST), f"line_too_long: is longer than {LONGEST} bytes"),
+    "too long": (b'"' + b"x" * (3 * MAX_LINE_BYTES), f"line_too_long: is longer than {MAX_LINE_BYTES} bytes"),
     "no object": (b"[]", "schema: "),
-    "no id": (b'{"type": "CustomerEnrolled", "data": {}}', "schema: id: is required"),
+    "no id": (b'{"type": "CustomerEnrolled", "data": {}}', "schema: id: is missing"),
     "no data": (b'{"type": "CustomerEnrolled", "id": "x"}', "schema: data: must be an object"),
-    "a wrong field": (changed(enrolled(1), customerId="one"), "schema: data.customerId: must be an integer of 64 bits"),
-    "a naive time": (changed(enrolled(1), time="2026-01-01T00:00:00"), "naive_time: time: must carry an offset"),
-    "a naive instant": (enrolled(1, "2026-01-01T00:00:00"), "naive_time: data.enrolledAt: must carry an offset"),
+    "a wrong field": (changed(enrolled(1), customerId="one"), "schema: data.customerId: must be a 64-bit integer"),
+    "a naive time": (changed(enrolled(1), time="2026-01-01T00:00:00"), "naive_time: time: has no UTC offset"),
+    "a naive instant": (enrolled(1, "2026-01-01T00:00:00"), "naive_time: data.enrolledAt: has no UTC offset"),
     "an unknown type": (changed(enrolled(1), type="CustomerLeft"), "unknown_type: type: must be one of"),
-    "a request": (leave(CUSTOMER), "requests belong on their topic: use `unenroll publish`"),
-    "an unknown group": (changed(enrolled(1), targetGroupId=99), "group_not_found: There is no target group 99."),
-    "an unknown target": (changed(enrolled(1), targetId=99), "target_not_found: There is no target 99."),
+    "a request": (leave(CUSTOMER), "for requests use `unenroll publish`"),
+    "an unknown group": (changed(enrolled(1), targetGroupId=99), "group_not_found: Target group 99 is not defined."),
+    "an unknown target": (changed(enrolled(1), targetId=99), "target_not_found: Target 99 is not defined."),
     "an unknown cycle": (enrolled(1, periodName="c9"), "period_not_found: Target group 11 has no cycle c9."),
     "another content": (enrolled(CUSTOMER, "2026-01-02T00:00:00Z"), "id_conflict: Event in-423789336 of /crm"),
     "another reward": (
         changed(reward(CUSTOMER, "R1-423789336", "c2", at="2026-02-10T00:00:00Z"), id="other"),
-        "reward_conflict: Reward R1-423789336",
+        "reward_conflict: Customer 423789336 already has reward R1-423789336 with different content.",
     ),
     "a definition that takes back": (
         definition({**ABC, "version": 2, "cycles": CYCLES[:4]}),
@@ -108,13 +108,13 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     ),
     "a definition that contradicts": (
         definition({**ABC, "name": "Autumn campaign"}),
-        "definition_refused: Group 11 has a version 1 with other content.",
+        "definition_refused: Group 11 already has a version 1 with different content.",
     ),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
-async def test_a_bad_line_is_told_of_and_set_aside_and_the_lines_around_it_are_loaded(
+async def test_a_bad_line_is_reported_and_collected_and_the_lines_around_it_are_loaded(
     database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     bad, why = BAD[name]
@@ -131,14 +131,14 @@ async def test_a_bad_line_is_told_of_and_set_aside_and_the_lines_around_it_are_l
     ]
 
 
-async def test_all_bad_lines_are_kept_in_their_order(database_url: str, tmp_path: Path) -> None:
+async def test_all_bad_lines_are_written_in_their_order(database_url: str, tmp_path: Path) -> None:
     lines = [line for bad, _ in BAD.values() for line in (bad, enrolled(1, event_id=f"e{len(bad)}"))]
     file = written(tmp_path, [definition(), *three_rewards(CUSTOMER), *lines])
     assert (await file.load(database_url)).bad == len(BAD)
     assert file.rejected() == [bad if isinstance(bad, bytes) else bad.encode() for bad, _ in BAD.values()]
 
 
-async def test_only_the_first_of_many_bad_lines_are_told_of(
+async def test_only_the_first_of_many_bad_lines_are_listed(
     database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = written(tmp_path, [b"bad %d" % number for number in range(100)])
@@ -189,7 +189,10 @@ async def test_cycles_that_an_account_waits_for_belong_on_their_topic(
     before = await tables(database_url)
     file = written(tmp_path, [definition(appended(2))])
     assert counted(await file.load(database_url)) == {"bad": 1}
-    assert "belongs_on_topic: 1 accounts wait for the cycles that it appends" in capsys.readouterr().err
+    assert (
+        "belongs_on_topic: appends cycles for 1 waiting account, which a lane has to settle: use `unenroll publish`"
+        in capsys.readouterr().err
+    )
     assert await tables(database_url) == before
 
 

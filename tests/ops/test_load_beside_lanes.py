@@ -1,4 +1,4 @@
-"""A load while lanes decide: what they commit before it has its locks is known to it."""
+"""A load while lanes decide: it sees what they commit before it gets its locks."""
 
 import asyncio
 from pathlib import Path
@@ -46,7 +46,7 @@ _DECIDE_AGAIN = """
 
 
 async def loaded_while_a_lane_decides(file: File, database_url: str, decision: str) -> LoadResult:
-    """What became of the lines, of which a lane decides something that the load has to wait for."""
+    """The result of a load that waits while a lane decides about the same account."""
     lane, watch = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
 
     async def somebody_waits() -> bool:

@@ -1,4 +1,4 @@
-"""The command `load`: what it prints, how it ends, and the files that it does not take."""
+"""The command `load`: its output, its exit codes, and the files that it refuses."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from support.events import definition, enrolled
 from support.files import XYZ, command, written
 
 
-def test_the_command_says_what_it_did(database_url: str, tmp_path: Path) -> None:
+def test_the_command_prints_what_it_loaded(database_url: str, tmp_path: Path) -> None:
     environment = {"UNENROLL_DATABASE_URL": database_url}
     first = written(tmp_path, [definition(), "", definition(XYZ)], "definitions.ndjson")
     rejects = tmp_path / "rejects.ndjson"
@@ -19,10 +19,10 @@ def test_the_command_says_what_it_did(database_url: str, tmp_path: Path) -> None
         stdin=f"{enrolled(1)}\n\n{enrolled(1)}\n{{".encode(),
     )
     assert said.code == 1
-    assert said.out == "loaded 2 definitions and 1 facts; 1 were known already\n"
+    assert said.out == "Loaded 2 definitions and 1 fact; skipped 1 duplicate.\n"
     assert said.err.splitlines() == [
         "-:4: not_json: value: is not JSON at character 1: Expecting property name enclosed in double quotes",
-        f"unenroll: bad lines: 1, and written to {rejects}; the others were taken",
+        f"unenroll: skipped 1 bad line, written to {rejects}; processed all other lines",
     ]
     assert rejects.read_bytes() == b"{"
     again = command("load", str(first.path), "--json", environment=environment)
@@ -34,7 +34,7 @@ def test_the_command_says_what_it_did(database_url: str, tmp_path: Path) -> None
     ("arguments", "why"),
     [
         (("missing.ndjson", "."), "there is no file missing.ndjson; . is a directory"),
-        (("-", "-"), "- is named twice, and standard input can be read once"),
+        (("-", "-"), "- is named twice, but standard input can be read only once"),
         (
             ("-", "--rejects", "missing/rejects.ndjson"),
             "cannot write missing/rejects.ndjson: No such file or directory",
@@ -50,7 +50,7 @@ def test_bad_lines_never_overwrite_what_is_to_be_read(database_url: str, tmp_pat
     path = str(written(tmp_path, [definition()]).path)
     said = command("load", path, "--rejects", path, environment={"UNENROLL_DATABASE_URL": database_url})
     assert said.code == 2
-    assert said.err == f"unenroll: {path} is one of the files to read, so bad lines cannot be written to it\n"
+    assert said.err == f"unenroll: cannot write bad lines to {path}: the command reads this file\n"
     assert Path(path).read_text(encoding="utf-8") == f"{definition()}\n"
 
 

@@ -67,10 +67,10 @@ async def test_a_commit_without_an_answer_is_repeated_and_keeps_nothing_twice(
 async def test_an_outage_that_does_not_end_ends_the_load(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "WAITS", (0.0, 0.0))
+    monkeypatch.setattr(patience, "RETRY_SECONDS", (0.0, 0.0))
     await execute(database_url, FAIL_AT_FIRST.format(times=3, errcode="57014", when="immediate"))
     file = written(tmp_path, [definition(), enrolled(1), enrolled(2)])
-    with pytest.raises(OutageError, match=r"gave up at line 2 of .*: what was loaded may be loaded again"):
+    with pytest.raises(OutageError, match=r"stopped at line 2 of .*: load again, lines that are loaded are skipped"):
         await file.load(database_url)
     loaded = await file.load(database_url)
     assert asdict(loaded) == {"definitions": 0, "facts": 2, "duplicates": 1, "erased": 0, "bad": 0}
@@ -92,7 +92,7 @@ async def test_missing_tables_are_said_in_one_line(database_url: str) -> None:
     await execute(database_url, "drop table alembic_version")
     said = command("load", "-", environment={"UNENROLL_DATABASE_URL": database_url})
     assert said.code == 1
-    assert said.err == "unenroll: the database has no tables of ours; run `unenroll migrate`\n"
+    assert said.err == "unenroll: the database has no tables of Unenroll; run `unenroll migrate`\n"
 
 
 def test_a_database_that_is_not_there_is_said_in_one_line() -> None:

@@ -1,4 +1,4 @@
-"""A load that a person looks at, and one that nobody looks at."""
+"""The progress of `load`, on a terminal and in a pipe."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def test_a_bar_is_shown_and_taken_away_before_the_result(database_url: str, tmp_
     file = written(tmp_path, [definition(), *three_rewards(1)])
     terminal = typed("load", str(file.path), environment={"UNENROLL_DATABASE_URL": database_url})
     terminal.expect_exact("\u2501".encode())
-    terminal.expect_exact(b"\x1b[2Kloaded 1 definitions and 4 facts; 0 were known already\r\n")
+    terminal.expect_exact(b"\x1b[2KLoaded 1 definition and 4 facts; skipped 0 duplicates.\r\n")
     terminal.expect_exact(pexpect.EOF)
     terminal.close()
     assert terminal.exitstatus == 0

@@ -1,4 +1,4 @@
-"""A load that was broken off goes on where it was; one that is repeated waits for nobody; none reads far ahead."""
+"""A load that was killed can be repeated; a repetition waits for no lock; no load reads far ahead."""
 
 import os
 import subprocess
@@ -35,13 +35,13 @@ async def test_a_load_that_was_killed_is_finished_by_the_next_one(database_url: 
         [sys.executable, "-m", "unenroll", "load", "-"], env={**os.environ, **environment}, stdin=subprocess.PIPE
     ) as process:
         assert process.stdin is not None
-        process.stdin.write("".join(f"{line}\n" for line in told[: 3 * chunks.MOST_LINES]).encode())
+        process.stdin.write("".join(f"{line}\n" for line in told[: 3 * chunks.MAX_CHUNK_LINES]).encode())
         process.stdin.flush()
         await until(something_is_kept)
         process.kill()
     known = 1 + await kept()
     said = command("load", str(written(tmp_path, told).path), environment=environment)
-    assert said.out == f"loaded 0 definitions and {len(told) - known} facts; {known} were known already\n"
+    assert said.out == f"Loaded 0 definitions and {len(told) - known:,} facts; skipped {known:,} duplicates.\n"
     assert 1 < known < len(told)
     assert await connection.fetchval("select count(*) from accounts where decisions = 4") == ACCOUNTS
     assert await connection.fetchval("select count(*) from rewards") == 3 * ACCOUNTS
@@ -66,7 +66,7 @@ async def test_repeating_waits_for_nobody(database_url: str, tmp_path: Path) -> 
 async def test_never_more_than_two_chunks_are_in_memory(
     database_url: str, monkeypatch: pytest.MonkeyPatch, total: int
 ) -> None:
-    monkeypatch.setattr(chunks, "MOST_LINES", 10)
+    monkeypatch.setattr(chunks, "MAX_CHUNK_LINES", 10)
     bad = BadLines(None)
     ahead = []
 

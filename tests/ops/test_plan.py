@@ -1,4 +1,4 @@
-"""A plan says what would be decided, in the order of the file, and changes nothing."""
+"""`plan` predicts the decisions of requests in the order of the file, and changes nothing."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from support.events import definition, reward, three_rewards
 from support.files import command, event, leave, tables, written
 from support.plans import PlanMade, plan, requests
-from unenroll.ops.plan.plan import MOST_REQUESTS
+from unenroll.ops.plan.plan import PAGE_REQUESTS
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ async def environment(database_url: str, tmp_path: Path) -> dict[str, str]:
     return {"UNENROLL_DATABASE_URL": database_url}
 
 
-async def test_a_plan_tells_what_falls_what_is_kept_and_what_is_cancelled_and_changes_nothing(
+async def test_a_plan_lists_what_falls_what_is_kept_and_what_is_cancelled_and_changes_nothing(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     before = await tables(environment["UNENROLL_DATABASE_URL"])
@@ -51,16 +51,16 @@ def test_totals_are_by_group_cycle_rule_and_unit(environment: dict[str, str], tm
             {"group_id": 11, "period_name": "c3", "leaves": 2},
         ],
         "rewards": [
-            told("c2", "AFTER_UNENROLLMENT", "REVERSE", rewards=1, amount="250.50"),
-            told("c3", "AFTER_UNENROLLMENT", "VOID", rewards=1, amount="250.50"),
-            told("c3", "PERIOD_END_LOST", "VOID", rewards=2, amount="501.00"),
+            reward_totals("c2", "AFTER_UNENROLLMENT", "REVERSE", rewards=1, amount="250.50"),
+            reward_totals("c3", "AFTER_UNENROLLMENT", "VOID", rewards=1, amount="250.50"),
+            reward_totals("c3", "PERIOD_END_LOST", "VOID", rewards=2, amount="501.00"),
         ],
         "cancelled": 4,
         "values": {"points": "1002.00"},
     }
 
 
-def told(cycle: str, rule: str, action: str, *, rewards: int, amount: str) -> dict[str, object]:
+def reward_totals(cycle: str, rule: str, action: str, *, rewards: int, amount: str) -> dict[str, object]:
     return {
         "group_id": 11,
         "period_name": cycle,
@@ -72,7 +72,7 @@ def told(cycle: str, rule: str, action: str, *, rewards: int, amount: str) -> di
     }
 
 
-def test_a_refusal_is_told_with_its_sentence(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_refusal_is_shown_with_its_sentence(environment: dict[str, str], tmp_path: Path) -> None:
     made = plan(tmp_path, requests(9, 0), environment=environment)
     assert [(one["outcome"], one["code"]) for one in made.said["refused"]] == [
         ("NOT_ENROLLED", 310149),
@@ -85,7 +85,7 @@ def test_a_refusal_is_told_with_its_sentence(environment: dict[str, str], tmp_pa
 def test_requests_of_one_account_are_planned_one_on_top_of_the_other_however_far_apart(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    between = requests(*range(1000, 1000 + MOST_REQUESTS))
+    between = requests(*range(1000, 1000 + PAGE_REQUESTS))
     again = [event("UnenrollRequested", f"again-{at}", time=at, **ABC_OF_1) for at in ("2026-03-10T00:00:00Z",)]
     made = plan(tmp_path, [*requests(1), *between, *again, *again, *requests(1)], environment=environment)
     first, *_, last = made.lines()
@@ -94,7 +94,7 @@ def test_requests_of_one_account_are_planned_one_on_top_of_the_other_however_far
     (unenrolled,) = last["predicted"]["events"]
     assert unenrolled["data"]["supersedes"] == first["predicted"]["events"][0]["data"]["unenrollmentId"]
     assert unenrolled["data"]["revision"] == 2
-    assert (made.totals["requests"], made.said["known_already"]) == (MOST_REQUESTS + 2, 2)
+    assert (made.totals["requests"], made.said["known_already"]) == (PAGE_REQUESTS + 2, 2)
 
 
 ABC_OF_1 = {"customerId": 1, "targetGroupId": 11, "targetId": 21}
@@ -108,7 +108,7 @@ def test_what_is_refused_for_good_is_no_request_before(environment: dict[str, st
     assert [line["data"]["expected"] for line in made.lines()] == [{"decision": 4}, {"decision": 4}]
 
 
-def test_fields_that_nobody_knows_stay_in_the_requests(environment: dict[str, str], tmp_path: Path) -> None:
+def test_unknown_fields_stay_in_the_requests(environment: dict[str, str], tmp_path: Path) -> None:
     made = plan(tmp_path, [leave(1, note={"a": [1.50, "\ud800"]}, effectiveAt=None)], environment=environment)
     (line,) = made.lines()
     assert list(line["data"]) == ["customerId", "targetGroupId", "targetId", "note", "effectiveAt", "expected"]
@@ -121,13 +121,16 @@ BAD = {
         "unknown_type: type: must be UnenrollRequested",
     ),
     "no JSON": ("{", "not_json"),
-    "what a plan says": (leave(1, expected={"decision": 4}), "data.expected: is for the plan to say"),
+    "a field that only a plan sets": (
+        leave(1, expected={"decision": 4}),
+        "data.expected: must be absent, because `unenroll plan` sets it",
+    ),
     "an id that the file has with another content": (leave(2, at="2026-03-16T00:00:00Z"), "id_conflict"),
     "too long a line": (leave(1, note="x" * 2**20), "line_too_long"),
 }
 
 
-def test_bad_lines_are_told_by_number_and_the_others_are_planned(environment: dict[str, str], tmp_path: Path) -> None:
+def test_bad_lines_are_listed_by_number_and_the_others_are_planned(environment: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "bad.ndjson"
     file.write_text("".join(f"{line}\n" for line in [*requests(2), *(line for line, _ in BAD.values())]))
     said = command("plan", str(file), "--json", environment=environment)
@@ -136,7 +139,7 @@ def test_bad_lines_are_told_by_number_and_the_others_are_planned(environment: di
     for number, ((_, why), line) in enumerate(zip(BAD.values(), bad, strict=True), start=2):
         assert line.startswith(f"{file}:{number}: ")
         assert why in line
-    assert last == f"unenroll: bad lines: {len(BAD)}; the others were taken"
+    assert last == f"unenroll: skipped {len(BAD)} bad lines; processed all other lines"
     assert json.loads(said.out)["plan"]["requests"] == 1
     assert (tmp_path / "bad.ndjson.plan").exists()
 
@@ -144,15 +147,15 @@ def test_bad_lines_are_told_by_number_and_the_others_are_planned(environment: di
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (("--max-rewards", "1"), "it cancels 2 rewards, and at most 1 are allowed"),
-        (("--max-value", "points=500.99"), "it cancels 501.00 points, and at most 500.99 are allowed"),
+        (("--max-rewards", "1"), "it cancels 2 rewards, more than --max-rewards 1"),
+        (("--max-value", "points=500.99"), "it cancels 501.00 points, more than --max-value points=500.99"),
         (
             ("--max-value", "EUR=1", "--max-rewards", "0", "--max-value", "points=0"),
-            "it cancels 2 rewards, and at most 0 are allowed; it cancels 501.00 points, and at most 0 are allowed",
+            "it cancels 2 rewards, more than --max-rewards 0; it cancels 501.00 points, more than --max-value points=0",
         ),
     ],
 )
-def test_a_plan_that_goes_beyond_a_limit_is_not_written(
+def test_a_plan_that_exceeds_a_limit_is_not_written(
     environment: dict[str, str], tmp_path: Path, options: tuple[str, ...], why: str
 ) -> None:
     file = written(tmp_path, requests(1, 2), "leaves.ndjson").path
@@ -170,12 +173,12 @@ def test_a_plan_within_its_limits_is_written(environment: dict[str, str], tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "code", "why"),
     [
-        (("-",), 2, "say with --out where the plan of standard input goes"),
+        (("-",), 2, "a plan of standard input needs --out PLAN"),
         (("-", "--out", "missing/plan"), 2, "cannot write missing/plan: No such file or directory"),
-        (("-", "--out", "/dev/null"), 2, "there is a file /dev/null already; name another one with --out"),
+        (("-", "--out", "/dev/null"), 2, "/dev/null exists already; name another file with --out"),
         (("-", "--out", "plan", "--max-value", "EUR"), 2, "--max-value EUR: must be UNIT=AMOUNT, like EUR=1000.00"),
         (("-", "--out", "plan", "--max-value", "E=NaN"), 2, "--max-value E=NaN: must be UNIT=AMOUNT, like EUR=1000.00"),
-        (("-", "--out", "plan"), 1, "no plan was written: it holds no request"),
+        (("-", "--out", "plan"), 1, "no plan was written: no request is new"),
         (("missing.ndjson",), 2, "there is no file missing.ndjson"),
     ],
 )
@@ -192,11 +195,11 @@ def test_a_plan_is_shown_to_a_person(environment: dict[str, str], tmp_path: Path
     said = command("plan", str(file), environment=environment)
     assert said.code == 0
     for words in (
-        "1 requests planned; 0 were answered before",
+        "Planned 1 request; left out 0 that were decided before.",
         "c3     PERIOD_END_LOST  VOID    1        250.50 points",
-        "cancelled in all: 1, worth 250.50 points",
+        "cancelled in total: 1, value 250.50 points",
         "UNENROLLED; c3\u2013c5 fall; c1\u2013c2 kept; R3-1 VOID (PERIOD_END_LOST, 250.50 points); kept: R1-1",
-        f"unenroll apply {file}.plan",
+        f"Wrote {file}.plan. To apply it: unenroll apply {file}.plan",
     ):
         assert words in said.out
 
@@ -205,7 +208,7 @@ def test_the_first_leaves_and_the_first_refusals_are_shown_of_many(environment: 
     again = [event("UnenrollRequested", f"again-{n}", time="2026-03-20T00:00:00Z", **ABC_OF_1) for n in range(30)]
     file = written(tmp_path, [*again, *requests(1, 2)], "leaves.ndjson").path
     said = command("plan", str(file), environment=environment)
-    assert "\nRefusals, the first 20 of 29; the plan has them all\n" in said.out
+    assert "\nRefusals (the first 20 of 29)\n" in said.out
     assert "leave-2 of /crm" in said.out
 
 

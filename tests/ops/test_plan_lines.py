@@ -1,4 +1,4 @@
-"""Requests of a plan: lines that `publish` takes too, and that say what they expect and what they will get."""
+"""Lines of a plan: requests that `publish` reads too, each with the expected account and the prediction."""
 
 import dataclasses
 
@@ -11,16 +11,16 @@ from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import Rule
 from unenroll.ops.plan.lines import (
     KeptReward,
-    PlannedEvent,
+    ParsedRequest,
     PlannedRequest,
     PredictedEvent,
     Prediction,
-    caused_events,
+    is_caused_by,
+    parse_request,
     planned_line,
-    predicted_events,
+    predicted_event,
     read_planned,
-    repeated_request,
-    request_line,
+    request_again,
 )
 from unenroll.wire.encode import encode
 from unenroll.wire.ndjson import publish_line
@@ -41,15 +41,17 @@ PREDICTED = Prediction(
 FINAL = Prediction(outcome=Outcome.TARGET_NOT_FOUND, decision=None, kept=(), events=())
 
 
-def request(data: object = PLAIN) -> PlannedEvent:
-    taken = request_line(line("UnenrollRequested", data=data))
-    assert isinstance(taken, PlannedEvent), taken
+def request(data: object = PLAIN) -> ParsedRequest:
+    taken = parse_request(line("UnenrollRequested", data=data))
+    assert isinstance(taken, ParsedRequest), taken
     return taken
 
 
 @pytest.mark.parametrize("expected", EXPECTED)
 @pytest.mark.parametrize("predicted", [PREDICTED, FINAL])
-def test_a_line_of_a_plan_says_what_was_planned(expected: ExpectedAccount, predicted: Prediction) -> None:
+def test_a_line_of_a_plan_has_the_expectation_and_the_prediction(
+    expected: ExpectedAccount, predicted: Prediction
+) -> None:
     planned = read_planned(planned_line(request(), expected, predicted))
     assert isinstance(planned, PlannedRequest), planned
     assert planned.predicted == predicted
@@ -59,16 +61,16 @@ def test_a_line_of_a_plan_says_what_was_planned(expected: ExpectedAccount, predi
 
 
 @pytest.mark.parametrize("data", [PLAIN, PLAIN | {"note": {"a": ["}", "\ud800", 5.0]}}, PLAIN | {"expected": None}])
-def test_a_line_of_a_plan_is_published_with_all_that_the_request_said(data: object) -> None:
+def test_a_line_of_a_plan_is_published_with_all_fields_of_the_request(data: object) -> None:
     before = request(data)
-    assert not before.expects
+    assert not before.has_expectation
     message = publish_line(planned_line(before, ExpectedAccount(6), PREDICTED))
     assert isinstance(message, Message)
     told = as_json(data).removesuffix(b"}") + b',"expected":{"decision":6}}'
     assert message == replace(before.message, value=told)
-    after = request_line(planned_line(before, ExpectedAccount(6), PREDICTED))
-    assert isinstance(after, PlannedEvent)
-    assert after.expects
+    after = parse_request(planned_line(before, ExpectedAccount(6), PREDICTED))
+    assert isinstance(after, ParsedRequest)
+    assert after.has_expectation
 
 
 @pytest.mark.parametrize("data", [PLAIN, PLAIN | {"note": ',"expected":{"decision":1}}'}])
@@ -76,8 +78,8 @@ def test_a_line_of_a_plan_is_published_with_all_that_the_request_said(data: obje
 def test_a_request_of_a_plan_can_be_asked_again_without_the_plan(data: object, expected: ExpectedAccount) -> None:
     planned = read_planned(planned_line(request(data), expected, PREDICTED))
     assert isinstance(planned, PlannedRequest)
-    again = request_line(repeated_request(planned.request, mark="~2"))
-    assert isinstance(again, PlannedEvent)
+    again = parse_request(request_again(planned.request, suffix="~2"))
+    assert isinstance(again, ParsedRequest)
     assert again.message.value == as_json(data)
     assert again.received == replace(
         request(data).received,
@@ -92,10 +94,10 @@ def test_what_is_no_line_of_a_plan_is_refused(spoiled: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_what_a_decision_tells_is_known_by_its_cause(name: str) -> None:
+def test_an_event_is_recognized_by_its_cause(name: str) -> None:
     message = encode(CHANGES[name], CONTEXT)
     event = request(PLAIN | {"customerId": CONTEXT.customer_id, "targetId": CONTEXT.target_id}).received.event
     assert isinstance(event, UnenrollRequested)
-    assert predicted_events(message).type == name
+    assert predicted_event(message).type == name
     for key, told in ((CONTEXT.cause, True), (EventId("other", CONTEXT.cause.source), False)):
-        assert caused_events(message, dataclasses.replace(event, key=key)) is told
+        assert is_caused_by(message, dataclasses.replace(event, key=key)) is told

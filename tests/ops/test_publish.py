@@ -1,4 +1,4 @@
-"""Files published to the topics that their events belong to, as an independent reader finds them."""
+"""`publish` sends each event of a file to its topic, as an independent consumer reads it."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from support.topics import Put, Seen, put, seen
 from unenroll.errors import OutageError
 from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.topics import make_topics
-from unenroll.ops.files import LONGEST
+from unenroll.ops.files import MAX_LINE_BYTES
 from unenroll.ops.publish import Sender
 from unenroll.sandbox.servers import ServerAddresses
 from unenroll.settings import KafkaSettings
@@ -45,7 +45,7 @@ def found(environment: dict[str, str], *words: str) -> list[Seen]:
 
 def test_each_event_goes_to_its_topic_under_its_key(environment: dict[str, str]) -> None:
     said = published(environment, DEFINITION, JOINED, ISSUED, leave(CUSTOMER), leave(-1))
-    assert (said.code, said.out, said.err) == (0, "published 2 to requests, 2 to facts, 1 to definitions\n", "")
+    assert (said.code, said.out, said.err) == (0, "Published 2 requests, 2 facts and 1 definition.\n", "")
     records = {
         (one.topic.removeprefix(environment["UNENROLL_TOPIC_PREFIX"]), one.header("ce_id")): one.key
         for one in found(environment)
@@ -89,7 +89,7 @@ def test_one_customer_s_events_lie_where_other_producers_put_them_and_in_order(
         for number in range(200)
         for customer in customers
     ]
-    assert published(environment, *lines).out == "published 0 to requests, 1000 to facts, 0 to definitions\n"
+    assert published(environment, *lines).out == "Published 0 requests, 1,000 facts and 0 definitions.\n"
     put(servers.kafka, f"{prefix}facts", [Put(key=b"%d" % customer, value=b"{}") for customer in customers])
     records = found(environment, "facts")
     for customer in customers:
@@ -101,17 +101,17 @@ def test_one_customer_s_events_lie_where_other_producers_put_them_and_in_order(
 BAD: dict[str, tuple[str | bytes, str]] = {
     "no json": (b"{", "not_json: value: is not JSON"),
     "not utf-8": (b"\xff", "not_json: value: is not UTF-8"),
-    "too long": (b"x" * (LONGEST + 1), "line_too_long: "),
+    "too long": (b"x" * (MAX_LINE_BYTES + 1), "line_too_long: "),
     "too large for its topic": (
-        leave(CUSTOMER, more="x" * (LONGEST - 200)),
-        "message_too_large: does not fit the topic requests",
+        leave(CUSTOMER, more="x" * (MAX_LINE_BYTES - 200)),
+        "message_too_large: exceeds max.message.bytes of topic requests",
     ),
-    "no id": (JOINED.replace('"id"', '"di"'), "schema: id: is required"),
-    "no source": (JOINED.replace('"source"', '"sauce"'), "schema: source: is required"),
-    "no time": (JOINED.replace('"time"', '"tide"'), "time: is required"),
-    "a naive time": (leave(CUSTOMER, at="2026-03-15T00:00:00"), "naive_time: time: must carry an offset"),
-    "no data": (JOINED.replace('"data"', '"date"'), "schema: data: is required"),
-    "a wrong field": (JOINED.replace("423789336", '"423789336"'), "schema: data.customerId: must be an integer"),
+    "no id": (JOINED.replace('"id"', '"di"'), "schema: id: is missing"),
+    "no source": (JOINED.replace('"source"', '"sauce"'), "schema: source: is missing"),
+    "no time": (JOINED.replace('"time"', '"tide"'), "time: is missing"),
+    "a naive time": (leave(CUSTOMER, at="2026-03-15T00:00:00"), "naive_time: time: has no UTC offset"),
+    "no data": (JOINED.replace('"data"', '"date"'), "schema: data: is missing"),
+    "a wrong field": (JOINED.replace("423789336", '"423789336"'), "schema: data.customerId: must be a 64-bit integer"),
     "what only we publish": (
         JOINED.replace("CustomerEnrolled", "UserUnenrolled"),
         "unknown_type: type: must be one of",
@@ -123,13 +123,13 @@ BAD: dict[str, tuple[str | bytes, str]] = {
 }
 
 
-def test_bad_lines_are_told_of_and_the_lines_around_them_are_published(environment: dict[str, str]) -> None:
+def test_bad_lines_are_reported_and_the_lines_around_them_are_published(environment: dict[str, str]) -> None:
     lines = [JOINED, *(line for bad, _ in BAD.values() for line in (bad, ISSUED))]
     said = published(environment, *lines)
     assert said.code == 1
-    assert said.out == f"published 0 to requests, {1 + len(BAD)} to facts, 0 to definitions\n"
+    assert said.out == f"Published 0 requests, {1 + len(BAD)} facts and 0 definitions.\n"
     *told, end = said.err.splitlines()
-    assert end == f"unenroll: bad lines: {len(BAD)}; the others were taken"
+    assert end == f"unenroll: skipped {len(BAD)} bad lines; processed all other lines"
     for number, (line, (name, (_, why))) in enumerate(zip(told, BAD.items(), strict=True), start=1):
         assert line.startswith(f"-:{2 * number}: "), name
         assert why in line, name
@@ -153,7 +153,7 @@ def test_missing_topics_are_said_in_one_line(environment: dict[str, str]) -> Non
 
 def test_a_message_that_does_not_arrive_is_an_error(environment: dict[str, str], prefix: str) -> None:
     servers = environment["UNENROLL_KAFKA_BOOTSTRAP_SERVERS"]
-    sender = Sender(KafkaSettings(kafka_bootstrap_servers=servers, topic_prefix=prefix), batch_bytes=LONGEST)
-    sender.send(Message(topic="facts", key=b"1", value=b"x" * (2 * LONGEST)))
+    sender = Sender(KafkaSettings(kafka_bootstrap_servers=servers, topic_prefix=prefix), batch_bytes=MAX_LINE_BYTES)
+    sender.send(Message(topic="facts", key=b"1", value=b"x" * (2 * MAX_LINE_BYTES)))
     with pytest.raises(OutageError, match="Message size too large"):
         sender.finish()

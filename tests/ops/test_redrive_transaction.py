@@ -1,4 +1,4 @@
-"""Two who put dead letters back at once: the one that was overtaken can do nothing more, and nothing goes twice."""
+"""Two redrives at once: the second fences the first, and each letter goes back once."""
 
 import gc
 from collections.abc import AsyncIterator
@@ -13,8 +13,9 @@ from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.topics import INPUTS, make_topics
 from unenroll.kafka.transactional_producer import LaneProducer
 from unenroll.ops.dlq.transaction import RedriveConfig
+from unenroll.postgres.ledger import LetterKey
 from unenroll.postgres.pool import connected
-from unenroll.postgres.redrives import LetterKey, LetterState, handled_letters, park
+from unenroll.postgres.redrives import LetterState, handled_letters, save_parked
 from unenroll.sandbox.servers import ServerAddresses
 from unenroll.settings import WorkerSettings
 from unenroll.wire.topics import Record
@@ -27,7 +28,7 @@ async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
 
 
 @pytest.fixture
-async def desk(servers: ServerAddresses, pool: asyncpg.Pool, prefix: str) -> AsyncIterator[RedriveConfig]:
+async def config(servers: ServerAddresses, pool: asyncpg.Pool, prefix: str) -> AsyncIterator[RedriveConfig]:
     settings = WorkerSettings.model_construct(
         kafka_bootstrap_servers=servers.kafka, topic_prefix=prefix, group_id=f"{prefix}group"
     )
@@ -35,83 +36,82 @@ async def desk(servers: ServerAddresses, pool: asyncpg.Pool, prefix: str) -> Asy
     await make_topics(cluster, prefix, partitions=1, replication=1)
     inputs = await cluster.topics([prefix + word for word in INPUTS])
     limits = dict.fromkeys(inputs, 1_000_000)
-    yield RedriveConfig(settings=settings, pool=pool, inputs=inputs, limits=limits, by="Ada", even_parked=False)
-    gc.collect()  # what a fenced producer leaves is to be complained of here, in the test
+    yield RedriveConfig(settings=settings, pool=pool, inputs=inputs, limits=limits, by="Ada", include_parked=False)
+    gc.collect()  # warnings about a fenced producer belong to this test
 
 
-def letter(desk: RedriveConfig, name: str) -> dict[LetterKey, Record]:
-    topic = f"{desk.settings.topic_prefix}facts"
+def letter(config: RedriveConfig, name: str) -> dict[LetterKey, Record]:
+    topic = f"{config.settings.topic_prefix}facts"
     record = Record(topic=topic, partition=0, offset=0, key=b"7", value=name.encode())
     return {LetterKey(topic, name.encode()): record}
 
 
-def put_back(desk: RedriveConfig) -> list[bytes | None]:
-    settings = desk.settings
+def put_back(config: RedriveConfig) -> list[bytes | None]:
+    settings = config.settings
     return [one.value for one in seen(settings.kafka_bootstrap_servers, settings.topic_prefix, ["facts"])]
 
 
 async def lose_the_lock(pool: asyncpg.Pool) -> None:
-    """As when the session of who holds it is ended by the server. It is gone afterward."""
+    """End the Postgres session that holds the redrive's lock, as a failover does."""
     await pool.execute(
         "select pg_terminate_backend(pid, 10000) from pg_locks where locktype = 'advisory' "
         "and database = (select oid from pg_database where datname = current_database())"
     )
 
 
-async def test_a_second_one_is_turned_away(desk: RedriveConfig) -> None:
-    async with desk.opened() as office:
+async def test_a_second_redrive_is_refused(config: RedriveConfig) -> None:
+    async with config.session() as session:
         with pytest.raises(UnenrollError, match="another redrive"):
-            async with desk.opened():
+            async with config.session():
                 pass
-        assert await office.put_back(letter(desk, "first")) == 1
-    assert put_back(desk) == [b"first"]
+        assert await session.put_back(letter(config, "first")) == 1
+    assert put_back(config) == [b"first"]
 
 
-async def test_who_was_overtaken_notes_nothing_more(desk: RedriveConfig, pool: asyncpg.Pool) -> None:
-    async def overtaken() -> None:
-        async with desk.opened() as office:
-            await office.put_back(letter(desk, "first"))
+async def test_a_fenced_redrive_notes_nothing_more(config: RedriveConfig, pool: asyncpg.Pool) -> None:
+    async def fenced() -> None:
+        async with config.session() as session:
+            await session.put_back(letter(config, "first"))
             await lose_the_lock(pool)
-            async with desk.opened() as other:
-                assert await other.put_back(letter(desk, "first")) == 0
-            await office.put_back(letter(desk, "second"))
+            async with config.session() as other:
+                assert await other.put_back(letter(config, "first")) == 0
+            await session.put_back(letter(config, "second"))
 
-    with pytest.raises(LaneLostError, match="took over"):
-        await overtaken()
-    assert put_back(desk) == [b"first"]
-    assert await handled_letters(pool, list(letter(desk, "second")), topic_prefix=desk.settings.topic_prefix) == {}
+    with pytest.raises(LaneLostError, match="has taken over"):
+        await fenced()
+    assert put_back(config) == [b"first"]
+    assert await handled_letters(pool, list(letter(config, "second")), topic_prefix=config.settings.topic_prefix) == {}
 
 
-async def test_who_was_overtaken_amid_its_transaction_commits_it_no_more(
-    desk: RedriveConfig, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+async def test_a_redrive_that_is_fenced_in_its_transaction_does_not_commit_it(
+    config: RedriveConfig, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish = LaneProducer.publish_there
+    publish = LaneProducer.publish_to_partitions
 
-    async def overtake_first(*arguments: Any) -> None:  # noqa: ANN401 - whatever the method takes
-        monkeypatch.setattr(LaneProducer, "publish_there", publish)
+    async def fence_first(*arguments: Any) -> None:  # noqa: ANN401 - whatever the method takes
+        monkeypatch.setattr(LaneProducer, "publish_to_partitions", publish)
         await lose_the_lock(pool)
-        async with desk.opened() as other:
-            assert await other.put_back(letter(desk, "first")) == 1
+        async with config.session() as other:
+            assert await other.put_back(letter(config, "first")) == 1
         await publish(*arguments)
 
-    async def overtaken() -> None:
-        async with desk.opened() as office:
-            await office.put_back(letter(desk, "first"))
+    async def fenced() -> None:
+        async with config.session() as session:
+            await session.put_back(letter(config, "first"))
 
-    monkeypatch.setattr(LaneProducer, "publish_there", overtake_first)
+    monkeypatch.setattr(LaneProducer, "publish_to_partitions", fence_first)
     with pytest.raises((LaneLostError, OutageError)):
-        await overtaken()
-    assert put_back(desk) == [b"first"]
-    (what,) = (
-        await handled_letters(pool, list(letter(desk, "first")), topic_prefix=desk.settings.topic_prefix)
-    ).values()
-    assert (what.state, what.by) == (LetterState.REDRIVEN, "Ada")
+        await fenced()
+    assert put_back(config) == [b"first"]
+    handled = await handled_letters(pool, list(letter(config, "first")), topic_prefix=config.settings.topic_prefix)
+    (one,) = handled.values()
+    assert (one.state, one.by) == (LetterState.REDRIVEN, "Ada")
 
 
-async def test_what_somebody_parks_at_the_last_moment_stays_where_it_is(
-    desk: RedriveConfig, pool: asyncpg.Pool
+async def test_a_letter_that_is_parked_at_the_last_moment_is_not_put_back(
+    config: RedriveConfig, pool: asyncpg.Pool
 ) -> None:
-    async with desk.opened() as office:
-        await park(pool, list(letter(desk, "first")), by="Ada", why="a test")
-        assert await office.put_back({**letter(desk, "first"), **letter(desk, "second")}) == 1
-    assert put_back(desk) == [b"second"]
+    async with config.session() as session:
+        await save_parked(pool, list(letter(config, "first")), by="Ada", why="a test")
+        assert await session.put_back({**letter(config, "first"), **letter(config, "second")}) == 1
+    assert put_back(config) == [b"second"]

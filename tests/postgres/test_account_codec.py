@@ -1,4 +1,4 @@
-"""How an account is kept never changes by itself: what was written once is read for ever."""
+"""The text of an account does not change, so that every stored text stays readable."""
 
 import pytest
 
@@ -21,21 +21,21 @@ TEXT = (
 )
 
 
-def test_an_account_is_written_as_it_always_was() -> None:
+def test_the_text_of_an_account_does_not_change() -> None:
     assert dump_account(STATE, FirstSeen(enrollments=(SEEN,), leaves=(SEEN,)), now=NOW) == TEXT
 
 
-def test_what_was_written_once_is_read_as_it_was() -> None:
-    seen = FirstSeen((SEEN,), (SEEN, NOW), (NOW, NOW), (NOW,))
-    assert load_account(TEXT, customer_id=1, target_id=21) == StoredAccount(STATE, seen)
+def test_a_stored_text_is_decoded_to_the_same_account() -> None:
+    first_seen = FirstSeen((SEEN,), (SEEN, NOW), (NOW, NOW), (NOW,))
+    assert load_account(TEXT, customer_id=1, target_id=21) == StoredAccount(STATE, first_seen)
 
 
-def test_an_account_of_which_nothing_is_known_is_written_and_read_too() -> None:
+def test_an_account_without_facts_is_encoded_and_decoded() -> None:
     state = AccountState(account=Account(customer_id=1, target_id=21))
     text = dump_account(state, NOTHING_SEEN, now=NOW)
     assert load_account(text, customer_id=1, target_id=21) == StoredAccount(state, NOTHING_SEEN)
 
 
-def test_an_account_of_another_version_is_refused() -> None:
-    with pytest.raises(ValueError, match="of version 2, not 1"):
+def test_a_text_of_another_version_is_refused() -> None:
+    with pytest.raises(ValueError, match="has version 2; this program reads version 1"):
         load_account(TEXT.replace("[1,", "[2,", 1), customer_id=1, target_id=21)

@@ -1,4 +1,4 @@
-"""What is saved of an account is what is gathered of it again, in a number of statements that does not grow."""
+"""Accounts are read as they were saved, with a fixed number of statements for any number of accounts."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -24,11 +24,11 @@ LARGEST = 2**63 - 1
 LEAVE = EventId("leave-1", "/crm/app")
 SEEN = utc("2026-04-01T00:00:00Z")
 ALL_SEEN = FirstSeen((SEEN,), (SEEN,), (SEEN,), (SEEN,))
-LAST_MOMENT = datetime(9999, 12, 31, 23, 59, 59, 999998, tzinfo=UTC)  # that an event may tell
+RESOLUTION = datetime(9999, 12, 31, 23, 59, 59, 999998, tzinfo=UTC)  # the latest time that an event may have
 
 
 def full(key: AccountKey, *, state: RewardState = RewardState.CANCELLED) -> KnownAccount:
-    """An account with one fact of each kind, and everything that may be empty filled."""
+    """An account with one fact of each kind and all optional fields."""
     account = Account(
         customer_id=key.customer_id,
         target_id=key.target_id,
@@ -42,7 +42,7 @@ def full(key: AccountKey, *, state: RewardState = RewardState.CANCELLED) -> Know
                 origin=EnrollmentOrigin.AUTOMATIC,
             ),
         ),
-        leaves=(Leave(key=LEAVE, effective_at=LAST_MOMENT, reason="moving 😀", requested_by="agent 7"),),
+        leaves=(Leave(key=LEAVE, effective_at=RESOLUTION, reason="moving 😀", requested_by="agent 7"),),
         rewards=(
             Reward(
                 reward_id="R" * 64,
@@ -53,7 +53,7 @@ def full(key: AccountKey, *, state: RewardState = RewardState.CANCELLED) -> Know
                 value=Value(Decimal("1234567890123456789.000000000000000010"), "EUR"),
             ),
         ),
-        issued={"R9": utc("2026-03-06T00:00:00Z")},
+        issuances={"R9": utc("2026-03-06T00:00:00Z")},
     )
     reward = SettledReward(
         state=state,
@@ -73,18 +73,18 @@ def full(key: AccountKey, *, state: RewardState = RewardState.CANCELLED) -> Know
 
 async def save_new(pool: asyncpg.Pool, keys: Iterable[AccountKey]) -> None:
     async with transaction(pool) as connection:
-        await save_accounts(connection, AccountChanges(known=[], new=[full(key) for key in keys]), now=SEEN)
+        await save_accounts(connection, AccountChanges(existing=[], new=[full(key) for key in keys]), now=SEEN)
 
 
-async def test_every_fact_and_what_it_was_settled_to_comes_back_exactly(database_url: str) -> None:
+async def test_every_fact_and_its_settlement_is_read_as_it_was_saved(database_url: str) -> None:
     key = AccountKey(LARGEST, -LARGEST - 1)
     async with connected(database_url) as pool:
         await save_new(pool, [key])
         async with transaction(pool) as connection:
-            assert await lock_accounts(connection, [key]) == {key: replace(full(key), seen=ALL_SEEN)}
+            assert await lock_accounts(connection, [key]) == {key: replace(full(key), first_seen=ALL_SEEN)}
 
 
-async def test_what_is_settled_otherwise_comes_back_otherwise(database_url: str) -> None:
+async def test_a_changed_settlement_is_read_as_it_was_saved(database_url: str) -> None:
     key = AccountKey(1, 21)
     async with connected(database_url) as pool:
         await save_new(pool, [key])
@@ -92,26 +92,26 @@ async def test_what_is_settled_otherwise_comes_back_otherwise(database_url: str)
         leaves = {LEAVE: SettledLeave(outcome=Outcome.ALREADY_UNENROLLED)}
         settled = SettledAccount(leaves=leaves, rewards=after.state.settled.rewards, revision=3)
         state = AccountState(account=after.state.account, settled=settled)
-        after = KnownAccount(state=state, decisions=8, waits=False, seen=ALL_SEEN)
+        after = KnownAccount(state=state, decisions=8, waits=False, first_seen=ALL_SEEN)
         async with transaction(pool) as connection:
-            await save_accounts(connection, AccountChanges(known=[after], new=[]), now=utc("2026-05-01T00:00:00Z"))
+            await save_accounts(connection, AccountChanges(existing=[after], new=[]), now=utc("2026-05-01T00:00:00Z"))
             assert await lock_accounts(connection, [key]) == {key: after}
 
 
-async def test_a_fact_is_first_seen_when_it_is_written_first(database_url: str) -> None:
+async def test_a_fact_is_first_seen_when_it_is_first_saved(database_url: str) -> None:
     key, later = AccountKey(1, 21), utc("2026-05-01T00:00:00Z")
     async with connected(database_url) as pool:
         await save_new(pool, [key])
         async with transaction(pool) as connection:
             known = (await lock_accounts(connection, [key]))[key]
-            account = known.state.account.knowing(Issuance(reward_id="R10", issued_at=later))
+            account = known.state.account.with_fact(Issuance(reward_id="R10", issued_at=later))
             state = AccountState(account=account, settled=known.state.settled)
-            await save_accounts(connection, AccountChanges(known=[replace(known, state=state)], new=[]), now=later)
+            await save_accounts(connection, AccountChanges(existing=[replace(known, state=state)], new=[]), now=later)
             again = (await lock_accounts(connection, [key]))[key]
-    assert again.seen == ALL_SEEN._replace(issued=(SEEN, later))
+    assert again.first_seen == ALL_SEEN._replace(issued=(SEEN, later))
 
 
-async def test_people_see_the_facts_as_tables(database_url: str) -> None:
+async def test_the_views_show_the_facts_as_rows(database_url: str) -> None:
     key = AccountKey(1, 21)
     async with connected(database_url) as pool:
         await save_new(pool, [key])
@@ -124,21 +124,19 @@ async def test_people_see_the_facts_as_tables(database_url: str) -> None:
         *(Decimal("1234567890123456789.000000000000000010"), "EUR", "CANCELLED", "AFTER_UNENROLLMENT", "REVERSE", 3),
         *("leave-1", "/crm/app", "leave-1", "/crm/app", SEEN),
     )
-    assert tuple(leave) == (
-        *(1, 21, "leave-1", "/crm/app", LAST_MOMENT, "moving 😀", "agent 7", "UNENROLLED", 3, SEEN),
-    )
+    assert tuple(leave) == (*(1, 21, "leave-1", "/crm/app", RESOLUTION, "moving 😀", "agent 7", "UNENROLLED", 3, SEEN),)
     assert tuple(enrollment) == (
         *(1, 21, "in-1", "/crm", utc("2025-12-31T18:30:00.000001Z"), 2, Decimal("0.10"), True, "AUTOMATIC", SEEN),
     )
     assert tuple(issuance) == (1, 21, "R9", utc("2026-03-06T00:00:00Z"), SEEN)
 
 
-async def test_an_account_that_nobody_knows_is_not_there(database_url: str) -> None:
+async def test_an_unknown_account_is_not_returned(database_url: str) -> None:
     async with connected(database_url) as pool, transaction(pool) as connection:
         assert await lock_accounts(connection, [AccountKey(1, 21)]) == {}
 
 
-async def test_an_account_that_somebody_else_made_meanwhile_is_not_written_over(database_url: str) -> None:
+async def test_an_account_that_another_transaction_has_inserted_is_not_overwritten(database_url: str) -> None:
     async with connected(database_url) as pool:
         await save_new(pool, [AccountKey(1, 21)])
         with pytest.raises(OutageError, match="another lane was faster"):
@@ -156,11 +154,11 @@ async def test_the_number_of_statements_does_not_depend_on_the_batch(database_ur
 
 
 async def statements(pool: asyncpg.Pool, keys: list[AccountKey]) -> int:
-    """How many it takes to make, read and save these accounts. COPY is not among them: there is one."""
-    counted: list[str] = []
+    """How many statements insert, lock and update these accounts. The one COPY is not counted."""
+    queries: list[str] = []
     async with transaction(pool) as connection:
-        connection.add_query_logger(lambda record: counted.append(record.query))
-        await save_accounts(connection, AccountChanges(known=[], new=[full(key) for key in keys]), now=SEEN)
+        connection.add_query_logger(lambda record: queries.append(record.query))
+        await save_accounts(connection, AccountChanges(existing=[], new=[full(key) for key in keys]), now=SEEN)
         known = await lock_accounts(connection, keys)
-        await save_accounts(connection, AccountChanges(known=list(known.values()), new=[]), now=SEEN)
-    return len(counted)
+        await save_accounts(connection, AccountChanges(existing=list(known.values()), new=[]), now=SEEN)
+    return len(queries)

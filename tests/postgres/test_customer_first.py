@@ -1,6 +1,6 @@
-"""Every statement of a batch finds rows of customers by `customer_id`, the first column of each key.
+"""Every statement of a batch finds the rows of customers by `customer_id`, the first column of each key.
 
-So tables can be partitioned or spread by customer without any other statement.
+So the tables can be partitioned by customer without a change of the statements.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -18,7 +18,7 @@ from support.files import written
 from unenroll.postgres.pool import Connection, transaction
 from unenroll.worker import transaction as step
 
-OF_CUSTOMERS: Final = """
+CUSTOMER_TABLES: Final = """
     select table_name from information_schema.columns where table_schema = 'public' and column_name = 'customer_id'
 """
 FIRST_COLUMN: Final = """
@@ -30,19 +30,19 @@ BY_INDEX: Final = "".join(f"set enable_{way} = off;" for way in ("seqscan", "bit
 
 @pytest.fixture
 def statements(monkeypatch: pytest.MonkeyPatch) -> dict[str, LoggedQuery]:
-    """What batches ask of Postgres, each statement once."""
+    """The statements of batches, each one once."""
     found: dict[str, LoggedQuery] = {}
 
-    def keep(asked: LoggedQuery) -> None:
-        found.setdefault(asked.query, asked)
+    def keep(query: LoggedQuery) -> None:
+        found.setdefault(query.query, query)
 
     @asynccontextmanager
-    async def heard(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
+    async def logged(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
         async with transaction(pool) as connection:
             with connection.query_logger(keep):
                 yield connection
 
-    monkeypatch.setattr(step, "transaction", heard)
+    monkeypatch.setattr(step, "transaction", logged)
     return found
 
 
@@ -54,22 +54,22 @@ def scans(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from scans(part)
 
 
-async def test_a_batch_finds_rows_of_customers_by_customer_first(
+async def test_a_batch_finds_rows_of_customers_by_customer_id(
     database_url: str, statements: dict[str, LoggedQuery], tmp_path: Path
 ) -> None:
     await written(tmp_path, [definition()]).load(database_url)
-    for told in ([ENROLLED, period_end("R3", "c3", "05 03")], [ENROLLED, leave("15 03")]):
-        await decide(database_url, *of(1, told), *of(2, told))
+    for events in ([ENROLLED, period_end("R3", "c3", "05 03")], [ENROLLED, leave("15 03")]):
+        await decide(database_url, *of(1, events), *of(2, events))
     connection = await asyncpg.connect(database_url)
     await connection.execute(BY_INDEX)
-    tables = {row["table_name"] for row in await connection.fetch(OF_CUSTOMERS)}
-    seen = set()
-    for asked in statements.values():
-        (plan,) = await (await connection.prepare(asked.query)).explain(*asked.args)
+    tables = {row["table_name"] for row in await connection.fetch(CUSTOMER_TABLES)}
+    scanned = set()
+    for statement in statements.values():
+        (plan,) = await (await connection.prepare(statement.query)).explain(*statement.args)
         for scan in scans(plan["Plan"]):
             if scan["Relation Name"] in tables:
-                assert "customer_id" in scan.get("Index Cond", ""), asked.query
-                assert await connection.fetchval(FIRST_COLUMN, scan["Index Name"]) == "customer_id", asked.query
-                seen.add(scan["Relation Name"])
+                assert "customer_id" in scan.get("Index Cond", ""), statement.query
+                assert await connection.fetchval(FIRST_COLUMN, scan["Index Name"]) == "customer_id", statement.query
+                scanned.add(scan["Relation Name"])
     await connection.close()
-    assert seen == {"accounts", "erased_customers", "ledger"}
+    assert scanned == {"accounts", "erased_customers", "ledger"}

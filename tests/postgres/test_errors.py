@@ -1,4 +1,4 @@
-"""Whatever asyncpg raises is said in our words, and tells whether a retry can help."""
+"""Every error of asyncpg is translated to a class that says whether a retry can help."""
 
 import asyncpg
 import pytest
@@ -7,7 +7,7 @@ from unenroll.errors import LaneLostError, OutageError, OvertakenError, RefusedE
 from unenroll.postgres.errors import postgres_errors
 
 
-def in_our_words(error: BaseException) -> UnenrollError:
+def translate(error: BaseException) -> UnenrollError:
     with pytest.raises(UnenrollError) as caught, postgres_errors():
         raise error
     return caught.value
@@ -23,14 +23,14 @@ def every_postgres_error() -> list[type[asyncpg.PostgresError]]:
 
 
 @pytest.mark.parametrize("kind", every_postgres_error(), ids=lambda kind: kind.__name__)
-def test_every_error_of_postgres_has_a_class_of_ours(kind: type[asyncpg.PostgresError]) -> None:
-    error = in_our_words(kind("something happened"))
+def test_every_error_of_postgres_is_translated(kind: type[asyncpg.PostgresError]) -> None:
+    error = translate(kind("something happened"))
     assert isinstance(error, OutageError | RefusedError | SetupError)
     assert "something happened" in str(error)
 
 
 @pytest.mark.parametrize(
-    ("error", "ours"),
+    ("error", "translated"),
     [
         (asyncpg.SerializationError("could not serialize"), OutageError),
         (asyncpg.DeadlockDetectedError("deadlock"), OutageError),
@@ -57,15 +57,15 @@ def test_every_error_of_postgres_has_a_class_of_ours(kind: type[asyncpg.Postgres
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-def test_an_error_tells_whether_a_retry_can_help(error: Exception, ours: type[UnenrollError]) -> None:
-    assert type(in_our_words(error)) is ours
+def test_the_class_says_whether_a_retry_can_help(error: Exception, translated: type[UnenrollError]) -> None:
+    assert type(translate(error)) is translated
 
 
-def test_our_own_errors_pass_as_they_are() -> None:
+def test_errors_of_unenroll_pass_unchanged() -> None:
     lost = LaneLostError("unknown")
-    assert in_our_words(lost) is lost
+    assert translate(lost) is lost
 
 
-def test_calling_the_client_wrongly_is_no_outage() -> None:
+def test_a_wrong_call_of_asyncpg_is_not_an_outage() -> None:
     with pytest.raises(asyncpg.InterfaceError), postgres_errors():
         raise asyncpg.InterfaceError("the server expects 2 arguments for this query, 0 were passed")

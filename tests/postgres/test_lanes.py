@@ -1,4 +1,4 @@
-"""A lane's row lets its newest owner decide, from where the lane stands, and nobody else."""
+"""Only the latest owner of a lane can decide, and only from the saved positions."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,10 +15,10 @@ from unenroll.postgres.lanes import (
     LaneKey,
     LaneRow,
     PendingBatch,
-    hold_lane,
-    leave_lane,
+    lock_lane,
     move_lane,
     publications_above,
+    release_lane,
     reposition,
     take_lane,
 )
@@ -30,50 +30,50 @@ KEY = LaneKey(topic_prefix="unenroll.", group_id="unenroll", partition=3)
 REQUESTS = Position(topic="unenroll.requests", topic_id="id-1", partitions=4, offset=100)
 
 
-async def hold_and_move(pool: asyncpg.Pool, lane: LaneRow, to: LaneRow) -> None:
+async def lock_and_move(pool: asyncpg.Pool, lane: LaneRow, to: LaneRow) -> None:
     async with transaction(pool) as connection:
-        await hold_lane(connection, lane)
+        await lock_lane(connection, lane)
         await move_lane(connection, to)
 
 
-async def test_a_lane_begins_with_nothing_and_goes_on_where_it_was(database_url: str) -> None:
+async def test_a_new_lane_is_empty_and_a_taken_lane_continues_from_its_positions(database_url: str) -> None:
     async with connected(database_url) as pool:
         lane = await take_lane(pool, KEY)
         assert (lane.partition, lane.epoch, lane.sequence, lane.published, lane.positions) == (3, 1, 0, 0, ())
-        await hold_and_move(pool, lane, replace(lane, sequence=7, published=5, positions=(REQUESTS,)))
+        await lock_and_move(pool, lane, replace(lane, sequence=7, published=5, positions=(REQUESTS,)))
         again = await take_lane(pool, KEY)
     assert again == replace(lane, epoch=2, sequence=7, published=5, positions=(REQUESTS,))
 
 
-async def test_the_former_owner_decides_nothing_more(database_url: str) -> None:
+async def test_the_former_owner_cannot_decide_any_more(database_url: str) -> None:
     async with connected(database_url) as pool:
         former = await take_lane(pool, KEY)
         await take_lane(pool, KEY)
-        with pytest.raises(LaneLostError, match="another worker took the lane"):
+        with pytest.raises(LaneLostError, match="another worker has taken the lane"):
             async with transaction(pool) as connection:
-                await hold_lane(connection, former)
-        with pytest.raises(LaneLostError, match="another worker took the lane"):
+                await lock_lane(connection, former)
+        with pytest.raises(LaneLostError, match="another worker has taken the lane"):
             await reposition(pool, replace(former, positions=(REQUESTS,)))
-        with pytest.raises(LaneLostError, match="another worker took the lane"):
+        with pytest.raises(LaneLostError, match="another worker has taken the lane"):
             async with transaction(pool) as connection:
                 await move_lane(connection, former, PendingBatch(1, b"bytes", utc("2026-04-01T00:00:00Z")))
         assert await publications_above(pool, former, 0) == []
-        await leave_lane(pool, replace(former, published=99))
+        await release_lane(pool, replace(former, published=99))
         assert (await take_lane(pool, KEY)).published == 0
 
 
 @pytest.mark.parametrize(
-    "elsewhere",
+    "different",
     [{"sequence": 1}, {"positions": (REQUESTS,)}, {"positions": (replace(REQUESTS, topic_id="id-2"),)}],
 )
-async def test_a_batch_begins_where_the_lane_stands(database_url: str, elsewhere: dict[str, object]) -> None:
+async def test_a_batch_must_start_at_the_saved_positions(database_url: str, different: dict[str, object]) -> None:
     async with connected(database_url) as pool:
         lane = await take_lane(pool, KEY)
-        with pytest.raises(LaneLostError, match="does not begin where the lane has decided up to"):
-            await hold_and_move(pool, replace(lane, **elsewhere), lane)  # type: ignore[arg-type] # by name
+        with pytest.raises(LaneLostError, match="does not start where the last decision of the lane ended"):
+            await lock_and_move(pool, replace(lane, **different), lane)  # type: ignore[arg-type] # by name
 
 
-async def test_what_is_kept_to_publish_comes_back_in_order_above_a_number(database_url: str) -> None:
+async def test_publications_above_a_decision_are_returned_in_order(database_url: str) -> None:
     async with connected(database_url) as pool:
         lane = await take_lane(pool, KEY)
         async with transaction(pool) as connection:
@@ -84,17 +84,17 @@ async def test_what_is_kept_to_publish_comes_back_in_order_above_a_number(databa
         assert await publications_above(pool, lane, 0) == [b"10", b"20", b"30"]
 
 
-async def test_what_is_published_never_goes_back(database_url: str) -> None:
+async def test_the_last_published_decision_never_decreases(database_url: str) -> None:
     async with connected(database_url) as pool:
         lane = await take_lane(pool, KEY)
         for published in (5, 3):
-            await leave_lane(pool, replace(lane, published=published))
+            await release_lane(pool, replace(lane, published=published))
         assert (await take_lane(pool, KEY)).published == 5
 
 
 @asynccontextmanager
 async def hung(pool: asyncpg.Pool, lane: LaneRow) -> AsyncIterator[None]:
-    """An owner of the lane that is frozen amid a COPY."""
+    """An owner of the lane that hangs during a COPY."""
     copying = asyncio.Event()
 
     async def rows() -> AsyncIterator[tuple[object, ...]]:
@@ -104,7 +104,7 @@ async def hung(pool: asyncpg.Pool, lane: LaneRow) -> AsyncIterator[None]:
 
     async def decide() -> None:
         async with transaction(pool) as connection:
-            await hold_lane(connection, lane)
+            await lock_lane(connection, lane)
             await connection.copy_records_to_table("ledger", records=rows(), columns=["customer_id"])
 
     task = asyncio.create_task(decide())
@@ -118,23 +118,23 @@ async def hung(pool: asyncpg.Pool, lane: LaneRow) -> AsyncIterator[None]:
 
 
 async def copies(pool: asyncpg.Pool, number: int) -> bool:
-    """Whether so many sessions are amid a COPY."""
-    asked = "select count(*) from pg_stat_activity where query like 'COPY%' and datname = current_database()"
-    return bool(await pool.fetchval(asked) == number)
+    """Whether this many sessions run a COPY."""
+    query = "select count(*) from pg_stat_activity where query like 'COPY%' and datname = current_database()"
+    return bool(await pool.fetchval(query) == number)
 
 
-async def test_whoever_takes_a_lane_ends_the_hung_session_that_blocks_it_and_no_other(
+async def test_taking_a_lane_terminates_only_the_hung_session_that_blocks_it(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes, "_LOCKED_SECONDS", 0.5)
+    monkeypatch.setattr(lanes, "_BLOCKED_SECONDS", 0.5)
     monkeypatch.setattr(lanes, "_HUNG_SECONDS", 0.1)
     other = replace(KEY, partition=4)
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(connected(database_url, connections=6))
-        former, elsewhere = await take_lane(pool, KEY), await take_lane(pool, other)
+        former, unrelated = await take_lane(pool, KEY), await take_lane(pool, other)
         await stack.enter_async_context(hung(pool, former))
-        await stack.enter_async_context(hung(pool, elsewhere))
+        await stack.enter_async_context(hung(pool, unrelated))
         assert (await take_lane(pool, KEY)).epoch == former.epoch + 1
-        await until(lambda: copies(pool, 1))  # a session lets go of its locks before it is gone
+        await until(lambda: copies(pool, 1))  # a session releases its locks before it ends
         await asyncio.sleep(0.1)
         assert await copies(pool, 1)

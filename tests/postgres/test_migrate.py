@@ -1,4 +1,4 @@
-"""The tables are made once, however often and from wherever somebody asks."""
+"""The tables are created once, even by several processes, and upgraded only if the workers allow it."""
 
 import asyncio
 from dataclasses import replace
@@ -9,8 +9,8 @@ import pytest
 
 from support.databases import CONTRACTS, EXPANDS, NEWER, newer
 from unenroll.errors import SetupError
-from unenroll.postgres.lanes import LaneKey, leave_lane, take_lane
-from unenroll.postgres.migrate import migrate, upgrade
+from unenroll.postgres.lanes import LaneKey, release_lane, take_lane
+from unenroll.postgres.migrate import Migrated, migrate, upgrade
 from unenroll.postgres.pool import TABLES_VERSION, check_tables, connected
 
 LANE = LaneKey(topic_prefix="unenroll.", group_id="unenroll", partition=3)
@@ -24,10 +24,10 @@ async def empty_database(database_url: str) -> str:
     return database_url
 
 
-async def test_tables_are_made_from_several_places_at_once(empty_database: str) -> None:
-    done = await asyncio.gather(*(migrate(empty_database) for _ in range(5)))
-    assert {one.after for one in done} == {TABLES_VERSION}
-    assert sorted(one.before or "" for one in done) == ["", *[TABLES_VERSION] * 4]
+async def test_several_processes_can_migrate_at_once(empty_database: str) -> None:
+    results = await asyncio.gather(*(migrate(empty_database) for _ in range(5)))
+    assert {one.after for one in results} == {TABLES_VERSION}
+    assert sorted(one.before or "" for one in results) == ["", *[TABLES_VERSION] * 4]
 
 
 async def test_a_database_without_tables_is_refused(empty_database: str) -> None:
@@ -55,18 +55,20 @@ async def test_newer_tables_are_refused_unless_they_work_with_this_program(datab
             await migrate(database_url)
 
 
-async def test_tables_do_not_contract_beneath_who_holds_a_lane(database_url: str, tmp_path: Path) -> None:
+async def test_a_worker_that_owns_a_lane_blocks_a_migration_that_it_does_not_work_with(
+    database_url: str, tmp_path: Path
+) -> None:
     contract = newer(tmp_path, CONTRACTS, oldest=NEWER)
     async with connected(database_url) as pool:
         lane = await take_lane(pool, LANE)
         with pytest.raises(SetupError, match=f"lanes: 3 of unenroll \\({TABLES_VERSION}\\); upgrade the workers first"):
             await upgrade(database_url, contract)
-        await leave_lane(pool, lane)
-    assert await upgrade(database_url, contract) == (TABLES_VERSION, NEWER)
+        await release_lane(pool, lane)
+    assert await upgrade(database_url, contract) == Migrated(before=TABLES_VERSION, after=NEWER)
 
 
-async def test_tables_contract_all_the_same_where_that_is_meant(database_url: str, tmp_path: Path) -> None:
+async def test_even_if_held_migrates_nevertheless(database_url: str, tmp_path: Path) -> None:
     async with connected(database_url) as pool:
         await take_lane(pool, LANE)
     contract = replace(newer(tmp_path, CONTRACTS, oldest=NEWER), even_if_held=True)
-    assert await upgrade(database_url, contract) == (TABLES_VERSION, NEWER)
+    assert await upgrade(database_url, contract) == Migrated(before=TABLES_VERSION, after=NEWER)

@@ -1,4 +1,4 @@
-"""What is packed is unpacked, to the byte."""
+"""Packed messages are unpacked unchanged, byte for byte."""
 
 import cramjam
 import msgpack
@@ -23,18 +23,18 @@ MESSAGES = st.lists(
 
 
 @given(MESSAGES)
-def test_what_is_packed_is_unpacked_in_order(messages: tuple[Message, ...]) -> None:
+def test_packed_messages_are_unpacked_in_order(messages: tuple[Message, ...]) -> None:
     assert unpack(pack(messages)) == messages
     assert pack(messages) == pack(iter(messages))
 
 
 @given(MESSAGES)
-def test_what_any_writer_of_messagepack_packed_is_unpacked(messages: tuple[Message, ...]) -> None:
+def test_the_output_of_another_messagepack_library_is_unpacked(messages: tuple[Message, ...]) -> None:
     rows = [(message.topic, message.key, message.value, message.headers) for message in messages]
     assert unpack(b"\x01" + bytes(cramjam.zstd.compress(msgpack.packb(rows)))) == messages
 
 
-def test_packing_makes_alike_messages_small() -> None:
+def test_similar_messages_compress_well() -> None:
     messages = [Message(topic="rewards", key=b"%d" % customer, value=b"{}" * 200) for customer in range(1000)]
     assert len(pack(messages)) < 20_000
 

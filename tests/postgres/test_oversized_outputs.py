@@ -1,4 +1,4 @@
-"""An answer that its topic would refuse is found before it is decided, not by a producer that strikes for ever."""
+"""A request whose answer does not fit its topic becomes a dead letter, instead of blocking the producer."""
 
 from pathlib import Path
 
@@ -15,6 +15,6 @@ async def test_a_request_whose_answer_does_not_fit_is_a_dead_letter_and_changes_
     await written(tmp_path, [definition(), *three_rewards(CUSTOMER)]).load(database_url)
     request = leave(CUSTOMER, reason="r" * 200, requestedBy="me" * 100)
     assert await decide(database_url, request, most_bytes=1_100) == {"answer_too_large": 1}
-    kept = await tables(database_url)
-    assert (kept["leaves"], len(kept["dead_letters"])) == ([], 1)
+    rows = await tables(database_url)
+    assert (rows["leaves"], len(rows["dead_letters"])) == ([], 1)
     assert await decide(database_url, request, most_bytes=2_000) == {"UNENROLLED": 1}

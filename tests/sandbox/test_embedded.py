@@ -15,7 +15,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from unenroll.sandbox.environment import cache_folder
 from unenroll.sandbox.process import SandboxError
-from unenroll.sandbox.servers import embedded
+from unenroll.sandbox.servers import embedded_servers
 from waiting import until
 
 CACHE = cache_folder(os.environ)
@@ -23,10 +23,10 @@ CACHE = cache_folder(os.environ)
 OWNER = """
 import asyncio, sys
 from pathlib import Path
-from unenroll.sandbox.servers import embedded
+from unenroll.sandbox.servers import embedded_servers
 
 async def own():
-    async with embedded(cache=Path(sys.argv[1]), say=lambda text: None) as pair:
+    async with embedded_servers(cache=Path(sys.argv[1]), say=lambda text: None) as pair:
         print(pair.kafka.program.folder.parent, flush=True)
         await asyncio.Event().wait()
 
@@ -54,13 +54,13 @@ async def answer(database_url: str, query: str) -> object:
 @pytest.mark.thorough
 async def test_both_answer_and_end_with_the_body_also_when_it_raises() -> None:
     with suppress(ZeroDivisionError):
-        async with embedded(cache=CACHE, say=print) as pair:
+        async with embedded_servers(cache=CACHE, say=print) as pair:
             assert topics(pair.kafka.program.address) == set()
             assert await answer(pair.postgres.program.address, "show fsync") == "on"
             assert await answer(pair.postgres.program.address, "show synchronous_commit") == "on"
             raise ZeroDivisionError
-    assert pair.kafka.gone
-    assert pair.postgres.gone
+    assert pair.kafka.has_ended
+    assert pair.postgres.has_ended
     assert not pair.kafka.program.folder.parent.exists()
 
 
@@ -80,10 +80,10 @@ async def test_both_end_and_leave_nothing_when_their_owner_is_killed() -> None:
 
 @pytest.mark.thorough
 async def test_a_data_folder_keeps_topics_and_rows_between_runs(open_folder: Path) -> None:
-    async with embedded(data=open_folder, cache=CACHE, say=print) as pair:
+    async with embedded_servers(data=open_folder, cache=CACHE, say=print) as pair:
         create_topic(pair.kafka.program.address, "armchair")
         await answer(pair.postgres.program.address, "create table armchair as select 'crunchy' as kind")
-    async with embedded(data=open_folder, cache=CACHE, say=print) as pair:
+    async with embedded_servers(data=open_folder, cache=CACHE, say=print) as pair:
         assert "armchair" in topics(pair.kafka.program.address)
         assert await answer(pair.postgres.program.address, "select kind from armchair") == "crunchy"
 
@@ -91,5 +91,5 @@ async def test_a_data_folder_keeps_topics_and_rows_between_runs(open_folder: Pat
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root hands Postgres over to another user")
 async def test_a_data_folder_that_the_user_of_postgres_may_not_enter_is_refused(closed_folder: Path) -> None:
     with pytest.raises(SandboxError, match=f"may not enter .*{closed_folder}"):
-        async with embedded(data=closed_folder, cache=CACHE, say=print):
+        async with embedded_servers(data=closed_folder, cache=CACHE, say=print):
             pytest.fail("it started")

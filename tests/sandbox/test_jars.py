@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from unenroll.sandbox.jars import ROOTS, Jar, cached_jar, locked_jars, write_lock
+from unenroll.sandbox.jars import ROOTS, Jar, cached_jars, locked_jars, write_lock
 from unenroll.sandbox.process import ChecksumError
 
 ARMCHAIR = Jar(coordinate="crunchy:armchair:1.0", sha256=sha256(b"upholstery").hexdigest())
@@ -21,13 +21,13 @@ def put(cache: Path, content: bytes) -> Path:
 
 async def test_a_jar_in_the_cache_with_the_locked_sum_is_used(tmp_path: Path) -> None:
     path = put(tmp_path, b"upholstery")
-    assert await cached_jar((ARMCHAIR,), tmp_path, say=print) == [path]
+    assert await cached_jars((ARMCHAIR,), tmp_path, say=print) == [path]
 
 
 async def test_a_jar_with_another_sum_is_refused_and_the_message_says_which_and_what_to_do(tmp_path: Path) -> None:
     path = put(tmp_path, b"splinters")
     with pytest.raises(ChecksumError) as refusal:
-        await cached_jar((ARMCHAIR,), tmp_path, say=print)
+        await cached_jars((ARMCHAIR,), tmp_path, say=print)
     text = str(refusal.value)
     assert "armchair-1.0.jar is not crunchy:armchair:1.0 as locked" in text
     assert sha256(b"splinters").hexdigest() in text

@@ -22,10 +22,9 @@ from waiting import until
 SERVING = """
 import asyncio, sys
 from pathlib import Path
-from unenroll.sandbox.servers import Serving, serve
-from unenroll.sandbox.servers import Servers
+from unenroll.sandbox.servers import ServeOptions, ServerAddresses, serve
 
-async def prepare(servers: Servers) -> None:
+async def prepare(servers: ServerAddresses) -> None:
     file = Path(sys.argv[1])
     print("preparing, env file:", file.read_bytes() if file.exists() else None, flush=True)
 
@@ -33,7 +32,7 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 env_file, data, cache = map(Path, sys.argv[1:])
-asyncio.run(serve(Serving(env_file=env_file, data=data, cache=cache, say=say), prepare))
+asyncio.run(serve(ServeOptions(env_file=env_file, data=data, cache=cache, say=say), prepare))
 """
 
 
@@ -79,13 +78,13 @@ async def test_addresses_are_written_after_preparing_and_one_servers_death_leave
     env_file.chmod(0o640)
     add_block(env_file, {"UNENROLL_DATABASE_URL": "postgresql://of-a-run-that-was-killed"})
     async with serving(open_folder) as process:
-        assert f"env file: {OTHERS + NEWLINE!r}" in await said(process, "answer, their addresses are in")
+        assert f"env file: {OTHERS + NEWLINE!r}" in await said(process, "are ready; their addresses are in")
         assert env_file.read_bytes().startswith(OTHERS + NEWLINE)
         assert set(read(env_file)) == {"UNENROLL_KAFKA_BOOTSTRAP_SERVERS", "UNENROLL_DATABASE_URL", "PORT"}
 
         postmaster = (open_folder / "data" / "postgres" / "data" / "postmaster.pid").read_text().splitlines()[0]
         os.kill(int(postmaster), SIGKILL)
-        await said(process, "Postgres has died, exit code 137, and is not started again")
+        await said(process, "Postgres has died with exit code 137; the sandbox does not restart it")
         kafka = AdminClient({"bootstrap.servers": read(env_file)["UNENROLL_KAFKA_BOOTSTRAP_SERVERS"]})
         assert kafka.list_topics(timeout=20).brokers
 

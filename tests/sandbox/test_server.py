@@ -15,15 +15,15 @@ from unenroll.sandbox.process import (
     ServerEndedError,
     ServerProcess,
     ServerProgram,
-    completed,
     launch,
+    run_to_end,
     start,
 )
 
 
-def python(folder: Path, code: str, *, passing: bool = False) -> ServerProgram:
+def python(folder: Path, code: str, *, temporary: bool = False) -> ServerProgram:
     command = (sys.executable, "-u", "-c", code)
-    return ServerProgram(name="Armchair", command=command, folder=folder, ends_by=SIGTERM, removes_folder=passing)
+    return ServerProgram(name="Armchair", command=command, folder=folder, stop_signal=SIGTERM, removes_folder=temporary)
 
 
 async def never() -> bool:
@@ -31,27 +31,29 @@ async def never() -> bool:
 
 
 async def test_a_server_that_ends_before_it_answers_is_quoted(tmp_path: Path) -> None:
-    with pytest.raises(ServerEndedError, match=r"Armchair ended before it answered, exit code 3(.|\n)*no cushion"):
+    with pytest.raises(ServerEndedError, match=r"Armchair ended before it answered, with exit code 3(.|\n)*no cushion"):
         await start(python(tmp_path, "print('no cushion'); raise SystemExit(3)"), answers=never)
 
 
 async def test_a_program_that_is_not_there_is_said(tmp_path: Path) -> None:
-    missing = ServerProgram(name="Armchair", command=(str(tmp_path / "armchair"),), folder=tmp_path, ends_by=SIGTERM)
+    missing = ServerProgram(
+        name="Armchair", command=(str(tmp_path / "armchair"),), folder=tmp_path, stop_signal=SIGTERM
+    )
     with pytest.raises(ServerEndedError, match="No such file or directory"):
-        await completed(missing)
+        await run_to_end(missing)
 
 
 async def test_a_server_ends_by_its_signal_and_takes_its_passing_folder_along(tmp_path: Path) -> None:
-    folder = tmp_path / "passing"
+    folder = tmp_path / "temporary"
     folder.mkdir()
-    program = python(folder, "import signal; print('seated'); signal.pause()", passing=True)
+    program = python(folder, "import signal; print('seated'); signal.pause()", temporary=True)
 
     async def seated() -> bool:
         return "seated" in program.log.read_text(encoding="utf-8")
 
     server = await start(program, answers=seated)
-    await server.end()
-    assert await server.ended() == 128 + SIGTERM
+    await server.stop()
+    assert await server.wait() == 128 + SIGTERM
     assert not folder.exists()
 
 
@@ -67,7 +69,7 @@ async def test_a_port_that_somebody_took_in_the_meantime_is_given_up_for_another
 
     taken: list[socket.socket] = []
     server = await on_free_ports(1, start)
-    await server.end()
+    await server.stop()
     taken[0].close()
     assert len(set(tried)) == 2
 
@@ -87,7 +89,7 @@ async def test_ports_that_are_always_taken_are_given_up() -> None:
         taken.append(socket.create_server((LOOPBACK, ports[0])))
         raise ServerEndedError("the port is taken")
 
-    with pytest.raises(SandboxError, match="no 1 free ports"):
+    with pytest.raises(SandboxError, match="other programs took the ports each time"):
         await on_free_ports(1, start)
     for holder in taken:
         holder.close()

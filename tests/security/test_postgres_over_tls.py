@@ -59,9 +59,9 @@ async def test_a_certificate_of_ours_in_place_of_a_password(postgres: TlsPostgre
 def test_what_is_wrong_is_said_in_one_line(postgres: TlsPostgres, tmp_path: Path, arguments: str) -> None:
     stranger = Authority(tmp_path, "stranger").file
     wrong = {
-        postgres.url(sslmode="verify-full", sslrootcert=stranger): "certificate of Postgres is not to be trusted",
+        postgres.url(sslmode="verify-full", sslrootcert=stranger): "certificate of Postgres is not trusted",
         postgres.verified().replace("localhost", "127.0.0.1"): "IP address mismatch",
-        postgres.verified().replace(PASSWORD, "hunter2"): "refuses our user or password",
+        postgres.verified().replace(PASSWORD, "hunter2"): "refuses the user or password",
         postgres.url(sslmode="disable"): "no pg_hba.conf entry",
         postgres.url(sslmode="verify-full", sslrootcert=tmp_path / "nowhere.pem"): "that is not there",
     }

@@ -64,7 +64,7 @@ REFUSALS: dict[str, tuple[How, str]] = {
     ),
     "wrong authority": (
         lambda hold: hold.by_scram("worker") | {"UNENROLL_KAFKA_SSL_CAFILE": str(other_authority(hold).file)},
-        "is not to be trusted",
+        "is not trusted",
     ),
     "wrong host name": (
         lambda hold: hold.by_scram("worker") | {"UNENROLL_KAFKA_BOOTSTRAP_SERVERS": hold.kafka.wrong},
@@ -76,11 +76,11 @@ REFUSALS: dict[str, tuple[How, str]] = {
     ),
     "expired certificate of ours": (
         lambda hold: hold.by_certificate(hold.authority.signs("late", expired=True)),
-        "another certificate of ours",
+        "closed the connection",
     ),
     "certificate of a stranger": (
         lambda hold: hold.by_certificate(other_authority(hold).signs("worker")),
-        "another certificate of ours",
+        "closed the connection",
     ),
     "no certificate": (
         lambda hold: {
@@ -88,7 +88,7 @@ REFUSALS: dict[str, tuple[How, str]] = {
             for name, value in hold.by_certificate(hold.authority.signs("worker")).items()
             if not name.endswith(("CERTFILE", "KEYFILE"))
         },
-        "another certificate of ours",
+        "closed the connection",
     ),
     "wrong password of the key": (lambda hold: locked(hold, f"{WRONG}!"), "a certificate or key cannot be used"),
 }

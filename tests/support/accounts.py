@@ -18,7 +18,7 @@ from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import RewardAction, RewardState, Rule
 from unenroll.explain.story import AccountStory, story
 from unenroll.postgres.accounts import KnownAccount
-from unenroll.postgres.history import KnownHistory
+from unenroll.postgres.history import AccountHistory
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -26,7 +26,9 @@ NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 def days(count: int) -> Calendar:
     """Cycles of one day each, d1 and so on, from the first day of 2026."""
     starts = [NEW_YEAR + timedelta(days=number) for number in range(count)]
-    return Calendar.of((f"d{number}", start, start + timedelta(days=1)) for number, start in enumerate(starts, start=1))
+    return Calendar.from_periods(
+        (f"d{number}", start, start + timedelta(days=1)) for number, start in enumerate(starts, start=1)
+    )
 
 
 def day(number: float) -> datetime:
@@ -54,12 +56,12 @@ def told(calendar: Calendar, facts: Iterable[Enrollment | Leave], rewards: Seque
     target = Target(target_id=21, name="Milestone ABC", kind=TargetKind.MILESTONE)
     account = Account(customer_id=7, target_id=21)
     for fact in (*facts, *rewards):
-        account = account.knowing(fact)
+        account = account.with_fact(fact)
     state = resettle(AccountState(account), target, calendar).state
     group = TargetGroup(
         group_id=11, name="Daily", version=1, active=True, time_zone="UTC", calendar=calendar, targets={21: target}
     )
-    return story(KnownHistory(account=KnownAccount(state=state), group=group, seen={}), ())
+    return story(AccountHistory(account=KnownAccount(state=state), group=group, first_seen={}), ())
 
 
 FIRST, SECOND = EventId("first", "/crm"), EventId("second", "/crm")
@@ -94,7 +96,7 @@ STATE = AccountState(
                 value=Value(Decimal("12.50"), "EUR"),
             ),
         ),
-        issued={"R2": utc("2026-03-22T00:00:00Z")},
+        issuances={"R2": utc("2026-03-22T00:00:00Z")},
     ),
     settled=SettledAccount(
         leaves={FIRST: SettledLeave(Outcome.UNENROLLED, 3), SECOND: SettledLeave(Outcome.ALREADY_UNENROLLED)},

@@ -18,7 +18,7 @@ from support.place import Place
 from support.secret_files import basic, line, write
 from support.workers import Running, running
 from unenroll.api.account_routes import routes
-from unenroll.api.auth.clients import ApiScope
+from unenroll.api.auth.scopes import ApiScope
 from unenroll.cli import main
 from unenroll.kafka.idempotent_producer import Publisher
 from unenroll.postgres.pool import connected

@@ -20,9 +20,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
 from chaos.killable_servers import Mortal, mortal_kafka
 from support.place import done
 from unenroll.sandbox.environment import LOOPBACK, cache_folder, free_ports
-from unenroll.sandbox.jars import cached_jar, locked_jars
+from unenroll.sandbox.jars import cached_jars, locked_jars
 from unenroll.sandbox.kafka import CONFIG, JAVA_OPTIONS, java
-from unenroll.sandbox.process import ServerProcess, ServerProgram, completed, start, start_together
+from unenroll.sandbox.process import ServerProcess, ServerProgram, run_to_end, run_together, start
 
 _NUMBERS = (1, 2, 3)
 _LITTLE_MEMORY = "-Xmx256m"  # of several, Java takes the last
@@ -85,26 +85,28 @@ class _Node:
 
     def program(self, *arguments: str) -> ServerProgram:
         command = (*self.command, *arguments)
-        return ServerProgram(name="Kafka", command=command, folder=self.folder, ends_by=SIGTERM, address=self.address)
+        return ServerProgram(
+            name="Kafka", command=command, folder=self.folder, stop_signal=SIGTERM, address=self.address
+        )
 
 
 @asynccontextmanager
 async def three_brokers(folder: Path) -> AsyncIterator[Brokers]:
     """Brokers that know each other. They end with the body."""
-    jars = await cached_jar(locked_jars(), cache_folder(os.environ), say=print)
+    jars = await cached_jars(locked_jars(), cache_folder(os.environ), say=print)
     command = (java(), *JAVA_OPTIONS, _LITTLE_MEMORY, "-cp", pathsep.join(map(str, jars)))
     nodes = _nodes(folder, command)
     cluster = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
-    await start_together(
-        completed(node.program("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", CONFIG))
+    await run_together(
+        run_to_end(node.program("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", CONFIG))
         for node in nodes
     )
     async with AsyncExitStack() as stack:
-        servers = await start_together(_started(node) for node in nodes)
+        servers = await run_together(_started(node) for node in nodes)
         mortals = [await stack.enter_async_context(mortal_kafka(server)) for server in servers]
         yield Brokers(by_number=dict(zip(_NUMBERS, mortals, strict=True)))
         for one in mortals:
-            if not one.server.gone:
+            if not one.server.has_ended:
                 await one.fall(SIGKILL)  # to end in order, it would wait for those that are gone
 
 

@@ -88,7 +88,7 @@ def newer(folder: Path, sql: str, *, oldest: str) -> Upgrade:
     steps = folder / "versions"
     copytree(Path(migrations.__path__[0], "versions"), steps, ignore=ignore_patterns("__pycache__"))
     (steps / "v9001.py").write_text(_STEP.format(newer=NEWER, oldest=oldest, sql=sql))
-    return Upgrade(steps=steps)
+    return Upgrade(migrations=steps)
 
 
 def _be(version: str) -> None:

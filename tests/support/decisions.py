@@ -10,7 +10,7 @@ from unenroll.postgres.lanes import LaneKey, LaneRow, reposition, take_lane
 from unenroll.postgres.pool import connected
 from unenroll.wire.ndjson import publish_line
 from unenroll.wire.topics import CARRIES, Message, Position, Record, Topic
-from unenroll.worker.batch import Batch, read
+from unenroll.worker.batch import Batch, decode_records
 from unenroll.worker.transaction import BatchTransaction
 
 INPUTS = (Topic.FACTS, Topic.REQUESTS)
@@ -40,7 +40,7 @@ def _batch(lane: LaneRow, lines: tuple[str, ...]) -> Batch:
         records.append(_record(message, lane.partition, behind[message.topic]))
         behind[message.topic] += 1
     ends = tuple(replace(position, offset=behind[position.topic]) for position in lane.positions)
-    return Batch(readings=read(records, {word.value: CARRIES[word] for word in INPUTS}), ends=ends)
+    return Batch(records=decode_records(records, {word.value: CARRIES[word] for word in INPUTS}), ends=ends)
 
 
 def _record(message: Message, partition: int, offset: int) -> Record:

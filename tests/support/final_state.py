@@ -13,7 +13,7 @@ from unenroll.core.calendar import Calendar
 from unenroll.core.definitions import Target
 from unenroll.core.events import EventId, RewardEarned, RewardIssued
 from unenroll.core.facts import Account
-from unenroll.core.settle import Settlement, settle, waits
+from unenroll.core.settle import Settlement, awaits_cycles, settle
 
 Row = tuple[object, ...]
 Rows = Mapping[str, list[dict[str, Any]]]
@@ -84,7 +84,7 @@ def expected(crowd: Crowd) -> dict[str, set[Row]]:
     for life in crowd.lives:
         account = life.account()
         settlement = agreed(account, life.target, life.calendar)
-        ends["accounts"].add((life.customer_id, life.target.target_id, len(life.events), waits(settlement)))
+        ends["accounts"].add((life.customer_id, life.target.target_id, len(life.events), awaits_cycles(settlement)))
         for table, row in _facts(account, settlement):
             ends[table].add((life.customer_id, life.target.target_id, *row))
     return ends
@@ -127,7 +127,7 @@ def _facts(account: Account, settlement: Settlement) -> Iterator[tuple[str, Row]
         what = (reward.reward_id, reward.cycle, reward.allocation.value, reward.achieved_at, reward.level)
         standing = (now.state.value, now.rule.value, now.action and now.action.value)
         yield "rewards", (*what, *(reward.value or (None, None)), *standing, *_identity(now.leave))
-    for reward_id in account.issued:
+    for reward_id in account.issuances:
         yield "issuances", (reward_id,)
 
 

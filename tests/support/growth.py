@@ -43,7 +43,7 @@ class Growth:
         if name is None or not isinstance(event, CustomerEnrolled | RewardEarned):
             return 0
         (group,) = (group for group in self.crowd.groups if group.group_id == event.group_id)
-        cycle = group.calendar.named(name)
+        cycle = group.calendar.cycle_named(name)
         assert cycle is not None, name
         known = zip(self.crowd.grown[event.group_id], self.parts[event.group_id], strict=True)
         return next(comes for cycles, comes in known if cycles >= cycle.number)

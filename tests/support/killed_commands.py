@@ -14,8 +14,8 @@ from support.phases import replace
 from support.workers import Running
 from unenroll.cli import main
 from unenroll.kafka.transactional_producer import LaneProducer
-from unenroll.ops.erase import erase as erasing
-from unenroll.ops.erase import outbox as rewriting
+from unenroll.ops.erase import erase as erase_module
+from unenroll.ops.erase import outbox as outbox_module
 from unenroll.ops.publish import Sender
 from unenroll.wire.topics import Message
 
@@ -43,7 +43,7 @@ def _after(owner: type, name: str, strike: Strike) -> None:
 
 
 PUBLISHING: Mapping[str, Callable[[Strike], None]] = {
-    "noted": partial(_before, LaneProducer, "publish_there"),
+    "noted": partial(_before, LaneProducer, "publish_to_partitions"),
     "begun": partial(_after, AIOKafkaProducer, "begin_transaction"),
     "sent": partial(_before, AIOKafkaProducer, "send_offsets_to_transaction"),
     "offsets sent": partial(_before, AIOKafkaProducer, "commit_transaction"),
@@ -101,9 +101,6 @@ def doomed_sender(*arguments: str, environment: Mapping[str, str]) -> Iterator[R
         command.end()
 
 
-MOMENTS = ("entombing", "entombed", "rewriting", "sweeping")
-
-
 async def _die() -> None:
     """At once, like a machine that loses power."""
     os.kill(os.getpid(), signal.SIGKILL)
@@ -113,22 +110,24 @@ def _always(*_: object) -> bool:
     return True
 
 
-def _erasing_live_until(moment: str) -> None:
-    if moment == "entombing":
-        replace(erasing, "record_erasure", first=_die, last=None, when=_always)
-    elif moment == "entombed":
-        replace(erasing, "record_erasure", first=None, last=_die, when=_always)
-    elif moment == "rewriting":
-        replace(rewriting, "rewrite", first=None, last=_die, when=_always)
-    else:
-        replace(erasing, "sweep", first=_die, last=None, when=_always)
+ERASE_MOMENTS: Mapping[str, Callable[[], None]] = {
+    "before record": partial(replace, erase_module, "record_erasure", first=_die, last=None, when=_always),
+    "after record": partial(replace, erase_module, "record_erasure", first=None, last=_die, when=_always),
+    "after rewrite": partial(replace, outbox_module, "replace_batch", first=None, last=_die, when=_always),
+    "before sweep": partial(replace, erase_module, "erase_remaining", first=_die, last=None, when=_always),
+}
+"""The moments at which an erasure can be killed."""
+
+
+def _erase_until(moment: str) -> None:
+    ERASE_MOMENTS[moment]()
     main()
 
 
 @contextmanager
 def dying_erase(moment: str, customer: int, *, environment: Mapping[str, str]) -> Iterator[Running]:
-    """The command, killed at the moment."""
-    command = Running(partial(_erasing_live_until, moment), ("erase", f"--customer={customer}"), environment)
+    """The command `erase`, which kills itself at this moment."""
+    command = Running(partial(_erase_until, moment), ("erase", f"--customer={customer}"), environment)
     try:
         yield command
     finally:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
-from unenroll.core.admission import Misplaced, place
+from unenroll.core.admission import RefusedEvent, to_fact
 from unenroll.core.calendar import Calendar
 from unenroll.core.definitions import DefinitionSet, EnrollmentMode, Target, TargetGroup, TargetKind
 from unenroll.core.events import (
@@ -94,7 +94,7 @@ class Life:
             enrollments=tuple(fact for fact in facts if isinstance(fact, Enrollment)),
             leaves=tuple(fact for fact in facts if isinstance(fact, Leave)),
             rewards=tuple(fact for fact in facts if isinstance(fact, Reward)),
-            issued={event.reward_id: event.issued_at for event in paid if event.issued_at is not None},
+            issuances={event.reward_id: event.issued_at for event in paid if event.issued_at is not None},
         )
 
 
@@ -106,7 +106,7 @@ def calendar_of(periods: Sequence[bytes]) -> Calendar:
         length, gap = _digits(period, PERIOD)
         cycles.append((f"c{number}", tick(start), tick(start + length + 1)))
         start += length + 1 + gap
-    return Calendar.of(cycles)
+    return Calendar.from_periods(cycles)
 
 
 def life_of(target: Target, calendar: Calendar, *, moves: Sequence[bytes], rewards: Sequence[bytes]) -> Life:
@@ -122,8 +122,8 @@ def life_of(target: Target, calendar: Calendar, *, moves: Sequence[bytes], rewar
 def _fact(event: Event, definitions: DefinitionSet) -> Enrollment | Leave | Reward | Issuance:
     if isinstance(event, UnenrollRequested):
         return Leave(key=event.key, effective_at=event.effective_at)
-    fact = place(event, definitions)
-    assert not isinstance(fact, Misplaced), fact
+    fact = to_fact(event, definitions)
+    assert not isinstance(fact, RefusedEvent), fact
     return fact
 
 

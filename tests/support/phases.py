@@ -66,7 +66,7 @@ def _fetched(strike: Strike) -> None:
 
 
 def _reads_something(_: BatchTransaction, __: object, batch: Batch) -> bool:
-    return bool(batch.readings)
+    return bool(batch.records)
 
 
 def _deciding(strike: Strike) -> None:

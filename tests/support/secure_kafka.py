@@ -28,9 +28,9 @@ from support.certificates import Authority, Pair
 from support.place import done
 from support.token_server import AUDIENCE, TokenServer
 from unenroll.sandbox.environment import LOOPBACK, cache_folder, free_ports
-from unenroll.sandbox.jars import cached_jar, locked_jars
+from unenroll.sandbox.jars import cached_jars, locked_jars
 from unenroll.sandbox.kafka import CONFIG, JAVA_OPTIONS, PROPERTIES, java
-from unenroll.sandbox.process import ServerProgram, completed, start
+from unenroll.sandbox.process import ServerProgram, run_to_end, start
 
 _ITERATIONS = 4096
 _OAUTH = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;"
@@ -122,7 +122,7 @@ class Guards:
 @asynccontextmanager
 async def guarded(folder: Path, guards: Guards) -> AsyncIterator[Guarded]:
     """A running broker. It ends with the body."""
-    jars = await cached_jar(locked_jars(), cache_folder(os.environ), say=print)
+    jars = await cached_jars(locked_jars(), cache_folder(os.environ), say=print)
     keys = folder / "keys.json"
     guards.tokens.publish_keys(keys)
     command = (
@@ -132,10 +132,10 @@ async def guarded(folder: Path, guards: Guards) -> AsyncIterator[Guarded]:
     ports = dict(zip(("open", "sasl", "ssl", "wrong", "old", "controller"), free_ports(6), strict=True))
     (folder / CONFIG).write_text(_properties(guards, keys.as_uri(), ports), encoding="utf-8")
     doors = {name: f"{LOOPBACK}:{port}" for name, port in ports.items() if name != "controller"}
-    program = partial(ServerProgram, name="Kafka", folder=folder, ends_by=SIGTERM, address=doors["open"])
+    program = partial(ServerProgram, name="Kafka", folder=folder, stop_signal=SIGTERM, address=doors["open"])
     cluster = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
     formatting = ("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", CONFIG)
-    await completed(program(command=(*command, *formatting)))
+    await run_to_end(program(command=(*command, *formatting)))
     server = await start(
         program(command=(*command, "kafka.Kafka", CONFIG)), answers=lambda: asyncio.to_thread(_answers, doors["open"])
     )

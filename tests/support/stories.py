@@ -1,4 +1,4 @@
-"""An account's story after some facts were loaded and some events decided."""
+"""Build the story of an account from loaded facts and decided events."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from unenroll.demo.examples import CHAPTERS
 from unenroll.demo.notation import Campaign, Example
 from unenroll.demo.play import facts, requests
 from unenroll.explain.rewards import ExplainedReward
-from unenroll.explain.story import AccountStory, ExplainQuery, answer
+from unenroll.explain.story import AccountStory, ExplainQuery, explain
 from unenroll.ops.load.load import load
 from unenroll.ops.progress import bad_lines
 
@@ -18,19 +18,19 @@ CUSTOMER = 423789336
 
 
 async def stage(database_url: str, folder: Path, loaded: Sequence[str], *decided: str) -> AccountStory:
-    """What is told of the customer's only account, or the first of them."""
+    """Load facts, decide events, and return the story of the first account of the customer."""
     assert (await written(folder, loaded).load(database_url)).bad == 0
     for line in decided:
         await decide(database_url, line)
     return await story(database_url)
 
 
-async def story(database_url: str, **asked: Any) -> AccountStory:  # noqa: ANN401 - parts of a question
-    return (await answer(ExplainQuery(customer_id=CUSTOMER, **asked), database_url)).accounts[0]
+async def story(database_url: str, **query: Any) -> AccountStory:  # noqa: ANN401 - fields of a query
+    return (await explain(ExplainQuery(customer_id=CUSTOMER, **query), database_url)).accounts[0]
 
 
-def one(told: AccountStory, reward_id: str) -> ExplainedReward:
-    return next(found for found in told.rewards if found.reward_id == reward_id)
+def one(account: AccountStory, reward_id: str) -> ExplainedReward:
+    return next(found for found in account.rewards if found.reward_id == reward_id)
 
 
 def left(at: str, event_id: str = "out") -> str:
@@ -51,7 +51,7 @@ EXAMPLES: dict[str, tuple[Campaign, Example]] = {
 
 
 async def played(database_url: str) -> None:
-    """Load what is told of the examples' customers, and decide their leaves."""
+    """Load the facts of the examples, and decide their leaves."""
     with bad_lines(()) as bad:
         await load(facts(CHAPTERS), database_url, bad=bad)
     assert not bad.count
@@ -59,6 +59,6 @@ async def played(database_url: str) -> None:
 
 
 def path(name: str) -> str:
-    """Where the account of the example is read."""
+    """The path of the example's account."""
     campaign, example = EXAMPLES[name]
     return f"/customers/{example.customer_id}/targets/{campaign.target['targetId']}"

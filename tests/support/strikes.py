@@ -104,7 +104,7 @@ def _notice_rebalances() -> None:
 
 
 def _has_lanes(lanes: group.Lanes) -> bool:
-    return bool(lanes._lives)  # noqa: SLF001 - before it ever joins, it is told to give back nothing
+    return bool(lanes._events)  # noqa: SLF001 - before it ever joins, it is told to give back nothing
 
 
 def _give_up_soon() -> None:

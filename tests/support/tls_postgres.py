@@ -10,8 +10,8 @@ from signal import SIGINT
 
 from support.certificates import Authority, Pair
 from unenroll.sandbox.environment import LOOPBACK, free_ports
-from unenroll.sandbox.postgres import lesser_user, postgres_answers
-from unenroll.sandbox.process import ServerProgram, completed, start
+from unenroll.sandbox.postgres import postgres_answers, unprivileged_user
+from unenroll.sandbox.process import ServerProgram, run_to_end, start
 
 PASSWORD = "crunchy-armchair"  # noqa: S105 - of a server that lives for a minute
 _HBA = """\
@@ -44,7 +44,7 @@ def programs() -> Path | None:
 @asynccontextmanager
 async def tls_postgres(folder: Path) -> AsyncIterator[TlsPostgres]:
     """It runs until the end of the body."""
-    where, owner, (port,) = programs(), lesser_user(), free_ports(1)
+    where, owner, (port,) = programs(), unprivileged_user(), free_ports(1)
     assert where is not None
     authority = Authority(folder, "authority")
     data = folder / "data"
@@ -63,10 +63,10 @@ async def tls_postgres(folder: Path) -> AsyncIterator[TlsPostgres]:
     def program(name: str, *arguments: str, address: str = "") -> ServerProgram:
         command = (str(where / name), *arguments)
         return ServerProgram(
-            name="Postgres", command=command, folder=folder, ends_by=SIGINT, owner=owner, address=address
+            name="Postgres", command=command, folder=folder, stop_signal=SIGINT, owner=owner, address=address
         )
 
-    await completed(program("initdb", "-D", str(data), "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={secret}"))
+    await run_to_end(program("initdb", "-D", str(data), "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={secret}"))
     (data / "pg_hba.conf").write_text(_HBA)
     settings = {
         "port": port,
@@ -86,4 +86,4 @@ async def tls_postgres(folder: Path) -> AsyncIterator[TlsPostgres]:
     try:
         yield found
     finally:
-        await server.end()
+        await server.stop()

@@ -1,4 +1,4 @@
-"""Who should move and does not: counted in looks."""
+"""The stall detector counts the checks without progress, and health reports why there is none."""
 
 from datetime import UTC, datetime
 
@@ -8,29 +8,29 @@ from unenroll.telemetry.state import GROUP, LaneActivity, ProcessStage, ProcessS
 AWAY = WaitReason("Postgres does not answer", datetime(2026, 1, 1, tzinfo=UTC))
 
 
-def working(*doing: LaneActivity) -> ProcessState:
-    board = ProcessState(stage=ProcessStage.WORKING)
-    board.keep(range(len(doing)))
-    for number, what in enumerate(doing):
-        board.lane(number).turn_to(what)
-    return board
+def working(*activities: LaneActivity) -> ProcessState:
+    state = ProcessState(stage=ProcessStage.WORKING)
+    state.assign_lanes(range(len(activities)))
+    for number, activity in enumerate(activities):
+        state.add_lane(number).activity = activity
+    return state
 
 
-def looked(board: ProcessState, times: int) -> dict[str, int]:
-    stillness = StallDetector(board=board)
+def stalled(state: ProcessState, checks: int) -> dict[str, int]:
+    detector = StallDetector(state=state)
     found: dict[str, int] = {}
-    for _ in range(times):
-        board.beats += 1
-        found = stillness.look()
-    return {name: looks for name, looks in found.items() if looks}
+    for _ in range(checks):
+        state.beats += 1
+        found = detector.check()
+    return {name: count for name, count in found.items() if count}
 
 
-def test_a_lane_that_reads_and_has_nothing_to_do_is_in_order() -> None:
-    assert looked(working(LaneActivity.READING), 5) == {}
+def test_an_idle_lane_is_not_stalled() -> None:
+    assert stalled(working(LaneActivity.READING), 5) == {}
 
 
-def test_a_lane_that_hangs_in_a_batch_stands_still() -> None:
-    assert looked(
+def test_a_lane_that_hangs_in_a_batch_is_stalled() -> None:
+    assert stalled(
         working(LaneActivity.READING, LaneActivity.DECIDING, LaneActivity.PUBLISHING, LaneActivity.OPENING), 5
     ) == {
         "lane 1": 4,
@@ -39,96 +39,96 @@ def test_a_lane_that_hangs_in_a_batch_stands_still() -> None:
     }
 
 
-def test_a_lane_that_reads_and_is_behind_stands_still_until_it_publishes() -> None:
-    board = working(LaneActivity.READING)
-    lane = board.lanes[0]
-    lane.stand_at([("requests", 7)])
+def test_a_lane_that_reads_and_is_behind_is_stalled_until_it_publishes() -> None:
+    state = working(LaneActivity.READING)
+    lane = state.lanes[0]
+    lane.published_up_to([("requests", 7)])
     lane.ends = {"requests": 9}
-    assert looked(board, 4) == {"lane 0": 3}
-    stillness = StallDetector(board=board)
-    stillness.look()
-    stillness.look()
-    lane.stand_at([("requests", 8)])
-    assert stillness.look()["lane 0"] == 0
-    lane.stand_at([("requests", 9)])
-    assert "lane 0" not in stillness.look()
+    assert stalled(state, 4) == {"lane 0": 3}
+    detector = StallDetector(state=state)
+    detector.check()
+    detector.check()
+    lane.published_up_to([("requests", 8)])
+    assert detector.check()["lane 0"] == 0
+    lane.published_up_to([("requests", 9)])
+    assert "lane 0" not in detector.check()
 
 
-def test_a_lane_that_goes_from_batch_to_batch_moves_and_one_that_tries_the_same_again_does_not() -> None:
-    board = working(LaneActivity.DECIDING, LaneActivity.DECIDING)
-    stillness = StallDetector(board=board)
+def test_a_lane_that_publishes_makes_progress_and_one_that_retries_a_batch_does_not() -> None:
+    state = working(LaneActivity.DECIDING, LaneActivity.DECIDING)
+    detector = StallDetector(state=state)
     for offset in range(3):
-        board.lanes[0].stand_at([("requests", offset)])
-        for lane in board.lanes.values():
-            lane.turn_to(LaneActivity.OPENING)
-            lane.turn_to(LaneActivity.DECIDING)
-        found = stillness.look()
+        state.lanes[0].published_up_to([("requests", offset)])
+        for lane in state.lanes.values():
+            lane.activity = LaneActivity.OPENING
+            lane.activity = LaneActivity.DECIDING
+        found = detector.check()
     assert (found["lane 0"], found["lane 1"]) == (0, 2)
 
 
-def test_an_outage_is_a_reason_for_none() -> None:
-    waits, asked, grouped = (working(LaneActivity.DECIDING) for _ in range(3))
-    waits.waiting["lane 0"] = AWAY
-    asked.servers["postgres"] = AWAY
-    grouped.waiting[GROUP] = AWAY
-    assert looked(waits, 5) == looked(asked, 5) == looked(grouped, 5) == {}
+def test_a_lane_that_waits_for_a_server_is_not_stalled() -> None:
+    lane_waits, server_away, group_waits = (working(LaneActivity.DECIDING) for _ in range(3))
+    lane_waits.waiting["lane 0"] = AWAY
+    server_away.servers["postgres"] = AWAY
+    group_waits.waiting[GROUP] = AWAY
+    assert stalled(lane_waits, 5) == stalled(server_away, 5) == stalled(group_waits, 5) == {}
 
 
-def test_another_lane_that_waits_is_no_reason() -> None:
-    board = working(LaneActivity.DECIDING, LaneActivity.DECIDING)
-    board.waiting["lane 1"] = AWAY
-    assert looked(board, 3) == {"lane 0": 2}
+def test_the_wait_of_another_lane_does_not_excuse_a_lane() -> None:
+    state = working(LaneActivity.DECIDING, LaneActivity.DECIDING)
+    state.waiting["lane 1"] = AWAY
+    assert stalled(state, 3) == {"lane 0": 2}
 
 
-def test_an_event_loop_that_does_not_turn_stands_still_even_before_there_are_lanes() -> None:
-    stillness = StallDetector(board=ProcessState())
-    assert [stillness.look()["the event loop"] for _ in range(3)] == [0, 1, 2]
+def test_a_blocked_event_loop_is_stalled_even_before_there_are_lanes() -> None:
+    detector = StallDetector(state=ProcessState())
+    assert [detector.check()["the event loop"] for _ in range(3)] == [0, 1, 2]
 
 
-def test_a_group_that_never_says_whose_the_lanes_are_stands_still_but_a_spare_worker_does_not() -> None:
-    assert looked(ProcessState(stage=ProcessStage.WORKING), 3) == {"the group": 2}
-    assert looked(working(), 3) == {}
+def test_a_group_that_never_assigns_lanes_is_stalled_but_a_spare_worker_is_not() -> None:
+    assert stalled(ProcessState(stage=ProcessStage.WORKING), 3) == {"the group": 2}
+    assert stalled(working(), 3) == {}
 
 
-def test_who_starts_or_stops_is_not_held_to_anything() -> None:
+def test_a_process_that_starts_or_stops_is_not_stalled() -> None:
     for stage in (ProcessStage.STARTING, ProcessStage.STOPPING):
-        board = working(LaneActivity.DECIDING)
-        board.stage = stage
-        assert looked(board, 3) == {}
+        state = working(LaneActivity.DECIDING)
+        state.stage = stage
+        assert stalled(state, 3) == {}
 
 
-def test_health_says_why_there_is_no_progress() -> None:
-    board = working(LaneActivity.READING)
-    health = Health(board=board, seconds=10)
+def test_health_reports_why_there_is_no_progress() -> None:
+    state = working(LaneActivity.READING)
+    health = Health(state=state, seconds=10)
     assert health.alive().status == 200
     assert b'"nothing to do"' in health.alive().body
-    board.waiting["lane 0"] = AWAY
+    state.waiting["lane 0"] = AWAY
     assert b"waiting: lane 0: Postgres does not answer, since 2026-01-01T00:00:00+00:00" in health.alive().body
-    board.still = {"lane 0": 9.5}
+    state.stalled = {"lane 0": 9.5}
     assert health.alive().status == 200
-    board.still = {"lane 0": 10.0}
+    state.stalled = {"lane 0": 10.0}
     assert (health.alive().status, b"lane 0: no progress for 10 s" in health.alive().body) == (503, True)
-    assert Health(board=board, seconds=0).alive().status == 200
+    assert Health(state=state, seconds=0).alive().status == 200
 
 
-def test_ready_is_who_has_its_lanes_open_and_servers_that_answer() -> None:
-    board = ProcessState()
-    health = Health(board=board, seconds=10)
-    assert (health.ready().status, b"it is starting" in health.ready().body) == (503, True)
-    board.stage = ProcessStage.WORKING
-    board.servers = {"kafka": None, "postgres": None}
-    assert (health.ready().status, b"whose" in health.ready().body) == (503, False)
-    board.keep([])
-    assert health.ready().status == 200  # a spare one: the others have all lanes
-    board.lane(3)
+def test_a_worker_is_ready_when_its_lanes_are_open_and_its_servers_answer() -> None:
+    state = ProcessState()
+    health = Health(state=state, seconds=10)
+    assert (health.ready().status, b"the process is starting" in health.ready().body) == (503, True)
+    state.stage = ProcessStage.WORKING
+    state.servers = {"kafka": None, "postgres": None}
+    assert (health.ready().status, b"has not assigned lanes" in health.ready().body) == (503, True)
+    state.assign_lanes([])
+    assert health.ready().status == 200  # a spare worker: other workers have all lanes
+    state.add_lane(3)
     assert (health.ready().status, b"lane 3: opening" in health.ready().body) == (503, True)
-    board.lanes[3].turn_to(LaneActivity.READING)
+    state.lanes[3].activity = LaneActivity.READING
     assert health.ready().status == 200
-    board.servers["postgres"] = AWAY
+    state.servers["postgres"] = AWAY
     assert (health.ready().status, b"postgres: Postgres does not answer" in health.ready().body) == (503, True)
-    board.servers["postgres"] = None
-    board.waiting["lane 3"] = AWAY
+    state.servers["postgres"] = None
+    state.waiting["lane 3"] = AWAY
     assert health.ready().status == 503
-    board.waiting.clear()
-    board.give_back()
+    state.waiting.clear()
+    state.revoke_lanes()
     assert health.ready().status == 503

@@ -1,4 +1,4 @@
-"""Traces are told where somebody collects them, and what is published never depends on it."""
+"""Traces are recorded only where a collector is configured."""
 
 import subprocess
 import sys
@@ -6,14 +6,14 @@ import sys
 import pytest
 from structlog.testing import capture_logs
 
-from unenroll.telemetry.tracing import Traces, sampled, trace_id, traces_of
+from unenroll.telemetry.tracing import Traces, configured_traces, sampled, trace_id
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
 
 
 @pytest.mark.parametrize(
-    ("traceparent", "known", "recorded"),
+    ("traceparent", "trace", "recorded"),
     [
         (f"00-{TRACE}-{SPAN}-01", TRACE, True),
         (f"00-{TRACE}-{SPAN}-00", TRACE, False),
@@ -27,13 +27,15 @@ SPAN = "b7ad6b7169203331"
         (None, None, False),
     ],
 )
-def test_what_a_traceparent_says(traceparent: str | None, known: str | None, recorded: bool) -> None:
-    assert (trace_id(traceparent), sampled(traceparent)) == (known, recorded)
+def test_a_traceparent_has_a_trace_id_and_a_sampled_flag(
+    traceparent: str | None, trace: str | None, recorded: bool
+) -> None:
+    assert (trace_id(traceparent), sampled(traceparent)) == (trace, recorded)
     as_bytes = None if traceparent is None else traceparent.encode()
-    assert (trace_id(as_bytes), sampled(as_bytes)) == (known, recorded)
+    assert (trace_id(as_bytes), sampled(as_bytes)) == (trace, recorded)
 
 
-def test_bytes_that_are_no_text_are_no_traceparent() -> None:
+def test_bytes_that_are_not_ascii_are_no_traceparent() -> None:
     assert (trace_id(b"\xff" * 55), sampled(b"\xff" * 55)) == (None, False)
 
 
@@ -46,27 +48,27 @@ def test_bytes_that_are_no_text_are_no_traceparent() -> None:
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x", "OTEL_TRACES_EXPORTER": "none"},
     ],
 )
-def test_nobody_is_told_of_traces_unless_a_collector_is_named(environment: dict[str, str]) -> None:
-    traces = traces_of("unenroll", environment)
+def test_nothing_is_recorded_unless_a_collector_is_configured(environment: dict[str, str]) -> None:
+    traces = configured_traces("unenroll", environment)
     assert type(traces) is Traces
     with traces.call("as it came") as call:
-        call.answered("GET /x", 200)
-    assert (traces.on, traces.batch([], [], {}), call.traceparent) == (False, None, "as it came")
+        call.finish("GET /x", 200)
+    assert (traces.enabled, traces.batch([], [], {}), call.traceparent) == (False, None, "as it came")
 
 
-def test_without_the_extra_it_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_otel_it_logs_a_warning_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "unenroll.telemetry.opentelemetry", None)
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
-    with capture_logs() as said:
-        traces = traces_of("unenroll", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x"})
-    assert (traces.on, [one["event"] for one in said]) == (False, ["tracing_unavailable"])
+    with capture_logs() as logs:
+        traces = configured_traces("unenroll", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x"})
+    assert (traces.enabled, [line["event"] for line in logs]) == (False, ["tracing_unavailable"])
 
 
 def test_the_program_imports_no_opentelemetry_by_itself() -> None:
     look = (
         "import sys, unenroll.cli\n"
-        "from unenroll.telemetry.tracing import traces_of\n"
-        "traces_of('x')\n"
+        "from unenroll.telemetry.tracing import configured_traces\n"
+        "configured_traces('x')\n"
         "sys.exit('opentelemetry' in sys.modules)"
     )
     environment = {"PATH": "", "PYTHONPATH": ":".join(sys.path)}

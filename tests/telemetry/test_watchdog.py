@@ -1,4 +1,4 @@
-"""The watchdog in this process: it says where everybody stands, whatever holds up the event loop."""
+"""The watchdog works while the event loop is blocked, and its dump has code locations and no values."""
 
 import asyncio
 import time
@@ -7,60 +7,60 @@ from collections.abc import Iterable
 import pytest
 from structlog.testing import capture_logs
 
-from unenroll.telemetry import watchdog
+from unenroll.telemetry import watchdog as module
 from unenroll.telemetry.state import LaneActivity, ProcessStage, ProcessState
-from unenroll.telemetry.watchdog import under_watchdog
+from unenroll.telemetry.watchdog import watchdog
 
 REASON = "the-reason-of-customer-42"
 
 
-async def inner(told: str) -> None:
+async def inner(reason: str) -> None:
     await asyncio.Event().wait()
-    del told
+    del reason
 
 
 async def outer() -> None:
     await inner(REASON)
 
 
-async def test_a_held_up_event_loop_is_seen_from_outside_and_the_dump_names_places_not_values(
+async def test_the_watchdog_ends_a_process_with_a_blocked_event_loop_and_dumps_no_values(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(watchdog, "_LOOK_SECONDS", 0.02)
-    said: list[str] = []
+    monkeypatch.setattr(module, "_CHECK_SECONDS", 0.02)
+    dumped: list[str] = []
 
     def end(lines: Iterable[str]) -> None:
-        said.extend(lines)
+        dumped.extend(lines)
 
-    board = ProcessState(stage=ProcessStage.WORKING)
-    board.keep([4])
-    board.lane(4).turn_to(LaneActivity.READING)
+    state = ProcessState(stage=ProcessStage.WORKING)
+    state.assign_lanes([4])
+    state.add_lane(4).activity = LaneActivity.READING
     stuck = asyncio.create_task(outer(), name="lane 4")
     await asyncio.sleep(0)
-    with capture_logs() as logs, under_watchdog(board, seconds=0.1, end=end):
+    with capture_logs() as logs, watchdog(state, seconds=0.1, end=end):
         deadline = time.monotonic() + 10
-        while not said and time.monotonic() < deadline:
-            time.sleep(0.01)  # noqa: ASYNC251 - nothing else may run: that is what is looked for
+        while not dumped and time.monotonic() < deadline:
+            time.sleep(0.01)  # noqa: ASYNC251 - blocks the event loop on purpose
     stuck.cancel()
-    text = "\n".join(said)
+    text = "\n".join(dumped)
     assert [(one["event"], one["log_level"]) for one in logs] == [("progress_stalled", "critical")]
     assert "the event loop" in logs[0]["seconds"]
     assert "lane 4: reading" in text
-    (task,) = (line for line in said if line.startswith("task 'lane 4'"))
+    (task,) = (line for line in dumped if line.startswith("task 'lane 4'"))
     assert task.count("telemetry/test_watchdog.py") == 2
     assert "outer > " in task
     assert "inner > " in task
-    assert any(line.startswith("thread 'MainThread'") and "test_watchdog.py" in line for line in said)
+    assert any(line.startswith("thread 'MainThread'") and "test_watchdog.py" in line for line in dumped)
     assert REASON not in text
 
 
-async def test_it_never_ends_what_it_is_not_to_watch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchdog, "_LOOK_SECONDS", 0.01)
+async def test_the_watchdog_never_ends_a_process_without_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CHECK_SECONDS", 0.01)
     ended: list[object] = []
-    board = ProcessState()
-    with under_watchdog(board, seconds=0, end=ended.append):
+    state = ProcessState()
+    with watchdog(state, seconds=0, end=ended.append):
         deadline = time.monotonic() + 5
-        while board.still.get("the event loop", 0) < 0.2 and time.monotonic() < deadline:
+        while state.stalled.get("the event loop", 0) < 0.2 and time.monotonic() < deadline:
             time.sleep(0.01)  # noqa: ASYNC251 - the same
-    assert board.still["the event loop"] >= 0.2
+    assert state.stalled["the event loop"] >= 0.2
     assert ended == []

@@ -1,11 +1,11 @@
-"""Records as an upstream sends them, to be spoiled by tests."""
+"""Valid records as an upstream sends them, which tests change."""
 
 import json
 from typing import Any
 
 from hypothesis import strategies as st
 
-from unenroll.wire.decode import Received, decode, decode_group
+from unenroll.wire.decode import ReceivedEvent, decode, decode_group
 from unenroll.wire.reasons import DeadLetter
 from unenroll.wire.topics import CARRIES, TOPIC_OF, Headers, Record, Topic, full_type
 
@@ -122,7 +122,7 @@ def record(value: bytes | None, head: Headers | None = None) -> Record:
 
 
 def as_json(data: object) -> bytes:
-    """What an upstream would send of it."""
+    """Return the JSON that an upstream would send."""
     return json.dumps(data).encode()
 
 
@@ -142,27 +142,29 @@ def structured(name: str = "UnenrollRequested", **changed: object) -> bytes:
 STRUCTURED: Headers = (("content-type", b"application/cloudevents+json"),)
 
 
-def read(value: bytes | None, head: Headers | None = None, *, topic: Topic = Topic.REQUESTS) -> Received | DeadLetter:
-    """What the worker makes of it on this topic."""
+def read(
+    value: bytes | None, head: Headers | None = None, *, topic: Topic = Topic.REQUESTS
+) -> ReceivedEvent | DeadLetter:
+    """Decode a record on this topic."""
     return decode(record(value, head), CARRIES[topic])
 
 
-def taken(value: bytes | None, head: Headers | None = None, *, topic: Topic = Topic.REQUESTS) -> Received:
-    """The event that it is taken for."""
+def taken(value: bytes | None, head: Headers | None = None, *, topic: Topic = Topic.REQUESTS) -> ReceivedEvent:
+    """Decode a record that must be valid."""
     received = read(value, head, topic=topic)
-    assert isinstance(received, Received), received
+    assert isinstance(received, ReceivedEvent), received
     return received
 
 
 def refusal(value: bytes | None, head: Headers | None = None, *, topic: Topic = Topic.REQUESTS) -> tuple[str, str]:
-    """The reason and the path that it is refused with."""
+    """Decode a record that must be refused, and return reason and path."""
     refused = read(value, head, topic=topic)
     assert isinstance(refused, DeadLetter), refused
     return str(refused.reason), refused.detail.split(":")[0]
 
 
 def refusal_of(name: str, data: object) -> DeadLetter | None:
-    """Why this `data` is refused on the topic that it belongs to, or None if it is taken."""
+    """Return the dead letter of this `data` on its own topic, or None if it is valid."""
     candidate = record(as_json(data), headers(name))
     if name == "TargetGroupDefined":
         group = decode_group(candidate)
@@ -177,6 +179,6 @@ def request(**changed: object) -> bytes:
 
 
 def raw(field: str, text: str) -> bytes:
-    """The request with a field as this very text."""
+    """The request with a field in exactly this text."""
     others = ", ".join(f'"{name}": {number}' for name, number in REQUEST.items() if isinstance(number, int))
     return f'{{{others}, "{field}": {text}}}'.encode()

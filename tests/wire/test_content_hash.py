@@ -1,4 +1,4 @@
-"""The same content has the same hash, however it is written; other content has another one."""
+"""The same content has the same hash in any spelling; different content has a different hash."""
 
 import msgpack
 import msgspec
@@ -41,8 +41,8 @@ HASHED = st.recursive(
 
 
 @given(HASHED)
-def test_what_is_hashed_has_one_encoding_whoever_writes_it(content: object) -> None:
-    """`content_hash` spells MessagePack with msgspec; the hashes in old ledgers were spelled with msgpack."""
+def test_msgspec_and_msgpack_encode_hashed_content_alike(content: object) -> None:
+    """`content_hash` encodes MessagePack with msgspec; hashes in old ledgers were made with msgpack."""
     assert msgspec.msgpack.encode(content) == msgpack.packb(content)
 
 
@@ -57,13 +57,13 @@ def of(name: str, value: bytes, time: bytes | None = None) -> str:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_hash_of_a_version_never_changes(name: str) -> None:
-    """Ledgers are full of them. Where this has to go red, raise CONTENT_VERSION."""
+    """Ledgers contain these hashes. If this test has to change, raise CONTENT_VERSION."""
     assert CONTENT_VERSION == 1
     assert of(name, as_json(SAMPLES[name] | {"expected": None})) == GOLDEN[name]
 
 
 def test_a_request_of_a_plan_is_hashed_in_a_version_of_its_own() -> None:
-    """Before there were plans, it was read without what it expects: it must not contradict what was read then."""
+    """A release without plans ignored `expected`; its hashes must not conflict with these."""
     planned = taken(as_json(REQUEST))
     assert content_version(planned.event) == PLANNED_VERSION == 2
     assert planned.content_hash.hex() == "20c11bd8d4bcef083c83e8a3a9b0ba6fcd635d27e70fb13746d49979c6c0be54"

@@ -1,4 +1,4 @@
-"""A dead letter read back is the record that was put aside, and knows who it is."""
+"""A dead letter that is read back contains the refused record and has a stable digest."""
 
 import pytest
 from hypothesis import given
@@ -10,11 +10,11 @@ from unenroll.wire.dead_letters import (
     content_digest,
     dead_letter,
     read_letter,
-    redrives,
+    redrive_count,
     restored_record,
     with_headers,
 )
-from unenroll.wire.decode import Received, decode
+from unenroll.wire.decode import ReceivedEvent, decode
 from unenroll.wire.reasons import DeadLetter
 from unenroll.wire.topics import CARRIES, Headers, Record, Topic
 from wire.test_dead_letters import RECORD, RECORDS, REFUSAL, ROOM
@@ -53,7 +53,7 @@ def letter(record: Record, *, refusal: DeadLetter = REFUSAL, max_bytes: int = RO
 
 
 @given(record=RECORDS)
-def test_what_comes_back_is_what_was_put_aside(record: Record) -> None:
+def test_a_letter_contains_the_refused_record(record: Record) -> None:
     found = letter(record)
     if not found.left_out and all(name.isprintable() for name, _ in record.headers):
         kept = tuple(header for header in record.headers if not header[0].startswith("dlq_"))
@@ -68,7 +68,7 @@ def test_what_goes_back_is_the_same_event_once_more() -> None:
     twice = restored_record(letter(once))
     assert twice == replace(LEAVE, headers=(*LEAVE.headers, ("dlq_redrives", b"2")))
     first, last = (decode(record, CARRIES[Topic.REQUESTS]) for record in (LEAVE, twice))
-    assert isinstance(first, Received)
+    assert isinstance(first, ReceivedEvent)
     assert first == last
 
 
@@ -77,7 +77,7 @@ def test_each_redrive_is_a_letter_of_its_own() -> None:
     assert len(digests) == 2
 
 
-def test_letters_without_their_values_are_told_apart_by_them() -> None:
+def test_letters_without_values_differ_by_the_hashes_of_the_values() -> None:
     large = [letter(replace(RECORD, value=value * ROOM), max_bytes=10_000) for value in (b"x", b"y")]
     assert [one.left_out for one in large] == [("value",), ("value",)]
     assert large[0].digest != large[1].digest
@@ -101,7 +101,7 @@ def test_a_record_whose_headers_nobody_could_read_is_not_whole() -> None:
         (("dlq_reason", b"schema"), ("dlq_topic", b"t"), ("dlq_partition", b"first"), ("dlq_offset", b"0")),
     ],
 )
-def test_what_somebody_else_put_on_the_topic_is_no_letter(headers: Headers) -> None:
+def test_a_record_that_we_did_not_write_is_not_a_letter(headers: Headers) -> None:
     assert read_letter(Record(topic="t", partition=0, offset=0, key=None, value=None, headers=headers)) is None
 
 
@@ -114,4 +114,4 @@ def test_headers_are_edited_by_name() -> None:
 @given(times=st.integers(0, 10**8))
 def test_redrives_are_counted_on(times: int) -> None:
     record = replace(RECORD, headers=(("dlq_redrives", b"%d" % times),))
-    assert redrives(restored_record(letter(record)).headers) == times + 1
+    assert redrive_count(restored_record(letter(record)).headers) == times + 1

@@ -1,4 +1,4 @@
-"""A dead letter keeps the record as it came, tells the reason, and always fits."""
+"""A dead letter contains the unchanged record and the reason, and it always fits."""
 
 import hashlib
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from unenroll.wire.dead_letters import LEAST_ROOM, content_digest, dead_letter, redrives
+from unenroll.wire.dead_letters import MIN_DEAD_LETTER_BYTES, content_digest, dead_letter, redrive_count
 from unenroll.wire.reasons import DeadLetter
 from unenroll.wire.topics import Headers, Message, Record, batch_bytes
 
@@ -48,7 +48,7 @@ def test_nothing_is_not_empty(key: bytes | None, value: bytes | None) -> None:
     assert (message.key, message.value) == (key, value)
 
 
-def test_what_an_earlier_life_told_is_replaced_but_redrives_are_kept() -> None:
+def test_headers_of_an_earlier_dead_letter_are_replaced_but_redrives_are_kept() -> None:
     first = dead_letter(RECORD, REFUSAL, max_bytes=ROOM)
     redriven = tuple((name, b"2" if name == "dlq_redrives" else value) for name, value in first.headers)
     again = dead_letter(
@@ -81,7 +81,7 @@ def test_what_an_earlier_life_told_is_replaced_but_redrives_are_kept() -> None:
     ],
 )
 def test_redrives_are_a_number_or_none(headers: Headers, count: int) -> None:
-    assert redrives(headers) == count
+    assert redrive_count(headers) == count
 
 
 def test_a_value_that_does_not_fit_is_left_out_with_size_and_hash_instead() -> None:
@@ -132,14 +132,14 @@ def as_kafka_counts(message: Message) -> int:
     return int(DefaultRecordBatchBuilder.estimate_size_in_bytes(message.key, message.value, headers))
 
 
-@given(record=RECORDS, reason=st.text(max_size=20), detail=TEXT, room=st.integers(LEAST_ROOM, 8000))
+@given(record=RECORDS, reason=st.text(max_size=20), detail=TEXT, room=st.integers(MIN_DEAD_LETTER_BYTES, 8000))
 def test_a_dead_letter_always_fits_and_can_be_sent(record: Record, reason: str, detail: str, room: int) -> None:
     message = dead_letter(record, DeadLetter(reason=reason, detail=detail), max_bytes=room)
     assert as_kafka_counts(message) <= batch_bytes(message) <= room
 
 
 @given(record=RECORDS)
-def test_a_message_never_takes_more_than_is_reckoned(record: Record) -> None:
+def test_a_message_never_takes_more_than_computed(record: Record) -> None:
     message = dead_letter(record, REFUSAL, max_bytes=ROOM)
     builder = DefaultRecordBatchBuilder(
         magic=2,
@@ -155,7 +155,7 @@ def test_a_message_never_takes_more_than_is_reckoned(record: Record) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 200, 20_000, 3_000_000])
-def test_a_bare_message_never_takes_more_than_is_reckoned_either(size: int) -> None:
+def test_a_bare_message_never_takes_more_than_computed(size: int) -> None:
     for message in (
         Message(topic="rewards", key=None, value=b"x" * size),
         Message(topic="rewards", key=b"x" * size, value=None),
@@ -185,7 +185,7 @@ def test_the_digest_is_of_key_value_headers_and_redrives() -> None:
     assert {len(content_digest(record)) for record in records} == {32}
 
 
-def test_the_digest_does_not_see_where_the_record_lay_nor_what_a_dead_letter_told() -> None:
+def test_the_digest_ignores_the_place_of_the_record_and_headers_of_dead_letters() -> None:
     moved = replace(RECORD, topic="other", partition=0, offset=0)
     message = dead_letter(RECORD, REFUSAL, max_bytes=ROOM)
     put_back = replace(moved, key=message.key, value=message.value, headers=message.headers)

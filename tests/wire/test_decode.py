@@ -1,4 +1,4 @@
-"""What is read is what was sent: in both modes, exactly, with defaults applied."""
+"""Decoding returns exactly what was sent, in both modes, with defaults applied."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What is published: exact fields, exact bytes, ids that never change."""
+"""Published events: exact fields, exact bytes, ids that never change."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from support.consumer import MODELS
 from unenroll.core.calendar import Calendar
 from unenroll.core.changes import Change, RewardCancellation, RewardReinstatement, Span, Unenrollment
-from unenroll.core.decide import Rejected
+from unenroll.core.decide import Rejection
 from unenroll.core.definitions import TargetKind
 from unenroll.core.events import EventId, RewardAllocation, SettlementDue, UnenrollRequested, Value
 from unenroll.core.facts import Leave, Reward
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import RewardAction, Rule
-from unenroll.wire.decode import Received, decode
-from unenroll.wire.encode import DecisionContext, encode, encode_due
+from unenroll.wire.decode import ReceivedEvent, decode
+from unenroll.wire.encode import DecisionContext, encode, encode_settlement_due
 from unenroll.wire.topics import CARRIES, TOPIC_OF, Message, Record, Topic
 
 LEAVE = Leave(
@@ -26,7 +26,7 @@ LEAVE = Leave(
     effective_at=datetime(2026, 3, 15, 9, 30, tzinfo=timezone(timedelta(hours=5, minutes=30))),
     reason="customer asked",
 )
-CALENDAR = Calendar.of(
+CALENDAR = Calendar.from_periods(
     [
         ("c1", datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)),
         ("c2", datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)),
@@ -52,15 +52,15 @@ REWARD = Reward(
 UNENROLLED = Unenrollment(
     leave=LEAVE,
     kind=TargetKind.STREAK,
-    cut="c3",
-    dropped=Span(first="c3", last="c5", count=3),
-    kept=Span(first="c1", last="c2", count=2),
+    cut_cycle="c3",
+    dropped_cycles=Span(first="c3", last="c5", count=3),
+    kept_cycles=Span(first="c1", last="c2", count=2),
     levels_kept=(4, 8),
     rewards_cancelled=1,
     supersedes=EventId("6e0b", "/crm/app"),
     revision=2,
 )
-REJECTED = Rejected(
+REJECTED = Rejection(
     request=UnenrollRequested(
         key=EventId("7f1c", "/crm/app"),
         time=datetime(2026, 3, 15, 4, tzinfo=UTC),
@@ -77,7 +77,7 @@ CANCELLED = RewardCancellation(
     reward=REWARD, leave=LEAVE, rule=Rule.PERIOD_END_LOST, action=RewardAction.VOID, revision=1
 )
 REINSTATED = RewardReinstatement(reward=REWARD, leave=LEAVE, rule=Rule.CARRIED_ON, revision=2)
-CHANGES: dict[str, Change | Rejected] = {
+CHANGES: dict[str, Change | Rejection] = {
     "UserUnenrolled": UNENROLLED,
     "UnenrollRejected": REJECTED,
     "RewardCancelled": CANCELLED,
@@ -169,9 +169,9 @@ def test_nothing_is_left_out_where_there_is_nothing() -> None:
     bare = Unenrollment(
         leave=LEAVE,
         kind=TargetKind.MILESTONE,
-        cut=None,
-        dropped=None,
-        kept=None,
+        cut_cycle=None,
+        dropped_cycles=None,
+        kept_cycles=None,
         levels_kept=None,
         rewards_cancelled=0,
         supersedes=None,
@@ -201,16 +201,16 @@ def test_an_amount_is_published_without_exponent_and_exactly(amount: Decimal) ->
 
 
 def test_a_settlement_that_is_due_is_read_by_the_worker_itself() -> None:
-    message = encode_due(account=(423789336, 21), group_id=11, version=2, time=CONTEXT.decided_at)
-    again = encode_due(account=(423789336, 21), group_id=11, version=2, time=CONTEXT.decided_at)
+    message = encode_settlement_due(account=(423789336, 21), group_id=11, version=2, time=CONTEXT.decided_at)
+    again = encode_settlement_due(account=(423789336, 21), group_id=11, version=2, time=CONTEXT.decided_at)
     assert message == again
     record = Record(
         topic="unenroll.facts", partition=0, offset=0, key=message.key, value=message.value, headers=message.headers
     )
     received = decode(record, CARRIES[Topic.FACTS])
-    assert isinstance(received, Received)
+    assert isinstance(received, ReceivedEvent)
     assert received.event == SettlementDue(
         key=EventId(header(message, "ce_id"), "/unenroll"), customer_id=423789336, group_id=11, target_id=21, version=2
     )
-    later = encode_due(account=(423789336, 21), group_id=11, version=3, time=CONTEXT.decided_at)
+    later = encode_settlement_due(account=(423789336, 21), group_id=11, version=3, time=CONTEXT.decided_at)
     assert header(later, "ce_id") != header(message, "ce_id")

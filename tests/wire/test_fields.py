@@ -1,4 +1,4 @@
-"""Instants: RFC 3339 in, UTC kept, `Z` out."""
+"""Instants: RFC 3339 is read into UTC and written with `Z`."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -55,14 +55,14 @@ def test_an_instant_is_written_in_utc_with_six_digits_or_none(instant: datetime)
 
 
 @given(INSTANT_TEXTS)
-def test_an_instant_is_the_same_by_the_quick_way_as_by_the_other(text: str) -> None:
-    def told(parse: Callable[[str], datetime]) -> str:
+def test_the_shortcut_gives_the_same_instants_and_errors(text: str) -> None:
+    def result(parse: Callable[[str], datetime]) -> str:
         try:
             return repr(parse(text))
         except ValueError as error:
             return repr(error)
 
-    assert told(parse_instant) == told(parse_any_instant)
+    assert result(parse_instant) == result(parse_any_instant)
 
 
 def test_a_naive_instant_is_not_written() -> None:

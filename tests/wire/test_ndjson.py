@@ -1,4 +1,4 @@
-"""Lines of NDJSON: to messages for `publish`, to records for `load`."""
+"""Lines of NDJSON: messages for `publish`, facts and groups for `load`."""
 
 import json
 from datetime import UTC, datetime

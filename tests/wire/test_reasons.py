@@ -214,11 +214,56 @@ def test_of_several_faults_the_first_in_the_order_of_precedence_is_told(
 
 def test_a_detail_is_a_sentence_with_the_path_and_how_much_else_is_wrong() -> None:
     refused = read(request(customerId="5", targetId=None))
-    assert refused == DeadLetter(reason="schema", detail="data.customerId: must be an integer of 64 bits (and 1 more)")
+    assert refused == DeadLetter(reason="schema", detail="data.customerId: must be a 64-bit integer (and 1 more error)")
 
 
-def test_a_byte_order_mark_is_told_as_one() -> None:
-    assert read(b"\xef\xbb\xbf{}") == DeadLetter(reason="not_json", detail="value: begins with a byte order mark")
+def test_a_byte_order_mark_is_named() -> None:
+    assert read(b"\xef\xbb\xbf{}") == DeadLetter(
+        reason="not_json", detail="value: begins with a byte order mark; remove it"
+    )
+
+
+def detail(value: bytes | None, head: Headers | None = None) -> str:
+    refused = read(value, head)
+    assert isinstance(refused, DeadLetter), refused
+    return refused.detail
+
+
+def renamed(old: str, new: str) -> Headers:
+    return tuple((new if name == old else name, value) for name, value in headers())
+
+
+def test_a_detail_names_the_misspelled_field_or_header() -> None:
+    without = {name: value for name, value in REQUEST.items() if name != "customerId"}
+    assert detail(as_json(without)) == "data.customerId: is missing"
+    assert detail(as_json(without | {"customer_id": 5})) == "data.customerId: is missing; found customer_id"
+    assert detail(structured(id=None, ID="7f1c"), STRUCTURED) == "id: is missing; found ID"
+    assert detail(GOOD, renamed("ce_id", "ce-id")) == (
+        "ce_id: is missing; found header ce-id; the Kafka binding uses ce_id"
+    )
+    assert detail(GOOD, renamed("ce_time", "CE_Time")) == (
+        "time: is missing; every event needs one; found header CE_Time; the Kafka binding uses ce_time"
+    )
+    assert detail(structured(time=None, Time="2026-03-15T04:00:00Z"), STRUCTURED) == (
+        "time: is missing; every event needs one; found Time"
+    )
+    assert detail(structured(time=None), STRUCTURED) == "time: is missing; every event needs one"
+
+
+def test_a_detail_says_what_to_send_instead() -> None:
+    assert detail(structured(), ()) == (
+        "ce_specversion: is missing; found no header that begins with ce_, "
+        "and content-type is not application/cloudevents+json"
+    )
+    assert detail(GOOD, headers("RewardEarned")) == (
+        "type: must be unenroll.UnenrollRequested.v1 on this topic; found unenroll.RewardEarned.v1"
+    )
+    assert detail(GOOD, headers(content_type=b"application/avro")) == (
+        "content-type: must be application/json or application/cloudevents+json; found application/avro"
+    )
+    assert detail(request(effectiveAt="2026-03-15T09:30:00")) == (
+        "data.effectiveAt: has no UTC offset; write it like 2026-03-15T09:30:00+05:30"
+    )
 
 
 def test_a_detail_never_repeats_the_input_at_length() -> None:

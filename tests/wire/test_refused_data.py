@@ -1,4 +1,4 @@
-"""Data that breaks its schema has the path of what is wrong with it; a hostile record is answered quickly."""
+"""Invalid data is refused with the path of the field, and hostile records are refused quickly."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""However data and headers are spelled, a record is read or refused, and never raises."""
+"""Data and headers in any spelling are decoded or refused; decoding never raises."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unenroll.core.reasons import Reason
 from unenroll.wire import inbound
 from unenroll.wire.fields import LONGEST_IDENTIFIER
-from unenroll.wire.jsontext import DEEPEST
-from unenroll.wire.reasons import DeadLetter, Reason
+from unenroll.wire.jsontext import MAX_DEPTH
+from unenroll.wire.reasons import DeadLetter
 from unenroll.wire.topics import CARRIES, TOPIC_OF, Headers, Topic, full_type
 from wire.samples import INSTANT_TEXTS, SAMPLES, TIME, as_json, headers, read
 
@@ -26,7 +27,7 @@ CHARACTERS = st.characters() | st.sampled_from('\x00\n"\\/é\u2028\U0001f600\ud8
 TEXTS = st.text(CHARACTERS, max_size=6) | st.builds(lambda one, count: one * count, CHARACTERS, st.sampled_from(EDGES))
 ENUMERATED = st.sampled_from(["EXPLICIT", "AUTOMATIC", "IMMEDIATE", "PERIOD_END", "explicit"])
 AMOUNTS = st.sampled_from(["12.50", "-0.00", "1e3", "007", "", "1" * 20])
-DEEP = st.integers(DEEPEST - 2, DEEPEST + 2).map(lambda depth: "[" * depth + "]" * depth)
+DEEP = st.integers(MAX_DEPTH - 2, MAX_DEPTH + 2).map(lambda depth: "[" * depth + "]" * depth)
 SOUP = st.lists(
     st.sampled_from([*'-+019.eE"\\/u{}[],: \n\t', "null", "true", "\x01", "\x7f", "\\u0000", "\\ud800", '"a":']),
     max_size=7,
@@ -91,7 +92,7 @@ def test_no_spelling_of_a_field_raises(name: str, spelling: str) -> None:
         read(with_members(name, [(json.dumps(field), spelling)]), headers(name), topic=TOPIC_OF[name])
 
 
-@pytest.mark.parametrize(("depth", "reason"), [(DEEPEST - 1, None), (DEEPEST, Reason.NOT_JSON)])
+@pytest.mark.parametrize(("depth", "reason"), [(MAX_DEPTH - 1, None), (MAX_DEPTH, Reason.NOT_JSON)])
 def test_data_nests_as_deep_as_it_may_and_no_deeper(depth: int, reason: Reason | None) -> None:
     for ignored in ("[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth):
         value = with_members("RewardIssued", [('"note"', ignored)])

@@ -1,4 +1,4 @@
-"""A record that names what nobody has defined yet waits for it, once and not longer than it may."""
+"""A record waits for a missing definition, once and for a limited time."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from unenroll.postgres.definitions import DefinitionCache, define
 from unenroll.postgres.pool import connected
 from unenroll.wire.ndjson import publish_line
 from unenroll.wire.topics import CARRIES, Message, Record, Topic
-from unenroll.worker.batch import DecodedRecord, read
+from unenroll.worker.batch import DecodedRecord, decode_records
 from unenroll.worker.definition_wait import DefinitionWait
 
 _LONG = 60.0
@@ -27,25 +27,25 @@ async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
         yield connections
 
 
-def arrival(pool: asyncpg.Pool, seconds: float) -> DefinitionWait:
+def definition_wait(pool: asyncpg.Pool, seconds: float) -> DefinitionWait:
     return DefinitionWait(pool, DefinitionCache(), seconds=seconds)
 
 
 @pytest.fixture
-def readings() -> tuple[DecodedRecord, ...]:
+def records() -> tuple[DecodedRecord, ...]:
     """Somebody takes part in milestone ABC."""
     message = publish_line(enrolled(1).replace('"data"', '"time": "2026-01-01T00:00:00Z", "data"').encode())
     assert isinstance(message, Message), message
     record = Record(
         topic=Topic.FACTS, partition=0, offset=0, key=message.key, value=message.value, headers=message.headers
     )
-    return read([record], {Topic.FACTS: CARRIES[Topic.FACTS]})
+    return decode_records([record], {Topic.FACTS: CARRIES[Topic.FACTS]})
 
 
-async def test_it_goes_on_as_soon_as_the_definition_is_there(
-    pool: asyncpg.Pool, readings: tuple[DecodedRecord, ...]
+async def test_the_wait_ends_as_soon_as_the_definition_exists(
+    pool: asyncpg.Pool, records: tuple[DecodedRecord, ...]
 ) -> None:
-    waits = asyncio.create_task(arrival(pool, _LONG).wait(readings, asyncio.Event()))
+    waits = asyncio.create_task(definition_wait(pool, _LONG).wait(records, asyncio.Event()))
     done, _ = await asyncio.wait([waits], timeout=_SHORT)
     assert not done
     await define(pool, group_of(ABC))
@@ -53,27 +53,27 @@ async def test_it_goes_on_as_soon_as_the_definition_is_there(
         await waits
 
 
-async def test_what_does_not_come_in_time_is_waited_for_once(
-    pool: asyncpg.Pool, readings: tuple[DecodedRecord, ...]
+async def test_a_definition_that_does_not_come_in_time_is_waited_for_once(
+    pool: asyncpg.Pool, records: tuple[DecodedRecord, ...]
 ) -> None:
-    impatient, began = arrival(pool, _SHORT), monotonic()
-    await impatient.wait(readings, asyncio.Event())
+    short_wait, began = definition_wait(pool, _SHORT), monotonic()
+    await short_wait.wait(records, asyncio.Event())
     waited = monotonic()
-    await impatient.wait(readings, asyncio.Event())
+    await short_wait.wait(records, asyncio.Event())
     assert waited - began >= _SHORT > monotonic() - waited
 
 
-async def test_a_lane_that_is_to_stop_decides_nothing_before_the_time_is_up(
-    pool: asyncpg.Pool, readings: tuple[DecodedRecord, ...]
+async def test_a_lane_that_has_to_stop_does_not_decide_before_the_time_is_over(
+    pool: asyncpg.Pool, records: tuple[DecodedRecord, ...]
 ) -> None:
-    patient, stopping = arrival(pool, _LONG), asyncio.Event()
-    waits = asyncio.create_task(patient.wait(readings, stopping))
+    long_wait, stopping = definition_wait(pool, _LONG), asyncio.Event()
+    waits = asyncio.create_task(long_wait.wait(records, stopping))
     await asyncio.wait([waits], timeout=_SHORT)
     stopping.set()
     with pytest.raises(LaneLostError):
         await waits
-    again = asyncio.create_task(patient.wait(readings, asyncio.Event()))
+    again = asyncio.create_task(long_wait.wait(records, asyncio.Event()))
     done, _ = await asyncio.wait([again], timeout=_SHORT)
-    assert not done, "it was not waited for yet"
+    assert not done, "the lane has to wait again"
     await define(pool, group_of(ABC))
     await again

@@ -59,13 +59,15 @@ def test_an_outage_names_the_server_that_failed(fail: Callable[[], None], server
 
 
 def test_the_metrics_have_the_name_of_the_server_that_failed() -> None:
-    board = ProcessState()
+    process = ProcessState()
     meters = worker_meters(BuildInfo(version="1", schema="1", rules="1"))
-    seen = LaneTelemetry(number=0, prefix="", board=board, now=board.lane(0), meters=meters, traces=Traces())
+    telemetry = LaneTelemetry(
+        number=0, prefix="", process=process, state=process.add_lane(0), meters=meters, traces=Traces()
+    )
     away = OutageError("the certificate of Postgres is not to be trusted", server=Server.POSTGRES)
-    seen.strike(away)
-    seen.trying_again(away)
-    seen.strike(LaneLostError("Postgres did not answer to a COMMIT"))
+    telemetry.reopening(away)
+    telemetry.retrying(away)
+    telemetry.reopening(LaneLostError("Postgres did not answer to a COMMIT"))
     assert _totals(meters.reopenings) == {"postgres": 1, "lane_lost": 1}
     assert _totals(meters.retries) == {"postgres": 1}
 

@@ -1,4 +1,4 @@
-"""Lanes are opened when the group gives them, closed before it takes them; the group's own consumer reads nothing."""
+"""Lanes open when the group assigns them and close before it revokes them; the group's own consumer reads nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from unenroll.errors import SetupError
 from unenroll.kafka import consumer as reader
 from unenroll.kafka import consumer_group as membership
 from unenroll.kafka import transactional_producer as producer
-from unenroll.worker import lanes as group
+from unenroll.worker import lanes as module
 from unenroll.worker.backoff import OutageLog
 from unenroll.worker.lanes import LaneEvents, Lanes
 
@@ -19,30 +19,30 @@ ASSIGNED = [TopicPartition(topic, number) for topic in ("facts", "requests") for
 
 
 class Started:
-    """Lanes that note what is asked of them, and end when the test lets them."""
+    """Lanes that record their start and end, and finish their batch when the test allows it."""
 
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self.consumer = consumer
         self.lanes: dict[int, list[str]] = {}
         self.paused: list[set[TopicPartition]] = []
-        self.batch_in_hand = asyncio.Event()
+        self.batch_may_end = asyncio.Event()
         self.finished: list[int] = []
 
-    def start(self, number: int, topics: list[str], life: LaneEvents) -> "asyncio.Task[None]":
+    def start(self, number: int, topics: list[str], events: LaneEvents) -> "asyncio.Task[None]":
         self.lanes[number] = topics
         self.paused.append(set(self.consumer.paused()))
-        return asyncio.create_task(self._run(number, life))
+        return asyncio.create_task(self._run(number, events))
 
-    async def _run(self, number: int, life: LaneEvents) -> None:
-        life.opened.set()
-        await life.stopping.wait()
-        await self.batch_in_hand.wait()
+    async def _run(self, number: int, events: LaneEvents) -> None:
+        events.opened.set()
+        await events.stopping.wait()
+        await self.batch_may_end.wait()
         self.finished.append(number)
 
 
 @pytest.fixture
 async def started() -> AsyncIterator[Started]:
-    """For a consumer that has its partitions, and never speaks to a broker."""
+    """Lanes for a consumer that has partitions and no broker."""
     consumer = AIOKafkaConsumer(bootstrap_servers="127.0.0.1:1")
     consumer.assign(ASSIGNED)
     yield Started(consumer)
@@ -50,55 +50,57 @@ async def started() -> AsyncIterator[Started]:
 
 
 def lanes_of(started: Started) -> Lanes:
-    return Lanes(started.consumer, started.start, waiting=OutageLog())
+    return Lanes(started.consumer, started.start, outages=OutageLog())
 
 
-async def test_a_lane_is_a_number_of_all_topics_and_the_consumer_reads_nothing_itself(started: Started) -> None:
+async def test_a_lane_has_its_number_of_all_topics_and_the_group_consumer_reads_nothing(
+    started: Started,
+) -> None:
     lanes = lanes_of(started)
     assert not lanes.open
     await lanes.on_partitions_assigned(ASSIGNED)
     assert started.lanes == {1: ["facts", "requests"], 3: ["facts", "requests"]}
     assert started.paused == [set(ASSIGNED)] * 2
-    started.batch_in_hand.set()
+    started.batch_may_end.set()
     await lanes.close()
 
 
-async def test_the_batch_in_hand_is_finished_before_the_lane_is_given_away(started: Started) -> None:
+async def test_a_lane_finishes_its_batch_before_it_is_revoked(started: Started) -> None:
     lanes = lanes_of(started)
     await lanes.on_partitions_assigned(ASSIGNED)
     revoked = asyncio.create_task(lanes.on_partitions_revoked(ASSIGNED))
     with suppress(TimeoutError):
         await asyncio.wait_for(asyncio.shield(revoked), 0.05)
     assert not revoked.done()
-    started.batch_in_hand.set()
+    started.batch_may_end.set()
     await revoked
     assert sorted(started.finished) == [1, 3]
     assert not lanes.open
 
 
-async def test_a_lane_that_does_not_finish_in_time_is_cut_off(
+async def test_a_lane_that_does_not_finish_in_time_is_cancelled(
     started: Started, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group, "DRAIN_SECONDS", 0.05)
+    monkeypatch.setattr(module, "DRAIN_SECONDS", 0.05)
     lanes = lanes_of(started)
     await lanes.on_partitions_assigned(ASSIGNED)
     await lanes.close()
     assert started.finished == []
-    assert not lanes.failed.done()
+    assert not lanes.failure.done()
 
 
 def test_lanes_are_closed_before_the_rebalance_is_over() -> None:
-    told = membership._LONGEST_HEARTBEAT_MS / 1000  # noqa: SLF001 - how late a worker hears of a rebalance
-    closed = told + group.DRAIN_SECONDS + group.CUT_OFF_SECONDS
+    late = membership._LONGEST_HEARTBEAT_MS / 1000  # noqa: SLF001 - how late a worker learns of a rebalance
+    closed = late + module.DRAIN_SECONDS + module.CUT_OFF_SECONDS
     assert closed < membership._REBALANCE_TIMEOUT_MS / 1000  # noqa: SLF001
-    assert producer._STOP_SECONDS + reader._STOP_SECONDS < group.CUT_OFF_SECONDS  # noqa: SLF001
+    assert producer._STOP_SECONDS + reader._STOP_SECONDS < module.CUT_OFF_SECONDS  # noqa: SLF001
 
 
-async def test_a_lane_that_does_not_even_stop_when_cut_off_holds_up_nobody(
+async def test_a_lane_that_ignores_its_cancellation_does_not_block_the_rebalance(
     started: Started, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group, "DRAIN_SECONDS", 0.05)
-    monkeypatch.setattr(group, "CUT_OFF_SECONDS", 0.05)
+    monkeypatch.setattr(module, "DRAIN_SECONDS", 0.05)
+    monkeypatch.setattr(module, "CUT_OFF_SECONDS", 0.05)
     over = asyncio.Event()
 
     async def cling() -> None:
@@ -106,32 +108,32 @@ async def test_a_lane_that_does_not_even_stop_when_cut_off_holds_up_nobody(
             with suppress(asyncio.CancelledError):
                 await over.wait()
 
-    lanes = Lanes(started.consumer, lambda *_: asyncio.create_task(cling()), waiting=OutageLog())
+    lanes = Lanes(started.consumer, lambda *_: asyncio.create_task(cling()), outages=OutageLog())
     await lanes.on_partitions_assigned(ASSIGNED)
     async with asyncio.timeout(5):
         await lanes.close()
     over.set()
 
 
-async def test_what_is_given_to_a_worker_that_leaves_is_not_opened(started: Started) -> None:
+async def test_a_worker_that_leaves_opens_no_lanes(started: Started) -> None:
     lanes = lanes_of(started)
     await lanes.leave()
     await lanes.on_partitions_assigned(ASSIGNED)
     assert started.lanes == {}
 
 
-async def test_the_error_of_a_lane_is_kept_for_the_worker(started: Started) -> None:
+async def test_the_worker_gets_the_error_of_a_lane(started: Started) -> None:
     async def fail() -> None:
         raise SetupError("a right is missing")
 
-    lanes = Lanes(started.consumer, lambda *_: asyncio.create_task(fail()), waiting=OutageLog())
+    lanes = Lanes(started.consumer, lambda *_: asyncio.create_task(fail()), outages=OutageLog())
     await lanes.on_partitions_assigned(ASSIGNED)
     with pytest.raises(SetupError, match="a right is missing"):
-        await asyncio.wait_for(lanes.failed, 10)
+        await asyncio.wait_for(lanes.failure, 10)
 
 
-async def test_an_error_in_the_listener_itself_is_kept_for_the_worker(started: Started) -> None:
+async def test_the_worker_gets_an_error_of_the_listener(started: Started) -> None:
     lanes = lanes_of(started)
     unknown = [TopicPartition("facts", 7)]
     await lanes.on_partitions_assigned(unknown)
-    assert lanes.failed.exception() is not None
+    assert lanes.failure.exception() is not None

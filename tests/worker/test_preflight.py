@@ -1,4 +1,4 @@
-"""What leaves the machine without TLS is said, and nothing else is."""
+"""Connections to other machines that are not encrypted and verified are reported, and no others."""
 
 import pytest
 from pydantic import SecretStr
@@ -8,7 +8,7 @@ from unenroll.worker.preflight import not_encrypted
 
 
 @pytest.mark.parametrize(
-    ("kafka", "protocol", "database", "told"),
+    ("kafka", "protocol", "database", "servers"),
     [
         ("localhost:9092", "PLAINTEXT", "localhost/name", []),
         ("127.0.0.1:9092,[::1]:9092", "PLAINTEXT", "[::1]:5432/name", []),
@@ -20,7 +20,7 @@ from unenroll.worker.preflight import not_encrypted
         ("kafka:9092", "SSL", "10.0.0.1/name?sslmode=require", ["Postgres"]),
     ],
 )
-def test_it_is_said(kafka: str, protocol: str, database: str, told: list[str]) -> None:
+def test_open_connections_are_reported(kafka: str, protocol: str, database: str, servers: list[str]) -> None:
     settings = WorkerSettings(
         kafka_bootstrap_servers=kafka,
         kafka_security_protocol=protocol,
@@ -28,7 +28,7 @@ def test_it_is_said(kafka: str, protocol: str, database: str, told: list[str]) -
         kafka_sasl_password=SecretStr("hunter2"),
         database_url=SecretStr(f"postgresql://{database}"),
     )
-    said = list(not_encrypted(settings))
-    assert len(said) == len(told)
-    assert all(word in sentence for word, sentence in zip(told, said, strict=True))
-    assert "hunter2" not in str(said)
+    warnings = list(not_encrypted(settings))
+    assert len(warnings) == len(servers)
+    assert all(server in warning for server, warning in zip(servers, warnings, strict=True))
+    assert "hunter2" not in str(warnings)

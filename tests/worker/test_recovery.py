@@ -1,4 +1,4 @@
-"""A lane opened while its former owner may still be alive: what was decided is visible once, in order."""
+"""A lane opens while its former owner may still run: each decision is published once, in order."""
 
 import gc
 from collections.abc import AsyncIterator
@@ -21,17 +21,18 @@ from unenroll.postgres.pool import connected, transaction
 from unenroll.sandbox.servers import ServerAddresses
 from unenroll.settings import StartPosition, WorkerSettings
 from unenroll.wire.topics import Message
-from unenroll.worker.recovery import LaneRecovery, commits, position_in
+from unenroll.worker.recovery import LaneRecovery, position_in
+from unenroll.worker.transaction import offsets_to_commit
 
 BATCHES = ([b"a", b"b"], [b"c"], [b"d", b"e"])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A lane of partition 0 of topic `requests`, and what opens it."""
+    """A lane of partition 0 of topic `requests`, and its recovery."""
 
     settings: WorkerSettings
-    opening: LaneRecovery
+    recovery: LaneRecovery
 
     def producer(self) -> LaneProducer:
         name = f"{self.settings.topic_prefix}:0"
@@ -40,9 +41,9 @@ class Stage:
         )
 
     async def decided(self, pool: asyncpg.Pool) -> list[LaneRow]:
-        """The lane after each of the batches, none of which was published."""
-        (topic,) = self.opening.topics.values()
-        lane = await take_lane(pool, self.opening.key)
+        """The lane after each of the batches. None of them is published."""
+        (topic,) = self.recovery.topics.values()
+        lane = await take_lane(pool, self.recovery.key)
         lanes = []
         for values in BATCHES:
             first, last = lane.sequence + 1, lane.sequence + len(values)
@@ -54,9 +55,9 @@ class Stage:
         return lanes
 
     async def opened(self) -> LaneRow:
-        row = await self.opening.take()
+        row = await self.recovery.take()
         async with self.producer() as ours:
-            return await self.opening.open(row, ours)
+            return await self.recovery.open(row, ours)
 
     def visible(self) -> list[bytes | None]:
         return [one.value for one in seen(self.settings.kafka_bootstrap_servers, self.settings.topic_prefix)]
@@ -82,7 +83,7 @@ async def stage(servers: ServerAddresses, pool: asyncpg.Pool, prefix: str) -> As
     async with GroupCoordinator(settings) as coordinator:
         yield Stage(
             settings=settings,
-            opening=LaneRecovery(
+            recovery=LaneRecovery(
                 pool=pool,
                 cluster=cluster,
                 coordinator=coordinator,
@@ -91,10 +92,10 @@ async def stage(servers: ServerAddresses, pool: asyncpg.Pool, prefix: str) -> As
                 start=StartPosition.EARLIEST,
             ),
         )
-    gc.collect()  # what a fenced producer leaves is to be complained of here, in the test
+    gc.collect()  # so that warnings about a fenced producer come in this test
 
 
-async def test_what_was_decided_and_not_published_is_published_in_order(stage: Stage, pool: asyncpg.Pool) -> None:
+async def test_decisions_that_were_not_published_are_published_in_order(stage: Stage, pool: asyncpg.Pool) -> None:
     *_, last = await stage.decided(pool)
     lane = await stage.opened()
     assert stage.visible() == [b"a", b"b", b"c", b"d", b"e"]
@@ -108,18 +109,18 @@ async def test_a_lane_that_is_opened_again_publishes_nothing(stage: Stage, pool:
     assert stage.visible() == [b"a", b"b", b"c", b"d", b"e"]
 
 
-async def test_a_partition_was_added_however_many_lanes_know_of_it_by_now(stage: Stage, pool: asyncpg.Pool) -> None:
+async def test_a_new_partition_is_new_however_many_lanes_have_seen_it(stage: Stage, pool: asyncpg.Pool) -> None:
     await stage.opened()
-    (topic,) = stage.opening.topics.values()
-    grown = replace(stage.opening, topics={topic.name: replace(topic, partitions=2)})
+    (topic,) = stage.recovery.topics.values()
+    grown = replace(stage.recovery, topics={topic.name: replace(topic, partitions=2)})
     row = await grown.take()
     async with stage.producer() as ours:
         await grown.open(row, ours)
-    added = replace(stage.opening.key, partition=1)
+    added = replace(stage.recovery.key, partition=1)
     assert await has_read(pool, added, topic.name, topic_id=topic.topic_id)
 
 
-async def test_what_the_former_owner_commits_before_it_is_fenced_is_not_published_again(
+async def test_decisions_that_the_former_owner_commits_before_it_is_fenced_are_not_published_again(
     stage: Stage, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, *_ = await stage.decided(pool)
@@ -127,7 +128,7 @@ async def test_what_the_former_owner_commits_before_it_is_fenced_is_not_publishe
     async with stage.producer() as former:
 
         async def start_at_the_last_moment(starting: AIOKafkaProducer) -> None:
-            await former.publish(messages(BATCHES[0]), commits(first))
+            await former.publish(messages(BATCHES[0]), offsets_to_commit(first))
             await start(starting)
 
         monkeypatch.setattr(AIOKafkaProducer, "start", start_at_the_last_moment)
@@ -135,13 +136,13 @@ async def test_what_the_former_owner_commits_before_it_is_fenced_is_not_publishe
     assert stage.visible() == [b"a", b"b", b"c", b"d", b"e"]
 
 
-async def test_who_lost_the_lane_while_opening_it_does_not_take_it_for_lost_data(
+async def test_a_worker_that_loses_the_lane_while_it_opens_it_does_not_report_lost_data(
     stage: Stage, pool: asyncpg.Pool
 ) -> None:
-    row = await stage.opening.take()
+    row = await stage.recovery.take()
     await stage.decided(pool)
     await stage.opened()
     async with stage.producer() as ours:
         with pytest.raises(LaneLostError, match="another worker took the lane"):
-            await stage.opening.open(row, ours)
+            await stage.recovery.open(row, ours)
     assert stage.visible() == [b"a", b"b", b"c", b"d", b"e"]

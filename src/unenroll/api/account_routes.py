@@ -17,8 +17,8 @@ from unenroll.core.events import AccountKey
 from unenroll.core.outcomes import Outcome
 from unenroll.core.sentences import OUTCOMES
 from unenroll.explain.story import AccountStory, ExplainQuery, story
-from unenroll.explain.text import DUE
-from unenroll.postgres.history import KnownHistory, account_history, customer_history
+from unenroll.explain.text import SETTLEMENT_DUE
+from unenroll.postgres.history import AccountHistory, account_history, customer_history
 
 _OK = 200
 
@@ -50,7 +50,7 @@ def explained_answer(story: AccountStory) -> ExplainedAnswer:
 
 
 def _warnings(story: AccountStory) -> list[Problem] | None:
-    return [Problem(code=_OK, message=DUE)] if story.due else None
+    return [Problem(code=_OK, message=SETTLEMENT_DUE)] if story.due else None
 
 
 _QUALITY = re.compile(r"0(?:\.\d{0,3})?|1(?:\.0{0,3})?", re.ASCII)
@@ -141,16 +141,16 @@ def routes(*, pool: Callable[..., Any], reader: Callable[..., Any]) -> APIRouter
         known = next((one for one in customer.accounts if one.account.key == key), None)
         if known is None:
             return _nothing(key, as_page=as_page)
-        return await asyncio.to_thread(lambda: _explained(known, story(known, customer.sent), as_page=as_page))
+        return await asyncio.to_thread(lambda: _explained(known, story(known, customer.published), as_page=as_page))
 
     return router
 
 
-def _as_it_stands(known: KnownHistory) -> Response:
+def _as_it_stands(known: AccountHistory) -> Response:
     return _json(account_answer(story(known, ())))
 
 
-def _explained(known: KnownHistory, told: AccountStory, *, as_page: bool) -> Response:
+def _explained(known: AccountHistory, told: AccountStory, *, as_page: bool) -> Response:
     return _html(page.explained_page(told, known.group.calendar)) if as_page else _json(explained_answer(told))
 
 
@@ -165,7 +165,7 @@ def _why_nothing(key: AccountKey) -> tuple[int, str]:
     code = Outcome.INVALID_CUSTOMER.code
     if key.customer_id < 1 and code is not None:
         return code, OUTCOMES[Outcome.INVALID_CUSTOMER]
-    return _NOT_FOUND, ExplainQuery(customer_id=key.customer_id, target_id=key.target_id).nothing
+    return _NOT_FOUND, ExplainQuery(customer_id=key.customer_id, target_id=key.target_id).not_found
 
 
 def _json(answer: BaseModel, *, status: int = 200) -> Response:

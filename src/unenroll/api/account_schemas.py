@@ -89,7 +89,9 @@ class StandingBody(AccountPart):
 class ExplainedStandingBody(StandingBody):
     """A reward with the reason for its state."""
 
-    sentence: Annotated[str, Field(description="the rule in words", examples=["The customer is enrolled: it stands."])]
+    sentence: Annotated[
+        str, Field(description="the rule in words", examples=["The customer is enrolled: the reward is kept."])
+    ]
     missed: Annotated[str | None, Field(description="how close it was to being kept, and what would have kept it")]
 
 

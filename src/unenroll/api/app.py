@@ -18,7 +18,7 @@ from structlog import get_logger
 
 from unenroll.api.account_routes import routes
 from unenroll.api.auth.authentication import required_scopes
-from unenroll.api.auth.clients import ApiScope
+from unenroll.api.auth.scopes import ApiScope
 from unenroll.api.middleware import guard, server_options
 from unenroll.api.request_flow import DecisionPoller, RequestFlow
 from unenroll.api.schemas import ApiEnvelope, refusal_response
@@ -32,7 +32,7 @@ from unenroll.postgres.pool import check_tables, connected
 from unenroll.settings import ApiSettings
 from unenroll.telemetry.state import ProcessStage, ProcessState
 from unenroll.worker.preflight import warn_not_encrypted
-from unenroll.worker.telemetry import beside
+from unenroll.worker.telemetry import background_task
 
 _BAD_REQUEST, _FAILED, _UNAVAILABLE = 400, 500, 503
 _UNSAID = "HTTPValidationError"
@@ -151,7 +151,7 @@ async def _door(settings: ApiSettings, shown: ApiTelemetry) -> AsyncIterator[Req
         await check_tables(pool)
         waiting = DecisionPoller(pool)
         try:
-            async with beside(ask_servers(shown.board, pool, settings)):
+            async with background_task(ask_servers(shown.board, pool, settings)):
                 yield RequestFlow(
                     pool=pool,
                     publisher=publishing,

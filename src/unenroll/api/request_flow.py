@@ -26,24 +26,24 @@ from unenroll.api.schemas import (
     unenroll_response,
 )
 from unenroll.core.events import AccountKey, EventId
-from unenroll.core.spells import walk
+from unenroll.core.spells import spell_history
 from unenroll.errors import OutageError, UnenrollError
 from unenroll.kafka.idempotent_producer import Publisher
-from unenroll.postgres.accounts import see_accounts
+from unenroll.postgres.accounts import read_accounts
 from unenroll.postgres.api_requests import (
     EventResult,
-    KeptRequest,
     LedgerLookup,
+    StoredRequest,
     event_results,
-    keep_answer,
-    keep_request,
+    store_answer,
+    store_request,
 )
 from unenroll.postgres.definitions import DefinitionCache
 from unenroll.postgres.pool import snapshot
 from unenroll.wire.cloudevents import TRACEPARENT
-from unenroll.wire.data_subjects import received_happened
+from unenroll.wire.data_subjects import happened_at
 from unenroll.wire.dead_letters import content_digest
-from unenroll.wire.decode import Received, decode
+from unenroll.wire.decode import ReceivedEvent, decode
 from unenroll.wire.encode import event_uuid, named_uuid
 from unenroll.wire.fields import instant_text
 from unenroll.wire.ndjson import publish_line
@@ -69,7 +69,7 @@ def event_id(caller: str, request_id: str) -> EventId:
     return EventId(request_id, f"{_SOURCE}/{quote(caller, safe='')}")
 
 
-def message_of(request: KeptRequest) -> Message | DeadLetter:
+def message_of(request: StoredRequest) -> Message | DeadLetter:
     """The event to publish, or why the worker would reject it."""
     key = event_id(request.caller, request.request_id)
     told = {"type": request.event_type, "source": key.source, "id": key.id, "time": instant_text(request.event_time)}
@@ -80,12 +80,12 @@ def message_of(request: KeptRequest) -> Message | DeadLetter:
     return msgspec.structs.replace(message, headers=traced)
 
 
-def ledger_lookup(request: KeptRequest, message: Message, *, topic_prefix: str) -> LedgerLookup:
+def ledger_lookup(request: StoredRequest, message: Message, *, topic_prefix: str) -> LedgerLookup:
     """The keys that find the event again in the ledger or among the dead letters."""
     topic = topic_prefix + message.topic
     record = Record(topic=topic, partition=0, offset=0, key=message.key, value=message.value, headers=message.headers)
     read = decode(record, CARRIES[Topic(message.topic)])
-    happened = received_happened(read) if isinstance(read, Received) else request.event_time
+    happened = happened_at(read.event, read.time) if isinstance(read, ReceivedEvent) else request.event_time
     return LedgerLookup(request.customer_id, request.event_key, topic, content_digest(record), happened)
 
 
@@ -184,13 +184,13 @@ class RequestFlow:
     waited: Callable[[float], object] = lambda _: None
     definitions: DefinitionCache = field(default_factory=DefinitionCache)
 
-    async def answer(self, asked: ApiCall) -> tuple[KeptRequest, ApiResponse]:
+    async def answer(self, asked: ApiCall) -> tuple[StoredRequest, ApiResponse]:
         """The stored request and the answer. Raises Refused, OutageError and SetupError."""
         deadline = monotonic() + self.wait_seconds
         request = _kept(asked)
         message = _worded(request)
         wanted = ledger_lookup(request, message, topic_prefix=self.topic_prefix)
-        before = await keep_request(self.pool, request, happened=wanted.happened)
+        before = await store_request(self.pool, request, happened=wanted.happened)
         if isinstance(before, EventResult):
             return request, await self._answer(request, before)
         if before is not None:
@@ -206,7 +206,7 @@ class RequestFlow:
             self.waited(monotonic() - began)
         return request, await self._answer(request, fate)
 
-    async def outcome(self, request: KeptRequest) -> ApiResponse:
+    async def outcome(self, request: StoredRequest) -> ApiResponse:
         """The answer that the call would get now. Raises OutageError and SetupError."""
         wanted = ledger_lookup(request, _worded(request), topic_prefix=self.topic_prefix)
         return await self._answer(request, await self._known(wanted))
@@ -214,7 +214,7 @@ class RequestFlow:
     async def _known(self, wanted: LedgerLookup) -> EventResult | None:
         return (await event_results(self.pool, [wanted])).get(wanted)
 
-    async def _answer(self, request: KeptRequest, fate: EventResult | None) -> ApiResponse:
+    async def _answer(self, request: StoredRequest, fate: EventResult | None) -> ApiResponse:
         if fate is None:
             return pending_response(request.request_id)
         if fate.dead is not None:
@@ -225,32 +225,32 @@ class RequestFlow:
             return unenroll_response(request.customer_id, fate.outcome)
         return await self._enrolled(request)
 
-    async def _enrolled(self, request: KeptRequest) -> ApiResponse:
+    async def _enrolled(self, request: StoredRequest) -> ApiResponse:
         """The outcome of an enrollment. The ledger does not record it, so it is worked out from the account."""
         key = AccountKey(request.customer_id, request.target_id)
         async with snapshot(self.pool) as connection:
-            known = (await see_accounts(connection, [key])).get(key)
+            known = (await read_accounts(connection, [key])).get(key)
         if known is None:  # the customer was erased meanwhile, and the request too
             return pending_response(request.request_id)
         account = known.state.account
         # Read after the account, so these are at least as new as those that the account was settled with.
-        await self.definitions.look(self.pool, group_ids=[], target_ids=[request.target_id])
-        defined = self.definitions.known
+        await self.definitions.refresh(self.pool, group_ids=[], target_ids=[request.target_id])
+        defined = self.definitions.cached
         owner = defined.groups[defined.owners[request.target_id]]
-        stays = walk(account, owner.targets[request.target_id], owner.calendar)
+        stays = spell_history(account, owner.targets[request.target_id], owner.calendar)
         stay = stays.enrollments.get(event_id(request.caller, request.request_id))
         if stay is None:  # as above, and the customer has returned since
             return pending_response(request.request_id)
-        return enroll_response(request.customer_id, await keep_answer(self.pool, request.request_id, stay.outcome))
+        return enroll_response(request.customer_id, await store_answer(self.pool, request.request_id, stay.outcome))
 
 
-def _kept(asked: ApiCall) -> KeptRequest:
+def _kept(asked: ApiCall) -> StoredRequest:
     now = datetime.now(UTC)
     record = asked.record
     account = {"customerId": record.customer_id, "targetGroupId": asked.group_id, "targetId": asked.target_id}
     event_type = "UnenrollRequested" if isinstance(record, UnenrollRecord) else "CustomerEnrolled"
     request_id = new_request_id(asked.caller, asked.key)
-    return KeptRequest(
+    return StoredRequest(
         request_id=request_id,
         caller=asked.caller,
         event_type=event_type,
@@ -264,7 +264,7 @@ def _kept(asked: ApiCall) -> KeptRequest:
     )
 
 
-def _worded(request: KeptRequest) -> Message:
+def _worded(request: StoredRequest) -> Message:
     """The event. Raises Refused if the worker would reject it."""
     message = message_of(request)
     if isinstance(message, DeadLetter):

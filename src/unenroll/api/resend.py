@@ -9,7 +9,7 @@ import asyncpg
 
 from unenroll.api.request_flow import ledger_lookup, message_of
 from unenroll.kafka.idempotent_producer import Publisher, publisher
-from unenroll.postgres.api_requests import KeptRequest, event_results, undecided_requests
+from unenroll.postgres.api_requests import StoredRequest, event_results, undecided_requests
 from unenroll.postgres.pool import check_tables, connected
 from unenroll.settings import WorkerSettings
 from unenroll.wire.topics import Message
@@ -41,7 +41,7 @@ async def resend(settings: WorkerSettings, *, older_than: timedelta, dry_run: bo
     return Resent(dry_run=dry_run, before=before, calls=calls)
 
 
-async def _undone(pool: asyncpg.Pool, some: Sequence[KeptRequest], *, topic_prefix: str) -> list[Message]:
+async def _undone(pool: asyncpg.Pool, some: Sequence[StoredRequest], *, topic_prefix: str) -> list[Message]:
     """The events of those calls that are neither decided nor dead letters."""
     worded = [(request, message_of(request)) for request in some]
     events = {

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from unenroll.api.errors import HttpRefusal
 from unenroll.core.outcomes import EnrollmentOutcome, Outcome
+from unenroll.core.reasons import Reason
 from unenroll.core.sentences import ENROLLMENTS, OUTCOMES
 from unenroll.wire.fields import (
     LARGEST_INT64,
@@ -27,7 +28,7 @@ from unenroll.wire.fields import (
     instant_text,
 )
 from unenroll.wire.jsontext import parse
-from unenroll.wire.reasons import DeadLetter, Reason, of_model
+from unenroll.wire.reasons import DeadLetter, from_validation_error
 
 KEY = "^[!-~]{1,255}$"
 """The pattern of an Idempotency-Key, quotes included."""
@@ -115,7 +116,7 @@ def read_body(model: type[Model], body: bytes, *, content_type: str | None) -> t
     try:
         return model.model_validate(document[0]), document
     except ValidationError as error:
-        raise HttpRefusal(HTTPStatus.BAD_REQUEST, of_model(error, "[0].").detail) from None
+        raise HttpRefusal(HTTPStatus.BAD_REQUEST, from_validation_error(error, "[0].").detail) from None
 
 
 def fingerprint(*what: object) -> bytes:

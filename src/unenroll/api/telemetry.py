@@ -15,12 +15,12 @@ from unenroll.kafka.admin import KafkaAdmin, TopicPartitionNumber
 from unenroll.postgres.pool import ping
 from unenroll.settings import ApiSettings
 from unenroll.telemetry.collectors import ApiMeters, api_meters
-from unenroll.telemetry.health import Health, keep_asking
+from unenroll.telemetry.health import Health, check_servers
 from unenroll.telemetry.state import ProcessState
 from unenroll.telemetry.tracing import TracedCall, Traces
 from unenroll.wire.cloudevents import TRACEPARENT
 from unenroll.wire.topics import Topic
-from unenroll.worker.telemetry import build, looked_after, traced
+from unenroll.worker.telemetry import build_info, exported_traces, process_telemetry
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _NONE = "none"
@@ -57,21 +57,21 @@ class ApiTelemetry:
 @asynccontextmanager
 async def api_telemetry(settings: ApiSettings) -> AsyncIterator[ApiTelemetry]:
     """Serve metrics and health, and watch the event loop, until the end of the block. Raises SetupError."""
-    board, meters = ProcessState(), api_meters(build())
-    board.keep(())  # the HTTP API has no lanes
-    async with looked_after(settings, board, meters) as health, traced("unenroll-api") as traces:
+    board, meters = ProcessState(), api_meters(build_info())
+    board.assign_lanes(())  # the HTTP API has no lanes
+    async with process_telemetry(settings, board, meters) as health, exported_traces("unenroll-api") as traces:
         yield ApiTelemetry(board=board, health=health, meters=meters, traces=traces)
 
 
 async def ask_servers(board: ProcessState, pool: asyncpg.Pool, settings: ApiSettings) -> None:
     """Check again and again whether Kafka and Postgres answer."""
     cluster = KafkaAdmin(settings)
-    board.pool = lambda: (pool.get_idle_size(), pool.get_size(), pool.get_max_size())
+    board.pool_sizes = lambda: (pool.get_idle_size(), pool.get_size(), pool.get_max_size())
 
     async def kafka() -> None:
         await cluster.ends([TopicPartitionNumber(topic=settings.topic_prefix + Topic.REQUESTS, number=0)])
 
-    await keep_asking(board, {Server.KAFKA: kafka, Server.POSTGRES: lambda: ping(pool)})
+    await check_servers(board, {Server.KAFKA: kafka, Server.POSTGRES: lambda: ping(pool)})
 
 
 class _Told:
@@ -125,7 +125,7 @@ class MetricsMiddleware:
                 method = scope["method"] if scope["method"] in _METHODS else _NONE
                 meters.requests.labels(told.route, method, str(status or _NONE)).inc()
                 meters.request_seconds.labels(told.route).observe(perf_counter() - began)
-                call.answered(f"{method} {told.route}", status)
+                call.finish(f"{method} {told.route}", status)
 
 
 def traceparent_of(scope: Scope) -> str | None:

@@ -13,7 +13,7 @@ from unenroll.core.standings import RewardState
 from unenroll.explain.rewards import ExplainedReward
 from unenroll.explain.stays import CycleState, ExplainedCycles, ExplainedSpell
 from unenroll.explain.story import AccountStory
-from unenroll.explain.text import cycles_named
+from unenroll.explain.text import cycle_names
 
 MOST_CYCLES = 60
 _BEFORE, _AFTER = 2, 10
@@ -87,7 +87,7 @@ class Label:
 def cycle_labels(cycles: Iterable[Cycle], lots: Iterable[ExplainedCycles], scale: Scale) -> tuple[Label, ...]:
     """Label each cycle on screens where all their names fit, and on others each band whose text fits."""
     single = [(cycle.name, *scale.stretch(cycle.start, cycle.end)) for cycle in cycles]
-    joint = [(cycles_named(lot), *scale.stretch(lot.start, lot.end)) for lot in lots]
+    joint = [(cycle_names(lot), *scale.stretch(lot.start, lot.end)) for lot in lots]
     rooms = {label_visibility(text, width) for text, _, width in single}
     if rooms == {LabelVisibility.ALL}:
         return tuple(Label(x=x, width=width, text=text, room=LabelVisibility.ALL) for text, x, width in single)

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Depends, Header, Path, Request
 from fastapi.responses import JSONResponse
 from structlog import get_logger
 
-from unenroll.api.auth.clients import ApiScope, Caller
+from unenroll.api.auth.clients import Caller
+from unenroll.api.auth.scopes import ApiScope
 from unenroll.api.errors import HttpRefusal
 from unenroll.api.openapi import ENROLL, OUTCOME, UNENROLL, RouteDocumentation
 from unenroll.api.request_flow import ApiCall, RequestFlow
@@ -25,9 +26,9 @@ from unenroll.api.schemas import (
     read_body,
 )
 from unenroll.api.telemetry import traceparent_of
-from unenroll.postgres.api_requests import kept_request
+from unenroll.postgres.api_requests import stored_request
 from unenroll.telemetry.tracing import trace_id
-from unenroll.wire.cloudevents import LONGEST_TRACEPARENT
+from unenroll.wire.cloudevents import MAX_TRACEPARENT_BYTES
 
 _TARGET = "/targetGroups/{targetGroupId}/targets/{targetId}"
 _PREFIXES = {"": "", "/v3": "-v3"}
@@ -71,7 +72,7 @@ def unenroll_routes(door: RequestFlow, writer: Writer) -> APIRouter:
     async def outcome(
         request_id: Annotated[UUID, Path(alias="requestId")], *, caller: Caller = may_write
     ) -> JSONResponse:
-        request = await kept_request(door.pool, str(request_id))
+        request = await stored_request(door.pool, str(request_id))
         if request is None or request.caller != caller.name:
             raise HttpRefusal(HTTPStatus.NOT_FOUND, "this caller has made no such request")
         return over_http(await door.outcome(request), request_id=request.request_id)
@@ -126,7 +127,7 @@ async def _asked(
 
 def _traceparent(request: Request) -> str | None:
     value = traceparent_of(request.scope)
-    return value if value is not None and value.isascii() and len(value) <= LONGEST_TRACEPARENT else None
+    return value if value is not None and value.isascii() and len(value) <= MAX_TRACEPARENT_BYTES else None
 
 
 def _route(

@@ -1,4 +1,4 @@
-"""The commands: they read arguments and settings, call one function, and print."""
+"""The commands: each reads its arguments and settings, calls one function and prints the result."""
 
 from unenroll.cli.main import main
 

@@ -1,4 +1,4 @@
-"""The program `unenroll`: its commands, and how it ends."""
+"""The program `unenroll`: its commands and its exit codes."""
 
 import sys
 from typing import NoReturn
@@ -21,7 +21,7 @@ from unenroll.settings import ApiSettings, LogSettings, WorkerSettings, read_set
 
 app = typer.Typer(
     name="unenroll",
-    help="Decides what leaving a milestone or a streak does to a customer's cycles and rewards, exactly once.",
+    help="Decide what leaving a milestone or a streak does to a customer's cycles and rewards, exactly once.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -43,22 +43,22 @@ app.add_typer(offsets, name="offsets")
 
 
 @app.callback()
-def _every_command() -> None:
+def _configure_logging() -> None:
     settings = read_settings(LogSettings)
     configure_logging(settings.log_format, level=settings.log_level)
 
 
 def main() -> NoReturn:
-    """Run the command that the arguments name: exit code 0 done, 1 failed, 2 wrong usage or settings."""
+    """Run the command that the arguments name. Exit code 0: done, 1: failed, 2: wrong usage or settings."""
     try:
         app()
     except UsageError as error:
-        _end(error, code=2)
+        _exit(error, code=2)
     except UnenrollError as error:
-        _end(error, code=1)
+        _exit(error, code=1)
     sys.exit(0)
 
 
-def _end(error: UnenrollError, *, code: int) -> NoReturn:
+def _exit(error: UnenrollError, *, code: int) -> NoReturn:
     sys.stderr.write(f"unenroll: {error}\n")
     sys.exit(code)

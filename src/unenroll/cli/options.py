@@ -1,4 +1,4 @@
-"""Options that choose what a command goes over, and where it tells of it."""
+"""Options that several commands share, and the functions that read their values."""
 
 import getpass
 import socket
@@ -17,29 +17,74 @@ from unenroll.ops.replay.slices import ReplayTopics
 from unenroll.text import escape_control
 from unenroll.wire.fields import LARGEST_INT64, SMALLEST_INT64, parse_instant
 
-_EVERY_ID = {"metavar": "ID", "min": SMALLEST_INT64, "max": LARGEST_INT64}
+_ID = {"metavar": "ID", "min": SMALLEST_INT64, "max": LARGEST_INT64}
 
-Customers = Annotated[
-    list[int] | None, typer.Option("--customer", **_EVERY_ID, help="only this customer; may be said again")
+Customers = Annotated[list[int] | None, typer.Option("--customer", **_ID, help="only this customer; repeatable")]
+Targets = Annotated[list[int] | None, typer.Option("--target", **_ID, help="only this target; repeatable")]
+Since = Annotated[str | None, typer.Option(metavar="INSTANT", help="only from this instant, like 2026-03-15T09:30:00Z")]
+Until = Annotated[
+    str | None, typer.Option(metavar="INSTANT", help="only before this instant, like 2026-03-15T09:30:00Z")
 ]
-Targets = Annotated[list[int] | None, typer.Option("--target", **_EVERY_ID, help="only this target; may be said again")]
-Since = Annotated[str | None, typer.Option(metavar="INSTANT", help="not before, like 2026-03-15T09:30:00Z")]
-Until = Annotated[str | None, typer.Option(metavar="INSTANT", help="before, like 2026-03-15T09:30:00Z")]
-Report = Annotated[Path | None, typer.Option(metavar="FILE", help="write a report to this file: .txt or .json")]
+Report = Annotated[Path | None, typer.Option(metavar="FILE", help="write a report to this file, .txt or .json")]
 Differences = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="write every difference to this file, a line of JSON each")
+    Path | None, typer.Option(metavar="FILE", help="write all differences to this file, one line of JSON each")
+]
+By = Annotated[
+    str | None, typer.Option(metavar="NAME", help="name of the operator; default: the user and name of this machine")
 ]
 
 
-def edit_of(letters: list[str] | None, value: Path | None, headers: list[str] | None) -> RecordEdit | None:
-    """What takes the place of what, if anything does. Raises UsageError unless it is of one letter that is named."""
+def optional_instant(text: str | None, option: str) -> datetime | None:
+    """Return the instant, or None if there is no text. Raises UsageError that names the option."""
+    return None if text is None else read_instant(text, option)
+
+
+def read_instant(text: str, option: str) -> datetime:
+    """Return the instant that the text means. Raises UsageError that names the option."""
+    try:
+        instant = parse_instant(text)
+    except ValueError as error:
+        raise UsageError(f"{option} {escape_control(text)}: {error}") from None
+    if instant.tzinfo is None:
+        raise UsageError(f"{option} {escape_control(text)}: must carry an offset, like 2026-03-15T09:30:00+05:30")
+    return instant
+
+
+def input_topics(names: Iterable[str] | None, prefix: str) -> frozenset[str]:
+    """Return the full names of these input topics. The names may lack the prefix. Raises UsageError."""
+    return frozenset(_input_topic(name, prefix) for name in names or ())
+
+
+def _input_topic(name: str, prefix: str) -> str:
+    for topic in INPUTS:
+        if name in {topic.value, prefix + topic}:
+            return prefix + topic
+    raise UsageError(f"--topic {escape_control(name)}: must be one of {', '.join(sorted(INPUTS))}")
+
+
+def operator_name(by: str | None) -> str:
+    """Return the name given with --by, or USER@MACHINE."""
+    return by or f"{_user()}@{socket.gethostname()}"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a user id that has no name
+        return "somebody"
+
+
+def record_edit(letters: list[str] | None, value: Path | None, headers: list[str] | None) -> RecordEdit | None:
+    """Return the edit that --value and --header describe, or None without them.
+
+    Raises UsageError unless exactly one letter is named, or if the file cannot be read.
+    """
     if value is None and not headers:
         return None
     if letters is None or len(letters) != 1:
-        raise UsageError("--value and --header edit one letter: name it, and no other")
-    return RecordEdit(
-        value=None if value is None else _content(value), headers=tuple(_header(text) for text in headers or ())
-    )
+        raise UsageError("--value and --header edit one letter: name exactly one")
+    content = None if value is None else _content(value)
+    return RecordEdit(value=content, headers=tuple(_header(text) for text in headers or ()))
 
 
 def _content(file: Path) -> bytes:
@@ -56,49 +101,6 @@ def _header(text: str) -> tuple[str, str]:
     return name, value
 
 
-def instant_if_any(text: str | None, option: str) -> datetime | None:
-    """The instant that the text tells, if there is one. Raises UsageError that names the option."""
-    return None if text is None else instant(text, option)
-
-
-def instant(text: str, option: str) -> datetime:
-    """The instant that the text tells. Raises UsageError that names the option."""
-    try:
-        told = parse_instant(text)
-    except ValueError as error:
-        raise UsageError(f"{option} {escape_control(text)}: {error}") from None
-    if told.tzinfo is None:
-        raise UsageError(f"{option} {escape_control(text)}: must carry an offset, like 2026-03-15T09:30:00+05:30")
-    return told
-
-
-def topics_named(words: Iterable[str] | None, prefix: str) -> frozenset[str]:
-    """The full names of the input topics that a person named, in full or by the word. Raises UsageError."""
-    return frozenset(_topic(word, prefix) for word in words or ())
-
-
-def _topic(word: str, prefix: str) -> str:
-    for known in INPUTS:
-        if word in {known.value, prefix + known}:
-            return prefix + known
-    raise UsageError(f"--topic {escape_control(word)}: must be one of {', '.join(sorted(INPUTS))}")
-
-
-By = Annotated[str | None, typer.Option(metavar="NAME", help="who does it; unset: the user of this machine")]
-
-
-def who(named: str | None) -> str:
-    """The name that was given, or else the user and the machine."""
-    return named or f"{_user()}@{socket.gethostname()}"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may run under a number that has no name
-        return "somebody"
-
-
 class ReplayMode(StrEnum):
     """What a replay does."""
 
@@ -107,67 +109,71 @@ class ReplayMode(StrEnum):
     COMPARE = "compare"
 
 
-Files = Annotated[list[Path] | None, typer.Argument(metavar="[FILE]", help="NDJSON files, also compressed")]
+Files = Annotated[
+    list[Path] | None, typer.Argument(metavar="[FILE]", help="NDJSON files, plain or compressed; - is standard input")
+]
 FromTopics = Annotated[bool, typer.Option("--from-topics", help="read the input topics instead of files")]
-TheMode = Annotated[
+Mode = Annotated[
     ReplayMode,
     typer.Option(
-        help="suppress: the lanes decide what is missing; re-emit: publish again what was published; "
-        "compare: decide again and report differences, as `unenroll verify`"
+        help="suppress: send records that were not decided yet; re-emit: publish the stored events again; "
+        "compare: decide again and report differences, like `unenroll verify`"
     ),
 ]
 SourcePrefix = Annotated[
-    str | None, typer.Option(metavar="PREFIX", help="read topics of this prefix, a copy of ours (suppress)")
+    str | None, typer.Option(metavar="PREFIX", help="read a copy of the topics under this prefix (suppress)")
 ]
-TheOffsets = Annotated[
+Offsets = Annotated[
     list[str] | None,
-    typer.Option("--offsets", metavar="TOPIC/PARTITION:FIRST-LAST", help="only these; may be said again (suppress)"),
+    typer.Option(
+        "--offsets",
+        metavar="TOPIC/PARTITION:FIRST-LAST",
+        help="only these offsets, both included; repeatable (suppress)",
+    ),
 ]
-TheTopics = Annotated[
-    list[ReplayTopics] | None, typer.Option("--topic", help="only this topic; may be said again (re-emit)")
+OutputTopics = Annotated[
+    list[ReplayTopics] | None, typer.Option("--topic", help="only this topic; repeatable (re-emit)")
 ]
 ReplayId = Annotated[
     str | None,
-    typer.Option(metavar="ID", help="marks what is published again; given again, goes on with that replay (re-emit)"),
+    typer.Option(metavar="ID", help="marks the events; the same id continues that replay; default: a new id (re-emit)"),
 ]
-Rate = Annotated[float | None, typer.Option(metavar="N", min=0.01, help="take so many a second at most")]
+Rate = Annotated[float | None, typer.Option(metavar="N", min=0.01, help="maximum number of records or events a second")]
 Ahead = Annotated[
-    int, typer.Option(metavar="N", min=1, help="records that the lanes may have in front of them (suppress)")
+    int, typer.Option(metavar="N", min=1, help="maximum number of records sent and not decided yet (suppress)")
 ]
 Patience = Annotated[
-    float, typer.Option(metavar="SECONDS", min=1, help="how long the lanes may stand still (suppress)")
+    float, typer.Option(metavar="SECONDS", min=1, help="give up when the lanes make no progress for so long (suppress)")
 ]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="wait until the lanes have decided (suppress)")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="send and publish nothing, and say what would be")]
+ReplayDryRun = Annotated[bool, typer.Option("--dry-run", help="send and publish nothing; report what would happen")]
 
 
-_EVERYWHERE = {"mode", "customer", "target", "report", "as_json"}
-_TAKES = {
-    ReplayMode.SUPPRESS: _EVERYWHERE
+_EVERY_MODE = {"mode", "customer", "target", "report", "as_json"}
+_ALLOWED = {
+    ReplayMode.SUPPRESS: _EVERY_MODE
     | {"files", "from_topics", "source_prefix", "offsets", "since", "until", "rate", "ahead", "patience", "wait"}
     | {"dry_run"},
-    ReplayMode.RE_EMIT: _EVERYWHERE | {"since", "until", "topic", "replay_id", "rate", "dry_run"},
-    ReplayMode.COMPARE: _EVERYWHERE | {"differences", "dry_run"},
+    ReplayMode.RE_EMIT: _EVERY_MODE | {"since", "until", "topic", "replay_id", "rate", "dry_run"},
+    ReplayMode.COMPARE: _EVERY_MODE | {"differences", "dry_run"},
 }
+_ONLY_FROM_TOPICS = {"source_prefix", "offsets"}
 
 
-_OF_TOPICS = {"source_prefix", "offsets"}
+def check_replay_options(context: typer.Context, mode: ReplayMode) -> None:
+    """Raise UsageError if the command line has options that the mode, or a replay of files, does not take."""
+    present = {name for name in context.params if _is_on_command_line(context, name)}
+    _refuse(context, present - _ALLOWED[mode], f"--mode {mode}")
+    if "files" in present:
+        _refuse(context, present & _ONLY_FROM_TOPICS, "a replay of files")
 
 
-def check_options(context: typer.Context, mode: ReplayMode) -> None:
-    """Raise UsageError if options were given that do not go with the mode, or with files."""
-    given = {name for name in context.params if _said(context, name)}
-    _refuse(context, given - _TAKES[mode], f"--mode {mode}")
-    if "files" in given:
-        _refuse(context, given & _OF_TOPICS, "a replay of files")
-
-
-def _refuse(context: typer.Context, given: Collection[str], who: str) -> None:
+def _refuse(context: typer.Context, present: Collection[str], subject: str) -> None:
     names = {one.name: "FILE" if one.name == "files" else one.opts[0] for one in context.command.params}
-    if given:
-        raise UsageError(f"{who} takes no {', '.join(sorted(names[name] for name in given))}")
+    if present:
+        raise UsageError(f"{subject} takes no {', '.join(sorted(names[name] for name in present))}")
 
 
-def _said(context: typer.Context, name: str) -> bool:
+def _is_on_command_line(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"

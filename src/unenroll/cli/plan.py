@@ -1,4 +1,4 @@
-"""Commands for many requests at once: first a plan, then that plan and no other."""
+"""The commands `plan` and `apply`: predict what many requests do, then publish exactly those requests."""
 
 import asyncio
 import sys
@@ -7,24 +7,23 @@ from typing import Annotated
 
 import typer
 
-from unenroll.cli.load import Files, fail_if, loaded_text
-from unenroll.cli.render.plan import PlanSummary, render_plan
-from unenroll.cli.render.plan import render_apply as applied_told
+from unenroll.cli.load import Files, fail_on_bad_lines, open_lines
+from unenroll.cli.render.plan import PlanSummary, render_apply, render_plan
 from unenroll.cli.runtime import Json, show
 from unenroll.errors import UnenrollError, UsageError
 from unenroll.ops.files import STANDARD_INPUT
 from unenroll.ops.plan.apply import ApplyResult, apply_plan
-from unenroll.ops.plan.file import draft, read_plan
+from unenroll.ops.plan.file import plan_draft, read_plan
 from unenroll.ops.plan.plan import make_plan
 from unenroll.ops.plan.totals import read_limits
-from unenroll.ops.plan.verdicts import RequestResult
-from unenroll.ops.plan.verdicts import apply_report as reported
+from unenroll.ops.plan.verdicts import RequestResult, apply_report
 from unenroll.settings import DatabaseSettings, WorkerSettings, read_settings
 
-Out = Annotated[Path | None, typer.Option(metavar="PLAN", help="where the plan goes; unset: FILE.plan")]
-MostRewards = Annotated[int | None, typer.Option(metavar="N", min=0, help="refuse to cancel more rewards than this")]
-MostValue = Annotated[
-    list[str] | None, typer.Option(metavar="UNIT=AMOUNT", help="refuse to cancel more of this unit; repeatable")
+Out = Annotated[Path | None, typer.Option(metavar="PLAN", help="write the plan to this file; default: FILE.plan")]
+MaxRewards = Annotated[int | None, typer.Option(metavar="N", min=0, help="refuse to cancel more rewards than this")]
+MaxValue = Annotated[
+    list[str] | None,
+    typer.Option(metavar="UNIT=AMOUNT", help="refuse to cancel more value than this, in this unit; repeatable"),
 ]
 
 
@@ -32,20 +31,20 @@ def plan(
     files: Files,
     *,
     out: Out = None,
-    max_rewards: MostRewards = None,
-    max_value: MostValue = None,
+    max_rewards: MaxRewards = None,
+    max_value: MaxValue = None,
     as_json: Json = False,
 ) -> None:
-    """Say what requests would do, and write it down as a plan to be applied. Changes nothing."""
+    """Predict what requests would do, and write a plan for `unenroll apply`. Changes nothing in Postgres or Kafka."""
     settings = read_settings(DatabaseSettings)
     limits = read_limits(max_rewards, max_value or [])
-    path = out or _beside(files[0])
-    with loaded_text("plan", files) as (taken, bad), draft(path) as sketch:
-        made = asyncio.run(make_plan(taken, settings.database_url.get_secret_value(), bad=bad, draft=sketch))
-        flaws = list(limits.exceeded(made.plan.totals)) if made.plan.requests else ["it holds no request"]
-        sha256 = None if flaws else sketch.keep(made.plan)
-    planned = PlanSummary(
-        path=None if flaws else str(path),
+    path = out or _default_path(files[0])
+    with open_lines("plan", files) as (input_lines, bad), plan_draft(path) as draft:
+        made = asyncio.run(make_plan(input_lines, settings.database_url.get_secret_value(), bad=bad, draft=draft))
+        problems = list(limits.exceeded(made.plan.totals)) if made.plan.requests else ["no request is new"]
+        sha256 = None if problems else draft.save(made.plan)
+    summary = PlanSummary(
+        path=None if problems else str(path),
         sha256=sha256,
         plan=made.plan,
         granted=made.granted,
@@ -53,46 +52,50 @@ def plan(
         known_already=made.known_already,
         bad=bad.count,
     )
-    show(planned, render_plan(planned, sys.stdout), as_json=as_json)
-    if flaws:
-        raise UnenrollError(f"no plan was written: {'; '.join(flaws)}")
-    fail_if(bad)
+    show(summary, render_plan(summary, sys.stdout), as_json=as_json)
+    if problems:
+        raise UnenrollError(f"no plan was written: {'; '.join(problems)}")
+    fail_on_bad_lines(bad)
 
 
 def apply(  # noqa: PLR0913 - each is an option of the command
-    plan_file: Annotated[Path, typer.Argument(metavar="PLAN", help="what `unenroll plan` has written")],
+    plan_file: Annotated[Path, typer.Argument(metavar="PLAN", help="a file that `unenroll plan` wrote")],
     *,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="do not wait until the lanes have decided")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="do not wait for the lanes to decide")] = False,
     patience: Annotated[
-        int, typer.Option(metavar="SECONDS", min=1, help="give up once nothing was decided for so long")
+        int, typer.Option(metavar="SECONDS", min=1, help="stop waiting when no request was decided for this long")
     ] = 60,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="write what became of each request to this file, one a line")
+        Path | None, typer.Option(metavar="FILE", help="write the result of each request to this file as JSON lines")
     ] = None,
     stale: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="write stale requests to this file, to be planned again")
+        Path | None, typer.Option(metavar="FILE", help="write stale requests to this file, to plan them again")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Publish a plan's requests, and hold what the lanes decide against the plan. Safe to repeat."""
+    """Publish a plan's requests, and compare what the lanes decide with the plan. Safe to repeat."""
     settings = read_settings(WorkerSettings)
     if no_wait and (report or stale):
-        raise UsageError("--report and --stale tell what the lanes decide, so they do not go with --no-wait")
+        raise UsageError("--report and --stale need the lanes' decisions, so they exclude --no-wait")
     file = read_plan(plan_file)
-    with reported(report, stale, plan=file) as outcome:
-        applied = asyncio.run(apply_plan(file, settings, report=outcome, patience=None if no_wait else patience))
-    show(applied, applied_told(applied, sys.stdout), as_json=as_json)
-    _fail_unless_as_predicted(applied)
+    with apply_report(report, stale, plan=file) as outcome:
+        result = asyncio.run(apply_plan(file, settings, report=outcome, patience=None if no_wait else patience))
+    show(result, render_apply(result, sys.stdout), as_json=as_json)
+    _fail_unless_as_predicted(result)
 
 
-def _beside(file: Path) -> Path:
+def _default_path(file: Path) -> Path:
     if file == STANDARD_INPUT:
-        raise UsageError("say with --out where the plan of standard input goes")
+        raise UsageError("a plan of standard input needs --out PLAN")
     return file.with_name(f"{file.name}.plan")
 
 
 def _fail_unless_as_predicted(applied: ApplyResult) -> None:
-    unlike = {name: n for name, n in (applied.results or {}).items() if n and name is not RequestResult.AS_PREDICTED}
-    if unlike:
-        counts = ", ".join(f"{n} {name}" for name, n in unlike.items())
-        raise UnenrollError(f"not all requests came out as predicted: {counts}")
+    others = {
+        result: count
+        for result, count in (applied.results or {}).items()
+        if count and result is not RequestResult.AS_PREDICTED
+    }
+    if others:
+        counts = ", ".join(f"{count} {result}" for result, count in others.items())
+        raise UnenrollError(f"not all requests were decided as predicted: {counts}")

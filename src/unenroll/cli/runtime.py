@@ -1,4 +1,4 @@
-"""How results are printed: for a person, or as JSON for a program."""
+"""What all commands share: printing a result, and stopping on signals."""
 
 import asyncio
 import signal
@@ -11,37 +11,36 @@ from pydantic import TypeAdapter
 
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 
+T_co = TypeVar("T_co", covariant=True)
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STOPPING = "finishing what is in progress; interrupt again to end at once\n"
+
+
+class Work(Protocol[T_co]):
+    """A long piece of work that can stop early."""
+
+    def __call__(self, *, stopping: asyncio.Event) -> Awaitable[T_co]:
+        """Work until done, or until the event is set. Returns the result so far."""
+
 
 def show(result: object, text: str, *, as_json: bool) -> None:
     """Print the result on standard output, as JSON or as this text."""
     typer.echo(TypeAdapter(type(result)).dump_json(result).decode() if as_json else text)
 
 
-T_co = TypeVar("T_co", covariant=True)
-
-_NUMBERS = (signal.SIGINT, signal.SIGTERM)
-_STOPPING = "stopping behind what is under way; once more ends at once\n"
-
-
-class Work(Protocol[T_co]):
-    """Something that takes long, and is told when it is to stop."""
-
-    def __call__(self, *, stopping: asyncio.Event) -> Awaitable[T_co]:
-        """What it comes to, also if it is stopped."""
-
-
 def stop_on_signal() -> asyncio.Event:
-    """An event that is set by either signal, however often: for what runs until it is stopped."""
+    """Return an event that SIGINT and SIGTERM set. Further signals change nothing."""
     stop = asyncio.Event()
-    for number in _NUMBERS:
+    for number in _STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
 
 
 def until_interrupted(work: Work[T_co], *, waits_for_input: bool = False) -> T_co:
-    """What the work comes to. Interrupted once, it finishes what is under way; twice, it ends at once.
+    """Run the work and return its result. The first signal lets it finish what is in progress, the second ends it.
 
-    Work that waits for somebody to write to standard input cannot be told: it is ended.
+    Work that waits for standard input cannot stop early: the first signal ends it.
     """
     return asyncio.run(_run(work, waits_for_input=waits_for_input))
 
@@ -53,12 +52,12 @@ async def _run(work: Work[T_co], *, waits_for_input: bool) -> T_co:
     def stop() -> None:
         stopping.set()
         sys.stderr.write(_STOPPING)
-        for number in _NUMBERS:
+        for number in _STOP_SIGNALS:
             loop.remove_signal_handler(number)
 
     if waits_for_input:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     else:
-        for number in _NUMBERS:
+        for number in _STOP_SIGNALS:
             loop.add_signal_handler(number, stop)
     return await work(stopping=stopping)

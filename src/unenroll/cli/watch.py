@@ -1,4 +1,4 @@
-"""The status on a terminal, refreshed until somebody ends it."""
+"""`status --watch`: the status tables on a terminal, refreshed until the user stops it."""
 
 import asyncio
 from time import monotonic
@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from unenroll.cli.render.status import tables
+from unenroll.cli.render.status import status_tables
 from unenroll.errors import OutageError
 from unenroll.kafka.admin import KafkaAdmin
 from unenroll.ops.status import status
@@ -16,18 +16,18 @@ from unenroll.text import plain
 
 
 async def watch(settings: WorkerSettings, *, interval: float) -> None:
-    """Refresh the tables until this is canceled. An outage is a line above the last tables. Raises SetupError.
+    """Refresh the tables until the task is canceled. Shows an outage above the last tables. Raises SetupError.
 
-    Between two questions Postgres rests at least as long as the last one took: it counts the whole ledger.
+    Each query counts the whole ledger, so the pause before the next one is at least as long as the query took.
     """
-    cluster = KafkaAdmin(settings)
-    shown: list[RenderableType] = []
-    with Live(Text("Asking Kafka and Postgres …", "dim"), auto_refresh=False) as live:
+    kafka = KafkaAdmin(settings)
+    tables: list[RenderableType] = []
+    with Live(Text("Reading Kafka and Postgres …", "dim"), auto_refresh=False) as live:
         while True:
             began = monotonic()
             try:
-                shown = list(tables(await status(settings, cluster)))
-                live.update(Group(*shown), refresh=True)
+                tables = list(status_tables(await status(settings, kafka)))
+                live.update(Group(*tables), refresh=True)
             except OutageError as error:
-                live.update(Group(plain(f"! {error}", "bold red"), *shown), refresh=True)
+                live.update(Group(plain(f"! {error}", "bold red"), *tables), refresh=True)
             await asyncio.sleep(max(interval, monotonic() - began))

@@ -1,4 +1,4 @@
-"""Commands for whoever runs the worker."""
+"""The commands that prepare and run the worker, and the help text of its settings."""
 
 import asyncio
 import gc
@@ -15,89 +15,94 @@ from rich.markup import escape
 from unenroll.cli.runtime import Json, show, stop_on_signal
 from unenroll.errors import UsageError
 from unenroll.kafka.admin import KafkaAdmin
-from unenroll.kafka.topics import TopicReport, WantedTopics, make_wanted, read_topics
-from unenroll.postgres import migrate as tables
+from unenroll.kafka.topics import TopicReport, TopicsConfig, create_topics, read_topics
+from unenroll.postgres import migrate as migrations
 from unenroll.secret_files import SUFFIX, secrets_of
 from unenroll.settings import PREFIX, DatabaseSettings, KafkaSettings, LogSettings, WorkerSettings, read_settings
 from unenroll.worker.worker import run_worker
 
-_OBJECTS_BETWEEN_COLLECTIONS = 100_000  # a batch makes many and no cycles: looking more often costs a third of the time
+_OBJECTS_BETWEEN_COLLECTIONS = (
+    100_000  # a batch creates many objects and no cycles: the default costs a third of the time
+)
 
 
 def migrate(
     *,
     even_if_held: Annotated[
-        bool, typer.Option("--even-if-held", help="even if workers may hold lanes that are too old for the new tables")
+        bool,
+        typer.Option("--even-if-held", help="upgrade even if running workers may be too old for the new tables"),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Create or upgrade the tables. Safe to repeat, and to run from several places at once."""
+    """Create or upgrade the tables. Safe to repeat, and to run in several places at once."""
     settings = read_settings(DatabaseSettings)
-    done = asyncio.run(tables.migrate(settings.database_url.get_secret_value(), even_if_held=even_if_held))
-    show(done, _migrated(done.before, done.after), as_json=as_json)
+    done = asyncio.run(migrations.migrate(settings.database_url.get_secret_value(), even_if_held=even_if_held))
+    show(done, _migration_text(done.before, done.after), as_json=as_json)
+
+
+def _migration_text(before: str | None, after: str) -> str:
+    if before == after:
+        return f"the tables are already at version {after}"
+    if before is None:
+        return f"created the tables at version {after}"
+    return f"upgraded the tables from version {before} to {after}"
 
 
 def topics(
     *,
-    partitions: Annotated[int | None, typer.Option(min=1, help="partitions of a topic that is made; unset: 4")] = None,
-    replication: Annotated[int | None, typer.Option(min=1, help="copies of a topic that is made; unset: 1")] = None,
-    file: Annotated[Path | None, typer.Option(metavar="FILE", help="how topics are to be, as TOML")] = None,
+    partitions: Annotated[int | None, typer.Option(min=1, help="partitions of each new topic; unset: 4")] = None,
+    replication: Annotated[int | None, typer.Option(min=1, help="replicas of each partition; unset: 1")] = None,
+    file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TOML file with partitions, replication and topic settings")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Create the missing topics, and report what differs in those that exist."""
+    """Create the missing topics, and report how existing ones differ from what is configured."""
     settings = read_settings(KafkaSettings)
-    wanted = _wanted(partitions, replication, file)
-    reports = asyncio.run(make_wanted(KafkaAdmin(settings), settings.topic_prefix, wanted))
-    show(reports, "\n".join(_reported(report) for report in reports), as_json=as_json)
+    config = _topics_config(partitions, replication, file)
+    reports = asyncio.run(create_topics(KafkaAdmin(settings), settings.topic_prefix, config))
+    show(reports, "\n".join(_topic_text(report) for report in reports), as_json=as_json)
 
 
-def _wanted(partitions: int | None, replication: int | None, file: Path | None) -> WantedTopics:
+def _topics_config(partitions: int | None, replication: int | None, file: Path | None) -> TopicsConfig:
     if file is None:
-        return WantedTopics(partitions=partitions or 4, replication=replication or 1)
+        return TopicsConfig(partitions=partitions or 4, replication=replication or 1)
     if partitions is not None or replication is not None:
-        raise UsageError(
-            "--file says how many partitions and copies there are: leave --partitions and --replication out"
-        )
+        raise UsageError("--file already sets partitions and replication: leave out --partitions and --replication")
     return read_topics(file)
+
+
+def _topic_text(report: TopicReport) -> str:
+    state = "created" if report.made else "; ".join(report.differs) or "exists as configured"
+    return f"{report.name}: {state}"
 
 
 def run(
     *,
     until_caught_up: Annotated[
-        bool, typer.Option("--until-caught-up", help="end once everything that is in the topics now is done")
+        bool, typer.Option("--until-caught-up", help="exit when all records that are in the topics now are processed")
     ] = False,
 ) -> None:
-    """Run the worker. SIGTERM and SIGINT stop it after the batch in hand."""
+    """Run the worker. On SIGTERM or SIGINT it finishes the current batch and stops."""
     asyncio.run(_run(read_settings(WorkerSettings), until_caught_up=until_caught_up))
 
 
 async def _run(settings: WorkerSettings, *, until_caught_up: bool) -> None:
-    gc.freeze()  # what was imported is never garbage
+    gc.freeze()  # imported objects are never garbage
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     await run_worker(settings, stop=stop_on_signal(), until_caught_up=until_caught_up)
 
 
-def _migrated(before: str | None, after: str) -> str:
-    if before == after:
-        return f"the tables are at version {after} already"
-    return f"the tables are at version {after} now" + (f" (before: {before})" if before else "")
-
-
-def _reported(report: TopicReport) -> str:
-    state = "made" if report.made else "; ".join(report.differs) or "exists as wanted"
-    return f"{report.name}: {state}"
-
-
 def settings_help(kind: type[BaseSettings]) -> str:
-    """The epilog of a command with such settings: a paragraph for each with its default and its meaning."""
-    lead = "Settings are environment variables, or lines of a file .env in the folder where the command runs:"
+    """The epilog of a command with these settings: one paragraph for each, with its default and its meaning."""
+    intro = "Settings are environment variables, or lines of a file .env in the folder where the command runs:"
     names = ", ".join(PREFIX + name.upper() + SUFFIX for name in secrets_of(kind))
-    files = f"Secrets may stand in files instead, which {names} name."
-    return "\n\n".join([lead, files, *(escape(line) for each in (kind, LogSettings) for line in _lines(each))])
+    files = f"A secret can be in a file instead: set {names} to its path."
+    return "\n\n".join([intro, files, *(escape(line) for each in (kind, LogSettings) for line in _lines(each))])
 
 
 def defaults(kind: type[BaseSettings]) -> dict[str, str]:
-    """What applies to each variable that is not set: its default, or `required`, or `unset`."""
+    """The default of each variable, or `required`, or `unset`."""
     return {PREFIX + name.upper(): _default(field.default) for name, field in kind.model_fields.items()}
 
 

@@ -1,1 +1,1 @@
-"""The rules, pure: no await, no clock, no environment, no third party."""
+"""The rules of rules.md as pure functions: no I/O, no clock, no environment, no third-party package."""

@@ -1,4 +1,4 @@
-"""What is published when an account is settled otherwise than before (rules.md section 5)."""
+"""Compares the settlement of an account with the previous one and finds what to publish (rules.md section 5)."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -15,16 +15,16 @@ from unenroll.core.standings import RewardAction, RewardState, Rule, Standing
 
 
 class SettledLeave(NamedTuple):
-    """What a leave was last settled to."""
+    """The last settled result of a leave. `first_dropped` is a cycle number, None unless the leave is UNENROLLED."""
 
     outcome: Outcome
     first_dropped: int | None = None
 
 
 class SettledReward(NamedTuple):
-    """What a reward was last settled to. `revision` counts what was published of it, 0: nothing yet.
+    """The last settled standing of a reward. `revision` is the number of events published about it.
 
-    `leave` governs it now, `cancelled_by` is the leave that was named when it was last published as cancelled.
+    `leave` is the leave that governs the reward now. `cancelled_by` is the leave that the last `RewardCancelled` names.
     """
 
     state: RewardState
@@ -36,7 +36,7 @@ class SettledReward(NamedTuple):
 
 
 class SettledAccount(NamedTuple):
-    """What an account was last settled to. `revision` counts the `UserUnenrolled` published of it."""
+    """The last settlement of an account. `revision` is the number of `UserUnenrolled` published about it."""
 
     leaves: Mapping[EventId, SettledLeave] = MappingProxyType({})
     rewards: Mapping[str, SettledReward] = MappingProxyType({})
@@ -44,7 +44,7 @@ class SettledAccount(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Cycles in a row: the names of the first and the last, and how many."""
+    """Consecutive cycles: the names of the first and the last one, and their number."""
 
     first: str
     last: str
@@ -52,16 +52,18 @@ class Span(NamedTuple):
 
 
 class Unenrollment(NamedTuple):
-    """A leave took effect, or now cuts elsewhere. A span without a cycle is None, as are a milestone's `levels_kept`.
+    """A `UserUnenrolled`: a leave took effect, or the first cycle that it drops changed.
 
-    `cut` is the name of the cycle that holds the effective time, `supersedes` the leave that stopped being UNENROLLED.
+    `cut_cycle` is the name of the cycle that contains the effective time, None outside a cycle. `dropped_cycles` and
+    `kept_cycles` are None if there is no such cycle. `levels_kept` is None for a milestone. `supersedes` is the leave
+    that stops being UNENROLLED because of this one.
     """
 
     leave: Leave
     kind: TargetKind
-    cut: str | None
-    dropped: Span | None
-    kept: Span | None
+    cut_cycle: str | None
+    dropped_cycles: Span | None
+    kept_cycles: Span | None
     levels_kept: tuple[int, ...] | None
     rewards_cancelled: int
     supersedes: EventId | None
@@ -69,7 +71,7 @@ class Unenrollment(NamedTuple):
 
 
 class RewardCancellation(NamedTuple):
-    """A reward does not stand any more, or turned out to be issued after it was cancelled; because of this leave."""
+    """A `RewardCancelled`: a reward became CANCELLED because of `leave`, or a cancelled one was paid after all."""
 
     reward: Reward
     leave: Leave
@@ -79,7 +81,7 @@ class RewardCancellation(NamedTuple):
 
 
 class RewardReinstatement(NamedTuple):
-    """A cancelled reward stands again. `leave` is the one that was named when it was cancelled."""
+    """A `RewardReinstated`: a cancelled reward is KEPT again. `leave` is the one that its last cancellation names."""
 
     reward: Reward
     leave: Leave
@@ -90,69 +92,71 @@ class RewardReinstatement(NamedTuple):
 Change = Unenrollment | RewardCancellation | RewardReinstatement
 
 
-def changes(
+def find_changes(
     before: SettledAccount, after: Settlement, *, account: Account, target: Target, calendar: Calendar
 ) -> tuple[SettledAccount, tuple[Change, ...]]:
-    """What the account is settled to now, and what that publishes: leaves by time, then rewards by cycle and time.
+    """Return the new settled state of the account, and the changes to publish (rules.md section 5).
 
-    An entry that did not change is the same object as before.
+    The changes of leaves come first, in the order of their spells; then those of rewards, by cycle, time of
+    achievement and id. An entry that did not change is the same object as before.
     """
-    leaves = {key: _leave(before.leaves.get(key), now) for key, now in after.leaves.items()}
+    leaves = {key: _settled_leave(before.leaves.get(key), result) for key, result in after.leaves.items()}
     rewards: dict[str, SettledReward] = {}
-    told: list[Reward] = []
+    changed: list[Reward] = []
     for reward in account.rewards:
-        was = before.rewards.get(reward.reward_id, _UNHEARD)
-        now = rewards[reward.reward_id] = _reward(was, after.standings[reward.reward_id])
-        if now.revision != was.revision:
-            told.append(reward)
-    of_rewards = _of_rewards(told, rewards, account)
-    of_leaves = _UnenrolledEvents(before, after, account, target, calendar).told(leaves, of_rewards)
-    return SettledAccount(leaves, rewards, before.revision + len(of_leaves)), (*of_leaves, *of_rewards)
+        old = before.rewards.get(reward.reward_id, _NEVER_PUBLISHED)
+        new = rewards[reward.reward_id] = _settled_reward(old, after.standings[reward.reward_id])
+        if new.revision != old.revision:
+            changed.append(reward)
+    reward_changes = _reward_changes(changed, rewards, account)
+    unenrollments = _UnenrollmentBuilder(before, after, account, target, calendar).build(leaves, reward_changes)
+    settled = SettledAccount(leaves, rewards, before.revision + len(unenrollments))
+    return settled, (*unenrollments, *reward_changes)
 
 
-_UNHEARD = SettledReward(RewardState.KEPT, Rule.NO_SPELL)
+_NEVER_PUBLISHED = SettledReward(RewardState.KEPT, Rule.NO_SPELL)
 
 
-def _leave(was: SettledLeave | None, now: LeaveResult) -> SettledLeave:
-    if was is not None and was.outcome is now.outcome and was.first_dropped == now.first_dropped:
-        return was
-    return SettledLeave(now.outcome, now.first_dropped)
+def _settled_leave(old: SettledLeave | None, result: LeaveResult) -> SettledLeave:
+    if old is not None and old.outcome is result.outcome and old.first_dropped == result.first_dropped:
+        return old
+    return SettledLeave(result.outcome, result.first_dropped)
 
 
-def _reward(was: SettledReward, now: Standing) -> SettledReward:
-    state, rule, action, _, leave = now
-    if was.rule is rule and was.action is action and was.leave == leave:
-        return was
-    if was.action is action:
-        return SettledReward(state, rule, action, was.revision, leave, was.cancelled_by)
-    return SettledReward(state, rule, action, was.revision + 1, leave, leave if action else was.cancelled_by)
+def _settled_reward(old: SettledReward, standing: Standing) -> SettledReward:
+    state, rule, action, _, leave = standing
+    if old.rule is rule and old.action is action and old.leave == leave:
+        return old
+    if old.action is action:
+        return SettledReward(state, rule, action, old.revision, leave, old.cancelled_by)
+    return SettledReward(state, rule, action, old.revision + 1, leave, leave if action else old.cancelled_by)
 
 
-def _of_rewards(
-    told: list[Reward], now: Mapping[str, SettledReward], account: Account
+def _reward_changes(
+    changed: list[Reward], settled: Mapping[str, SettledReward], account: Account
 ) -> list[RewardCancellation | RewardReinstatement]:
-    if not told:
+    if not changed:
         return []
-    leaves = _by_key(account)
-    told.sort(key=lambda one: (one.cycle, one.achieved_at, one.reward_id))
-    return [_of_reward(reward, now[reward.reward_id], leaves) for reward in told]
+    leaves = _leaves_by_key(account)
+    changed.sort(key=lambda reward: (reward.cycle, reward.achieved_at, reward.reward_id))
+    return [_reward_change(reward, settled[reward.reward_id], leaves) for reward in changed]
 
 
-def _of_reward(
-    reward: Reward, now: SettledReward, leaves: Mapping[EventId | None, Leave]
+def _reward_change(
+    reward: Reward, settled: SettledReward, leaves: Mapping[EventId | None, Leave]
 ) -> RewardCancellation | RewardReinstatement:
-    leave = leaves[now.cancelled_by]
-    if now.action is None:
-        return RewardReinstatement(reward, leave, now.rule, now.revision)
-    return RewardCancellation(reward, leave, now.rule, now.action, now.revision)
+    leave = leaves[settled.cancelled_by]
+    if settled.action is None:
+        return RewardReinstatement(reward, leave, settled.rule, settled.revision)
+    return RewardCancellation(reward, leave, settled.rule, settled.action, settled.revision)
 
 
-def _by_key(account: Account) -> dict[EventId | None, Leave]:
+def _leaves_by_key(account: Account) -> dict[EventId | None, Leave]:
     return {leave.key: leave for leave in account.leaves}
 
 
-class _UnenrolledEvents(NamedTuple):
-    """What `UserUnenrolled` is told from."""
+class _UnenrollmentBuilder(NamedTuple):
+    """Builds the `Unenrollment` of each leave that took effect or whose first dropped cycle changed."""
 
     before: SettledAccount
     after: Settlement
@@ -160,32 +164,36 @@ class _UnenrolledEvents(NamedTuple):
     target: Target
     calendar: Calendar
 
-    def told(
-        self, leaves: Mapping[EventId, SettledLeave], of_rewards: Sequence[RewardCancellation | RewardReinstatement]
+    def build(
+        self,
+        leaves: Mapping[EventId, SettledLeave],
+        reward_changes: Sequence[RewardCancellation | RewardReinstatement],
     ) -> list[Unenrollment]:
-        """What is told of the leaves that cut elsewhere than before, in the order of their spells."""
-        cancelling = [change.leave.key for change in of_rewards if isinstance(change, RewardCancellation)]
-        told: list[Unenrollment] = []
+        """Return the unenrollments in the order of their spells. `leaves` are the new settled leaves."""
+        cancelling = [change.leave.key for change in reward_changes if isinstance(change, RewardCancellation)]
+        unenrollments: list[Unenrollment] = []
         for index, spell in enumerate(self.after.spells):
             key, first_dropped = spell.closed_by, spell.first_dropped
             if key is None or first_dropped is None or leaves[key] is self.before.leaves.get(key):
                 continue
-            revision = self.before.revision + len(told) + 1
-            told.append(self._one(index, first_dropped, rewards_cancelled=cancelling.count(key), revision=revision))
-        return told
+            revision = self.before.revision + len(unenrollments) + 1
+            unenrollments.append(
+                self._unenrollment(index, first_dropped, rewards_cancelled=cancelling.count(key), revision=revision)
+            )
+        return unenrollments
 
-    def _one(self, index: int, first_dropped: int, *, rewards_cancelled: int, revision: int) -> Unenrollment:
+    def _unenrollment(self, index: int, first_dropped: int, *, rewards_cancelled: int, revision: int) -> Unenrollment:
         spell = self.after.spells[index]
-        leave = _by_key(self.account)[spell.closed_by]
-        cut = self.calendar.holding(leave.effective_at)
+        leave = _leaves_by_key(self.account)[spell.closed_by]
+        cut_cycle = self.calendar.cycle_at(leave.effective_at)
         later = self.after.spells[index + 1 :]
-        again_from = min(spell.first_cycle for spell in later) if later else len(self.calendar.cycles) + 1
+        reentry = min(spell.first_cycle for spell in later) if later else len(self.calendar.cycles) + 1
         return Unenrollment(
             leave=leave,
             kind=self.target.kind,
-            cut=None if cut is None else cut.name,
-            dropped=self._span(first_dropped, again_from),
-            kept=self._span(spell.first_cycle, first_dropped),
+            cut_cycle=None if cut_cycle is None else cut_cycle.name,
+            dropped_cycles=self._span(first_dropped, reentry),
+            kept_cycles=self._span(spell.first_cycle, first_dropped),
             levels_kept=self._levels_kept(index) if self.target.kind is TargetKind.STREAK else None,
             rewards_cancelled=rewards_cancelled,
             supersedes=self._superseded_by(leave.key),
@@ -193,24 +201,26 @@ class _UnenrolledEvents(NamedTuple):
         )
 
     def _superseded_by(self, successor: EventId) -> EventId | None:
-        for key, was in self.before.leaves.items():
-            if was.outcome is Outcome.UNENROLLED and self.after.leaves[key].ended_by == successor:
+        for key, old in self.before.leaves.items():
+            if old.outcome is Outcome.UNENROLLED and self.after.leaves[key].ended_by == successor:
                 return key
         return None
 
-    def _span(self, first: int, until: int) -> Span | None:
-        if first >= until:
+    def _span(self, first: int, end: int) -> Span | None:
+        """Return the cycles from number `first` up to, and without, number `end`; None if there are none."""
+        if first >= end:
             return None
-        cycle = self.calendar.numbered
-        return Span(cycle(first).name, cycle(until - 1).name, until - first)
+        cycle = self.calendar.cycle_numbered
+        return Span(cycle(first).name, cycle(end - 1).name, end - first)
 
     def _levels_kept(self, index: int) -> tuple[int, ...]:
+        """Return the levels of rewards that are kept in this spell and the earlier spells of its run, ascending."""
         spells = self.after.spells
         standings = ((reward.level, self.after.standings[reward.reward_id]) for reward in self.account.rewards)
         levels = {
             level
-            for level, now in standings
-            if level is not None and now.state is RewardState.KEPT and now.spell is not None
-            if now.spell <= index and spells[now.spell].run == spells[index].run
+            for level, standing in standings
+            if level is not None and standing.state is RewardState.KEPT and standing.spell is not None
+            if standing.spell <= index and spells[standing.spell].run == spells[index].run
         }
         return tuple(sorted(levels))

@@ -1,4 +1,4 @@
-"""Target groups and their targets, as defined upstream."""
+"""Target groups, their targets, and which new version of a group is accepted (rules.md section 4)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from unenroll.core.calendar import Calendar
 
 
 class TargetKind(StrEnum):
-    """What a customer can achieve: one goal per cycle, or levels over cycles in a row."""
+    """The kind of a target: MILESTONE has one goal per cycle, STREAK has levels over consecutive cycles."""
 
     MILESTONE = "MILESTONE"
     STREAK = "STREAK"
 
 
 class EnrollmentMode(StrEnum):
-    """Who takes part: those who enroll, or everybody from cycle 1."""
+    """Who takes part in a target: EXPLICIT, customers who enroll; AUTOMATIC, every customer from cycle 1 on."""
 
     EXPLICIT = "EXPLICIT"
     AUTOMATIC = "AUTOMATIC"
@@ -23,7 +23,7 @@ class EnrollmentMode(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """What a customer of the group can achieve."""
+    """Something that a customer can achieve. `levels` ascend; a milestone has none."""
 
     target_id: int
     name: str
@@ -35,7 +35,7 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TargetGroup:
-    """A campaign at one version of its definition: its calendar and its targets by id."""
+    """One version of a target group (a campaign): its calendar, and its targets by id."""
 
     group_id: int
     name: str
@@ -48,65 +48,68 @@ class TargetGroup:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DefinitionSet:
-    """What a decision may need: the groups by id, and by target the id of the group that defined it first.
+    """The definitions that decisions need: groups by id, and by target id the id of the group that owns it.
 
-    `groups` holds every known group that an event names, and the owner of every target that one names.
+    The group that defined a target first owns it. `groups` contains every defined group that an event names, and the
+    owner of every defined target that an event names.
     """
 
     groups: Mapping[int, TargetGroup]
     owners: Mapping[int, int]
 
     def owner(self, target_id: int) -> TargetGroup | None:
-        """The group that defined the target first, or None if nobody did."""
+        """Return the group that owns the target, or None if no group defines it."""
         owner = self.owners.get(target_id)
         return None if owner is None else self.groups[owner]
 
     def target(self, target_id: int) -> Target | None:
-        """The target as the group that defined it first has it, or None if nobody did."""
+        """Return the target as its owner defines it, or None if no group defines it."""
         owner = self.owner(target_id)
         return None if owner is None else owner.targets[target_id]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Accepted:
-    """The new version is in force."""
+class AcceptedDefinition:
+    """The new version replaces the old one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ignored:
-    """The version is older than the one in force, or that one again."""
+class IgnoredDefinition:
+    """The version changes nothing: it is older than the current one, or the same."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RefusedDefinition:
-    """The version would take back what decisions were built on. `detail` is for people."""
+    """The version would change something that earlier decisions used. `detail` is a sentence for people."""
 
     detail: str
 
 
-Verdict = Accepted | Ignored | RefusedDefinition
+Verdict = AcceptedDefinition | IgnoredDefinition | RefusedDefinition
 
 
-def accept(old: TargetGroup | None, new: TargetGroup) -> Verdict:
-    """Whether a version of a group may follow the one in force: definitions are append-only (rules.md section 4)."""
+def check_definition(old: TargetGroup | None, new: TargetGroup) -> Verdict:
+    """Return whether `new` may replace `old`, the current version: definitions are append-only (section 4)."""
     if old is None:
-        return Accepted()
+        return AcceptedDefinition()
     if new.version < old.version or new == old:
-        return Ignored()
+        return IgnoredDefinition()
     if new.version == old.version:
-        return RefusedDefinition(detail=f"Group {new.group_id} has a version {new.version} with other content.")
-    broken = _moved_cycle(old.calendar, new.calendar) or _changed_target(old, new)
-    if broken is None:
-        return Accepted()
-    return RefusedDefinition(detail=f"Version {new.version} of group {new.group_id} {broken}.")
+        return RefusedDefinition(
+            detail=f"Group {new.group_id} already has a version {new.version} with different content."
+        )
+    violation = _changed_cycle(old.calendar, new.calendar) or _changed_target(old, new)
+    if violation is None:
+        return AcceptedDefinition()
+    return RefusedDefinition(detail=f"Version {new.version} of group {new.group_id} {violation}.")
 
 
-def _moved_cycle(old: Calendar, new: Calendar) -> str | None:
+def _changed_cycle(old: Calendar, new: Calendar) -> str | None:
     for position, cycle in enumerate(old.cycles):
-        if new.named(cycle.name) is None:
+        if new.cycle_named(cycle.name) is None:
             return f"removes or renames cycle {cycle.name}"
         if new.cycles[position] != cycle:
-            return f"moves cycle {cycle.name}, or puts another one before it"
+            return f"moves cycle {cycle.name} or inserts a cycle before it"
     return None
 
 

@@ -1,4 +1,4 @@
-"""What upstream systems tell us, as read from the wire and not yet held against any definition."""
+"""The events that the worker reads, before any check against definitions, and the ids of events and accounts."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,52 +6,53 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from unenroll.core.calendar import aware
+from unenroll.core.calendar import require_offset
 
 
 class EventId(NamedTuple):
-    """CloudEvents `id` and `source`. Sorts by id, then by source, in code points (rules.md section 2)."""
+    """CloudEvents `id` and `source`. Sorts by id, then by source, by code points (rules.md section 2)."""
 
     id: str
     source: str
 
 
 class EnrollmentOrigin(StrEnum):
-    """Who enrolled the customer: somebody, or a rule that enrolls everybody again."""
+    """How the customer was enrolled: EXPLICIT, on request; AUTOMATIC, by a rule that enrolls everybody again."""
 
     EXPLICIT = "EXPLICIT"
     AUTOMATIC = "AUTOMATIC"
 
 
 class RewardAllocation(StrEnum):
-    """When a reward is paid: when achieved, or after its cycle ends."""
+    """When a reward is paid: IMMEDIATE, when it is achieved; PERIOD_END, after its cycle ends."""
 
     IMMEDIATE = "IMMEDIATE"
     PERIOD_END = "PERIOD_END"
 
 
 class Value(NamedTuple):
-    """What a reward is worth."""
+    """The value of a reward: a decimal amount and its unit."""
 
     amount: Decimal
     unit: str
 
 
 class ExpectedAccount(NamedTuple):
-    """What a plan saw of the account: how many decisions were made on it.
+    """The state of the account that a plan expects when its request is decided.
 
-    `after` is the request of the same plan that leaves the fact right before, None if none of them does.
+    `decisions` is the number of decisions on the account. `after` is the previous request of the same plan on this
+    account, or None.
     """
 
-    decision: int
+    decisions: int
     after: EventId | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnenrollRequested:
-    """Somebody asks that the customer leaves. `effective_at` is already `time` where the event named none.
+    """A request that a customer leaves a target. `effective_at` is the event's `time` if the event has none.
 
-    `expected` None: it is no part of a plan.
+    `expected` is None if the request is not part of a plan.
     """
 
     key: EventId
@@ -65,14 +66,14 @@ class UnenrollRequested:
     expected: ExpectedAccount | None = None
 
     def __post_init__(self) -> None:
-        """Refuse naive instants."""
-        aware(self.time, "time")
-        aware(self.effective_at, "effectiveAt")
+        """Raise ValueError if an instant has no offset."""
+        require_offset(self.time, "time")
+        require_offset(self.effective_at, "effectiveAt")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CustomerEnrolled:
-    """The customer takes part from some cycle on."""
+    """A customer enrolled in a target, from the cycle `period_name` on, or else from the cycle of `enrolled_at` on."""
 
     key: EventId
     customer_id: int
@@ -85,13 +86,13 @@ class CustomerEnrolled:
     origin: EnrollmentOrigin = EnrollmentOrigin.EXPLICIT
 
     def __post_init__(self) -> None:
-        """Refuse naive instants."""
-        aware(self.enrolled_at, "enrolledAt")
+        """Raise ValueError if an instant has no offset."""
+        require_offset(self.enrolled_at, "enrolledAt")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RewardEarned:
-    """The customer earned something in a cycle."""
+    """A customer earned a reward in a cycle. `issued_at` is None if the reward is not known to be paid."""
 
     key: EventId
     reward_id: str
@@ -106,15 +107,15 @@ class RewardEarned:
     value: Value | None = None
 
     def __post_init__(self) -> None:
-        """Refuse naive instants."""
-        aware(self.achieved_at, "achievedAt")
+        """Raise ValueError if an instant has no offset."""
+        require_offset(self.achieved_at, "achievedAt")
         if self.issued_at is not None:
-            aware(self.issued_at, "issuedAt")
+            require_offset(self.issued_at, "issuedAt")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RewardIssued:
-    """A reward was paid. May be told before the reward is."""
+    """A reward was paid. This event may arrive before its `RewardEarned`."""
 
     key: EventId
     reward_id: str
@@ -123,8 +124,8 @@ class RewardIssued:
     issued_at: datetime
 
     def __post_init__(self) -> None:
-        """Refuse naive instants."""
-        aware(self.issued_at, "issuedAt")
+        """Raise ValueError if an instant has no offset."""
+        require_offset(self.issued_at, "issuedAt")
 
 
 Event = UnenrollRequested | CustomerEnrolled | RewardEarned | RewardIssued
@@ -132,7 +133,7 @@ Event = UnenrollRequested | CustomerEnrolled | RewardEarned | RewardIssued
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SettlementDue:
-    """The account is to be settled again, with at least this version of its group's definition (rules.md section 4)."""
+    """A request of our own to settle an account again, with this version of its group or a later one (section 4)."""
 
     key: EventId
     customer_id: int
@@ -142,14 +143,14 @@ class SettlementDue:
 
 
 class AccountKey(NamedTuple):
-    """One customer in one target."""
+    """The id of an account: one customer in one target."""
 
     customer_id: int
     target_id: int
 
 
 class EventKey(NamedTuple):
-    """Who an event is: rules of identity in the contract. `event_key` is the UUIDv5 of its source and id."""
+    """The id of an event in the ledger. `event_key` is the UUIDv5 of the event's source and id, as text."""
 
     customer_id: int
     event_key: str

@@ -1,6 +1,6 @@
-"""What is known of one customer in one target: enrollments, leaves, rewards.
+"""The account: the known facts of one customer in one target.
 
-Their instants carry an offset: they are those of events, which refuse naive ones, or come from a `timestamptz`.
+All instants have an offset: they come from events, which refuse instants without one, or from Postgres.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from unenroll.core.events import EnrollmentOrigin, EventId, RewardAllocation, Va
 
 
 class Enrollment(NamedTuple):
-    """The fact that the customer takes part from some cycle on. `from_cycle` None: by the instant."""
+    """The customer enrolled. `from_cycle` is the number of the first cycle; None: the cycle of `enrolled_at`."""
 
     key: EventId
     enrolled_at: datetime
@@ -24,7 +24,7 @@ class Enrollment(NamedTuple):
 
 
 class Leave(NamedTuple):
-    """An accepted wish to stop."""
+    """The customer leaves at `effective_at`, by a request that passed all checks without an account."""
 
     key: EventId
     effective_at: datetime
@@ -33,7 +33,7 @@ class Leave(NamedTuple):
 
 
 class Reward(NamedTuple):
-    """The fact that the customer earned something in the cycle of this number."""
+    """The customer earned a reward in the cycle with the number `cycle`."""
 
     reward_id: str
     cycle: int
@@ -44,7 +44,7 @@ class Reward(NamedTuple):
 
 
 class Issuance(NamedTuple):
-    """The fact that a reward was paid, whether or not the reward is known yet."""
+    """A reward was paid. The reward itself may not be known yet."""
 
     reward_id: str
     issued_at: datetime
@@ -54,9 +54,10 @@ Fact = Enrollment | Leave | Reward | Issuance
 
 
 class Account(NamedTuple):
-    """Everything known of one customer in one target. The order within the tuples carries no meaning.
+    """All known facts of one customer in one target. The order within a tuple has no meaning.
 
-    `issued` has the rewards that are known to be paid, by `rewardId`, whether or not the reward itself is known yet.
+    `issuances` maps the `rewardId` of each reward that was paid to the time of payment. Some of these rewards may not
+    be known yet.
     """
 
     customer_id: int
@@ -64,18 +65,18 @@ class Account(NamedTuple):
     enrollments: tuple[Enrollment, ...] = ()
     leaves: tuple[Leave, ...] = ()
     rewards: tuple[Reward, ...] = ()
-    issued: Mapping[str, datetime] = MappingProxyType({})
+    issuances: Mapping[str, datetime] = MappingProxyType({})
 
     def reward(self, reward_id: str) -> Reward | None:
-        """The reward with this id, or None if it is not known yet."""
+        """Return the reward with this id, or None if it is not known yet."""
         for reward in self.rewards:
             if reward.reward_id == reward_id:
                 return reward
         return None
 
-    def knowing(self, fact: Fact) -> "Account":
-        """The account with this fact added at the end, or itself if it has one of the same id already."""
-        customer_id, target_id, enrollments, leaves, rewards, issued = self
+    def with_fact(self, fact: Fact) -> "Account":
+        """Return the account with this fact added, or the same object if it already has a fact with this id."""
+        customer_id, target_id, enrollments, leaves, rewards, issuances = self
         if isinstance(fact, Leave):
             if _has(leaves, fact.key):
                 return self
@@ -88,11 +89,11 @@ class Account(NamedTuple):
             if self.reward(fact.reward_id) is not None:
                 return self
             rewards = (*rewards, fact)
-        elif fact.reward_id in issued:
+        elif fact.reward_id in issuances:
             return self
         else:
-            issued = {**issued, fact.reward_id: fact.issued_at}
-        return Account(customer_id, target_id, enrollments, leaves, rewards, issued)
+            issuances = {**issuances, fact.reward_id: fact.issued_at}
+        return Account(customer_id, target_id, enrollments, leaves, rewards, issuances)
 
 
 def _has(facts: Iterable[Enrollment | Leave], key: EventId) -> bool:

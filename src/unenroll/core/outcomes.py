@@ -1,10 +1,10 @@
-"""Every answer that a request or an enrollment can get (rules.md sections 2 and 4)."""
+"""The outcomes of requests and enrollments, with their codes (rules.md sections 2 and 4)."""
 
 from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What a request gets, in order of precedence: the first one that applies wins (rules.md section 4)."""
+    """The outcome of a request, in order of precedence: the first one that applies wins (rules.md section 4)."""
 
     INVALID_CUSTOMER = "INVALID_CUSTOMER"
     GROUP_NOT_FOUND = "GROUP_NOT_FOUND"
@@ -19,12 +19,12 @@ class Outcome(StrEnum):
 
     @property
     def code(self) -> int | None:
-        """The number that callers of the un-enrol call know, or None where it has none."""
+        """The code that the un-enroll call returns for this outcome, or None if it has no code."""
         return _CODES[self]
 
 
 class EnrollmentOutcome(StrEnum):
-    """What an enrollment does to the customer's stays (rules.md section 2). None of it is published."""
+    """What an enrollment does to the customer's spells (rules.md section 2). It is not published."""
 
     ALREADY_ENROLLED = "ALREADY_ENROLLED"
     LEAVING_IS_STICKY = "LEAVING_IS_STICKY"
@@ -33,7 +33,7 @@ class EnrollmentOutcome(StrEnum):
 
     @property
     def code(self) -> int | None:
-        """The number that callers of the enrol call know, or None where it has none."""
+        """The code that the enroll call returns for this outcome, or None if it has no code."""
         return _ENROLLMENT_CODES[self]
 
 

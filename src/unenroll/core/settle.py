@@ -1,4 +1,4 @@
-"""The whole answer for an account."""
+"""Settles an account: computes its spells, outcomes and reward standings from its facts (rules.md)."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -7,12 +7,12 @@ from unenroll.core.calendar import Calendar
 from unenroll.core.definitions import Target
 from unenroll.core.events import EventId
 from unenroll.core.facts import Account
-from unenroll.core.spells import NO_CYCLE_LEFT, NOTHING_LEFT, EnrollmentResult, LeaveResult, Spell, walk
-from unenroll.core.standings import Standing, stand
+from unenroll.core.spells import NO_CYCLE_LEFT, NOTHING_LEFT, EnrollmentResult, LeaveResult, Spell, spell_history
+from unenroll.core.standings import Standing, reward_standings
 
 
 class Settlement(NamedTuple):
-    """An account's spells, what became of each leave and enrollment, and each reward's standing by `rewardId`."""
+    """The spells of an account, the result of each leave and enrollment, and the standing of each reward by id."""
 
     spells: tuple[Spell, ...]
     leaves: Mapping[EventId, LeaveResult]
@@ -21,12 +21,12 @@ class Settlement(NamedTuple):
 
 
 def settle(account: Account, target: Target, calendar: Calendar) -> Settlement:
-    """The settlement of an account of this target: a pure function of its facts and the calendar (rules.md)."""
-    stays = walk(account, target, calendar)
-    standings = stand(account, stays.spells, target=target, calendar=calendar)
-    return Settlement(stays.spells, stays.leaves, stays.enrollments, standings)
+    """Return the settlement of an account of this target (rules.md sections 1 to 3)."""
+    history = spell_history(account, target, calendar)
+    standings = reward_standings(account, history.spells, target=target, calendar=calendar)
+    return Settlement(history.spells, history.leaves, history.enrollments, standings)
 
 
-def waits(settlement: Settlement) -> bool:
-    """Whether appended cycles can change the settlement: a leave or an enrollment found no cycle left."""
+def awaits_cycles(settlement: Settlement) -> bool:
+    """Return whether new cycles can change the settlement: a leave or an enrollment came after the last cycle."""
     return NOTHING_LEFT in settlement.leaves.values() or NO_CYCLE_LEFT in settlement.enrollments.values()

@@ -1,4 +1,4 @@
-"""Facts sorted into stays, and what each leave and each enrollment did to them (rules.md sections 1 and 2)."""
+"""Sorts enrollments and leaves into spells, and finds the result of each of them (rules.md sections 1 and 2)."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,7 +12,11 @@ from unenroll.core.outcomes import EnrollmentOutcome, Outcome
 
 
 class Spell(NamedTuple):
-    """One stay. `opened_at` None: in from the start. `closed_at`, `closed_by` and `first_dropped` None: open."""
+    """One stay of the customer in the target.
+
+    `opened_at` and `enrollment` are None if the target enrolls everybody. `closed_at`, `closed_by` and `first_dropped`
+    (a cycle number) are None while the spell is open. Spells with the same `run` carry on.
+    """
 
     first_cycle: int
     opened_at: datetime | None
@@ -24,7 +28,11 @@ class Spell(NamedTuple):
 
 
 class LeaveResult(NamedTuple):
-    """What became of a leave: the index of the spell that it closed, or the leave that had ended the last one."""
+    """The result of a leave.
+
+    If the leave is UNENROLLED, `spell` is the index of the spell that it closes and `first_dropped` a cycle number. If
+    it is ALREADY_UNENROLLED, `ended_by` is the leave that closed the last spell before it.
+    """
 
     outcome: Outcome
     spell: int | None = None
@@ -33,40 +41,40 @@ class LeaveResult(NamedTuple):
 
 
 class EnrollmentResult(NamedTuple):
-    """What became of an enrollment: the index of the spell that it opened."""
+    """The result of an enrollment. `spell` is the index of the spell that it opens, if any."""
 
     outcome: EnrollmentOutcome
     spell: int | None = None
 
 
 class SpellHistory(NamedTuple):
-    """The spells in the order of their time, and what became of each leave and each enrollment."""
+    """The spells of an account in order of time, and the result of each leave and enrollment."""
 
     spells: tuple[Spell, ...]
     leaves: Mapping[EventId, LeaveResult]
     enrollments: Mapping[EventId, EnrollmentResult]
 
 
-def in_order(account: Account) -> list[Enrollment | Leave]:
-    """The account's enrollments and leaves by time, at one instant the leaves first, then by id and source."""
-    return sorted((*account.leaves, *account.enrollments), key=_place_in_time)
-
-
-def walk(account: Account, target: Target, calendar: Calendar) -> SpellHistory:
-    """The account's stays (rules.md section 2). A fact that is there twice counts once."""
-    course = _SpellWalk(target, calendar)
+def spell_history(account: Account, target: Target, calendar: Calendar) -> SpellHistory:
+    """Return the spells of the account (rules.md section 2). A fact that occurs twice counts once."""
+    builder = _SpellBuilder(target, calendar)
     leaves: dict[EventId, LeaveResult] = {}
     enrollments: dict[EventId, EnrollmentResult] = {}
-    for fact in in_order(account):
+    for fact in chronological(account):
         if isinstance(fact, Leave):
             if fact.key not in leaves:
-                leaves[fact.key] = course.leave(fact)
+                leaves[fact.key] = builder.leave(fact)
         elif fact.key not in enrollments:
-            enrollments[fact.key] = course.enroll(fact)
-    return SpellHistory(course.spells(), leaves, enrollments)
+            enrollments[fact.key] = builder.enroll(fact)
+    return SpellHistory(builder.spells(), leaves, enrollments)
 
 
-def _place_in_time(fact: Enrollment | Leave) -> tuple[datetime, bool, EventId]:
+def chronological(account: Account) -> list[Enrollment | Leave]:
+    """Return enrollments and leaves by time; at the same instant leaves first, then by id and source (section 2)."""
+    return sorted((*account.leaves, *account.enrollments), key=_sort_key)
+
+
+def _sort_key(fact: Enrollment | Leave) -> tuple[datetime, bool, EventId]:
     if isinstance(fact, Leave):
         return fact.effective_at, False, fact.key
     return fact.enrolled_at, True, fact.key
@@ -78,55 +86,51 @@ _ALREADY_ENROLLED = EnrollmentResult(EnrollmentOutcome.ALREADY_ENROLLED)
 _LEAVING_IS_STICKY = EnrollmentResult(EnrollmentOutcome.LEAVING_IS_STICKY)
 NO_CYCLE_LEFT = EnrollmentResult(EnrollmentOutcome.NO_CYCLE_LEFT)
 
-_Opening = tuple[int, datetime | None, EventId | None, int]
-"""A spell as far as its opening says: first cycle, instant, enrollment, run."""
 
-_FROM_THE_START: _Opening = (1, None, None, 1)
-
-
-class _SpellWalk:
-    """The walk so far. `opening`: of the spell the customer is in. `out`: what a leave gets where there is none."""
+class _SpellBuilder:
+    """Builds the spells from facts in order of time. `_open` is the open spell, None while the customer is out."""
 
     def __init__(self, target: Target, calendar: Calendar) -> None:
         self._kind = target.kind
         self._calendar = calendar
         self._closed: list[Spell] = []
-        self._opening = _FROM_THE_START if target.enrollment is EnrollmentMode.AUTOMATIC else None
-        self._out = _NOT_ENROLLED
+        self._open = Spell(1, None, None, 1) if target.enrollment is EnrollmentMode.AUTOMATIC else None
+        self._result_while_out = _NOT_ENROLLED
 
     def spells(self) -> tuple[Spell, ...]:
-        """Those that were closed, and the one that is open."""
-        return tuple(self._closed) if self._opening is None else (*self._closed, Spell(*self._opening))
+        """Return the closed spells and the open one."""
+        return tuple(self._closed) if self._open is None else (*self._closed, self._open)
 
     def enroll(self, enrollment: Enrollment) -> EnrollmentResult:
-        """Open a spell, or say why none was."""
-        if self._opening is not None:
+        """Open a spell unless a rule of section 2 forbids it."""
+        if self._open is not None:
             return _ALREADY_ENROLLED
         if self._closed and enrollment.origin is EnrollmentOrigin.AUTOMATIC:
             return _LEAVING_IS_STICKY
-        first_cycle = enrollment.from_cycle or self._cycle_from(enrollment.enrolled_at)
+        first_cycle = enrollment.from_cycle or self._cycle_number(enrollment.enrolled_at)
         if first_cycle is None:
             return NO_CYCLE_LEFT
         run = self._closed[-1].run + _starts_over(enrollment, self._kind) if self._closed else 1
-        self._opening = first_cycle, enrollment.enrolled_at, enrollment.key, run
+        self._open = Spell(first_cycle, enrollment.enrolled_at, enrollment.key, run)
         return EnrollmentResult(EnrollmentOutcome.OPENED, len(self._closed))
 
     def leave(self, leave: Leave) -> LeaveResult:
-        """Close the spell that the customer is in, or say why it was not."""
-        opening = self._opening
-        if opening is None:
-            return self._out
-        cut = self._cycle_from(leave.effective_at)
+        """Close the open spell, if there is one and a cycle is left to drop (section 1)."""
+        spell = self._open
+        if spell is None:
+            return self._result_while_out
+        cut = self._cycle_number(leave.effective_at)
         if cut is None:
             return NOTHING_LEFT
-        first_dropped = max(cut, opening[0])
-        left = LeaveResult(Outcome.UNENROLLED, len(self._closed), first_dropped)
-        self._closed.append(Spell(*opening, leave.effective_at, leave.key, first_dropped))
-        self._opening, self._out = None, LeaveResult(Outcome.ALREADY_UNENROLLED, ended_by=leave.key)
-        return left
+        first_dropped = max(cut, spell.first_cycle)
+        result = LeaveResult(Outcome.UNENROLLED, len(self._closed), first_dropped)
+        self._closed.append(Spell(*spell[:4], leave.effective_at, leave.key, first_dropped))
+        self._open, self._result_while_out = None, LeaveResult(Outcome.ALREADY_UNENROLLED, ended_by=leave.key)
+        return result
 
-    def _cycle_from(self, instant: datetime) -> int | None:
-        cycle = self._calendar.first_from(instant)
+    def _cycle_number(self, instant: datetime) -> int | None:
+        """Return the number of the cycle that contains the instant, or else of the next one."""
+        cycle = self._calendar.cycle_at_or_after(instant)
         return None if cycle is None else cycle.number
 
 

@@ -1,4 +1,4 @@
-"""Which rewards stand, and by which rule (rules.md section 3)."""
+"""Decides which rewards are kept and which are cancelled, and by which rule (rules.md section 3)."""
 
 from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
@@ -13,21 +13,21 @@ from unenroll.core.spells import Spell
 
 
 class RewardState(StrEnum):
-    """What is true of a reward now."""
+    """The state of a reward."""
 
     KEPT = "KEPT"
     CANCELLED = "CANCELLED"
 
 
 class RewardAction(StrEnum):
-    """What is to be done about a cancelled reward: never pay it, or take back what was paid."""
+    """What to do about a cancelled reward: VOID, do not pay it; REVERSE, take back what was paid."""
 
     VOID = "VOID"
     REVERSE = "REVERSE"
 
 
 class Rule(StrEnum):
-    """Why a reward stands or not: the first seven in the order of the table, where the first match wins."""
+    """Why a reward is kept or cancelled. The first seven are in the order of the table; the first match wins."""
 
     NO_SPELL = "NO_SPELL"
     ENROLLED = "ENROLLED"
@@ -39,11 +39,15 @@ class Rule(StrEnum):
     ALREADY_ACHIEVED = "ALREADY_ACHIEVED"
 
 
-_CANCELLING = frozenset({Rule.AFTER_UNENROLLMENT, Rule.PERIOD_END_LOST})
+CANCELLING_RULES = frozenset({Rule.AFTER_UNENROLLMENT, Rule.PERIOD_END_LOST, Rule.ALREADY_ACHIEVED})
+"""The rules that cancel a reward. All others keep it."""
 
 
 class Standing(NamedTuple):
-    """What is true of a reward: `spell` is the index of its stay, `leave` the one that governs it now."""
+    """The state of a reward, and the rule behind it.
+
+    `spell` is the index of the reward's spell, if it has one. `leave` is the leave that governs the reward, if any.
+    """
 
     state: RewardState
     rule: Rule
@@ -52,16 +56,18 @@ class Standing(NamedTuple):
     leave: EventId | None = None
 
 
-def stand(account: Account, spells: Sequence[Spell], *, target: Target, calendar: Calendar) -> Mapping[str, Standing]:
-    """The standing of each reward by `rewardId`, given the spells of the account."""
+def reward_standings(
+    account: Account, spells: Sequence[Spell], *, target: Target, calendar: Calendar
+) -> Mapping[str, Standing]:
+    """Return the standing of each reward of the account by `rewardId` (rules.md section 3)."""
     if len(spells) == 1 and spells[0].closed_at is None:
-        return _of_the_enrolled(account, spells[0])
+        return _in_open_first_spell(account, spells[0])
     standings = {
-        reward.reward_id: _standing(reward, calendar.numbered(reward.cycle), spells, issued=account.issued)
+        reward.reward_id: _standing(reward, calendar.cycle_numbered(reward.cycle), spells, issued=account.issuances)
         for reward in account.rewards
     }
     if len(spells) > 1:
-        standings.update(_repeats(account, spells, kind=target.kind, standings=standings))
+        standings.update(_repetitions(account, spells, kind=target.kind, standings=standings))
     return standings
 
 
@@ -69,26 +75,26 @@ _NO_SPELL = Standing(RewardState.KEPT, Rule.NO_SPELL)
 _ENROLLED = Standing(RewardState.KEPT, Rule.ENROLLED, spell=0)
 
 
-def _of_the_enrolled(account: Account, spell: Spell) -> Mapping[str, Standing]:
-    """What `_standing` says of each reward while nobody has left: the customer is in their first spell."""
+def _in_open_first_spell(account: Account, spell: Spell) -> Mapping[str, Standing]:
+    """The most common case, computed faster than by `_standing` and with the same result."""
     first_cycle = spell.first_cycle
     return {reward.reward_id: _ENROLLED if first_cycle <= reward.cycle else _NO_SPELL for reward in account.rewards}
 
 
 def _standing(reward: Reward, cycle: Cycle, spells: Sequence[Spell], *, issued: Container[str]) -> Standing:
     counted_at = cycle.clamp(reward.achieved_at)
-    index = _spell_of(cycle, counted_at, spells)
+    index = _spell_index(cycle, counted_at, spells)
     if index is None:
         return _NO_SPELL
     spell = spells[index]
     rule = _rule(reward, cycle, counted_at, spell=spell, later=spells[index + 1 :])
-    if rule in _CANCELLING:
+    if rule in CANCELLING_RULES:
         return Standing(RewardState.CANCELLED, rule, _action(reward, issued), index, spell.closed_by)
     return Standing(RewardState.KEPT, rule, None, index, spell.closed_by)
 
 
-def _spell_of(cycle: Cycle, counted_at: datetime, spells: Sequence[Spell]) -> int | None:
-    """The index of the last spell opened by then among those that had begun by the cycle, or else of the first."""
+def _spell_index(cycle: Cycle, counted_at: datetime, spells: Sequence[Spell]) -> int | None:
+    """Of the spells that count the cycle, return the last one that opened by `counted_at`, or else the first one."""
     first, index = None, len(spells)
     while index > 0:
         index -= 1
@@ -101,7 +107,7 @@ def _spell_of(cycle: Cycle, counted_at: datetime, spells: Sequence[Spell]) -> in
 
 
 def _rule(reward: Reward, cycle: Cycle, counted_at: datetime, *, spell: Spell, later: Sequence[Spell]) -> Rule:
-    """The first rule of the table that matches, for a reward of this spell."""
+    """Return the first matching rule of the table for a reward of this spell."""
     left_at = spell.closed_at
     if left_at is None:
         return Rule.ENROLLED
@@ -111,13 +117,14 @@ def _rule(reward: Reward, cycle: Cycle, counted_at: datetime, *, spell: Spell, l
         return Rule.AFTER_UNENROLLMENT
     if reward.allocation is RewardAllocation.IMMEDIATE:
         return Rule.ACHIEVED_BEFORE_UNENROLLMENT
-    for another in later:
-        if another.run == spell.run and _in_at_the_end(another, cycle):
+    for later_spell in later:
+        if later_spell.run == spell.run and _covers_end(later_spell, cycle):
             return Rule.CARRIED_ON
     return Rule.PERIOD_END_LOST
 
 
-def _in_at_the_end(later: Spell, cycle: Cycle) -> bool:
+def _covers_end(later: Spell, cycle: Cycle) -> bool:
+    """Return whether a spell after the first one is open at the end of the cycle and counts the cycle."""
     if later.first_cycle > cycle.number or later.opened_at is None or later.opened_at >= cycle.end:
         return False
     return later.closed_at is None or later.closed_at >= cycle.end
@@ -129,27 +136,27 @@ def _action(reward: Reward, issued: Container[str]) -> RewardAction:
     return RewardAction.VOID
 
 
-def _repeats(
+def _repetitions(
     account: Account, spells: Sequence[Spell], *, kind: TargetKind, standings: Mapping[str, Standing]
 ) -> dict[str, Standing]:
-    """New standings of the rewards that repeat what an earlier spell of their run has kept already."""
-    kept = [
+    """Return new standings for the kept rewards that repeat one kept in an earlier spell of the same run."""
+    kept_rewards = [
         (standing.spell, reward, _achievement(reward, kind, spells[standing.spell].run))
         for reward in account.rewards
         if (standing := standings[reward.reward_id]).state is RewardState.KEPT and standing.spell is not None
     ]
     first_kept_in: dict[_Achievement, int] = {}
-    for index, _, achievement in kept:
+    for index, _, achievement in kept_rewards:
         first_kept_in[achievement] = min(index, first_kept_in.get(achievement, index))
     return {
         reward.reward_id: Standing(
             RewardState.CANCELLED,
             Rule.ALREADY_ACHIEVED,
-            action=_action(reward, account.issued),
+            action=_action(reward, account.issuances),
             spell=index,
             leave=spells[first_kept_in[achievement]].closed_by,
         )
-        for index, reward, achievement in kept
+        for index, reward, achievement in kept_rewards
         if index > first_kept_in[achievement]
     }
 

@@ -1,1 +1,1 @@
-"""The worked examples of rules.md section 6 on servers of their own, held against what the rules say."""
+"""The demo: it runs the worked examples of rules.md section 6 on embedded servers and checks the answers."""

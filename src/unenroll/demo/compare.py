@@ -1,4 +1,4 @@
-"""What was found, held against what is expected."""
+"""Compares what the reader observes with what the examples expect."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,61 +9,18 @@ from pydantic_core import from_json
 
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import RewardAction, RewardState, Rule
-from unenroll.demo.notation import Chapter, Example, ExpectedAnswer
+from unenroll.demo.notation import Chapter, Example, ExampleEvent, ExampleResult
 from unenroll.demo.reader import VisibleRecord
 from unenroll.postgres.accounts import KnownAccount
 from unenroll.wire.topics import event_name
 
-_ROWS: dict[Rule, str] = {
+_RULE_ROWS: dict[Rule, str] = {
     rule: f"{row} " for row, rule in enumerate(Rule, start=1) if rule is not Rule.ALREADY_ACHIEVED
 }
 
 
-def standing_words(state: RewardState, rule: Rule, action: RewardAction | None) -> str:
-    """Like `CANCELLED 7 PERIOD_END_LOST, VOID`: the rule with its row in the table of rules.md section 3."""
-    return f"{state} {_ROWS.get(rule, '')}{rule}" + (f", {action}" if action else "")
-
-
-def kept_words(rule: Rule) -> str:
-    """The standing of a reward that this rule keeps."""
-    return standing_words(RewardState.KEPT, rule, None)
-
-
-def cancelled_words(rule: Rule, action: RewardAction) -> str:
-    """The standing of a reward that this rule cancels."""
-    return standing_words(RewardState.CANCELLED, rule, action)
-
-
-def outcome_words(of_a_leave: Outcome) -> str:
-    """The outcome and its code, if it has one."""
-    return _coded(of_a_leave, of_a_leave.code)
-
-
-def published_words(event: str, data: Mapping[str, Any], leaves: Mapping[str, str]) -> str:
-    """What the event of this name says, in short. `leaves` has the ids of requests by `unenrollmentId`."""
-    if event == "UserUnenrolled":
-        return f"{event}{_cycles(data['droppedPeriods'])}{_superseded(data['supersedes'], leaves)}"
-    if event == "UnenrollRejected":
-        return f"{event} {_coded(data['outcome'], data['code'])}"
-    return f"{event} {data['action']}" if event == "RewardCancelled" else event
-
-
-def _coded(name: str, code: int | None) -> str:
-    return name if code is None else f"{name} {code}"
-
-
-def _cycles(span: Mapping[str, Any] | None) -> str:
-    if span is None:
-        return ", no cycle falls"
-    return f" {span['first']}" if span["count"] == 1 else f" {span['first']}-{span['last']}"
-
-
-def _superseded(unenrollment: str | None, leaves: Mapping[str, str]) -> str:
-    return "" if unenrollment is None else f", supersedes {leaves.get(unenrollment, unenrollment)}"
-
-
 class Subject(NamedTuple):
-    """What an answer is about: a reward or a leave of a customer, or a record that is no event."""
+    """What a result belongs to: a customer, and the id of a reward or a leave; the topic of a dead letter."""
 
     customer: str
     name: str
@@ -71,64 +28,29 @@ class Subject(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Observation:
-    """How rewards and leaves stand, and the events published of them, each topic's in order."""
+    """The results that are stored for rewards and leaves, and the events published for them, in order."""
 
-    stands: Mapping[Subject, str]
+    results: Mapping[Subject, str]
     published: Mapping[Subject, tuple[str, ...]]
 
-    def answer(self, subject: Subject) -> ExpectedAnswer:
-        """What was found of this, which may be nothing."""
-        return ExpectedAnswer(self.stands.get(subject, ""), self.published.get(subject, ()))
-
-
-def observed(seen: Iterable[VisibleRecord], accounts: Iterable[KnownAccount]) -> Observation:
-    """What these records and these accounts say."""
-    records = list(seen)
-    events = [(name, from_json(record.value or b"")) for record in records if (name := _name(record)) is not None]
-    leaves = {data["unenrollmentId"]: data["requestId"] for name, data in events if name == "UserUnenrolled"}
-    told: dict[Subject, tuple[str, ...]] = defaultdict(tuple)
-    for name, data in events:
-        told[_subject(data)] += (published_words(name, data, leaves),)
-    for record in records:
-        if _name(record) is None:
-            told[_place(record)] += (f"{record.header('dlq_reason')}: {record.header('dlq_detail')}",)
-    stands = {subject: stands for account in accounts for subject, stands in _stands(account)}
-    return Observation(stands=stands, published=dict(told))
-
-
-def _name(record: VisibleRecord) -> str | None:
-    return event_name(record.header("ce_type")) if record.header("dlq_reason") == "" else None
-
-
-def _subject(data: Mapping[str, Any]) -> Subject:
-    return Subject(str(data["customerId"]), data.get("rewardId") or data["requestId"])
-
-
-def _place(record: VisibleRecord) -> Subject:
-    return Subject((record.key or b"").decode("utf-8", "replace"), record.topic)
-
-
-def _stands(known: KnownAccount) -> Iterator[tuple[Subject, str]]:
-    customer, settled = str(known.state.account.customer_id), known.state.settled
-    for reward_id, reward in settled.rewards.items():
-        yield Subject(customer, reward_id), standing_words(reward.state, reward.rule, reward.action)
-    for key, leave in settled.leaves.items():
-        yield Subject(customer, key.id), outcome_words(leave.outcome)
+    def result_of(self, subject: Subject) -> ExampleResult:
+        """The result of the subject, with empty parts where there is none."""
+        return ExampleResult(self.results.get(subject, ""), self.published.get(subject, ()))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckedEvent:
-    """Something told, in words, and what was expected and found of it."""
+    """An event as text, its expected result and the observed one."""
 
-    told: str
-    expected: ExpectedAnswer
-    found: ExpectedAnswer
+    event: str
+    expected: ExampleResult
+    found: ExampleResult
     as_expected: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckedExample:
-    """An example, line by line."""
+    """An example, one line for each event."""
 
     name: str
     customer_id: int
@@ -146,10 +68,10 @@ class CheckedChapter:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """Everything, and whether it is as expected. `strays` is what was found that no example tells of."""
+    """The whole comparison. `unexpected` lists the observed results that belong to no example."""
 
     chapters: tuple[CheckedChapter, ...]
-    strays: tuple[str, ...]
+    unexpected: tuple[str, ...]
     as_expected: bool
 
     @property
@@ -163,25 +85,24 @@ class Comparison:
         return [example.name for example in self.examples if not example.as_expected]
 
 
-def compare(chapters: Iterable[Chapter], found: Observation) -> Comparison:
-    """The examples of the chapters, each held against what was found of its customer."""
-    listed = list(chapters)
+def compare(chapters: Sequence[Chapter], observation: Observation) -> Comparison:
+    """Compare each example with what was observed of its customer."""
     checked = tuple(
         CheckedChapter(
-            title=chapter.campaign.title, examples=tuple(_example(example, found) for example in chapter.examples)
+            title=chapter.campaign.title,
+            examples=tuple(_check_example(example, observation) for example in chapter.examples),
         )
-        for chapter in listed
+        for chapter in chapters
     )
-    strays = tuple(_strays(listed, found))
+    unexpected = tuple(_unexpected(chapters, observation))
     right = all(example.as_expected for chapter in checked for example in chapter.examples)
-    return Comparison(chapters=checked, strays=strays, as_expected=right and not strays)
+    return Comparison(chapters=checked, unexpected=unexpected, as_expected=right and not unexpected)
 
 
-def _example(example: Example, found: Observation) -> CheckedExample:
-    answers = [(told, found.answer(Subject(str(example.customer_id), told.name))) for told in example.told]
+def _check_example(example: Example, observation: Observation) -> CheckedExample:
     lines = tuple(
-        CheckedEvent(told=told.words, expected=told.expected, found=answer, as_expected=answer == told.expected)
-        for told, answer in answers
+        _check_event(event, observation.result_of(Subject(str(example.customer_id), event.name)))
+        for event in example.events
     )
     return CheckedExample(
         name=example.name,
@@ -191,13 +112,97 @@ def _example(example: Example, found: Observation) -> CheckedExample:
     )
 
 
-def _strays(chapters: Iterable[Chapter], found: Observation) -> Iterable[str]:
+def _check_event(event: ExampleEvent, found: ExampleResult) -> CheckedEvent:
+    return CheckedEvent(event=event.text, expected=event.expected, found=found, as_expected=found == event.expected)
+
+
+def _unexpected(chapters: Iterable[Chapter], observation: Observation) -> Iterator[str]:
     expected = {
-        Subject(str(example.customer_id), told.name)
+        Subject(str(example.customer_id), event.name)
         for chapter in chapters
         for example in chapter.examples
-        for told in example.told
+        for event in example.events
     }
-    for subject in sorted({*found.stands, *found.published} - expected):
-        stands, published = found.answer(subject)
-        yield f"customer {subject.customer}, {subject.name}: " + "; ".join(filter(None, [stands, *published]))
+    for subject in sorted({*observation.results, *observation.published} - expected):
+        result, published = observation.result_of(subject)
+        yield f"customer {subject.customer}, {subject.name}: " + "; ".join(filter(None, [result, *published]))
+
+
+def observe(records: Sequence[VisibleRecord], accounts: Iterable[KnownAccount]) -> Observation:
+    """The results in these accounts, and the events and dead letters among these records."""
+    events = [(name, from_json(record.value or b"")) for record in records if (name := _event_name(record)) is not None]
+    request_ids = {data["unenrollmentId"]: data["requestId"] for name, data in events if name == "UserUnenrolled"}
+    published: dict[Subject, tuple[str, ...]] = defaultdict(tuple)
+    for name, data in events:
+        published[_subject(data)] += (published_text(name, data, request_ids),)
+    for record in records:
+        if _event_name(record) is None:
+            published[_dead_letter_subject(record)] += (
+                f"{record.header('dlq_reason')}: {record.header('dlq_detail')}",
+            )
+    results = {subject: result for account in accounts for subject, result in _results(account)}
+    return Observation(results=results, published=dict(published))
+
+
+def _event_name(record: VisibleRecord) -> str | None:
+    """The name of the event, None for a dead letter."""
+    return event_name(record.header("ce_type")) if record.header("dlq_reason") == "" else None
+
+
+def _subject(data: Mapping[str, Any]) -> Subject:
+    return Subject(str(data["customerId"]), data.get("rewardId") or data["requestId"])
+
+
+def _dead_letter_subject(record: VisibleRecord) -> Subject:
+    return Subject((record.key or b"").decode("utf-8", "replace"), record.topic)
+
+
+def _results(account: KnownAccount) -> Iterator[tuple[Subject, str]]:
+    customer, settled = str(account.state.account.customer_id), account.state.settled
+    for reward_id, reward in settled.rewards.items():
+        yield Subject(customer, reward_id), standing_text(reward.state, reward.rule, reward.action)
+    for key, leave in settled.leaves.items():
+        yield Subject(customer, key.id), outcome_text(leave.outcome)
+
+
+def standing_text(state: RewardState, rule: Rule, action: RewardAction | None) -> str:
+    """Like `CANCELLED 7 PERIOD_END_LOST, VOID`. The number is the rule's row in the table of rules.md section 3."""
+    return f"{state} {_RULE_ROWS.get(rule, '')}{rule}" + (f", {action}" if action else "")
+
+
+def kept_text(rule: Rule) -> str:
+    """The standing of a reward that this rule keeps."""
+    return standing_text(RewardState.KEPT, rule, None)
+
+
+def cancelled_text(rule: Rule, action: RewardAction) -> str:
+    """The standing of a reward that this rule cancels."""
+    return standing_text(RewardState.CANCELLED, rule, action)
+
+
+def outcome_text(outcome: Outcome) -> str:
+    """The outcome of a leave, with its code if it has one."""
+    return _with_code(outcome, outcome.code)
+
+
+def published_text(name: str, data: Mapping[str, Any], request_ids: Mapping[str, str]) -> str:
+    """A published event in short, by its name and data. `request_ids` maps `unenrollmentId` to the request's id."""
+    if name == "UserUnenrolled":
+        return f"{name}{_cycles(data['droppedPeriods'])}{_superseded(data['supersedes'], request_ids)}"
+    if name == "UnenrollRejected":
+        return f"{name} {_with_code(data['outcome'], data['code'])}"
+    return f"{name} {data['action']}" if name == "RewardCancelled" else name
+
+
+def _with_code(outcome: str, code: int | None) -> str:
+    return outcome if code is None else f"{outcome} {code}"
+
+
+def _cycles(dropped: Mapping[str, Any] | None) -> str:
+    if dropped is None:
+        return ", no cycle falls"
+    return f" {dropped['first']}" if dropped["count"] == 1 else f" {dropped['first']}-{dropped['last']}"
+
+
+def _superseded(unenrollment_id: str | None, request_ids: Mapping[str, str]) -> str:
+    return "" if unenrollment_id is None else f", supersedes {request_ids.get(unenrollment_id, unenrollment_id)}"

@@ -1,26 +1,26 @@
-"""The tables of rules.md section 6, row by row: what is told of a customer, and what becomes of it.
+"""The worked examples: each row of the tables of rules.md section 6 with its events and their expected results.
 
-All facts are known before the first leave is read, also those that the rules tell of as late ones: they stand the same
-in the end. The cycles of an event are those that fall up to where a later stay is already known to begin.
+The demo loads all facts before the worker reads the first leave, also those that the rules call late: the final result
+is the same. `UserUnenrolled` lists the cycles up to the beginning of a later stay that is known by then.
 """
 
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import RewardAction, Rule
-from unenroll.demo.compare import cancelled_words, kept_words, outcome_words
+from unenroll.demo.compare import cancelled_text, kept_text, outcome_text
 from unenroll.demo.notation import ABC, XYZ, Chapter, Example, enrolled, leave, reward
 
-K2 = kept_words(Rule.ENROLLED)
-K3 = kept_words(Rule.CYCLE_FINISHED)
-K5 = kept_words(Rule.ACHIEVED_BEFORE_UNENROLLMENT)
-K6 = kept_words(Rule.CARRIED_ON)
-C4_VOID = cancelled_words(Rule.AFTER_UNENROLLMENT, RewardAction.VOID)
-C4_REVERSE = cancelled_words(Rule.AFTER_UNENROLLMENT, RewardAction.REVERSE)
-C7_VOID = cancelled_words(Rule.PERIOD_END_LOST, RewardAction.VOID)
-ALREADY_ACHIEVED_REVERSE = cancelled_words(Rule.ALREADY_ACHIEVED, RewardAction.REVERSE)
+K2 = kept_text(Rule.ENROLLED)
+K3 = kept_text(Rule.CYCLE_FINISHED)
+K5 = kept_text(Rule.ACHIEVED_BEFORE_UNENROLLMENT)
+K6 = kept_text(Rule.CARRIED_ON)
+C4_VOID = cancelled_text(Rule.AFTER_UNENROLLMENT, RewardAction.VOID)
+C4_REVERSE = cancelled_text(Rule.AFTER_UNENROLLMENT, RewardAction.REVERSE)
+C7_VOID = cancelled_text(Rule.PERIOD_END_LOST, RewardAction.VOID)
+ALREADY_ACHIEVED_REVERSE = cancelled_text(Rule.ALREADY_ACHIEVED, RewardAction.REVERSE)
 
-UNENROLLED = outcome_words(Outcome.UNENROLLED)
-ALREADY_UNENROLLED = outcome_words(Outcome.ALREADY_UNENROLLED)
-NOTHING_LEFT = outcome_words(Outcome.NOTHING_LEFT)
+UNENROLLED = outcome_text(Outcome.UNENROLLED)
+ALREADY_UNENROLLED = outcome_text(Outcome.ALREADY_UNENROLLED)
+NOTHING_LEFT = outcome_text(Outcome.NOTHING_LEFT)
 
 VOID = "RewardCancelled VOID"
 REVERSE = "RewardCancelled REVERSE"
@@ -32,7 +32,7 @@ MILESTONE = (
     Example(
         name="A1",
         customer_id=101,
-        told=(
+        events=(
             reward("R1 c1 IMMEDIATE 10 Jan", K5),
             leave("15 Jan", UNENROLLED, "UserUnenrolled c1-c5"),
         ),
@@ -40,7 +40,7 @@ MILESTONE = (
     Example(
         name="A2",
         customer_id=102,
-        told=(
+        events=(
             reward("R1 c1 PERIOD_END 10 Jan", C7_VOID, VOID),
             leave("15 Jan", UNENROLLED, "UserUnenrolled c1-c5"),
         ),
@@ -48,7 +48,7 @@ MILESTONE = (
     Example(
         name="A3",
         customer_id=103,
-        told=(
+        events=(
             reward("R1 c1 PERIOD_END 10 Jan", K3),
             reward("R2 c2 IMMEDIATE 10 Feb", K3),
             reward("R3 c3 PERIOD_END 5 Mar", C7_VOID, VOID),
@@ -59,7 +59,7 @@ MILESTONE = (
     Example(
         name="A4",
         customer_id=104,
-        told=(
+        events=(
             reward("R1 c2 PERIOD_END 10 Feb", K3),
             leave("1 Mar 00:00:00", UNENROLLED, "UserUnenrolled c3-c5"),
         ),
@@ -67,7 +67,7 @@ MILESTONE = (
     Example(
         name="A5",
         customer_id=105,
-        told=(
+        events=(
             reward("R1 c2 PERIOD_END 10 Feb", C7_VOID, VOID),
             leave("28 Feb 23:59:59.999", UNENROLLED, "UserUnenrolled c2-c5"),
         ),
@@ -75,7 +75,7 @@ MILESTONE = (
     Example(
         name="A6",
         customer_id=106,
-        told=(
+        events=(
             reward("R1 c1 PERIOD_END 10 Jan", K3),
             reward("R2 c2 IMMEDIATE 10 Feb", C4_REVERSE, REVERSE),
             reward("R3 c3 PERIOD_END 5 Mar", C4_VOID, VOID),
@@ -87,7 +87,7 @@ MILESTONE = (
     Example(
         name="A7",
         customer_id=107,
-        told=(
+        events=(
             reward("R1 c1 PERIOD_END 10 Jan", C7_VOID, VOID),
             reward("R9 c1 IMMEDIATE 14 Jan", K5),
             reward("R10 c1 IMMEDIATE 16 Jan", C4_REVERSE, REVERSE),
@@ -97,12 +97,12 @@ MILESTONE = (
     Example(
         name="A8",
         customer_id=108,
-        told=(leave("1 Jun", NOTHING_LEFT, "UnenrollRejected NOTHING_LEFT 310019"),),
+        events=(leave("1 Jun", NOTHING_LEFT, "UnenrollRejected NOTHING_LEFT 310019"),),
     ),
     Example(
         name="A9",
         customer_id=109,
-        told=(
+        events=(
             enrolled("1 Apr from c4"),
             reward("R5 c4 PERIOD_END 10 Apr", K2),
             leave("15 Mar", UNENROLLED, "UserUnenrolled c3"),
@@ -112,7 +112,7 @@ MILESTONE = (
     Example(
         name="A10",
         customer_id=110,
-        told=(
+        events=(
             reward("R3 c3 PERIOD_END 5 Mar", K6),
             enrolled("15 Mar 00:01 from c3"),
             leave("15 Mar 00:00", UNENROLLED, "UserUnenrolled, no cycle falls"),
@@ -121,7 +121,7 @@ MILESTONE = (
     Example(
         name="A10 starting over",
         customer_id=310,
-        told=(
+        events=(
             reward("R3 c3 PERIOD_END 5 Mar", C7_VOID, VOID),
             enrolled("15 Mar 00:01 from c3", initialBalance=0),
             leave("15 Mar 00:00", UNENROLLED, "UserUnenrolled, no cycle falls"),
@@ -130,7 +130,7 @@ MILESTONE = (
     Example(
         name="A11",
         customer_id=111,
-        told=(
+        events=(
             reward("R4 c3 IMMEDIATE 6 Mar", K5),
             enrolled("20 Mar from c3"),
             reward("R6 c3 IMMEDIATE 25 Mar", ALREADY_ACHIEVED_REVERSE, REVERSE),
@@ -140,7 +140,7 @@ MILESTONE = (
     Example(
         name="A11 starting over",
         customer_id=311,
-        told=(
+        events=(
             reward("R4 c3 IMMEDIATE 6 Mar", K5),
             enrolled("20 Mar from c3", initialBalance=0),
             reward("R6 c3 IMMEDIATE 25 Mar", K2),
@@ -150,7 +150,7 @@ MILESTONE = (
     Example(
         name="A12",
         customer_id=112,
-        told=(
+        events=(
             enrolled("20 Mar from c4"),
             reward("R7 c3 IMMEDIATE 25 Mar", C4_REVERSE, REVERSE),
             leave("15 Mar", UNENROLLED, "UserUnenrolled c3"),
@@ -162,12 +162,12 @@ STREAK = (
     Example(
         name="S1",
         customer_id=201,
-        told=(L4, L8, leave("13 Jan 12:00", UNENROLLED, "UserUnenrolled d13-d30")),
+        events=(L4, L8, leave("13 Jan 12:00", UNENROLLED, "UserUnenrolled d13-d30")),
     ),
     Example(
         name="S2",
         customer_id=202,
-        told=(
+        events=(
             *(L4, L8),
             enrolled("15 Jan", resetStreakStatus=True),
             reward("L4-again d18 IMMEDIATE 18 Jan", K2, level=4),
@@ -177,7 +177,7 @@ STREAK = (
     Example(
         name="S3",
         customer_id=203,
-        told=(
+        events=(
             *(L4, L8),
             enrolled("15 Jan"),
             reward("L4-again d18 IMMEDIATE 18 Jan", ALREADY_ACHIEVED_REVERSE, REVERSE, level=4),
@@ -188,7 +188,7 @@ STREAK = (
     Example(
         name="S4",
         customer_id=204,
-        told=(
+        events=(
             reward("L8 d8 IMMEDIATE 8 Jan 10:00", K5, level=8),
             leave("8 Jan 12:00", UNENROLLED, "UserUnenrolled d8-d30"),
         ),

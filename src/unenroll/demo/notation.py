@@ -1,4 +1,4 @@
-"""What is told of a customer: rewards, enrollments and leaves, written as the tables of rules.md write them."""
+"""The notation of the examples: campaigns, enrollments, rewards and leaves, as the tables of rules.md write them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,47 +12,48 @@ from unenroll.wire.fields import instant_text
 LEAVE = "UnenrollRequested"
 
 
-class ExpectedAnswer(NamedTuple):
-    """How something told stands in the end, and the events published of it, in order."""
+class ExampleResult(NamedTuple):
+    """The standing of a reward or the outcome of a leave, and the events published for it in order, all as text."""
 
-    stands: str
+    result: str
     published: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExampleEvent:
-    """An event of a customer, its `data` without the account; in words; and what should become of it.
+    """An event of a customer, and the result that it should have. `data` lacks the customer and the target.
 
-    `name` is the `rewardId` of a reward and the event's `id` of anything else, and no other of the customer's.
+    `name` is unique among the customer's events: the `rewardId` of a reward, the `id` of any other event. `text` is the
+    event in the notation of the tables.
     """
 
     type: str
     name: str
     time: datetime
     data: Mapping[str, object]
-    words: str
-    expected: ExpectedAnswer
+    text: str
+    expected: ExampleResult
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Example:
-    """A row of a table: what is told of a customer of its own, after the enrollment that its campaign begins with."""
+    """A row of a table: the events of one customer, after the enrollment that all customers of the campaign have."""
 
     name: str
     customer_id: int
-    told: tuple[ExampleEvent, ...]
+    events: tuple[ExampleEvent, ...]
 
 
 def instant(text: str) -> datetime:
-    """The instant of a text like `15 Mar`, `15 Mar 00:01` or `28 Feb 23:59:59.999`, of 2026 in UTC."""
+    """Parse a text like `15 Mar`, `15 Mar 00:01` or `28 Feb 23:59:59.999`: an instant of 2026 in UTC."""
     day, month, *clock = text.split()
     midnight = datetime.strptime(f"{day} {month} 2026 +0000", "%d %b %Y %z")
     return datetime.combine(midnight, time.fromisoformat(clock[0]), UTC) if clock else midnight
 
 
-def reward(words: str, stands: str, *published: str, level: int | None = None) -> ExampleEvent:
-    """A reward like `R3 c3 PERIOD_END 5 Mar`: its id, its cycle, when it is paid, when it was achieved."""
-    reward_id, cycle, allocation, achieved = words.split(maxsplit=3)
+def reward(text: str, result: str, *published: str, level: int | None = None) -> ExampleEvent:
+    """A reward from a text like `R3 c3 PERIOD_END 5 Mar`: its id, its cycle, its allocation, when it was achieved."""
+    reward_id, cycle, allocation, achieved = text.split(maxsplit=3)
     achieved_at = instant(achieved)
     data = {"rewardId": reward_id, "periodName": cycle, "allocation": allocation, "level": level}
     return ExampleEvent(
@@ -60,22 +61,22 @@ def reward(words: str, stands: str, *published: str, level: int | None = None) -
         name=reward_id,
         time=achieved_at,
         data={**data, "achievedAt": instant_text(achieved_at)},
-        words=words,
-        expected=ExpectedAnswer(stands, published),
+        text=text,
+        expected=ExampleResult(result, published),
     )
 
 
-def leave(effective: str, stands: str, *published: str) -> ExampleEvent:
+def leave(effective: str, result: str, *published: str) -> ExampleEvent:
     """A leave effective at an instant like `15 Mar`."""
     name = f"leave {effective}"
     return ExampleEvent(
-        type=LEAVE, name=name, time=instant(effective), data={}, words=name, expected=ExpectedAnswer(stands, published)
+        type=LEAVE, name=name, time=instant(effective), data={}, text=name, expected=ExampleResult(result, published)
     )
 
 
-def enrolled(words: str, **more: object) -> ExampleEvent:
-    """An enrollment like `20 Mar from c4` or `15 Jan`, with more of its fields. Nothing is published of it."""
-    when, _, cycle = words.partition(" from ")
+def enrolled(text: str, **more: object) -> ExampleEvent:
+    """An enrollment from a text like `20 Mar from c4` or `15 Jan`, with more fields. No event is published for it."""
+    when, _, cycle = text.partition(" from ")
     enrolled_at = instant(when)
     fields = [f"{name} {to_json(value).decode()}" for name, value in more.items()]
     return ExampleEvent(
@@ -83,14 +84,14 @@ def enrolled(words: str, **more: object) -> ExampleEvent:
         name=f"enrolled {when}",
         time=enrolled_at,
         data={"enrolledAt": instant_text(enrolled_at), "periodName": cycle or None, **more},
-        words=", ".join([f"enrolled {words}", *fields]),
-        expected=ExpectedAnswer("", ()),
+        text=", ".join([f"enrolled {text}", *fields]),
+        expected=ExampleResult("", ()),
     )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Campaign:
-    """A target group with one target, and how each of its customers is enrolled at first."""
+    """A target group with one target, and the enrollment that each of its customers begins with."""
 
     title: str
     group_id: int
@@ -100,12 +101,12 @@ class Campaign:
 
     @property
     def account(self) -> Mapping[str, object]:
-        """The fields that say which target an event is about."""
+        """The fields of an event that name the target."""
         return {"targetGroupId": self.group_id, "targetId": self.target["targetId"]}
 
     @property
     def definition(self) -> Mapping[str, object]:
-        """The `data` of its `TargetGroupDefined`."""
+        """The `data` of the `TargetGroupDefined` event."""
         return {
             "targetGroupId": self.group_id,
             "name": self.title,
@@ -122,7 +123,7 @@ class Campaign:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chapter:
-    """A table: the examples of one campaign."""
+    """A table of rules.md section 6: the examples of one campaign."""
 
     campaign: Campaign
     examples: tuple[Example, ...]

@@ -1,4 +1,4 @@
-"""What others see of the answers: an independent client reads the topics, with none of our own code for reading."""
+"""Reads the published events with an independent Kafka client, without the worker's own code for reading."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _FETCH_MS = 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VisibleRecord:
-    """A record that is visible."""
+    """A record that a consumer with `isolation.level=read_committed` gets."""
 
     topic: str
     key: bytes | None
@@ -32,9 +32,9 @@ class VisibleRecord:
 def read_all(
     bootstrap_servers: str, topics: Collection[str], *, seconds: float = _DEADLINE_SECONDS
 ) -> list[VisibleRecord]:
-    """All that is visible in the topics once every transaction in them has ended.
+    """Wait until every transaction in the topics has ended, and return all visible records.
 
-    Raises OutageError, also if that takes longer than so many seconds.
+    Raises OutageError if Kafka fails, or if that takes longer than `seconds`.
     """
     consumer = Consumer(
         {
@@ -52,7 +52,7 @@ def read_all(
         return list(_to_the_end(consumer, topics, seconds=seconds))
     except KafkaException as error:
         raise OutageError(
-            f"Kafka failed while the answers were read: {error.args[0].str()}", server=Server.KAFKA
+            f"Kafka failed while the demo read the answers: {error.args[0].str()}", server=Server.KAFKA
         ) from error
     finally:
         consumer.close()
@@ -70,26 +70,26 @@ def _to_the_end(consumer: Consumer, topics: Collection[str], *, seconds: float) 
             continue
         error = message.error()
         if error is None:
-            yield _seen(message)
+            yield _record(message)
         elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own name
             raise KafkaException(error)
-        elif _ended(consumer, message):
+        elif _at_end(consumer, message):
             unfinished.discard((message.topic() or "", message.partition() or 0))
 
 
 def _partitions(consumer: Consumer, topics: Collection[str]) -> set[tuple[str, int]]:
-    found = consumer.list_topics(timeout=_DEADLINE_SECONDS).topics
-    return {(topic, number) for topic in topics for number in found[topic].partitions}
+    metadata = consumer.list_topics(timeout=_DEADLINE_SECONDS).topics
+    return {(topic, number) for topic in topics for number in metadata[topic].partitions}
 
 
-def _ended(consumer: Consumer, message: Message) -> bool:
-    """Whether nothing lies behind the last visible record, not even of a transaction whose end is still to come."""
-    place = TopicPartition(message.topic() or "", message.partition() or 0)
-    _, end = consumer.get_watermark_offsets(place, cached=True)
+def _at_end(consumer: Consumer, message: Message) -> bool:
+    """Whether the partition has no record after this point, not even one of an open transaction."""
+    partition = TopicPartition(message.topic() or "", message.partition() or 0)
+    _, end = consumer.get_watermark_offsets(partition, cached=True)
     return (message.offset() or 0) >= end
 
 
-def _seen(message: Message) -> VisibleRecord:
+def _record(message: Message) -> VisibleRecord:
     return VisibleRecord(
         topic=message.topic() or "",
         key=message.key(),

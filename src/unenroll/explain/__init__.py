@@ -1,1 +1,1 @@
-"""Why an account is as it is: its story, and how it is told to a person."""
+"""Explain an account: its cycles, stays, facts, rewards and published events, with a reason for each."""

@@ -1,4 +1,4 @@
-"""An account's facts in order of time, and what each did."""
+"""Explain the facts of an account, and the events that the worker published about it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from unenroll.core.facts import Account, Enrollment, Leave, Reward
 from unenroll.core.outcomes import EnrollmentOutcome, Outcome
 from unenroll.core.sentences import ENROLLMENTS, OUTCOMES
 from unenroll.core.settle import Settlement
-from unenroll.core.spells import in_order
-from unenroll.explain.stays import ExplainedLeave, decimal_text, explain_leave
-from unenroll.postgres.history import FactId, FactKind, SentMessage
+from unenroll.core.spells import chronological
+from unenroll.explain.stays import ExplainedLeave, SpellBeginning, decimal_text, explain_leave, spell_beginning
+from unenroll.postgres.history import FactId, FactKind, PublishedMessage
 from unenroll.wire.encode import event_uuid
 from unenroll.wire.outbound import PeriodSpan
 from unenroll.wire.topics import Message, event_name
@@ -23,9 +23,11 @@ from unenroll.wire.topics import Message, event_name
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExplainedFact:
-    """A fact and what it did. `id` is an event's, with its `source`, or a `rewardId`; `outcome` is of the first two.
+    """A fact and its effect.
 
-    `at` is its event time, `seen_at` when it was first read. `initial_balance` is a decimal as text.
+    `at` is the event time, `seen_at` the time when Unenroll first received the fact. `id` and `source` are those of
+    the event of a leave or enrollment; a reward or issuance has its `rewardId` as `id` and no source. Only leaves and
+    enrollments have an `outcome`. `initial_balance` is a decimal as text.
     """
 
     at: datetime
@@ -44,38 +46,42 @@ class ExplainedFact:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FactExplainer:
-    """What the facts are told from."""
+    """Explains the facts of one account."""
 
     account: Account
     settled: SettledAccount
     settlement: Settlement
     calendar: Calendar
-    seen: Mapping[FactId, datetime]
+    first_seen: Mapping[FactId, datetime]
 
-    def told(self, reward_id: str | None) -> tuple[ExplainedFact, ...]:
-        """The facts by time; at one instant leaves, enrollments, rewards, issuances. Of one reward only, or of all."""
-        told = [self._stay(fact) for fact in in_order(self.account)]
-        told.extend(self._reward(reward) for reward in self.account.rewards if reward_id in {None, reward.reward_id})
-        told.extend(self._issuances(reward_id))
-        return tuple(sorted(told, key=lambda fact: fact.at))
+    def explain(self, reward_id: str | None) -> tuple[ExplainedFact, ...]:
+        """Return the facts by time; at the same instant leaves, enrollments, rewards, then issuances.
 
-    def _stay(self, fact: Enrollment | Leave) -> ExplainedFact:
-        return self._leave(fact) if isinstance(fact, Leave) else self._enrollment(fact)
+        With `reward_id`, rewards and issuances are only those of this reward.
+        """
+        facts = [
+            self._leave(fact) if isinstance(fact, Leave) else self._enrollment(fact)
+            for fact in chronological(self.account)
+        ]
+        facts.extend(self._reward(reward) for reward in self.account.rewards if reward_id in {None, reward.reward_id})
+        facts.extend(self._issuances(reward_id))
+        return tuple(sorted(facts, key=lambda fact: fact.at))
 
     def _leave(self, leave: Leave) -> ExplainedFact:
         settled = self.settled.leaves[leave.key]
-        fell = ""
+        dropped = ""
         if settled.first_dropped is not None:
-            fell = f" Cycle {self.calendar.numbered(settled.first_dropped).name} and all later ones fell."
+            first = self.calendar.cycle_numbered(settled.first_dropped).name
+            dropped = f" The leave dropped cycle {first} and all later cycles."
         return ExplainedFact(
             at=leave.effective_at,
-            seen_at=self.seen.get(FactId(FactKind.LEAVE, *leave.key)),
+            seen_at=self.first_seen.get(FactId(FactKind.LEAVE, *leave.key)),
             kind=FactKind.LEAVE,
             id=leave.key.id,
             source=leave.key.source,
             outcome=settled.outcome,
             code=settled.outcome.code,
-            sentence=OUTCOMES[settled.outcome] + fell,
+            sentence=OUTCOMES[settled.outcome] + dropped,
             reason=leave.reason,
             requested_by=leave.requested_by,
         )
@@ -85,7 +91,7 @@ class FactExplainer:
         opened = "" if result.spell is None else self._opened(result.spell)
         return ExplainedFact(
             at=enrollment.enrolled_at,
-            seen_at=self.seen.get(FactId(FactKind.ENROLLMENT, *enrollment.key)),
+            seen_at=self.first_seen.get(FactId(FactKind.ENROLLMENT, *enrollment.key)),
             kind=FactKind.ENROLLMENT,
             id=enrollment.key.id,
             source=enrollment.key.source,
@@ -98,16 +104,20 @@ class FactExplainer:
 
     def _opened(self, index: int) -> str:
         spells = self.settlement.spells
-        first = f" First cycle: {self.calendar.numbered(spells[index].first_cycle).name}"
-        if index == 0:
-            return f"{first}."
-        return f"{first}, " + ("carrying on." if spells[index].run == spells[index - 1].run else "starting over.")
+        first = f" The first cycle is {self.calendar.cycle_numbered(spells[index].first_cycle).name}."
+        match spell_beginning(spells, index):
+            case SpellBeginning.CARRIED_ON:
+                return f"{first} The customer carries on from the stay before."
+            case SpellBeginning.STARTED_OVER:
+                return f"{first} The customer starts over."
+            case SpellBeginning.FIRST:
+                return first
 
     def _reward(self, reward: Reward) -> ExplainedFact:
-        cycle = self.calendar.numbered(reward.cycle).name
+        cycle = self.calendar.cycle_numbered(reward.cycle).name
         return ExplainedFact(
             at=reward.achieved_at,
-            seen_at=self.seen.get(FactId(FactKind.REWARD, reward.reward_id)),
+            seen_at=self.first_seen.get(FactId(FactKind.REWARD, reward.reward_id)),
             kind=FactKind.REWARD,
             id=reward.reward_id,
             sentence=f"The customer achieved reward {reward.reward_id} in cycle {cycle}.",
@@ -115,23 +125,24 @@ class FactExplainer:
 
     def _issuances(self, reward_id: str | None) -> Iterator[ExplainedFact]:
         earned = {reward.reward_id for reward in self.account.rewards}
-        for issued, at in self.account.issued.items():
+        for issued, at in self.account.issuances.items():
             if reward_id in {None, issued}:
-                unheard = "" if issued in earned else " Nobody told yet what it was earned for."
+                missing = "" if issued in earned else " No RewardEarned event for it has arrived yet."
                 yield ExplainedFact(
                     at=at,
-                    seen_at=self.seen.get(FactId(FactKind.ISSUANCE, issued)),
+                    seen_at=self.first_seen.get(FactId(FactKind.ISSUANCE, issued)),
                     kind=FactKind.ISSUANCE,
                     id=issued,
-                    sentence=f"Reward {issued} was issued.{unheard}",
+                    sentence=f"Reward {issued} was issued.{missing}",
                 )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExplainedEvent:
-    """One of our events: of the leave that it names, and of the reward with this id, or else of no reward.
+    """An event that the worker published. `id` is its `ce_id`, `leave` the leave that it answers.
 
-    `decided_at` is the event's `time`: the lane publishes right behind it, or after an outage. `id` is its `ce_id`.
+    `decided_at` is the `time` of the event: the lane publishes it soon after, or after an outage. `reward_id` is None
+    for an event that is not about a reward. `supersedes` is the leave whose event this one replaces.
     """
 
     decided_at: datetime
@@ -148,35 +159,34 @@ class ExplainedEvent:
     revision: int | None
 
 
-def explain_event(
-    sent: Sequence[SentMessage], account: Account, *, reward_id: str | None
+def explain_events(
+    published: Sequence[PublishedMessage], account: Account, *, reward_id: str | None
 ) -> tuple[ExplainedEvent, ...]:
-    """What was sent of the account, in that order: the answers to its leaves, and of one reward or of all."""
+    """Return the published events about the account, in the same order.
+
+    With `reward_id`, events about rewards are only those of this reward.
+    """
     leaves = {event_uuid(leave.key): explain_leave(leave) for leave in account.leaves}
-    read = ((one.decided_at, *_read(one.message)) for one in sent)
+    parsed = ((one.decided_at, *_parse(one.message)) for one in published)
     return tuple(
-        _told(decided_at, headers, data, leaves=leaves)
-        for decided_at, headers, data in read
+        _explain_event(decided_at, headers, data, leaves=leaves)
+        for decided_at, headers, data in parsed
         if data.get("targetId") == account.target_id
         if reward_id is None or data.get("rewardId") in {None, reward_id}
     )
 
 
-def _read(message: Message) -> tuple[Mapping[str, str], Mapping[str, Any]]:
+def _parse(message: Message) -> tuple[Mapping[str, str], Mapping[str, Any]]:
     headers = {name: value.decode() for name, value in message.headers if value is not None}
     return headers, from_json(message.value or b"{}")
 
 
-def _event(headers: Mapping[str, str]) -> str:
-    return event_name(headers["ce_type"]) or headers["ce_type"]
-
-
-def _told(
+def _explain_event(
     decided_at: datetime, headers: Mapping[str, str], data: Mapping[str, Any], *, leaves: Mapping[str, ExplainedLeave]
 ) -> ExplainedEvent:
     return ExplainedEvent(
         decided_at=decided_at,
-        event=_event(headers),
+        event=event_name(headers["ce_type"]) or headers["ce_type"],
         id=headers["ce_id"],
         leave=ExplainedLeave(
             id=data["requestId"], source=data["requestSource"], at=datetime.fromisoformat(data["effectiveAt"])

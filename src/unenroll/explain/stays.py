@@ -1,4 +1,4 @@
-"""An account's stays: which run each belongs to, and how it began and ended."""
+"""Explain the stays (spells) of an account, and the state of each cycle for the customer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from unenroll.core.spells import Spell
 
 
 class SpellBeginning(StrEnum):
-    """How a stay began: it was the first one, or the customer came back in one of two ways."""
+    """How a stay began: as the first one, or with an enrollment that carried on or started over."""
 
     FIRST = "FIRST"
     CARRIED_ON = "CARRIED_ON"
@@ -23,7 +23,7 @@ class SpellBeginning(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExplainedLeave:
-    """A leave by its event, and when it took effect."""
+    """A leave: the id and source of its event, and its effective time."""
 
     id: str
     source: str
@@ -32,9 +32,10 @@ class ExplainedLeave:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExplainedSpell:
-    """One spell, numbered from 1 as its run is. `opened_at` None: in from the start; `leave` None: it is open.
+    """One stay. Stays and runs are numbered from 1.
 
-    `initial_balance` is that of the enrollment that opened it, a decimal as text: it is kept whatever it did.
+    `opened_at` is None if the customer took part from the start. `leave` is None while the stay is open.
+    `initial_balance` is the balance of the enrollment that opened the stay, a decimal as text.
     """
 
     number: int
@@ -47,16 +48,16 @@ class ExplainedSpell:
 
 
 def explain_spells(account: Account, spells: Sequence[Spell], calendar: Calendar) -> tuple[ExplainedSpell, ...]:
-    """The stays in the order of their time."""
+    """Return the stays by time (rules.md section 2)."""
     balances = {enrollment.key: enrollment.initial_balance for enrollment in account.enrollments}
     leaves = explain_leaves(account)
     return tuple(
         ExplainedSpell(
             number=index + 1,
             run=spell.run,
-            beginning=beginning(spells, index),
+            beginning=spell_beginning(spells, index),
             opened_at=spell.opened_at,
-            first_cycle=calendar.numbered(spell.first_cycle).name,
+            first_cycle=calendar.cycle_numbered(spell.first_cycle).name,
             initial_balance=decimal_text(None if spell.enrollment is None else balances[spell.enrollment]),
             leave=None if spell.closed_by is None else leaves[spell.closed_by],
         )
@@ -64,30 +65,30 @@ def explain_spells(account: Account, spells: Sequence[Spell], calendar: Calendar
     )
 
 
-def beginning(spells: Sequence[Spell], index: int) -> SpellBeginning:
-    """How the stay at this index began."""
+def spell_beginning(spells: Sequence[Spell], index: int) -> SpellBeginning:
+    """Return how the stay at this index began."""
     if index == 0:
         return SpellBeginning.FIRST
     return SpellBeginning.CARRIED_ON if spells[index].run == spells[index - 1].run else SpellBeginning.STARTED_OVER
 
 
 def explain_leaves(account: Account) -> dict[EventId, ExplainedLeave]:
-    """The account's leaves by their events."""
+    """Return the leaves of the account by the ids of their events."""
     return {leave.key: explain_leave(leave) for leave in account.leaves}
 
 
 def explain_leave(leave: Leave) -> ExplainedLeave:
-    """The leave as it is named wherever it is named."""
+    """Return the leave as an explanation shows it."""
     return ExplainedLeave(id=leave.key.id, source=leave.key.source, at=leave.effective_at)
 
 
 def decimal_text(number: Decimal | None) -> str | None:
-    """Every digit as it was given, never with an exponent."""
+    """Return the number with all its digits and without an exponent, or None."""
     return None if number is None else format(number, "f")
 
 
 class CycleState(StrEnum):
-    """What a cycle is to the customer."""
+    """The state of a cycle for the customer. FELL: a leave dropped the cycle."""
 
     NOT_ENROLLED = "NOT_ENROLLED"
     TOOK_PART = "TOOK_PART"
@@ -97,7 +98,10 @@ class CycleState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExplainedCycles:
-    """Cycles in a row of one fate, by the names of the first and the last. `left_at`: the leave they fell with."""
+    """Consecutive cycles with the same state. `fate` is this state.
+
+    `first` and `last` are names of cycles. `left_at` is the effective time of the leave that dropped the cycles.
+    """
 
     first: str
     last: str
@@ -108,17 +112,17 @@ class ExplainedCycles:
     left_at: datetime | None
 
 
-_Lot = tuple[CycleState, datetime | None, EventId | None]
+_StateAndLeave = tuple[CycleState, datetime | None, EventId | None]
 
 
 def explain_cycles(calendar: Calendar, spells: Sequence[Spell]) -> tuple[ExplainedCycles, ...]:
-    """The cycles of the calendar in order, those in a row that share their fate as one."""
-    lots = groupby(calendar.cycles, key=lambda cycle: _lot(cycle, spells))
-    return tuple(_told(lot, tuple(cycles)) for lot, cycles in lots)
+    """Return all cycles of the calendar in order, and join consecutive cycles with the same state and leave."""
+    groups = groupby(calendar.cycles, key=lambda cycle: _state_and_leave(cycle, spells))
+    return tuple(_explain_group(state, left_at, tuple(cycles)) for (state, left_at, _), cycles in groups)
 
 
-def _lot(cycle: Cycle, spells: Sequence[Spell]) -> _Lot:
-    """By the last spell that had begun by the cycle: no later one drops what an earlier one kept."""
+def _state_and_leave(cycle: Cycle, spells: Sequence[Spell]) -> _StateAndLeave:
+    """The last spell that started by this cycle decides: no later spell drops a cycle that an earlier one kept."""
     spell = next((spell for spell in reversed(spells) if spell.first_cycle <= cycle.number), None)
     if spell is None:
         return CycleState.NOT_ENROLLED, None, None
@@ -129,8 +133,7 @@ def _lot(cycle: Cycle, spells: Sequence[Spell]) -> _Lot:
     return CycleState.FELL, spell.closed_at, spell.closed_by
 
 
-def _told(lot: _Lot, cycles: Sequence[Cycle]) -> ExplainedCycles:
-    fate, left_at, _ = lot
+def _explain_group(state: CycleState, left_at: datetime | None, cycles: Sequence[Cycle]) -> ExplainedCycles:
     first, last = cycles[0], cycles[-1]
     return ExplainedCycles(
         first=first.name,
@@ -138,6 +141,6 @@ def _told(lot: _Lot, cycles: Sequence[Cycle]) -> ExplainedCycles:
         count=len(cycles),
         start=first.start,
         end=last.end,
-        fate=fate,
+        fate=state,
         left_at=left_at,
     )

@@ -1,4 +1,4 @@
-"""Questions to the Kafka cluster: topics and their limits, ends of partitions."""
+"""The admin client: creates topics, reads their settings and the offsets of their partitions, commits offsets."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -25,24 +25,24 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
 )
 
 from unenroll.errors import OutageError, Server, SetupError
-from unenroll.kafka.config import REQUEST_SECONDS, ClientIdentity, for_confluent
+from unenroll.kafka.config import REQUEST_SECONDS, LibrdkafkaCredentials, for_confluent
 from unenroll.kafka.connection_check import check_connection
 from unenroll.kafka.errors import kafka_errors
 from unenroll.settings import KafkaSettings
 
-# By itself the client would go on asking with the leaders' epochs that it knows, for minutes.
-_LED_ANEW = {
+# After these errors the client keeps its old leader epochs for minutes, unless it reloads the metadata.
+_STALE_LEADER = {
     KafkaError.FENCED_LEADER_EPOCH,
     KafkaError.UNKNOWN_LEADER_EPOCH,
     KafkaError.NOT_LEADER_FOR_PARTITION,
 }
-_NOT_ALONE = {KafkaError.UNKNOWN_MEMBER_ID, KafkaError.NON_EMPTY_GROUP, KafkaError.REBALANCE_IN_PROGRESS}
-_MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}  # noqa: SLF001 - librdkafka's own name
+_HAS_MEMBERS = {KafkaError.UNKNOWN_MEMBER_ID, KafkaError.NON_EMPTY_GROUP, KafkaError.REBALANCE_IN_PROGRESS}
+_MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}  # noqa: SLF001 - public in librdkafka
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KafkaTopic:
-    """A topic as it is. A topic made again under the same name has another id."""
+    """A topic that exists. A topic that was deleted and recreated has another `topic_id`."""
 
     name: str
     topic_id: str
@@ -59,38 +59,39 @@ class TopicPartitionNumber:
 
 
 def partitions_of(topics: Iterable[KafkaTopic]) -> list[TopicPartitionNumber]:
-    """All partitions of the topics, topic after topic."""
+    """Return all partitions of the topics, topic by topic."""
     return [
         TopicPartitionNumber(topic=topic.name, number=number) for topic in topics for number in range(topic.partitions)
     ]
 
 
 class KafkaAdmin:
-    """The cluster that the settings name. Every question raises OutageError or SetupError."""
+    """Requests to the cluster of the settings. All methods raise OutageError or SetupError."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._identity = ClientIdentity(settings)
-        self._made: AdminClient | None = None
+        self._credentials = LibrdkafkaCredentials(settings)
+        self._client: AdminClient | None = None
 
     async def client(self) -> AdminClient:
-        """The client that answers. Raises OutageError, SetupError and UsageError where Kafka does not let us in."""
-        if self._made is None:
+        """Return the connected client. Raises OutageError, SetupError or UsageError if Kafka denies access."""
+        if self._client is None:
             await check_connection(self._settings)
-            with kafka_errors("setting up the client"):
-                self._made = await asyncio.to_thread(AdminClient, for_confluent(self._settings))
-        self._identity.renew(self._made)
-        return self._made
+            with kafka_errors("creating an admin client"):
+                self._client = await asyncio.to_thread(AdminClient, for_confluent(self._settings))
+        self._credentials.refresh(self._client)
+        return self._client
 
     async def topics(self, names: Iterable[str]) -> dict[str, KafkaTopic]:
-        """Those of the topics that exist, by name."""
-        wanted = list(names)
-        with kafka_errors("asking for topics"):
-            futures = (await self.client()).describe_topics(TopicCollection(wanted), request_timeout=REQUEST_SECONDS)
+        """Return the topics that exist, by name."""
+        with kafka_errors("describing topics"):
+            futures = (await self.client()).describe_topics(
+                TopicCollection(list(names)), request_timeout=REQUEST_SECONDS
+            )
             try:
                 answers = {name: await _answer(future, missing_is=None) for name, future in futures.items()}
-            except KafkaException:  # perhaps who answered such questions is gone, and the client waits for it
-                await self._look_for_leaders()
+            except KafkaException:  # the broker that the client asked may be gone
+                await self._reload_metadata()
                 raise
         return {
             name: KafkaTopic(
@@ -104,11 +105,11 @@ class KafkaAdmin:
         }
 
     async def configuration(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
-        """The settings of each topic."""
+        """Return the settings of each topic, by its name."""
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
         if not resources:
             return {}
-        with kafka_errors("asking for the settings of topics"):
+        with kafka_errors("describing the settings of topics"):
             futures = (await self.client()).describe_configs(resources, request_timeout=REQUEST_SECONDS)
             return {
                 resource.name: {name: entry.value for name, entry in (await _answer(future)).items()}
@@ -116,12 +117,12 @@ class KafkaAdmin:
             }
 
     async def create(self, topics: Iterable[NewTopic]) -> None:
-        """Make topics; one that exists by now is left as it is."""
-        wanted = list(topics)
-        if not wanted:
+        """Create the topics; leave those that exist as they are."""
+        new_topics = list(topics)
+        if not new_topics:
             return
-        with kafka_errors("making topics"):
-            futures = (await self.client()).create_topics(wanted, request_timeout=REQUEST_SECONDS)
+        with kafka_errors("creating topics"):
+            futures = (await self.client()).create_topics(new_topics, request_timeout=REQUEST_SECONDS)
             for future in futures.values():
                 try:
                     await _answer(future)
@@ -130,49 +131,49 @@ class KafkaAdmin:
                         raise
 
     async def ends(self, partitions: Iterable[TopicPartitionNumber]) -> dict[TopicPartitionNumber, int]:
-        """The offset behind the last record that a read_committed reader sees now."""
+        """Return the offset after the last record that a read_committed consumer sees now (last stable offset)."""
         return await self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
 
     async def beginnings(self, partitions: Iterable[TopicPartitionNumber]) -> dict[TopicPartitionNumber, int]:
-        """The offset of the first record that is still there."""
+        """Return the offset of the first record that still exists."""
         return await self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
 
-    async def at(
+    async def offsets_at(
         self, partitions: Iterable[TopicPartitionNumber], instant: datetime
     ) -> dict[TopicPartitionNumber, int]:
-        """The offset of the first record that says it was written then or later; the end where there is none."""
+        """Return the offset of the first record with this timestamp or a later one; the end if there is none."""
         places = list(partitions)
         spec = OffsetSpec.for_timestamp(int(instant.timestamp() * 1000))
         found, ends = await self._offsets(places, spec), await self.ends(places)
         return {place: ends[place] if found[place] < 0 else found[place] for place in places}
 
     async def commit(self, group_id: str, offsets: Mapping[TopicPartitionNumber, tuple[int, str]]) -> None:
-        """Commit offsets, with what is written beside them, for a group that has no members.
+        """Commit offsets and their metadata for a group without members.
 
-        Raises SetupError if it has any: then nothing was committed.
+        Raises SetupError if the group has members; then it has committed nothing.
         """
-        wanted = [
+        commits = [
             TopicPartition(place.topic, place.number, offset, metadata) for place, (offset, metadata) in offsets.items()
         ]
         with kafka_errors("committing offsets"):
             futures = (await self.client()).alter_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(group_id, wanted)], request_timeout=REQUEST_SECONDS
+                [ConsumerGroupTopicPartitions(group_id, commits)], request_timeout=REQUEST_SECONDS
             )
             for place in (await _answer(futures[group_id])).topic_partitions:
-                if place.error is not None and place.error.code() in _NOT_ALONE:
-                    raise SetupError(f"group {group_id} has members, so its offsets cannot be set: stop them first")
+                if place.error is not None and place.error.code() in _HAS_MEMBERS:
+                    raise SetupError(f"group {group_id} has members, so nobody can set its offsets: stop them first")
                 if place.error is not None:
                     raise KafkaException(place.error)
 
     async def _offsets(
-        self, partitions: Iterable[TopicPartitionNumber], which: OffsetSpec
+        self, partitions: Iterable[TopicPartitionNumber], spec: OffsetSpec
     ) -> dict[TopicPartitionNumber, int]:
-        wanted = {TopicPartition(partition.topic, partition.number): which for partition in partitions}
-        if not wanted:
+        specs = {TopicPartition(partition.topic, partition.number): spec for partition in partitions}
+        if not specs:
             return {}
-        with kafka_errors("asking for the ends of partitions"):
+        with kafka_errors("listing the offsets of partitions"):
             futures = (await self.client()).list_offsets(
-                wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=REQUEST_SECONDS
+                specs, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=REQUEST_SECONDS
             )
             try:
                 found = {
@@ -180,17 +181,18 @@ class KafkaAdmin:
                     for place, future in futures.items()
                 }
             except KafkaException as error:
-                if error.args[0].code() in _LED_ANEW:
-                    await self._look_for_leaders()
+                if error.args[0].code() in _STALE_LEADER:
+                    await self._reload_metadata()
                 raise
-            if OFFSET_INVALID in found.values():  # no error of the client's: who led a partition is gone
-                await self._look_for_leaders()
+            if OFFSET_INVALID in found.values():  # the client raises no error if a partition has no leader
+                await self._reload_metadata()
                 raise OutageError(
-                    "Kafka does not say where partitions begin and end: one of them has no leader", server=Server.KAFKA
+                    "Kafka does not answer (listing the offsets of partitions): a partition has no leader",
+                    server=Server.KAFKA,
                 )
             return found
 
-    async def _look_for_leaders(self) -> None:
+    async def _reload_metadata(self) -> None:
         await asyncio.to_thread((await self.client()).list_topics, timeout=REQUEST_SECONDS)
 
 

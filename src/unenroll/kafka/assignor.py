@@ -1,4 +1,4 @@
-"""Hands out partition numbers: partition n of every input topic lies with one worker."""
+"""Assigns partition numbers to workers: one worker gets partition n of every input topic."""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,8 +9,8 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, Cons
 _VERSION = 0
 
 
-class NumberAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # the client carries no types
-    """Deals the partition numbers round to the members, in the order of their ids."""
+class NumberAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # aiokafka has no types
+    """Assigns the partition numbers round robin, in the order of the member ids."""
 
     name = "unenroll-numbers"
 
@@ -18,28 +18,22 @@ class NumberAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # the cli
     def assign(
         cls, cluster: ClusterMetadata, members: Mapping[str, ConsumerProtocolMemberMetadata]
     ) -> dict[str, ConsumerProtocolMemberAssignment]:
-        """Every member's topics and partitions. All members subscribe to the same topics."""
-        topics = sorted({topic for metadata in members.values() for topic in metadata.subscription})
-        numbers = {topic: cluster.partitions_for_topic(topic) or set() for topic in topics}
-        every = sorted(set().union(*numbers.values()))
-        turn = sorted(members)
-        return {
-            member: ConsumerProtocolMemberAssignment(
-                _VERSION, _owned(numbers, frozenset(every[position :: len(turn)])), b""
-            )
-            for position, member in enumerate(turn)
-        }
+        """Return the topics and partitions of each member. All members subscribe to the same topics."""
+        topics = sorted({topic for member in members.values() for topic in member.subscription})
+        partitions = {topic: cluster.partitions_for_topic(topic) or set() for topic in topics}
+        numbers = sorted(set().union(*partitions.values()))
+        assignments = {}
+        for index, member in enumerate(sorted(members)):
+            own = set(numbers[index :: len(members)])
+            assigned = [(topic, sorted(partitions[topic] & own)) for topic in topics]
+            assignments[member] = ConsumerProtocolMemberAssignment(_VERSION, assigned, b"")
+        return assignments
 
     @classmethod
     def metadata(cls, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
-        """What a member says of itself when it joins."""
+        """Return what a member sends to the group when it joins."""
         return ConsumerProtocolMemberMetadata(_VERSION, sorted(topics), b"")
 
     @classmethod
     def on_assignment(cls, assignment: ConsumerProtocolMemberAssignment) -> None:
-        """Nothing to remember."""
-
-
-def _owned(numbers: Mapping[str, set[int]], mine: frozenset[int]) -> list[tuple[str, list[int]]]:
-    shares = ((topic, sorted(partitions & mine)) for topic, partitions in numbers.items())
-    return [(topic, partitions) for topic, partitions in shares if partitions]
+        """Do nothing: the assignor keeps no state."""

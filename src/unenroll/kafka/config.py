@@ -1,4 +1,7 @@
-"""How our settings are called by the two Kafka clients: aiokafka carries records, confluent-kafka answers questions."""
+"""Translates our settings into the configuration of the two Kafka clients.
+
+The worker reads and publishes with aiokafka; admin requests and operators' commands use confluent-kafka.
+"""
 
 import asyncio
 import logging
@@ -8,13 +11,14 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-from aiokafka.client import ConnectionGroup
+from aiokafka.client import AIOKafkaClient
 from aiokafka.helpers import create_ssl_context
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 
 from unenroll.errors import OutageError, Server
+from unenroll.kafka.aiokafka_internals import read_credentials_on_connect
 from unenroll.kafka.oauth import TokenProvider, token_cache
 from unenroll.secret_files import may_change
 from unenroll.settings import KafkaSettings
@@ -26,7 +30,7 @@ _LOOK_SECONDS = 1.0
 
 
 def for_aiokafka(settings: KafkaSettings) -> dict[str, Any]:
-    """The arguments that aiokafka's consumers and producers share."""
+    """Return the arguments that all clients of aiokafka have in common. Raises OutageError for unreadable files."""
     arguments: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap_servers,
         "security_protocol": settings.kafka_security_protocol,
@@ -45,22 +49,22 @@ def for_aiokafka(settings: KafkaSettings) -> dict[str, Any]:
 
 
 def for_confluent(settings: KafkaSettings) -> dict[str, Any]:
-    """The configuration that confluent-kafka's clients share. They keep quiet: we say ourselves what is wrong."""
+    """Return the configuration that all clients of confluent-kafka have in common. It turns their log off."""
     return {
         "bootstrap.servers": settings.kafka_bootstrap_servers,
         "security.protocol": settings.kafka_security_protocol,
-        "logger": _silent(),
+        "logger": _null_logger(),
         "socket.timeout.ms": int(REQUEST_SECONDS * 1000),
         "reconnect.backoff.max.ms": 1000,
-        **_tls_of_confluent(settings),
-        **_sasl_of_confluent(settings),
+        **_librdkafka_tls(settings),
+        **_librdkafka_sasl(settings),
     }
 
 
 def for_reading(settings: KafkaSettings, group_id: str) -> dict[str, Any]:
-    """The configuration of a consumer that reads what is visible from where it is told, and commits nothing.
+    """Return the configuration of a consumer that reads committed records of assigned partitions, and commits nothing.
 
-    The client asks for the name of a group, which it does not join.
+    The client requires a group id, but does not join the group.
     """
     return {
         **for_confluent(settings),
@@ -72,60 +76,62 @@ def for_reading(settings: KafkaSettings, group_id: str) -> dict[str, Any]:
     }
 
 
-def stays_current(settings: KafkaSettings, client: Any) -> None:  # noqa: ANN401 - untyped client
-    """Let a client of aiokafka say who we are as the files have it when it connects, not as when it was made.
+def reload_credentials(settings: KafkaSettings, client: AIOKafkaClient) -> None:
+    """Let a client of aiokafka read the files with user and password again before each connection.
 
-    There is no public way: with the old password it would try for ever, and tell nobody.
+    Does nothing if neither of them is in a file.
     """
-    if not may_change(settings.kafka_sasl_username, settings.kafka_sasl_password):
-        return
-    get = client._get_conn  # noqa: SLF001 - as said above
 
-    async def current(node_id: int, *, group: ConnectionGroup = ConnectionGroup.DEFAULT, **more: Any) -> Any:  # noqa: ANN401 - the client's own types
-        known = client._conns.get((node_id, group))  # noqa: SLF001
-        if known is None or not known.connected():
-            with suppress(OutageError):  # the files are just being replaced: what was known may still do
-                name, password = broker_text(settings.kafka_sasl_username), broker_text(settings.kafka_sasl_password)
-                client._sasl_plain_username, client._sasl_plain_password = name, password  # noqa: SLF001
-        return await get(node_id, group=group, **more)
+    def read() -> tuple[str, str] | None:
+        try:
+            return _credentials(settings)
+        except OutageError:  # somebody replaces the files right now
+            return None
 
-    client._get_conn = current  # noqa: SLF001
+    if may_change(settings.kafka_sasl_username, settings.kafka_sasl_password):
+        read_credentials_on_connect(client, read)
 
 
-class ClientIdentity:
-    """Who we are for one client of confluent-kafka: it takes a new name or password when it connects the next time."""
+class LibrdkafkaCredentials:
+    """The user and password of one confluent-kafka client, which it uses from its next connection on."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        self._secrets = (settings.kafka_sasl_username, settings.kafka_sasl_password)
-        self._changes = settings.kafka_security_protocol.startswith("SASL") and may_change(*self._secrets)
-        self._told = ("", "")
-        self._look_at = 0.0
+        self._settings = settings
+        self._can_change = settings.kafka_security_protocol.startswith("SASL") and may_change(
+            settings.kafka_sasl_username, settings.kafka_sasl_password
+        )
+        self._current = ("", "")
+        self._next_look = 0.0
 
-    def renew(self, client: Consumer | Producer | AdminClient) -> None:
-        """Tell the client what the files hold now, if that has changed. They are read once a second at most."""
-        if not self._changes or monotonic() < self._look_at:
+    def refresh(self, client: Consumer | Producer | AdminClient) -> None:
+        """Give the client the content of the files if it has changed. Reads them once a second at most."""
+        if not self._can_change or monotonic() < self._next_look:
             return
-        self._look_at = monotonic() + _LOOK_SECONDS
-        with suppress(OutageError):  # the files are just being replaced
-            name, password = (broker_text(secret) or "" for secret in self._secrets)
-            if (name, password) != self._told:
-                client.set_sasl_credentials(name, password)
-                self._told = (name, password)
+        self._next_look = monotonic() + _LOOK_SECONDS
+        with suppress(OutageError):  # somebody replaces the files right now
+            credentials = _credentials(self._settings)
+            if credentials != self._current:
+                client.set_sasl_credentials(*credentials)
+                self._current = credentials
 
 
 async def stop_quietly(stop: Coroutine[Any, Any, None], *, seconds: float) -> None:
-    """Let a client of aiokafka stop, whatever state it is in. While the broker is away it never would."""
+    """Stop a client of aiokafka. Give up after so many seconds: without a broker it would never stop."""
     stopping = asyncio.ensure_future(stop)
     done, _ = await asyncio.wait([stopping], timeout=seconds)
     if not done:
         stopping.cancel()
     elif not stopping.cancelled():
-        stopping.exception()  # it is thrown away in any case
+        stopping.exception()  # retrieved, so that asyncio does not log it
 
 
 def broker_text(secret: SecretStr | None) -> str | None:
-    """The secret as it is now."""
+    """Return the current text of the secret."""
     return None if secret is None else secret.get_secret_value()
+
+
+def _credentials(settings: KafkaSettings) -> tuple[str, str]:
+    return broker_text(settings.kafka_sasl_username) or "", broker_text(settings.kafka_sasl_password) or ""
 
 
 def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
@@ -135,9 +141,9 @@ def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
             cafile=settings.kafka_ssl_cafile,
             certfile=settings.kafka_ssl_certfile,
             keyfile=settings.kafka_ssl_keyfile,
-            password=lambda: password,  # without one, OpenSSL would ask whoever sits at the terminal
+            password=lambda: password,  # without it, OpenSSL would prompt on the terminal
         )
-    except OSError as error:  # perhaps they are just being replaced
+    except OSError as error:
         files = (settings.kafka_ssl_cafile, settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile)
         raise OutageError(
             f"{', '.join(str(file) for file in files if file)}: a certificate or key cannot be used, "
@@ -147,38 +153,37 @@ def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
     return context
 
 
-def _tls_of_confluent(settings: KafkaSettings) -> dict[str, str]:
+def _librdkafka_tls(settings: KafkaSettings) -> dict[str, str]:
     certificate, key = settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile or settings.kafka_ssl_certfile
-    told = {
+    values = {
         "ssl.ca.location": settings.kafka_ssl_cafile,
         "ssl.certificate.location": certificate,
         "ssl.key.location": key,
         "ssl.key.password": broker_text(settings.kafka_ssl_key_password),
     }
-    return {name: str(value) for name, value in told.items() if value is not None}
+    return {name: str(value) for name, value in values.items() if value is not None}
 
 
-def _sasl_of_confluent(settings: KafkaSettings) -> dict[str, Any]:
+def _librdkafka_sasl(settings: KafkaSettings) -> dict[str, Any]:
     if not settings.kafka_security_protocol.startswith("SASL"):
         return {}
-    told: dict[str, Any] = {"sasl.mechanism": settings.kafka_sasl_mechanism}
+    mechanism = {"sasl.mechanism": settings.kafka_sasl_mechanism}
     if settings.kafka_sasl_mechanism != _OAUTH:
         return {
-            **told,
+            **mechanism,
             "sasl.username": broker_text(settings.kafka_sasl_username),
             "sasl.password": broker_text(settings.kafka_sasl_password),
         }
     tokens = token_cache(settings)
 
-    def current(_: str) -> tuple[str, float]:
+    def current_token(_: str) -> tuple[str, float]:
         token = tokens.current()
-        return token.text, token.ends
+        return token.text, token.expires_at
 
-    return {**told, "oauth_cb": current}
+    return {**mechanism, "oauth_cb": current_token}
 
 
-def _silent() -> logging.Logger:
+def _null_logger() -> logging.Logger:
     logger = logging.getLogger("unenroll.librdkafka")
-    logger.addHandler(logging.NullHandler())
-    logger.propagate = False
+    logger.disabled = True
     return logger

@@ -1,4 +1,4 @@
-"""Whether Kafka lets us in, asked once before anything else: the clients would only say that it does not answer."""
+"""Checks once, before the first request, that Kafka accepts our connection: the clients do not report why not."""
 
 import asyncio
 import ssl
@@ -13,54 +13,52 @@ from unenroll.kafka.errors import kafka_errors
 from unenroll.kafka.oauth import token_cache
 from unenroll.settings import KafkaSettings
 
-_PATIENCE_SECONDS = 5.0
-_AWAY = (ConnectionRefusedError, TimeoutError)
+_CONNECT_SECONDS = 5.0
+_UNREACHABLE = (ConnectionRefusedError, TimeoutError)
 
 
 async def check_connection(settings: KafkaSettings) -> None:
-    """Returns if a broker lets us in, or if none of them is there. Raises SetupError, OutageError and UsageError."""
+    """Return if a broker accepts us, or if no broker is reachable. Raises SetupError, OutageError or UsageError."""
     if settings.kafka_security_protocol == "PLAINTEXT":
         return
     if settings.kafka_sasl_mechanism == "OAUTHBEARER" and settings.kafka_security_protocol.startswith("SASL"):
         await asyncio.to_thread(token_cache(settings).current)
     try:
         arguments = for_aiokafka(settings)
-    except OutageError as error:  # of files, which is as bad as wrong settings before there is anything to wait for
+    except OutageError as error:  # a certificate or password file is wrong; at the start that is a wrong setting
         raise UsageError(str(error)) from None
-    await _one_opens(arguments)
+    await _connect_to_one(arguments)
 
 
-async def _one_opens(arguments: dict[str, Any]) -> None:
-    trouble: OutageError | None = None
+async def _connect_to_one(arguments: dict[str, Any]) -> None:
+    first_error: OutageError | None = None
     for host, port, _ in collect_hosts(arguments.pop("bootstrap_servers"), randomize=False):
         try:
             with kafka_errors("connecting"):
-                await _enter(host, port, arguments)
-        except OutageError as away:
-            if trouble is None and not isinstance(away.__cause__, _AWAY):
-                trouble = away
+                await _connect(host, port, arguments)
+        except OutageError as outage:
+            if first_error is None and not isinstance(outage.__cause__, _UNREACHABLE):
+                first_error = outage
         else:
             return
-    if trouble is not None:
-        raise trouble
+    if first_error is not None:
+        raise first_error
 
 
-async def _enter(host: str, port: int, arguments: dict[str, Any]) -> None:
+async def _connect(host: str, port: int, arguments: dict[str, Any]) -> None:
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with asyncio.timeout(_CONNECT_SECONDS):
             connection = await create_conn(host, port, **arguments)
     except ssl.SSLCertVerificationError as error:
-        raise SetupError(
-            f"the certificate of Kafka at {host}:{port} is not to be trusted: {error.verify_message}"
-        ) from None
+        raise SetupError(f"the certificate of Kafka at {host}:{port} is not trusted: {error.verify_message}") from None
     except ssl.SSLError as error:
-        raise SetupError(f"Kafka at {host}:{port} does not speak TLS with us: {error.reason or error}") from None
+        raise SetupError(f"the TLS handshake with Kafka at {host}:{port} failed: {error.reason or error}") from None
     except SaslAuthenticationFailed as error:
         raise SetupError(f"Kafka at {host}:{port} refuses our user, password or token: {error}") from error
     except (KafkaConnectionError, ConnectionResetError) as error:
         raise OutageError(
-            f"Kafka at {host}:{port} closes the connection: "
-            "it may want another security protocol, or another certificate of ours",
+            f"Kafka at {host}:{port} closed the connection: check UNENROLL_KAFKA_SECURITY_PROTOCOL "
+            "and UNENROLL_KAFKA_SSL_CERTFILE",
             server=Server.KAFKA,
         ) from error
     connection.close()

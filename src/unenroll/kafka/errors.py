@@ -1,4 +1,4 @@
-"""What the Kafka clients raise, in our words: the only place that knows their errors."""
+"""Translates the errors of both Kafka clients into the errors of the program."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,17 +17,17 @@ from confluent_kafka import KafkaException
 
 from unenroll.errors import OutageError, Server, SetupError, UnenrollError, UsageError
 
-_NEEDS_A_PERSON = {
+_REFUSAL_CODES = {
     LibrdkafkaError.TOPIC_AUTHORIZATION_FAILED,
     LibrdkafkaError.GROUP_AUTHORIZATION_FAILED,
     LibrdkafkaError.CLUSTER_AUTHORIZATION_FAILED,
     LibrdkafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     LibrdkafkaError.SASL_AUTHENTICATION_FAILED,
-    LibrdkafkaError._AUTHENTICATION,  # noqa: SLF001 - librdkafka's own errors are named with an underscore
+    LibrdkafkaError._AUTHENTICATION,  # noqa: SLF001 - public in librdkafka
     LibrdkafkaError.INVALID_REPLICATION_FACTOR,
     LibrdkafkaError.POLICY_VIOLATION,
 }
-_REFUSALS = (
+_REFUSAL_ERRORS = (
     AuthenticationFailedError,
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
@@ -38,34 +38,34 @@ _REFUSALS = (
 
 
 @contextmanager
-def kafka_errors(doing: str) -> Iterator[None]:
-    """Turn what the clients and the network raise while `doing` something into OutageError or SetupError.
+def kafka_errors(action: str) -> Iterator[None]:
+    """Translate the errors of the clients and of the network in this block. The messages name the `action`.
 
-    A setting that a client refuses is a UsageError.
+    Raises SetupError if a retry cannot help, UsageError if a client refuses its settings, else OutageError.
     """
     try:
         yield
     except UnenrollError:
         raise
-    except _REFUSALS as error:
-        raise SetupError(f"Kafka refuses {doing}: {_brief(error)}") from error
+    except _REFUSAL_ERRORS as error:
+        raise SetupError(f"Kafka refuses the request ({action}): {_first_line(error)}") from error
     except KafkaException as error:
-        raise _librdkafka(error, doing) from error
+        raise _translate_librdkafka(error, action) from error
     except TimeoutError as error:
-        raise OutageError(f"Kafka does not answer: {doing}", server=Server.KAFKA) from error
+        raise OutageError(f"Kafka does not answer ({action})", server=Server.KAFKA) from error
     except (KafkaError, OSError, AssertionError, AttributeError) as error:
-        # A producer whose transaction broke answers with AssertionError, one that never had one with AttributeError.
-        raise OutageError(f"Kafka failed {doing}: {_brief(error)}", server=Server.KAFKA) from error
+        # aiokafka raises AssertionError after a broken transaction, and AttributeError before the first transaction.
+        raise OutageError(f"Kafka failed ({action}): {_first_line(error)}", server=Server.KAFKA) from error
 
 
-def _librdkafka(error: KafkaException, doing: str) -> UnenrollError:
+def _translate_librdkafka(error: KafkaException, action: str) -> UnenrollError:
     cause = error.args[0]
-    if cause.code() == LibrdkafkaError._INVALID_ARG:  # noqa: SLF001
+    if cause.code() == LibrdkafkaError._INVALID_ARG:  # noqa: SLF001 - public in librdkafka
         return UsageError(f"the Kafka client refuses its settings: {cause.str()}")
-    if cause.code() in _NEEDS_A_PERSON:
-        return SetupError(f"Kafka refuses {doing}: {cause.str()}")
-    return OutageError(f"Kafka does not answer: {doing} ({cause.str()})", server=Server.KAFKA)
+    if cause.code() in _REFUSAL_CODES:
+        return SetupError(f"Kafka refuses the request ({action}): {cause.str()}")
+    return OutageError(f"Kafka does not answer ({action}): {cause.str()}", server=Server.KAFKA)
 
 
-def _brief(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [""])[0][:300] or type(error).__name__

@@ -1,4 +1,4 @@
-"""Tokens for OAUTHBEARER: got with our client credentials, kept, and renewed well before they end."""
+"""OAUTHBEARER tokens: requests them with client credentials, caches them, and renews them before they expire."""
 
 import asyncio
 import json
@@ -21,25 +21,25 @@ from pydantic import SecretStr
 from unenroll.errors import OutageError, Server, SetupError, UnenrollError
 from unenroll.settings import KafkaSettings
 
-_PATIENCE_SECONDS = 5.0
-_LARGEST = 64 * 1024
-_USUAL_SECONDS = 300.0  # a server need not say how long its tokens last
-_RENEWED_AT = 0.75  # of its life: librdkafka asks for the next one at 0.8
+_REQUEST_SECONDS = 5.0
+_MAX_ANSWER_BYTES = 64 * 1024
+_DEFAULT_SECONDS = 300.0  # if the answer has no expires_in
+_RENEW_AFTER = 0.75  # of the lifetime: librdkafka asks for the next token at 0.8
 _REFUSALS = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OAuthToken:
-    """One token, until when it is good (seconds since 1970), and when to get the next one."""
+    """One token. The times are seconds since 1970."""
 
     text: str = field(repr=False)
-    ends: float
-    renew: float
+    expires_at: float
+    renew_at: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OAuthGrant:
-    """How tokens are got."""
+    """How to request a token."""
 
     url: str
     scope: str | None
@@ -47,24 +47,24 @@ class OAuthGrant:
     client_id: SecretStr
     client_secret: SecretStr
 
-    def ask(self) -> OAuthToken:
-        """A new token. Blocks. Raises SetupError if we are refused, OutageError if nobody answers."""
-        began, host = time.time(), urlsplit(self.url).netloc
+    def request_token(self) -> OAuthToken:
+        """Request a new token. Blocks. Raises SetupError if the server refuses us, OutageError if it fails."""
+        start, host = time.time(), urlsplit(self.url).netloc
         try:
-            status, body = self._asked()
+            status, body = self._post()
         except (OSError, HTTPException) as error:
-            said = f"the token URL ({host}) does not answer: {str(error) or type(error).__name__}"
-            raise OutageError(said, server=Server.KAFKA) from None
-        told = _read(body)
+            message = f"the token URL ({host}) does not answer: {str(error) or type(error).__name__}"
+            raise OutageError(message, server=Server.KAFKA) from None
+        answer = _parse(body)
         if status in _REFUSALS:
-            raise SetupError(f"the token URL ({host}) refuses our client id or secret: {status}{_code(told)}")
-        text = told.get("access_token")
+            raise SetupError(f"the token URL ({host}) refuses our client id or secret: {status}{_error_code(answer)}")
+        text = answer.get("access_token")
         if status != HTTPStatus.OK or not isinstance(text, str):
             raise OutageError(f"the token URL ({host}) answers {status} without a token", server=Server.KAFKA)
-        seconds = _seconds(told.get("expires_in"))
-        return OAuthToken(text=text, ends=began + seconds, renew=began + seconds * _RENEWED_AT)
+        seconds = _lifetime(answer.get("expires_in"))
+        return OAuthToken(text=text, expires_at=start + seconds, renew_at=start + seconds * _RENEW_AFTER)
 
-    def _asked(self) -> tuple[int, bytes]:
+    def _post(self) -> tuple[int, bytes]:
         parts = urlsplit(self.url)
         connection = self._connection(parts.scheme, str(parts.hostname), parts.port)
         form = {"grant_type": "client_credentials"} | ({"scope": self.scope} if self.scope else {})
@@ -72,55 +72,55 @@ class OAuthGrant:
         try:
             connection.request("POST", target, body=urlencode(form), headers=self._headers())
             answer = connection.getresponse()
-            body = answer.read(_LARGEST + 1)
+            body = answer.read(_MAX_ANSWER_BYTES + 1)
         finally:
             connection.close()
-        if len(body) > _LARGEST:
+        if len(body) > _MAX_ANSWER_BYTES:
             raise HTTPException("the answer is larger than 64 KiB")
         return answer.status, body
 
     def _connection(self, scheme: str, host: str, port: int | None) -> HTTPConnection:
-        if scheme == "http":  # the settings allow it on the machine itself only
-            return HTTPConnection(host, port, timeout=_PATIENCE_SECONDS)
-        trust = ssl.create_default_context(cafile=self.cafile)
-        return HTTPSConnection(host, port, timeout=_PATIENCE_SECONDS, context=trust)
+        if scheme == "http":  # the settings allow it for localhost only
+            return HTTPConnection(host, port, timeout=_REQUEST_SECONDS)
+        context = ssl.create_default_context(cafile=self.cafile)
+        return HTTPSConnection(host, port, timeout=_REQUEST_SECONDS, context=context)
 
     def _headers(self) -> dict[str, str]:
-        who = ":".join(quote(part.get_secret_value(), safe="") for part in (self.client_id, self.client_secret))
+        credentials = ":".join(quote(part.get_secret_value(), safe="") for part in (self.client_id, self.client_secret))
         return {
-            "Authorization": f"Basic {b64encode(who.encode()).decode()}",
+            "Authorization": f"Basic {b64encode(credentials.encode()).decode()}",
             "Content-Type": "application/x-www-form-urlencoded",
             "Accept": "application/json",
         }
 
 
 class TokenCache:
-    """The token of now. Any thread may ask."""
+    """Holds the current token. Thread-safe."""
 
-    def __init__(self, ask: Callable[[], OAuthToken]) -> None:
-        self._ask = ask
+    def __init__(self, request_token: Callable[[], OAuthToken]) -> None:
+        self._request_token = request_token
         self._lock = Lock()
         self._token: OAuthToken | None = None
 
     def current(self) -> OAuthToken:
-        """A token that is good for a while. Blocks while a new one is got. Raises SetupError and OutageError."""
+        """Return a valid token. Blocks while it requests a new one. Raises SetupError and OutageError."""
         with self._lock:
-            if self._token is None or time.time() >= self._token.renew:
-                self._token = self._next(self._token)
+            if self._token is None or time.time() >= self._token.renew_at:
+                self._token = self._renew(self._token)
             return self._token
 
-    def _next(self, old: OAuthToken | None) -> OAuthToken:
+    def _renew(self, old: OAuthToken | None) -> OAuthToken:
         try:
-            return self._ask()
+            return self._request_token()
         except UnenrollError:
-            if old is None or time.time() >= old.ends:
+            if old is None or time.time() >= old.expires_at:
                 raise
             return old
 
 
 def token_cache(settings: KafkaSettings) -> TokenCache:
-    """The tokens that these settings ask for, shared by all clients of the process."""
-    return _shared(
+    """Return the token cache for these settings. All clients of the process share it."""
+    return _shared_cache(
         OAuthGrant(
             url=settings.kafka_sasl_oauth_token_url or "",
             scope=settings.kafka_sasl_oauth_scope,
@@ -132,38 +132,38 @@ def token_cache(settings: KafkaSettings) -> TokenCache:
 
 
 @lru_cache(maxsize=8)
-def _shared(grant: OAuthGrant) -> TokenCache:
-    return TokenCache(grant.ask)
+def _shared_cache(grant: OAuthGrant) -> TokenCache:
+    return TokenCache(grant.request_token)
 
 
-class TokenProvider(AbstractTokenProvider):  # type: ignore[misc] # the client carries no types
-    """Tokens as aiokafka asks for them, each time it connects."""
+class TokenProvider(AbstractTokenProvider):  # type: ignore[misc] # aiokafka has no types
+    """Gives aiokafka a token each time it connects."""
 
     def __init__(self, tokens: TokenCache) -> None:
         self._tokens = tokens
 
     async def token(self) -> str:
-        """The token of now. Raises what aiokafka takes for a broken connection: it tries again."""
+        """Return the current token. Raises KafkaConnectionError, after which aiokafka retries."""
         try:
             return (await asyncio.to_thread(self._tokens.current)).text
         except UnenrollError as error:
             raise KafkaConnectionError(str(error)) from error
 
 
-def _read(body: bytes) -> dict[str, object]:
+def _parse(body: bytes) -> dict[str, object]:
     try:
-        told = json.loads(body)
+        answer = json.loads(body)
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return answer if isinstance(answer, dict) else {}
 
 
-def _code(told: dict[str, object]) -> str:
-    """The word for it, of those that RFC 6749 knows: anything else could repeat what we sent."""
-    code = told.get("error")
+def _error_code(answer: dict[str, object]) -> str:
+    """Return the error code if RFC 6749 defines it; any other text could repeat the secret."""
+    code = answer.get("error")
     known = ("invalid_client", "invalid_grant", "invalid_request", "invalid_scope", "unauthorized_client")
     return f" ({code})" if code in known else ""
 
 
-def _seconds(told: object) -> float:
-    return float(told) if isinstance(told, int | float) and told > 0 else _USUAL_SECONDS
+def _lifetime(seconds: object) -> float:
+    return float(seconds) if isinstance(seconds, int | float) and seconds > 0 else _DEFAULT_SECONDS

@@ -1,4 +1,4 @@
-"""A stretch of a topic, read from offset to offset by no group: for questions, and for what is put back or replayed."""
+"""Reads ranges of offsets outside of any group: for dead letters, replays, and the age of the oldest record."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -18,41 +18,46 @@ from confluent_kafka import (
 )
 
 from unenroll.kafka.admin import TopicPartitionNumber
-from unenroll.kafka.config import REQUEST_SECONDS, ClientIdentity, for_reading
+from unenroll.kafka.config import REQUEST_SECONDS, LibrdkafkaCredentials, for_reading
 from unenroll.kafka.consumer import as_record
 from unenroll.kafka.errors import kafka_errors
 from unenroll.settings import KafkaSettings, WorkerSettings
 from unenroll.wire.topics import Record
 
-_NO_GROUP = "unenroll-stretch"
+_NO_GROUP = "unenroll-range"
 _POLL_SECONDS = 0.2
-_SILENT_POLLS = int(REQUEST_SECONDS / _POLL_SECONDS)
-_MOST_AT_ONCE = 500
+_MAX_EMPTY_POLLS = int(REQUEST_SECONDS / _POLL_SECONDS)
+_READ_RECORDS = 500
+_FIRST_RECORDS_ONLY = {
+    "queued.min.messages": 1,
+    "max.partition.fetch.bytes": 65_536,
+    "fetch.queue.backoff.ms": 10,  # with a full queue, the client otherwise waits 1 s before the next partition
+}
 
-Stretch = Mapping[TopicPartitionNumber, tuple[int, int]]
-"""Of each partition the first offset to read, and the one behind the last."""
+OffsetRanges = Mapping[TopicPartitionNumber, tuple[int, int]]
+"""For each partition the first offset to read, and the offset after the last."""
 
 
 class TimestampedRecord(NamedTuple):
-    """A record, and when it says that it was written."""
+    """A record and its timestamp."""
 
     record: Record
     at: datetime | None
 
 
-async def record_range(settings: KafkaSettings, wanted: Stretch) -> AsyncIterator[list[TimestampedRecord]]:
-    """All visible records, some at a time, each partition in its order. Raises OutageError and SetupError."""
-    async with open_range_reader(settings, wanted) as reader:
-        while reader.left:
-            if found := await reader.read(_MOST_AT_ONCE):
+async def record_range(settings: KafkaSettings, ranges: OffsetRanges) -> AsyncIterator[list[TimestampedRecord]]:
+    """Yield all committed records, some at a time, each partition in order. Raises OutageError and SetupError."""
+    async with open_range_reader(settings, ranges) as reader:
+        while reader.unfinished:
+            if found := await reader.read(_READ_RECORDS):
                 yield found
 
 
 @asynccontextmanager
-async def open_range_reader(settings: KafkaSettings, wanted: Stretch) -> AsyncIterator["RangeReader"]:
-    """A reader at the beginning of the stretch. Raises OutageError and SetupError."""
+async def open_range_reader(settings: KafkaSettings, ranges: OffsetRanges) -> AsyncIterator["RangeReader"]:
+    """Open a reader at the first offsets. Raises OutageError and SetupError."""
     with kafka_errors("reading a topic"):
-        reader = RangeReader(settings, wanted)
+        reader = RangeReader(settings, ranges)
     try:
         yield reader
     finally:
@@ -60,50 +65,57 @@ async def open_range_reader(settings: KafkaSettings, wanted: Stretch) -> AsyncIt
 
 
 class RangeReader:
-    """`next` has the offset at which each partition goes on, `left` the partitions that are not read to their ends."""
+    """Reads the committed records of some ranges.
 
-    def __init__(self, settings: KafkaSettings, wanted: Stretch) -> None:
-        self._ends = {place: end for place, (_, end) in wanted.items()}
-        self.next = {place: first for place, (first, _) in wanted.items()}
-        self.left = {place for place, (first, end) in wanted.items() if first < end}
-        self._patience = _SILENT_POLLS
-        self._identity = ClientIdentity(settings)
+    `next_offsets` has the next offset of each partition, `unfinished` the partitions that are not at their ends.
+    """
+
+    def __init__(self, settings: KafkaSettings, ranges: OffsetRanges) -> None:
+        self._ends = {place: end for place, (_, end) in ranges.items()}
+        self.next_offsets = {place: first for place, (first, _) in ranges.items()}
+        self.unfinished = {place for place, (first, end) in ranges.items() if first < end}
+        self._empty_polls = 0
+        self._credentials = LibrdkafkaCredentials(settings)
         self._consumer = Consumer(for_reading(settings, _NO_GROUP))
-        self._consumer.assign([_at(place, self.next[place]) for place in self.left])
+        self._consumer.assign([_at(place, self.next_offsets[place]) for place in self.unfinished])
 
-    async def read(self, most: int) -> list[TimestampedRecord]:
-        """What comes within a moment, perhaps nothing. Raises OutageError where nothing comes for long."""
+    async def read(self, limit: int) -> list[TimestampedRecord]:
+        """Return the next records, perhaps none. Raises OutageError if there are none for 10 s."""
         with kafka_errors("reading a topic"):
-            return await asyncio.to_thread(self._read, most)
+            return await asyncio.to_thread(self._read, limit)
 
-    def _read(self, most: int) -> list[TimestampedRecord]:
-        self._identity.renew(self._consumer)
-        messages = self._consumer.consume(most, _POLL_SECONDS)
-        self._patience = _SILENT_POLLS if messages else self._patience - 1
-        if not self._patience:
+    def _read(self, limit: int) -> list[TimestampedRecord]:
+        self._credentials.refresh(self._consumer)
+        messages = self._consumer.consume(limit, _POLL_SECONDS)
+        self._empty_polls = 0 if messages else self._empty_polls + 1
+        if self._empty_polls == _MAX_EMPTY_POLLS:
             raise TimeoutError
         found = [
-            TimestampedRecord(as_record(message), time_of(message)) for message in messages if self._taken(message)
+            TimestampedRecord(as_record(message), time_of(message)) for message in messages if self._advance(message)
         ]
-        over = {place for place in self.left if self.next[place] >= self._ends[place]}
-        self._consumer.pause([_at(place, OFFSET_INVALID) for place in over])
-        self.left -= over
+        finished = {place for place in self.unfinished if self.next_offsets[place] >= self._ends[place]}
+        self._consumer.pause([_at(place, OFFSET_INVALID) for place in finished])
+        self.unfinished -= finished
         return found
 
-    def _taken(self, message: Message) -> bool:
-        """Whether it is a record of the stretch."""
-        place = TopicPartitionNumber(topic=message.topic() or "", number=message.partition() or 0)
+    def _advance(self, message: Message) -> bool:
+        """Move the next offset behind the message. Returns whether it is a record of the range."""
+        place = _place(message)
         offset, end, error = message.offset() or 0, self._ends[place], message.error()
-        if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own name
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - public in librdkafka
             raise KafkaException(error)
-        within = error is None and offset < end
-        reached = offset + 1 if within else min(offset, end)
-        self.next[place] = max(self.next[place], reached)
-        return within
+        is_in_range = error is None and offset < end
+        next_offset = offset + 1 if is_in_range else min(offset, end)
+        self.next_offsets[place] = max(self.next_offsets[place], next_offset)
+        return is_in_range
 
     def close(self) -> None:
-        """Stop reading."""
+        """Close the consumer."""
         self._consumer.close()
+
+
+def _place(message: Message) -> TopicPartitionNumber:
+    return TopicPartitionNumber(topic=message.topic() or "", number=message.partition() or 0)
 
 
 def _at(place: TopicPartitionNumber, offset: int) -> TopicPartition:
@@ -111,67 +123,61 @@ def _at(place: TopicPartitionNumber, offset: int) -> TopicPartition:
 
 
 def time_of(message: Message) -> datetime | None:
-    """When the record says that it was written, if it says so."""
+    """Return the timestamp of the record, or None if it has none."""
     kind, milliseconds = message.timestamp()
     return None if kind == TIMESTAMP_NOT_AVAILABLE else datetime.fromtimestamp(milliseconds / 1000, UTC)
-
-
-_OF_EACH = {
-    # One record of each partition is wanted, not what is behind it.
-    "queued.min.messages": 1,
-    "max.partition.fetch.bytes": 65_536,
-    "fetch.queue.backoff.ms": 10,  # the client would rest for a second after each partition: it has records to read
-}
 
 
 async def oldest_records(
     settings: WorkerSettings, starts: Mapping[TopicPartitionNumber, int]
 ) -> dict[TopicPartitionNumber, datetime]:
-    """The time of the first visible record from each offset on, where there is one. Raises OutageError, SetupError.
+    """Return the timestamp of the first committed record from each offset on, if there is one.
 
-    It takes no longer than Kafka may take for an answer. Nothing is committed and no group is joined.
+    Takes at most 10 s. Commits nothing and joins no group. Raises OutageError and SetupError.
     """
     if not starts:
         return {}
     with kafka_errors("reading the oldest unprocessed records"):
-        return await asyncio.to_thread(_read, settings, starts)
+        return await asyncio.to_thread(_read_oldest, settings, starts)
 
 
-def _read(settings: WorkerSettings, starts: Mapping[TopicPartitionNumber, int]) -> dict[TopicPartitionNumber, datetime]:
-    reading = for_reading(settings, settings.group_id)  # for which its rights are there
-    consumer = Consumer({**reading, **_OF_EACH})
+def _read_oldest(
+    settings: WorkerSettings, starts: Mapping[TopicPartitionNumber, int]
+) -> dict[TopicPartitionNumber, datetime]:
+    # The group id of the worker: its user has the rights for it.
+    consumer = Consumer({**for_reading(settings, settings.group_id), **_FIRST_RECORDS_ONLY})
     try:
-        consumer.assign([TopicPartition(place.topic, place.number, offset) for place, offset in starts.items()])
-        return _first_of_each(consumer, set(starts))
+        consumer.assign([_at(place, offset) for place, offset in starts.items()])
+        return _first_timestamps(consumer, set(starts))
     finally:
         consumer.close()
 
 
-def _first_of_each(consumer: Consumer, wanted: set[TopicPartitionNumber]) -> dict[TopicPartitionNumber, datetime]:
+def _first_timestamps(consumer: Consumer, missing: set[TopicPartitionNumber]) -> dict[TopicPartitionNumber, datetime]:
     found: dict[TopicPartitionNumber, datetime] = {}
     deadline = monotonic() + REQUEST_SECONDS
-    while wanted:
+    while missing:
         if monotonic() > deadline:
             raise TimeoutError
         message = consumer.poll(_POLL_SECONDS)
         if message is None:
             continue
-        place = TopicPartitionNumber(topic=message.topic() or "", number=message.partition() or 0)
-        if place not in wanted:
+        place = _place(message)
+        if place not in missing:
             continue
-        time = _time(message)
-        if time is not None:
-            found[place] = time
-        wanted.discard(place)
+        timestamp = _time_unless_end(message)
+        if timestamp is not None:
+            found[place] = timestamp
+        missing.discard(place)
         consumer.incremental_unassign([TopicPartition(place.topic, place.number)])
     return found
 
 
-def _time(message: Message) -> datetime | None:
-    """When the record says it was written; None at the end of the partition, and for a record without a time."""
+def _time_unless_end(message: Message) -> datetime | None:
+    """Return the timestamp of the record; None at the end of the partition, and for a record without one."""
     error = message.error()
     if error is not None:
-        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own name
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - public in librdkafka
             return None
         raise KafkaException(error)
     return time_of(message)

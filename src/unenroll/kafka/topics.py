@@ -1,4 +1,4 @@
-"""Our topics: which there are, what they are given, and how much they take."""
+"""The topics of the program: which ones exist, how to create them, and how large their batches may be."""
 
 import asyncio
 import tomllib
@@ -14,27 +14,41 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unenroll.errors import OutageError, Server, SetupError, UsageError
 from unenroll.kafka.admin import KafkaAdmin, KafkaTopic, partitions_of
-from unenroll.wire.topics import Topic as Word
+from unenroll.wire.topics import Topic
 
-_INPUT_BYTES = 1_048_588  # Kafka's own default
-_ROOM_FOR_DEAD_LETTER_HEADERS = 65_536
+INPUTS = (Topic.FACTS, Topic.REQUESTS)
+OUTPUTS = (Topic.UNENROLLMENTS, Topic.REJECTIONS, Topic.REWARDS, Topic.DEAD_LETTERS)
 
-NEEDED: Mapping[Word, Mapping[str, str]] = MappingProxyType(
+_READY_SECONDS = 60.0  # the brokers sync their disks several times for each partition
+_RETRY_SECONDS = 0.05
+_INPUT_BYTES = 1_048_588  # Kafka's default of max.message.bytes
+_DEAD_LETTER_HEADER_BYTES = 65_536
+
+REQUIRED_SETTINGS: Mapping[Topic, Mapping[str, str]] = MappingProxyType(
     {
-        Word.DEFINITIONS: {"cleanup.policy": "compact"},
-        Word.DEAD_LETTERS: {"max.message.bytes": str(_INPUT_BYTES + _ROOM_FOR_DEAD_LETTER_HEADERS)},
+        Topic.DEFINITIONS: {"cleanup.policy": "compact"},
+        Topic.DEAD_LETTERS: {"max.message.bytes": str(_INPUT_BYTES + _DEAD_LETTER_HEADER_BYTES)},
     }
 )
-"""What topics are given if nobody says anything."""
+"""The settings that a topic needs, unless the topic file overrides them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class WantedTopics:
-    """How topics are to be: all of them with so many partitions and copies, each with these settings."""
+class TopicsConfig:
+    """The configuration of all topics: partitions, replication factor, and settings by topic."""
 
     partitions: int
     replication: int
-    settings: Mapping[Word, Mapping[str, str]] = field(default_factory=lambda: NEEDED)
+    settings: Mapping[Topic, Mapping[str, str]] = field(default_factory=lambda: REQUIRED_SETTINGS)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TopicReport:
+    """The result for one topic: whether it was created now, and how an existing one differs from the configuration."""
+
+    name: str
+    made: bool
+    differs: tuple[str, ...]
 
 
 _Settings = dict[str, bool | int | str]
@@ -49,10 +63,10 @@ class _File(BaseModel):
     topics: Annotated[dict[str, _Settings], Field(default_factory=dict)]
 
 
-def read_topics(path: Path) -> WantedTopics:
-    """What the file wants: of a topic first what is said of all, then what it needs, then what is said of it.
+def read_topics(path: Path) -> TopicsConfig:
+    """Read the topic file. A topic's own settings override the needed ones, which override those of all topics.
 
-    Raises UsageError that says what is wrong with the file.
+    Raises UsageError if the file is wrong.
     """
     try:
         file = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
@@ -61,133 +75,123 @@ def read_topics(path: Path) -> WantedTopics:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not TOML: {error}") from None
     except ValidationError as error:
-        raise UsageError(f"{path}: {'; '.join(_flaw(flaw) for flaw in error.errors(include_url=False))}") from None
-    unknown = file.topics.keys() - {word.value for word in Word}
+        raise UsageError(f"{path}: {'; '.join(map(_message, error.errors(include_url=False)))}") from None
+    unknown = file.topics.keys() - {word.value for word in Topic}
     if unknown:
         raise UsageError(f"{path}: there is no topic {', '.join(sorted(unknown))}")
-    return WantedTopics(
+    return TopicsConfig(
         partitions=file.partitions,
         replication=file.replication,
-        settings={word: _of_topic(file, word) for word in Word},
+        settings={topic: _settings_of(file, topic) for topic in Topic},
     )
 
 
-def _of_topic(file: _File, word: Word) -> dict[str, str]:
-    said = {**file.settings, **NEEDED.get(word, {}), **file.topics.get(word, {})}
-    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in said.items()}
+def _settings_of(file: _File, topic: Topic) -> dict[str, str]:
+    settings = {**file.settings, **REQUIRED_SETTINGS.get(topic, {}), **file.topics.get(topic, {})}
+    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in settings.items()}
 
 
-def _flaw(flaw: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, whose values are of any type
-    return f"{'.'.join(str(part) for part in flaw['loc'])}: {flaw['msg']}"
-
-
-INPUTS = (Word.FACTS, Word.REQUESTS)
-OUTPUTS = (Word.UNENROLLMENTS, Word.REJECTIONS, Word.REWARDS, Word.DEAD_LETTERS)
-
-_READY_SECONDS = 60.0  # each partition costs the brokers some syncs of their disks, and others make topics too
-_LOOK_SECONDS = 0.05
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TopicReport:
-    """What became of a topic: made now or not, and in what it differs from what was asked for."""
-
-    name: str
-    made: bool
-    differs: tuple[str, ...]
+def _message(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, whose values are of any type
+    return f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}"
 
 
 async def make_topics(cluster: KafkaAdmin, prefix: str, *, partitions: int, replication: int) -> list[TopicReport]:
-    """Make the topics that are missing, with what each needs. Raises OutageError and SetupError."""
-    return await make_wanted(cluster, prefix, WantedTopics(partitions=partitions, replication=replication))
+    """Create the missing topics with the settings that they need. Raises OutageError and SetupError."""
+    return await create_topics(cluster, prefix, TopicsConfig(partitions=partitions, replication=replication))
 
 
-async def make_wanted(cluster: KafkaAdmin, prefix: str, wanted: WantedTopics) -> list[TopicReport]:
-    """Make the topics that are missing, and wait until they can be used. Raises OutageError and SetupError."""
-    words = {prefix + word: word for word in Word}
-    existing = await cluster.topics(words)
-    missing = [name for name in words if name not in existing]
+async def create_topics(cluster: KafkaAdmin, prefix: str, config: TopicsConfig) -> list[TopicReport]:
+    """Create the missing topics and wait until the brokers know them. Raises OutageError and SetupError."""
+    topics = {prefix + topic: topic for topic in Topic}
+    existing = await cluster.topics(topics)
+    missing = [name for name in topics if name not in existing]
     await cluster.create(
-        NewTopic(name, wanted.partitions, wanted.replication, config=dict(wanted.settings.get(words[name], {})))
+        NewTopic(name, config.partitions, config.replication, config=dict(config.settings.get(topics[name], {})))
         for name in missing
     )
     if missing:
-        await _until_they_answer(cluster, missing)
+        await _wait_until_ready(cluster, missing)
     found = await cluster.configuration(existing)
     return [
         TopicReport(
             name=name,
             made=name in missing,
-            differs=tuple(_differences(existing[name], found[name], words[name], wanted=wanted))
+            differs=tuple(_differences(existing[name], found[name], topics[name], config=config))
             if name in existing
             else (),
         )
-        for name in words
+        for name in topics
     ]
 
 
-async def _until_they_answer(cluster: KafkaAdmin, names: list[str]) -> None:
-    """A topic is made some moments before its brokers know that they have it."""
+async def _wait_until_ready(cluster: KafkaAdmin, names: list[str]) -> None:
+    """Return when all brokers know the topics, which is some time after the creation."""
     deadline = monotonic() + _READY_SECONDS
     while True:
         try:
-            await _ask(cluster, names)
+            await _check_ready(cluster, names)
         except OutageError:
             if monotonic() > deadline:
                 raise
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_RETRY_SECONDS)
         else:
             return
 
 
-async def _ask(cluster: KafkaAdmin, names: list[str]) -> None:
-    made = await cluster.topics(names)
-    if len(made) < len(names):
-        raise OutageError("Kafka does not show the topics that it has made", server=Server.KAFKA)
+async def _check_ready(cluster: KafkaAdmin, names: list[str]) -> None:
+    created = await cluster.topics(names)
+    if len(created) < len(names):
+        raise OutageError("Kafka does not list the topics that it created", server=Server.KAFKA)
     await cluster.configuration(names)
-    await cluster.ends(partitions_of(made.values()))
+    await cluster.ends(partitions_of(created.values()))
 
 
 async def existing_topics(cluster: KafkaAdmin, names: Iterable[str]) -> dict[str, KafkaTopic]:
-    """What Kafka says of these topics, all of which must be there. Raises OutageError and SetupError."""
-    wanted = list(names)
-    found = await cluster.topics(wanted)
-    missing = [name for name in wanted if name not in found]
+    """Return these topics. Raises SetupError if one of them does not exist, and OutageError."""
+    required = list(names)
+    found = await cluster.topics(required)
+    missing = [name for name in required if name not in found]
     if missing:
         raise SetupError(f"Kafka has no topic {', '.join(missing)}; run `unenroll topics`")
     return found
 
 
-async def check_same(cluster: KafkaAdmin, topics: Mapping[str, KafkaTopic]) -> None:
-    """Raise SetupError if one of the topics was deleted and made again, OutageError if one is not there."""
-    now = await cluster.topics(topics)
+async def check_not_recreated(cluster: KafkaAdmin, topics: Mapping[str, KafkaTopic]) -> None:
+    """Raise SetupError if one of the topics was deleted and recreated, OutageError if one is missing."""
+    current = await cluster.topics(topics)
     for name, topic in topics.items():
-        if name not in now:
+        if name not in current:
             raise OutageError(f"Kafka has no topic {name} any more", server=Server.KAFKA)
-        if now[name].topic_id != topic.topic_id:
+        if current[name].topic_id != topic.topic_id:
             raise SetupError(
-                f"{name} was deleted and made again while this worker ran: start it again, "
-                "and it reads the new topic from its first record"
+                f"{name} was deleted and recreated while this worker ran: restart the worker, "
+                "and it reads the new topic from the first record"
             )
 
 
-async def limits(cluster: KafkaAdmin, prefix: str) -> dict[str, int]:
-    """The most bytes that a batch to each of our output topics may have, by the topic's word."""
-    found = await batch_limits(cluster, (prefix + word for word in OUTPUTS))
-    return {word.value: found[prefix + word] for word in OUTPUTS}
+async def output_limits(cluster: KafkaAdmin, prefix: str) -> dict[str, int]:
+    """Return the maximum bytes of a batch to each output topic, by the topic's name without the prefix."""
+    found = await batch_limits(cluster, (prefix + topic for topic in OUTPUTS))
+    return {topic.value: found[prefix + topic] for topic in OUTPUTS}
 
 
 async def batch_limits(cluster: KafkaAdmin, names: Iterable[str]) -> dict[str, int]:
-    """The most bytes that a batch to each of these topics may have, by its full name."""
+    """Return the maximum bytes of a batch to each of these topics, by its full name."""
     found = await cluster.configuration(names)
     return {name: int(settings["max.message.bytes"]) for name, settings in found.items()}
 
 
-def _differences(topic: KafkaTopic, found: Mapping[str, str], word: Word, *, wanted: WantedTopics) -> Iterable[str]:
-    if topic.partitions != wanted.partitions:
-        yield f"has {topic.partitions} partitions, not {wanted.partitions}"
-    if topic.replication < wanted.replication:
-        yield f"has {topic.replication} copies, not {wanted.replication}"
-    for name, value in wanted.settings.get(word, {}).items():
+def _differences(
+    existing: KafkaTopic, found: Mapping[str, str], topic: Topic, *, config: TopicsConfig
+) -> Iterable[str]:
+    if existing.partitions != config.partitions:
+        yield f"has {_count(existing.partitions, 'partition')}, not {config.partitions}"
+    if existing.replication < config.replication:
+        yield f"has {_count(existing.replication, 'replica')}, not {config.replication}"
+    for name, value in config.settings.get(topic, {}).items():
         if found.get(name) != value:
             yield f"{name} is {found.get(name)}, not {value}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,4 +1,4 @@
-"""Files named by a person, looked at before anything is done."""
+"""Input and output files of commands: check them, decompress them, and read them line by line."""
 
 import bz2
 import gzip
@@ -20,7 +20,10 @@ from unenroll.errors import UnenrollError, UsageError
 from unenroll.wire.reasons import DeadLetter
 
 STANDARD_INPUT = Path("-")
+MAX_LINE_BYTES = 1024 * 1024
+LINE_TOO_LONG = DeadLetter(reason="line_too_long", detail=f"is longer than {MAX_LINE_BYTES} bytes")
 
+_PIECE_BYTES = 1024 * 1024
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
 _MAGIC: dict[bytes, Callable[[BinaryIO], object]] = {
     b"\x1f\x8b": gzip.open,
@@ -30,100 +33,43 @@ _MAGIC: dict[bytes, Callable[[BinaryIO], object]] = {
 _DAMAGED = (EOFError, zlib.error, lzma.LZMAError, cramjam.DecompressionError)
 
 
-class OpenedFile(NamedTuple):
-    """The content of a file. `advanced` is told the bytes read, and says how many of the file's own those were."""
-
-    stream: BinaryIO
-    advanced: Callable[[int], int]
-
-
-@contextmanager
-def open_file(file: Path) -> Iterator[OpenedFile]:
-    """The file's content, or what comes on standard input. Raises UnenrollError, also amid reading it."""
-    try:
-        if file == STANDARD_INPUT:
-            yield OpenedFile(sys.stdin.buffer, _itself)
-            return
-        with file.open("rb") as raw, _content(raw) as content:
-            yield content
-    except _DAMAGED as error:
-        raise UnenrollError(f"{file} is damaged or cut off: {error}") from error
-    except OSError as error:
-        raise UnenrollError(f"cannot read {file}: {error.strerror or error}") from error
-
-
-@contextmanager
-def _content(raw: BinaryIO) -> Iterator[OpenedFile]:
-    beginning = raw.read(max(map(len, (*_MAGIC, _ZSTANDARD))))
-    raw.seek(0)
-    if beginning.startswith(_ZSTANDARD):
-        with _unpacked(raw) as content:
-            yield content
-        return
-    for magic, kind in _MAGIC.items():
-        if beginning.startswith(magic):
-            with cast(BinaryIO, kind(raw)) as stream:
-                yield OpenedFile(stream, _Position(raw.tell).advanced)
-            return
-    yield OpenedFile(raw, _itself)
-
-
-@contextmanager
-def _unpacked(raw: BinaryIO) -> Iterator[OpenedFile]:
-    """What Zstandard has compressed. The library reads and writes whole files, so this takes their room on disk."""
-    size = os.fstat(raw.fileno()).st_size
-    with NamedTemporaryFile() as copy, NamedTemporaryFile() as stream:
-        shutil.copyfileobj(raw, copy)
-        copy.flush()
-        length = cramjam.zstd.decompress_into(cramjam.File(copy.name, truncate=False), cramjam.File(stream.name))
-        yield OpenedFile(cast(BinaryIO, stream), _Position(lambda: stream.tell() * size // max(length, 1)).advanced)
-
-
-def _itself(count: int) -> int:
-    return count
-
-
-class _Position:
-    def __init__(self, tell: Callable[[], int]) -> None:
-        self._tell = tell
-        self._known = 0
-
-    def advanced(self, _: int) -> int:
-        now = self._tell()
-        done, self._known = now - self._known, now
-        return done
-
-
-_PIECE = 1024 * 1024
-
-
 def check_files(files: Sequence[Path]) -> None:
-    """Raise UsageError that names each file that is not there or cannot be read."""
-    flaws = [flaw for file in files if file != STANDARD_INPUT and (flaw := _flaw(file))]
+    """Raise UsageError that names each file that does not exist or cannot be read."""
+    problems = [problem for file in files if file != STANDARD_INPUT and (problem := _access_problem(file))]
     if files.count(STANDARD_INPUT) > 1:
-        flaws.append("- is named twice, and standard input can be read once")
-    if flaws:
-        raise UsageError("; ".join(flaws))
+        problems.append("- is named twice, but standard input can be read only once")
+    if problems:
+        raise UsageError("; ".join(problems))
 
 
-def check_whole(files: Sequence[Path]) -> None:
-    """Raise UsageError that names each file that is cut off, damaged, or holds something else than lines of JSON.
+def check_contents(files: Sequence[Path]) -> None:
+    """Raise UsageError that names each file that is truncated, damaged, or does not hold lines of JSON.
 
-    What comes on standard input cannot be read twice, so it is not looked at.
+    Does not check standard input, because it cannot be read twice.
     """
-    flaws = [flaw for file in files if file != STANDARD_INPUT and (flaw := _flaw_within(file))]
-    if flaws:
-        raise UsageError("; ".join(flaws))
+    problems = [problem for file in files if file != STANDARD_INPUT and (problem := _content_problem(file))]
+    if problems:
+        raise UsageError("; ".join(problems))
 
 
 def total_bytes(files: Sequence[Path]) -> int | None:
-    """How many bytes the files have together, or None if one of them does not say."""
+    """The total size of the files in bytes, or None if one is not a regular file."""
     if not all(file.is_file() for file in files):
         return None
     return sum(file.stat().st_size for file in files)
 
 
-def _flaw(file: Path) -> str | None:
+def new_file(path: Path, content: str, *, inputs: Sequence[Path]) -> BinaryIO:
+    """An empty file for this content. Raises UsageError if it cannot be written or is one of the inputs."""
+    try:
+        if path.exists() and any(file.exists() and path.samefile(file) for file in inputs):
+            raise UsageError(f"cannot write {content} to {path}: the command reads this file")
+        return path.open("wb")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _access_problem(file: Path) -> str | None:
     if not file.exists():
         return f"there is no file {file}"
     if file.is_dir():
@@ -131,35 +77,21 @@ def _flaw(file: Path) -> str | None:
     return None if os.access(file, os.R_OK) else f"{file} cannot be read"
 
 
-def _flaw_within(file: Path) -> str | None:
+def _content_problem(file: Path) -> str | None:
     try:
         with open_file(file) as (stream, _):
-            piece = stream.read(_PIECE)
+            piece = stream.read(_PIECE_BYTES)
             if piece.strip() and not piece.lstrip().startswith(b"{"):
                 return f"{file} does not begin with a line of JSON"
             while piece:
-                piece = stream.read(_PIECE)
+                piece = stream.read(_PIECE_BYTES)
     except UnenrollError as error:
         return str(error)
     return None
 
 
-def new_file(path: Path, what: str, *, read: Sequence[Path]) -> BinaryIO:
-    """The file, empty, to write this to. Raises UsageError if it cannot be, or if it is one of those that are read."""
-    try:
-        if path.exists() and any(file.exists() and path.samefile(file) for file in read):
-            raise UsageError(f"{path} is one of the files to read, so {what} cannot be written to it")
-        return path.open("wb")
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
-
-
-LONGEST = 1024 * 1024
-TOO_LONG = DeadLetter(reason="line_too_long", detail=f"is longer than {LONGEST} bytes")
-
-
 class LinePart(Enum):
-    """What of a line there is: all of it, or a piece of one that is too long."""
+    """Whether this is a whole line, or the first or a later part of one that is too long."""
 
     WHOLE = "whole"
     FIRST = "first"
@@ -167,7 +99,7 @@ class LinePart(Enum):
 
 
 class Line(NamedTuple):
-    """A line as it was, its end included, or a part of one. `number` counts the lines of its file from 1."""
+    """A line with its line end, or a part of one. `number` counts the lines of the file from 1."""
 
     file: str
     number: int
@@ -175,25 +107,94 @@ class Line(NamedTuple):
     part: LinePart = LinePart.WHOLE
 
 
-def lines(files: Iterable[Path], read: Callable[[int], None]) -> Iterator[Line]:
-    """The lines of the files, blank ones left out. Raises UnenrollError if a file fails.
+def lines(files: Iterable[Path], advance: Callable[[int], None]) -> Iterator[Line]:
+    """The lines of the files without blank ones. Raises UnenrollError if a file cannot be read.
 
-    `read` is told how many bytes of a file are done with.
+    Calls `advance` with the number of bytes of the file that are done since the last call.
     """
     for file in files:
-        with open_file(file) as (stream, advanced):
+        with open_file(file) as (stream, file_bytes):
             for line in _lines(str(file), stream):
                 if line.part is not LinePart.WHOLE or line.content.strip():
                     yield line
-                read(advanced(len(line.content)))
+                advance(file_bytes(len(line.content)))
 
 
 def _lines(name: str, stream: BinaryIO) -> Iterator[Line]:
-    number, goes_on = 0, False
-    while content := stream.readline(LONGEST + 1):
-        part = LinePart.LATER if goes_on else LinePart.WHOLE
-        if not goes_on:
+    number, continues = 0, False
+    while content := stream.readline(MAX_LINE_BYTES + 1):
+        part = LinePart.LATER if continues else LinePart.WHOLE
+        if not continues:
             number += 1
-            part = LinePart.FIRST if len(content) > LONGEST and not content.endswith(b"\n") else LinePart.WHOLE
+            part = LinePart.FIRST if len(content) > MAX_LINE_BYTES and not content.endswith(b"\n") else LinePart.WHOLE
         yield Line(name, number, content, part)
-        goes_on = part is not LinePart.WHOLE and not content.endswith(b"\n")
+        continues = part is not LinePart.WHOLE and not content.endswith(b"\n")
+
+
+class OpenedFile(NamedTuple):
+    """The decompressed content of a file.
+
+    `file_bytes` converts the number of bytes just read from `stream` to bytes of the file itself.
+    """
+
+    stream: BinaryIO
+    file_bytes: Callable[[int], int]
+
+
+@contextmanager
+def open_file(file: Path) -> Iterator[OpenedFile]:
+    """The decompressed content of the file, or standard input. Raises UnenrollError, also while it is read."""
+    try:
+        if file == STANDARD_INPUT:
+            yield OpenedFile(sys.stdin.buffer, _uncompressed)
+            return
+        with file.open("rb") as raw, _decompressed(raw) as content:
+            yield content
+    except _DAMAGED as error:
+        raise UnenrollError(f"{file} is damaged or truncated: {error}") from error
+    except OSError as error:
+        raise UnenrollError(f"cannot read {file}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _decompressed(raw: BinaryIO) -> Iterator[OpenedFile]:
+    beginning = raw.read(max(map(len, (*_MAGIC, _ZSTANDARD))))
+    raw.seek(0)
+    if beginning.startswith(_ZSTANDARD):
+        with _zstandard(raw) as content:
+            yield content
+        return
+    for magic, open_compressed in _MAGIC.items():
+        if beginning.startswith(magic):
+            with cast(BinaryIO, open_compressed(raw)) as stream:
+                yield OpenedFile(stream, _FilePosition(raw.tell).advance)
+            return
+    yield OpenedFile(raw, _uncompressed)
+
+
+@contextmanager
+def _zstandard(raw: BinaryIO) -> Iterator[OpenedFile]:
+    """Decompresses the whole file to a temporary one, because the library cannot decompress a stream."""
+    size = os.fstat(raw.fileno()).st_size
+    with NamedTemporaryFile() as copy, NamedTemporaryFile() as stream:
+        shutil.copyfileobj(raw, copy)
+        copy.flush()
+        length = cramjam.zstd.decompress_into(cramjam.File(copy.name, truncate=False), cramjam.File(stream.name))
+        position = _FilePosition(lambda: stream.tell() * size // max(length, 1))
+        yield OpenedFile(cast(BinaryIO, stream), position.advance)
+
+
+def _uncompressed(count: int) -> int:
+    return count
+
+
+class _FilePosition:
+    def __init__(self, tell: Callable[[], int]) -> None:
+        self._tell = tell
+        self._last = 0
+
+    def advance(self, _: int) -> int:
+        """How far the position in the file moved since the last call."""
+        now = self._tell()
+        moved, self._last = now - self._last, now
+        return moved

@@ -1,4 +1,4 @@
-"""How far a command is: a bar on a terminal, now and then a line in a pipe. On standard error."""
+"""Progress and bad lines of a command, on standard error: a bar on a terminal, else a line every few seconds."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -23,115 +23,117 @@ from rich.progress import (
 
 from unenroll.errors import UnenrollError
 from unenroll.ops.files import Line, LinePart, new_file
-from unenroll.text import duration, escape_control
+from unenroll.text import duration, escape_control, plural
 from unenroll.wire.reasons import DeadLetter
 
 SECONDS_BETWEEN_LINES = 5.0
+MAX_LISTED = 20
 
-Read = Callable[[int], None]
+Advance = Callable[[int], None]
+"""Adds to the work that is done."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProgressUnit:
-    """What is counted: how a number of it is written, and how on a bar."""
+    """How to write an amount of work as text, and as a column of a progress bar."""
 
-    written: Callable[[int], str]
+    text: Callable[[int], str]
     column: Callable[[], ProgressColumn]
 
 
 BYTES = ProgressUnit(decimal, DownloadColumn)
 
 
-def counted(what: str) -> ProgressUnit:
-    """So many of these."""
-    return ProgressUnit(lambda count: f"{count:,} {what}", MofNCompleteColumn)
+def count_unit(noun: str) -> ProgressUnit:
+    """Progress in items with this plural noun."""
+    return ProgressUnit(lambda count: f"{count:,} {noun}", MofNCompleteColumn)
 
 
 @contextmanager
-def progress(doing: str, total: int | None, measure: ProgressUnit = BYTES) -> Iterator[Read]:
-    """A function to be told how much more is done. `total` is how much there is, None if nobody knows."""
+def progress(activity: str, total: int | None, unit: ProgressUnit = BYTES) -> Iterator[Advance]:
+    """Show progress while the block runs. Yields a function to call with the amount just done.
+
+    `total` is the amount of all work, None if unknown.
+    """
     if not sys.stderr.isatty():
-        yield _Lines(doing, total, measure).read
+        yield _ProgressLines(activity, total, unit).advance
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), measure.column(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), unit.column(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(doing, total=total)
+        task = bar.add_task(activity, total=total)
         yield lambda count: bar.advance(task, count)
 
 
-class _Lines:
-    def __init__(self, doing: str, total: int | None, measure: ProgressUnit) -> None:
-        self._doing = doing
+class _ProgressLines:
+    def __init__(self, activity: str, total: int | None, unit: ProgressUnit) -> None:
+        self._activity = activity
         self._total = total
-        self._written = measure.written
+        self._text = unit.text
         self._done = 0
         self._began = monotonic()
         self._next = self._began + SECONDS_BETWEEN_LINES
 
-    def read(self, count: int) -> None:
+    def advance(self, count: int) -> None:
         self._done += count
         if monotonic() >= self._next:
             self._next = monotonic() + SECONDS_BETWEEN_LINES
-            sys.stderr.write(f"{self._doing}: {self._written(self._done)}{self._of()}\n")
+            sys.stderr.write(f"{self._activity}: {self._text(self._done)}{self._remaining()}\n")
 
-    def _of(self) -> str:
+    def _remaining(self) -> str:
         if self._total is None or not self._done:
             return ""
-        left = (monotonic() - self._began) * max(0, self._total - self._done) / self._done
-        return f" of {self._written(self._total)}, {duration(timedelta(seconds=left))} left"
-
-
-MOST_TOLD = 20
+        seconds = (monotonic() - self._began) * max(0, self._total - self._done) / self._done
+        return f" of {self._text(self._total)}, {duration(timedelta(seconds=seconds))} left"
 
 
 class BadLines:
-    """How many there were. `rejects` takes them as they were, one a line."""
+    """Counts bad lines, prints the first of them with the reason, and copies all of them unchanged to `rejects`."""
 
     def __init__(self, rejects: BinaryIO | None) -> None:
         self.count = 0
         self._rejects = rejects
-        self._ended = True
+        self._line_ended = True
 
     def add(self, line: Line, why: DeadLetter) -> None:
-        """One more, or a later part of the last one. Raises UnenrollError if it cannot be kept."""
+        """Add a bad line, or a later part of the last one. Raises UnenrollError if it cannot be written."""
         if line.part is not LinePart.LATER:
             self.count += 1
-            if self.count <= MOST_TOLD:
+            if self.count <= MAX_LISTED:
                 sys.stderr.write(
                     f"{escape_control(line.file)}:{line.number}: {why.reason}: {escape_control(why.detail)}\n"
                 )
-            if not self._ended:
-                self._keep(b"\n")
-        self._keep(line.content)
-        self._ended = line.content.endswith(b"\n")
+            if not self._line_ended:
+                self._write(b"\n")
+        self._write(line.content)
+        self._line_ended = line.content.endswith(b"\n")
 
     def end(self) -> None:
-        """Say how many more there were than were told of. Raises UnenrollError if they could not be kept."""
-        if self.count > MOST_TOLD:
-            sys.stderr.write(f"and {self.count - MOST_TOLD} more bad lines\n")
+        """Print how many lines were not listed. Raises UnenrollError if the bad lines cannot be written."""
+        if self.count > MAX_LISTED:
+            sys.stderr.write(f"and {plural(self.count - MAX_LISTED, 'more bad line')}\n")
         if self._rejects is not None:
             try:
                 self._rejects.close()
             except OSError as error:
-                raise _unkept(self._rejects, error) from error
+                raise _write_error(self._rejects, error) from error
 
-    def _keep(self, content: bytes) -> None:
+    def _write(self, content: bytes) -> None:
         if self._rejects is not None:
             try:
                 self._rejects.write(content)
             except OSError as error:
-                raise _unkept(self._rejects, error) from error
+                raise _write_error(self._rejects, error) from error
 
 
 @contextmanager
 def bad_lines(files: Sequence[Path], rejects: Path | None = None) -> Iterator[BadLines]:
-    """The bad lines of these files. Raises UsageError if `rejects` cannot take them."""
-    bad = BadLines(None if rejects is None else new_file(rejects, "bad lines", read=files))
+    """A collector for the bad lines of these files. Raises UsageError if `rejects` cannot be written."""
+    bad = BadLines(None if rejects is None else new_file(rejects, "bad lines", inputs=files))
     try:
         yield bad
     finally:
         bad.end()
 
 
-def _unkept(rejects: BinaryIO, error: OSError) -> UnenrollError:
+def _write_error(rejects: BinaryIO, error: OSError) -> UnenrollError:
     return UnenrollError(f"cannot write {rejects.name}: {error.strerror}")

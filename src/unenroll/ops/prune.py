@@ -1,4 +1,4 @@
-"""Everything pruned that no replay needs any more, beside workers and in their way for moments at a time."""
+"""Delete old rows that no replay needs, in short steps while workers run."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -24,58 +24,18 @@ from unenroll.postgres.retention import (
 )
 from unenroll.settings import WorkerSettings
 from unenroll.text import clock_time, duration
-from unenroll.wire.topics import Topic as Word
+from unenroll.wire.topics import Topic
 
 _RETENTION = "retention.ms"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PruneFloor:
-    """Nothing from `at` on is to be forgotten, and why; None: nothing at all."""
-
-    at: datetime | None
-    why: str
-
-
-def below_floor(floors: Iterable[PruneFloor], cut: datetime) -> list[PruneFloor]:
-    """Those of the floors that the cut is not below."""
-    return [floor for floor in floors if floor.at is None or cut > floor.at]
-
-
-async def prune_floors(
-    settings: WorkerSettings, cluster: KafkaAdmin, topics: Mapping[str, KafkaTopic], *, now: datetime
-) -> list[PruneFloor]:
-    """What is to be kept. Raises OutageError and SetupError."""
-    inputs = [settings.topic_prefix + word for word in INPUTS]
-    found = await cluster.configuration(inputs)
-    kept = [_of_retention(name, int(found[name][_RETENTION]), now) for name in inputs]
-    letter = await _oldest_letter(settings, cluster, topics[settings.topic_prefix + Word.DEAD_LETTERS])
-    if letter is not None:
-        kept.append(PruneFloor(at=letter, why=f"the oldest dead letter is of {clock_time(letter)}"))
-    return kept
-
-
-def _of_retention(topic: str, milliseconds: int, now: datetime) -> PruneFloor:
-    if milliseconds < 0:
-        return PruneFloor(at=None, why=f"{topic} keeps its records for ever")
-    length = timedelta(milliseconds=milliseconds)
-    return PruneFloor(at=now - length, why=f"{topic} keeps its records for {duration(length)}")
-
-
-async def _oldest_letter(settings: WorkerSettings, cluster: KafkaAdmin, topic: KafkaTopic) -> datetime | None:
-    places = partitions_of([topic])
-    first, end = await cluster.beginnings(places), await cluster.ends(places)
-    times = await oldest_records(settings, {place: first[place] for place in places if first[place] < end[place]})
-    return min(times.values(), default=None)
-
-
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
-"""Shows how far something is: what it is and how many bytes in all, then how many more are done."""
+"""Shows progress: called with the activity and its size in bytes, it yields a function for the bytes just done."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PruneOptions:
-    """What is to be forgotten: all that is older. `force`: even what may still come back. `pause` is in seconds."""
+    """Which rows to delete. `force`: also those that a replay may need. `pause`: seconds to wait after each step."""
 
     older_than: timedelta
     force: bool = False
@@ -85,58 +45,104 @@ class PruneOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PruneResult:
-    """How many rows of each table were forgotten, or of a dry run would be: all that was decided before `before`."""
+    """How many rows of each table, decided before `before`, were deleted, or would be in a dry run."""
 
     dry_run: bool
     before: datetime
     rows: Mapping[str, int]
 
 
-async def prune(settings: WorkerSettings, order: PruneOptions, progress: Progress) -> PruneResult:
-    """Forget it. Raises UnenrollError where that may still come back, OutageError and SetupError.
+async def prune(settings: WorkerSettings, options: PruneOptions, progress: Progress) -> PruneResult:
+    """Delete the rows, step by step. If an error ends it early, a repetition continues.
 
-    Whatever breaks it off: what is forgotten by then stays so, and to do it again goes on.
+    Raises OutageError and SetupError, and UnenrollError if a replay may need the rows.
     """
-    cluster, now = KafkaAdmin(settings), datetime.now(UTC)
-    before = now - order.older_than
+    kafka, now = KafkaAdmin(settings), datetime.now(UTC)
+    before = now - options.older_than
     async with connected(settings.database_url, connections=1) as pool:
         await check_tables(pool)
-        topics = await existing_topics(cluster, [settings.topic_prefix + word for word in (*INPUTS, Word.DEAD_LETTERS)])
-        risen = below_floor(await prune_floors(settings, cluster, topics, now=now), before)
-        if risen and not order.force:
-            reasons = "; ".join(floor.why for floor in risen)
-            raise UnenrollError(f"this could come back: {reasons}. Prune less, or --force")
+        names = [settings.topic_prefix + topic for topic in (*INPUTS, Topic.DEAD_LETTERS)]
+        topics = await existing_topics(kafka, names)
+        floors = await _floors(settings, kafka, topics, now=now)
+        if not options.force:
+            _check_floors(floors, before)
         cut = PruneCut(
             before=before,
             topic_prefix=settings.topic_prefix,
             lanes=await lanes_of_prefix(pool, settings.topic_prefix),
-            held=[] if order.force else await _held(settings, cluster, topics),
+            retained=[] if options.force else await _retained_offsets(settings, kafka, topics),
         )
-        rows = {table.name: await _table(pool, table, cut, order=order, progress=progress) for table in TABLES}
-    return PruneResult(dry_run=order.dry_run, before=before, rows=rows)
+        rows = {
+            table.name: await _prune_table(pool, table, cut, options=options, progress=progress) for table in TABLES
+        }
+    return PruneResult(dry_run=options.dry_run, before=before, rows=rows)
 
 
-async def _held(
-    settings: WorkerSettings, cluster: KafkaAdmin, topics: Mapping[str, KafkaTopic]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Floor:
+    """A reason not to delete rows from `at` on. `at` is None if no row may be deleted."""
+
+    at: datetime | None
+    why: str
+
+
+async def _floors(
+    settings: WorkerSettings, kafka: KafkaAdmin, topics: Mapping[str, KafkaTopic], *, now: datetime
+) -> list[_Floor]:
+    """The floors from the retention of the input topics and from the oldest dead letter.
+
+    Raises OutageError and SetupError.
+    """
+    inputs = [settings.topic_prefix + topic for topic in INPUTS]
+    configuration = await kafka.configuration(inputs)
+    floors = [_retention_floor(name, int(configuration[name][_RETENTION]), now) for name in inputs]
+    letter = await _oldest_letter(settings, kafka, topics[settings.topic_prefix + Topic.DEAD_LETTERS])
+    if letter is not None:
+        floors.append(_Floor(at=letter, why=f"the oldest dead letter is from {clock_time(letter)}"))
+    return floors
+
+
+def _retention_floor(topic: str, milliseconds: int, now: datetime) -> _Floor:
+    if milliseconds < 0:
+        return _Floor(at=None, why=f"{topic} keeps its records forever")
+    length = timedelta(milliseconds=milliseconds)
+    return _Floor(at=now - length, why=f"{topic} keeps its records for {duration(length)}")
+
+
+async def _oldest_letter(settings: WorkerSettings, kafka: KafkaAdmin, topic: KafkaTopic) -> datetime | None:
+    partitions = partitions_of([topic])
+    first, end = await kafka.beginnings(partitions), await kafka.ends(partitions)
+    times = await oldest_records(settings, {one: first[one] for one in partitions if first[one] < end[one]})
+    return min(times.values(), default=None)
+
+
+def _check_floors(floors: Iterable[_Floor], before: datetime) -> None:
+    reasons = [floor.why for floor in floors if floor.at is None or before > floor.at]
+    if reasons:
+        raise UnenrollError(f"a replay may need these rows: {'; '.join(reasons)}. Raise --older-than, or use --force")
+
+
+async def _retained_offsets(
+    settings: WorkerSettings, kafka: KafkaAdmin, topics: Mapping[str, KafkaTopic]
 ) -> list[RetainedOffset]:
-    names = [settings.topic_prefix + word for word in INPUTS]
-    places = partitions_of(topics[name] for name in names)
+    """The first offset that each input partition still has."""
+    partitions = partitions_of(topics[settings.topic_prefix + topic] for topic in INPUTS)
     return [
-        RetainedOffset(topic_id=topics[place.topic].topic_id, partition=place.number, first=first)
-        for place, first in (await cluster.beginnings(places)).items()
+        RetainedOffset(topic_id=topics[partition.topic].topic_id, partition=partition.number, first=first)
+        for partition, first in (await kafka.beginnings(partitions)).items()
     ]
 
 
-async def _table(
-    pool: asyncpg.Pool, table: PrunedTable, cut: PruneCut, *, order: PruneOptions, progress: Progress
+async def _prune_table(
+    pool: asyncpg.Pool, table: PrunedTable, cut: PruneCut, *, options: PruneOptions, progress: Progress
 ) -> int:
     size = await table_size(pool, table)
-    gone = 0
-    with progress(f"prune {table.name}", size.blocks * size.block_bytes) as done:
+    deleted = 0
+    with progress(f"prune {table.name}", size.blocks * size.block_bytes) as advance:
         for blocks in size.steps():
-            count = await prune_blocks(pool, table, cut, blocks=blocks, dry_run=order.dry_run)
-            gone += count
-            done((min(blocks[1], size.blocks) - blocks[0]) * size.block_bytes)
-            if count and order.pause:
-                await asyncio.sleep(order.pause)
-    return gone
+            count = await prune_blocks(pool, table, cut, blocks=blocks, dry_run=options.dry_run)
+            deleted += count
+            advance((min(blocks[1], size.blocks) - blocks[0]) * size.block_bytes)
+            if count and options.pause:
+                await asyncio.sleep(options.pause)
+    return deleted

@@ -1,4 +1,4 @@
-"""The file that a report is written to: its name says in which form."""
+"""Reports of `verify` and `replay`: sentences and tables, printed or written to a text or JSON file."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from rich.text import Text
 from unenroll.errors import UnenrollError, UsageError
 from unenroll.ops.verify.differences import Difference
 from unenroll.ops.verify.verify import VerifyResult
-from unenroll.text import plain, print_table
+from unenroll.text import plain, plural, render_text
 
 Cells = tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReportTable:
-    """Rows below a title. `heads` may be empty: then the first cell of a row says what the others are."""
+    """Rows below a title. Without `heads`, the first cell of each row names the others."""
 
     title: str
     heads: Cells = ()
@@ -30,22 +30,22 @@ class ReportTable:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReportSheet:
-    """A title, some sentences, and tables. A table without rows is left out."""
+    """A title, sentences and tables. The text leaves out tables without rows."""
 
     title: str
     sentences: tuple[str, ...]
     tables: tuple[ReportTable, ...]
 
 
-def counts(title: str, found: Iterable[tuple[str, int]]) -> ReportTable:
-    """How many there are of each, those of which there are none left out."""
-    return ReportTable(title=title, rows=tuple((what, f"{count:,}") for what, count in found if count))
+def counts(title: str, items: Iterable[tuple[str, int]]) -> ReportTable:
+    """A table of names and counts, without those that are zero."""
+    return ReportTable(title=title, rows=tuple((name, f"{count:,}") for name, count in items if count))
 
 
 def sheet_text(sheet: ReportSheet, file: TextIO) -> str:
-    """The sheet as it is to be shown in this file: as wide as a terminal is, or with no line broken."""
+    """The sheet as text for this file: as wide as the terminal, or with unbroken lines in a pipe."""
     tables = (part for table in sheet.tables if table.rows for part in _table(table))
-    return print_table([plain(sheet.title, "bold"), *map(plain, sheet.sentences), *tables], file)
+    return render_text([plain(sheet.title, "bold"), *map(plain, sheet.sentences), *tables], file)
 
 
 def _table(table: ReportTable) -> Iterable[RenderableType]:
@@ -61,27 +61,27 @@ def _table(table: ReportTable) -> Iterable[RenderableType]:
 
 
 class ReportFormat(Enum):
-    """A form by the end of the file's name."""
+    """The format of a report file, by the suffix of its name."""
 
     TEXT = ".txt"
     JSON = ".json"
 
 
 class ReportFile:
-    """A file that can be written, found out before anything else is done. Raises UsageError."""
+    """A report file, opened before the command does its work. Raises UsageError if it cannot be written."""
 
     def __init__(self, path: Path) -> None:
-        forms = {form.value: form for form in ReportFormat}
-        if path.suffix.lower() not in forms:
-            raise UsageError(f"{path}: a report is written to a file whose name ends with {', '.join(forms)}")
-        self._form = forms[path.suffix.lower()]
+        formats = {one.value: one for one in ReportFormat}
+        if path.suffix.lower() not in formats:
+            raise UsageError(f"cannot write a report to {path}: its name must end with {' or '.join(formats)}")
+        self._format = formats[path.suffix.lower()]
         try:
-            self._file: TextIO = path.open("a", encoding="utf-8")  # what is there stays until there is a report
+            self._file: TextIO = path.open("a", encoding="utf-8")  # an old report stays until the new one is complete
         except OSError as error:
             raise UsageError(f"cannot write {path}: {error.strerror}") from error
 
     def write(self, result: object, sheet: ReportSheet) -> None:
-        """Write the result, or the sheet that tells of it. Raises UnenrollError if there is no room for it."""
+        """Write the sheet as text, or the result as JSON. Raises UnenrollError if the write fails."""
         try:
             with self._file:
                 self._file.truncate(0)
@@ -90,34 +90,34 @@ class ReportFile:
             raise UnenrollError(f"cannot write {self._file.name}: {error.strerror}") from error
 
     def _text(self, result: object, sheet: ReportSheet) -> str:
-        if self._form is ReportFormat.JSON:
+        if self._format is ReportFormat.JSON:
             return TypeAdapter(type(result)).dump_json(result, indent=2).decode() + "\n"
         return sheet_text(sheet, self._file) + "\n"
 
 
-_HEADS = ("customer", "target", "held against", "of", "is kept", "should be")
+_HEADS = ("customer", "target", "compared with", "item", "stored", "expected")
 
 
-def sheet(verified: VerifyResult) -> ReportSheet:
-    """The report."""
-    return ReportSheet(title="Decisions verified", sentences=tuple(_sentences(verified)), tables=_tables(verified))
+def verify_sheet(result: VerifyResult) -> ReportSheet:
+    """The report of `verify`."""
+    return ReportSheet(title="Verification", sentences=tuple(_sentences(result)), tables=_tables(result))
 
 
-def _sentences(verified: VerifyResult) -> list[str]:
-    against = "their facts, the ledger and what was published" if verified.published else "their facts and the ledger"
-    said = [f"{verified.accounts:,} accounts were held against {against}."]
-    if verified.due:
-        said.append(f"{verified.due:,} of them wait to be settled again, after cycles were appended.")
-    if not verified.drifted:
-        return [*said, "All is as it follows from the facts."]
-    said.append(f"{verified.drifted:,} of them are not as it follows from the facts.")
-    total = sum(verified.differences.values())
-    return [*said, f"The first {len(verified.told):,} of {total:,} differences are listed."]
+def _sentences(result: VerifyResult) -> list[str]:
+    sources = "facts, ledger and published messages" if result.published else "facts and ledger"
+    found = f"differences in {plural(result.drifted, 'account')}" if result.drifted else "no differences"
+    sentences = [f"Checked {plural(result.accounts, 'account')} against {sources}: {found}."]
+    if result.due:
+        sentences.append(f"A worker still has to settle {plural(result.due, 'account')} with appended cycles.")
+    if result.drifted:
+        total = sum(result.differences.values())
+        sentences.append(f"Listed {len(result.told):,} of {plural(total, 'difference')}.")
+    return sentences
 
 
-def _tables(verified: VerifyResult) -> tuple[ReportTable, ...]:
-    found = counts("Differences", ((what.value, count) for what, count in verified.differences.items()))
-    return found, ReportTable(title="What differs", heads=_HEADS, rows=tuple(map(_row, verified.told)))
+def _tables(result: VerifyResult) -> tuple[ReportTable, ...]:
+    differences = counts("Differences", ((kind.value, count) for kind, count in result.differences.items()))
+    return differences, ReportTable(title="First differences", heads=_HEADS, rows=tuple(map(_row, result.told)))
 
 
 def _row(one: Difference) -> Cells:

@@ -1,1 +1,1 @@
-"""Postgres: the pool, SQL files, accounts, ledger, outbox, lanes, definitions, migrations."""
+"""Read and write the tables in Postgres: accounts, ledger, outbox, lanes, definitions; and migrate them."""

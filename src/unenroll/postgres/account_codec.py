@@ -1,7 +1,8 @@
-"""An account as the database keeps it: one JSON text of arrays, the core's records field by field.
+"""Encode an account as one JSON text, which column `accounts.facts` stores, and decode it.
 
-They are read straight into these records. A new field of one goes to its end and has a default, so that older texts can
-be read. The views of the database count on the order as well.
+The text consists of arrays with the fields of the core's records, and msgspec decodes it straight into these records.
+Append a new field at the end and give it a default, so that older texts can still be read. The views of the database
+depend on this order too.
 """
 
 from collections.abc import Sequence, Sized
@@ -19,11 +20,11 @@ from unenroll.core.standings import RewardAction, RewardState, Rule
 _VERSION = 1
 
 UNREADABLE = (ValueError, LookupError, msgspec.MsgspecError)
-"""What `load_account` raises for a text that `dump_account` never wrote."""
+"""What `load_account` raises for a text that `dump_account` has not written."""
 
 
 class FirstSeen(NamedTuple):
-    """When each fact of an account was first read, in the order of the account's facts."""
+    """When Unenroll first received each fact of an account, in the order of the facts."""
 
     enrollments: tuple[datetime, ...] = ()
     leaves: tuple[datetime, ...] = ()
@@ -35,14 +36,14 @@ NOTHING_SEEN = FirstSeen()
 
 
 class StoredAccount(NamedTuple):
-    """What a text of `dump_account` says."""
+    """A decoded account, and when each of its facts was first received."""
 
     state: AccountState
-    seen: FirstSeen
+    first_seen: FirstSeen
 
 
 class _Standing(NamedTuple):
-    """What a reward was last settled to. `leave` and `cancelled_by` are positions among the account's leaves."""
+    """The standing of a reward. `leave` and `cancelled_by` are indexes into the leaves of the account."""
 
     state: RewardState
     rule: Rule
@@ -53,7 +54,7 @@ class _Standing(NamedTuple):
 
 
 class _Text(NamedTuple):
-    """`settled_leaves` and `standings` are in the order of the leaves and of the rewards."""
+    """The text. `settled_leaves` has the order of `leaves`, and `standings` that of `rewards`."""
 
     version: int
     revision: int
@@ -63,15 +64,15 @@ class _Text(NamedTuple):
     issued: dict[str, datetime]
     settled_leaves: tuple[SettledLeave, ...]
     standings: tuple[_Standing, ...]
-    seen: FirstSeen
+    first_seen: FirstSeen
 
 
 _DECODER = msgspec.json.Decoder(_Text)
 _ENCODER = msgspec.json.Encoder()
 
 
-def dump_account(state: AccountState, seen: FirstSeen, *, now: datetime) -> str:
-    """The account as text. A fact that is not among the `seen` yet is seen `now`."""
+def dump_account(state: AccountState, first_seen: FirstSeen, *, now: datetime) -> str:
+    """Return the account as text. Facts that `first_seen` does not have yet are received `now`."""
     account, settled = state.account, state.settled
     text = (
         _VERSION,
@@ -79,46 +80,51 @@ def dump_account(state: AccountState, seen: FirstSeen, *, now: datetime) -> str:
         account.enrollments,
         account.leaves,
         account.rewards,
-        dict(account.issued),
+        dict(account.issuances),
         [settled.leaves[leave.key] for leave in account.leaves],
         _standings(state),
         (
-            _seen(account.enrollments, seen.enrollments, now),
-            _seen(account.leaves, seen.leaves, now),
-            _seen(account.rewards, seen.rewards, now),
-            _seen(account.issued, seen.issued, now),
+            _extend(first_seen.enrollments, account.enrollments, now),
+            _extend(first_seen.leaves, account.leaves, now),
+            _extend(first_seen.rewards, account.rewards, now),
+            _extend(first_seen.issued, account.issuances, now),
         ),
     )
     return _ENCODER.encode(text).decode()
 
 
 def load_account(text: str, *, customer_id: int, target_id: int) -> StoredAccount:
-    """The account in a text of `dump_account`. Raises ValueError for one of another version."""
-    version, revision, enrollments, leaves, rewards, issued, settled_leaves, standings, seen = _DECODER.decode(text)
+    """Return the account in a text of `dump_account`. Raises ValueError for a text of another version."""
+    version, revision, enrollments, leaves, rewards, issued, settled_leaves, standings, first_seen = _DECODER.decode(
+        text
+    )
     if version != _VERSION:
-        raise ValueError(f"an account is of version {version}, not {_VERSION}")
+        raise ValueError(f"the account has version {version}; this program reads version {_VERSION}")
     account = Account(customer_id, target_id, enrollments, leaves, rewards, issued)
     settled = SettledAccount(
-        leaves={leave.key: now for leave, now in zip(leaves, settled_leaves, strict=True)},
-        rewards={reward.reward_id: _settled(now, leaves) for reward, now in zip(rewards, standings, strict=True)},
+        leaves={leave.key: settled for leave, settled in zip(leaves, settled_leaves, strict=True)},
+        rewards={
+            reward.reward_id: _settled(standing, leaves) for reward, standing in zip(rewards, standings, strict=True)
+        },
         revision=revision,
     )
-    return StoredAccount(AccountState(account=account, settled=settled), seen)
+    return StoredAccount(AccountState(account=account, settled=settled), first_seen)
 
 
-def _seen(facts: Sized, known: tuple[datetime, ...], now: datetime) -> tuple[datetime, ...]:
-    return known + (now,) * (len(facts) - len(known))
+def _extend(times: tuple[datetime, ...], facts: Sized, now: datetime) -> tuple[datetime, ...]:
+    """Return one time for each fact: a new fact is received `now`."""
+    return times + (now,) * (len(facts) - len(times))
 
 
 def _standings(state: AccountState) -> list[_Standing]:
-    positions: dict[EventId | None, int | None] = {None: None}
-    for position, leave in enumerate(state.account.leaves):
-        positions[leave.key] = position
+    indexes: dict[EventId | None, int | None] = {None: None}
+    for index, leave in enumerate(state.account.leaves):
+        indexes[leave.key] = index
     rewards = state.settled.rewards
     standings = []
     for reward in state.account.rewards:
-        stands, rule, action, revision, governing, cancelling = rewards[reward.reward_id]
-        standings.append(_Standing(stands, rule, action, revision, positions[governing], positions[cancelling]))
+        reward_state, rule, action, revision, leave_key, cancelled_by = rewards[reward.reward_id]
+        standings.append(_Standing(reward_state, rule, action, revision, indexes[leave_key], indexes[cancelled_by]))
     return standings
 
 

@@ -1,4 +1,4 @@
-"""Accounts as they are known: locked and read for a whole batch, and written, in a fixed number of statements."""
+"""Read, lock and write accounts, for a whole batch in a fixed number of statements."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,108 +8,114 @@ from typing import NamedTuple
 
 import asyncpg
 
-from unenroll.cooperative import yielding
+from unenroll.cooperative import map_in_slices
 from unenroll.core.decide import AccountState, Decision
 from unenroll.core.events import AccountKey
 from unenroll.core.facts import Account
-from unenroll.core.settle import waits
+from unenroll.core.settle import awaits_cycles
 from unenroll.postgres.account_codec import NOTHING_SEEN, FirstSeen, dump_account, load_account
 from unenroll.postgres.pool import Connection
 from unenroll.postgres.queries import QUERIES
 
+_ACCOUNTS_AT_ONCE = 50  # an account may be large
+_COLUMNS = ("customer_id", "target_id", "decisions", "waits", "facts")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KnownAccount:
-    """An account, how many decisions were made on it, and whether it waits for cycles to be appended.
+    """An account with the number of decisions on it, and whether it waits for appended cycles.
 
-    `seen` tells when its facts were first read. Facts that it does not reach were read just now.
+    `first_seen` says when its facts were first received. Facts that it lacks are new in this batch.
     """
 
     state: AccountState
     decisions: int = 0
     waits: bool = False
-    seen: FirstSeen = NOTHING_SEEN
+    first_seen: FirstSeen = NOTHING_SEEN
 
     @property
     def key(self) -> AccountKey:
-        """Which account it is."""
+        """The customer and the target of the account."""
         return AccountKey(self.state.account.customer_id, self.state.account.target_id)
 
-    def after(self, decided: Decision, *, decisions: int) -> "KnownAccount":
-        """What the account becomes by what was decided, which makes so many decisions on it in all."""
-        return KnownAccount(state=decided.state, decisions=decisions, waits=waits(decided.settlement), seen=self.seen)
+    def after(self, decision: Decision, *, decisions: int) -> "KnownAccount":
+        """Return the account after this decision. `decisions` is the new number of decisions on it."""
+        return KnownAccount(
+            state=decision.state,
+            decisions=decisions,
+            waits=awaits_cycles(decision.settlement),
+            first_seen=self.first_seen,
+        )
 
 
-def unknown_accounts(key: AccountKey) -> KnownAccount:
-    """An account of which nothing is known."""
+def new_account(key: AccountKey) -> KnownAccount:
+    """Return an account without facts."""
     return KnownAccount(state=AccountState(account=Account(customer_id=key.customer_id, target_id=key.target_id)))
 
 
 async def lock_accounts(connection: Connection, keys: Iterable[AccountKey]) -> dict[AccountKey, KnownAccount]:
-    """Those of the accounts that exist, locked until the transaction ends."""
-    wanted = sorted(set(keys))
-    if not wanted:
+    """Return those of the accounts that exist, and lock them until the transaction ends."""
+    ordered = sorted(set(keys))
+    if not ordered:
         return {}
-    rows = await connection.fetch(
-        QUERIES["lock_accounts"], [key.customer_id for key in wanted], [key.target_id for key in wanted]
-    )
-    return await _known(rows)
+    return await _load(await connection.fetch(QUERIES["lock_accounts"], *_key_columns(ordered)))
 
 
-async def see_accounts(connection: Connection, keys: Collection[AccountKey]) -> dict[AccountKey, KnownAccount]:
-    """Those of the accounts that exist, as they are now, not locked."""
-    customers, targets = [key.customer_id for key in keys], [key.target_id for key in keys]
-    return await _known(await connection.fetch(QUERIES["see_accounts"], customers, targets))
+async def read_accounts(connection: Connection, keys: Collection[AccountKey]) -> dict[AccountKey, KnownAccount]:
+    """Return those of the accounts that exist, without a lock."""
+    return await _load(await connection.fetch(QUERIES["read_accounts"], *_key_columns(keys)))
 
 
-async def read_accounts(connection: Connection, customer_id: int) -> dict[AccountKey, KnownAccount]:
-    """All accounts of the customer as they are now, not locked, in the order of their targets."""
-    return await _known(await connection.fetch(QUERIES["customer_accounts"], customer_id))
+async def read_customer_accounts(connection: Connection, customer_id: int) -> dict[AccountKey, KnownAccount]:
+    """Return all accounts of the customer by target id, without a lock."""
+    return await _load(await connection.fetch(QUERIES["customer_accounts"], customer_id))
 
 
 class AccountChanges(NamedTuple):
-    """What became of accounts: of those that were locked, and of those that were not there."""
+    """Changed accounts: those that exist in the table, and those that are new."""
 
-    known: Sequence[KnownAccount]
+    existing: Sequence[KnownAccount]
     new: Sequence[KnownAccount]
 
 
-def changed(before: Mapping[AccountKey, KnownAccount], now: Mapping[AccountKey, KnownAccount]) -> AccountChanges:
-    """The accounts that are not as they were, in the order of their keys."""
-    moved = [(key, account) for key, account in sorted(now.items()) if before.get(key) is not account]
+def changed_accounts(
+    before: Mapping[AccountKey, KnownAccount], after: Mapping[AccountKey, KnownAccount]
+) -> AccountChanges:
+    """Return the accounts that differ from `before`, in the order of their keys."""
+    changed = [(key, account) for key, account in sorted(after.items()) if before.get(key) is not account]
     return AccountChanges(
-        known=[account for key, account in moved if key in before],
-        new=[account for key, account in moved if key not in before],
+        existing=[account for key, account in changed if key in before],
+        new=[account for key, account in changed if key not in before],
     )
 
 
-async def save_accounts(connection: Connection, changed: AccountChanges, *, now: datetime) -> None:
-    """Write the accounts. Raises asyncpg's UniqueViolationError where somebody else made one of them meanwhile."""
+async def save_accounts(connection: Connection, changes: AccountChanges, *, now: datetime) -> None:
+    """Write the accounts. Raises asyncpg's UniqueViolationError if another transaction has inserted a new one."""
     rows = partial(_rows, now=now)
-    if changed.known:
-        columns = zip(*await yielding(rows, changed.known, at_once=_IN_A_TURN), strict=True)
-        await connection.execute(QUERIES["move_accounts"], *(list(column) for column in columns))
-    if changed.new:
-        records = await yielding(rows, changed.new, at_once=_IN_A_TURN)
+    if changes.existing:
+        columns = zip(*await map_in_slices(rows, changes.existing, size=_ACCOUNTS_AT_ONCE), strict=True)
+        await connection.execute(QUERIES["update_accounts"], *(list(column) for column in columns))
+    if changes.new:
+        records = await map_in_slices(rows, changes.new, size=_ACCOUNTS_AT_ONCE)
         await connection.copy_records_to_table("accounts", records=records, columns=_COLUMNS)
-
-
-_COLUMNS = ("customer_id", "target_id", "decisions", "waits", "facts")
-_IN_A_TURN = 50  # an account may be large
 
 
 def _rows(accounts: Iterable[KnownAccount], *, now: datetime) -> list[tuple[object, ...]]:
     return [
-        (*account.key, account.decisions, account.waits, dump_account(account.state, account.seen, now=now))
+        (*account.key, account.decisions, account.waits, dump_account(account.state, account.first_seen, now=now))
         for account in accounts
     ]
 
 
-async def _known(rows: Sequence[asyncpg.Record]) -> dict[AccountKey, KnownAccount]:
-    return {account.key: account for account in await yielding(_read, rows, at_once=_IN_A_TURN)}
+def _key_columns(keys: Collection[AccountKey]) -> tuple[list[int], list[int]]:
+    return [key.customer_id for key in keys], [key.target_id for key in keys]
 
 
-def _read(rows: Iterable[asyncpg.Record]) -> Iterator[KnownAccount]:
+async def _load(rows: Sequence[asyncpg.Record]) -> dict[AccountKey, KnownAccount]:
+    return {account.key: account for account in await map_in_slices(_load_some, rows, size=_ACCOUNTS_AT_ONCE)}
+
+
+def _load_some(rows: Iterable[asyncpg.Record]) -> Iterator[KnownAccount]:
     for customer_id, target_id, decisions, waiting, facts in rows:
-        state, seen = load_account(facts, customer_id=customer_id, target_id=target_id)
-        yield KnownAccount(state=state, decisions=decisions, waits=waiting, seen=seen)
+        state, first_seen = load_account(facts, customer_id=customer_id, target_id=target_id)
+        yield KnownAccount(state=state, decisions=decisions, waits=waiting, first_seen=first_seen)

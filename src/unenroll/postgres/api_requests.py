@@ -1,4 +1,4 @@
-"""What the HTTP API keeps of a call before it publishes, and what it learns of it afterwards."""
+"""Store the requests of the HTTP API before they are published, and read their results from the ledger."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from unenroll.postgres.errors import postgres_errors
 from unenroll.postgres.queries import QUERIES
 from unenroll.wire.reasons import DeadLetter
 
-_AT_ONCE = 500
+_PAGE_SIZE = 500
 _FIRST_ID = UUID(int=0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class KeptRequest:
-    """A call as it came: all that its event is made of. `event_type` is the event's name, `data` its JSON text.
+class StoredRequest:
+    """A stored request, with everything that its event is made of.
 
-    `event_key` is the UUIDv5 by which the ledger knows the event.
+    `event_type` is the name of the event, `data` its JSON text, and `event_key` its UUIDv5 in the ledger.
     """
 
     request_id: str
@@ -37,9 +37,9 @@ class KeptRequest:
 
 
 class LedgerLookup(NamedTuple):
-    """By what the ledger knows an event, and by what it would be known as a dead letter.
+    """The keys of an event in the ledger and in the table of dead letters.
 
-    `happened` is the earliest instant that it tells of: an erasure after that lets it go.
+    `happened` is the earliest time in the event: a later erasure of the customer means that it is never decided.
     """
 
     customer_id: int
@@ -51,9 +51,9 @@ class LedgerLookup(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EventResult:
-    """What became of an event that is done: it was decided, or it is a dead letter. `outcome` None: it is a fact.
+    """The result of an event: an outcome, a dead letter, or an erasure. All three are None for a decided fact.
 
-    `erased_until`: nobody decides it, because what happened to the customer up to then was erased.
+    If `erased_until` is set, the event is never decided, because the customer's data up to then was erased.
     """
 
     outcome: Outcome | None = None
@@ -61,18 +61,19 @@ class EventResult:
     erased_until: datetime | None = None
 
 
-async def keep_request(
-    pool: asyncpg.Pool, request: KeptRequest, *, happened: datetime
-) -> KeptRequest | EventResult | None:
-    """Keep the request. Returns the one that was kept under its id before, if any. Raises OutageError and SetupError.
+async def store_request(
+    pool: asyncpg.Pool, request: StoredRequest, *, happened: datetime
+) -> StoredRequest | EventResult | None:
+    """Store the request, and return None. Raises OutageError and SetupError.
 
-    Returns the fate of the request, and keeps nothing, where its customer was erased after it `happened`.
+    If its id is stored already, return the stored request. If its customer was erased after it `happened`, store
+    nothing and return the erasure as its result.
 
-    Two statements: what somebody else keeps meanwhile is invisible to the one that waited for it.
+    It takes two statements: an insert that waits for another transaction cannot see the row which that one commits.
     """
     with postgres_errors():
         row = await pool.fetchrow(
-            QUERIES["keep_request"],
+            QUERIES["store_request"],
             request.request_id,
             request.caller,
             request.event_type,
@@ -88,49 +89,50 @@ async def keep_request(
     assert row is not None  # noqa: S101 - it selects without a table
     if row["erased_until"] is not None:
         return EventResult(erased_until=row["erased_until"])
-    return None if row["kept"] else await kept_request(pool, request.request_id)
+    return None if row["is_new"] else await stored_request(pool, request.request_id)
 
 
-async def kept_request(pool: asyncpg.Pool, request_id: str) -> KeptRequest | None:
-    """The request with this id, a UUID. Raises OutageError and SetupError."""
+async def stored_request(pool: asyncpg.Pool, request_id: str) -> StoredRequest | None:
+    """Return the stored request with this id, a UUID, or None. Raises OutageError and SetupError."""
     with postgres_errors():
-        row = await pool.fetchrow(QUERIES["kept_request"], request_id)
-    if row is None:
-        return None
-    return _kept(row)
+        row = await pool.fetchrow(QUERIES["stored_request"], request_id)
+    return None if row is None else _stored(row)
 
 
-async def undecided_requests(pool: asyncpg.Pool, *, before: datetime) -> AsyncIterator[list[KeptRequest]]:
-    """Requests from before of which the ledger knows nothing, some at a time. Raises OutageError and SetupError."""
+async def undecided_requests(pool: asyncpg.Pool, *, before: datetime) -> AsyncIterator[list[StoredRequest]]:
+    """Yield the requests stored `before` this time that the ledger lacks, in pages. Raises OutageError, SetupError."""
     last = _FIRST_ID
     while True:
         with postgres_errors():
-            rows = await pool.fetch(QUERIES["undecided_requests"], last, before, _AT_ONCE)
+            rows = await pool.fetch(QUERIES["undecided_requests"], last, before, _PAGE_SIZE)
         if not rows:
             return
-        yield [_kept(row) for row in rows]
+        yield [_stored(row) for row in rows]
         last = rows[-1]["request_id"]
 
 
-async def keep_answer(pool: asyncpg.Pool, request_id: str, outcome: EnrollmentOutcome) -> EnrollmentOutcome:
-    """Keep what an enrollment is answered. Returns what it was answered first. Raises OutageError and SetupError."""
+async def store_answer(pool: asyncpg.Pool, request_id: str, outcome: EnrollmentOutcome) -> EnrollmentOutcome:
+    """Store the answer to an enrollment unless one is stored, and return the stored one.
+
+    Raises OutageError and SetupError.
+    """
     with postgres_errors():
-        return EnrollmentOutcome(await pool.fetchval(QUERIES["keep_answer"], request_id, outcome.value) or outcome)
+        return EnrollmentOutcome(await pool.fetchval(QUERIES["store_answer"], request_id, outcome.value) or outcome)
 
 
-async def event_results(pool: asyncpg.Pool, sought: Sequence[LedgerLookup]) -> dict[LedgerLookup, EventResult]:
-    """What became of those of the events that are done, asked in one statement. Raises OutageError and SetupError."""
-    columns = zip(*sought, strict=True)
+async def event_results(pool: asyncpg.Pool, lookups: Sequence[LedgerLookup]) -> dict[LedgerLookup, EventResult]:
+    """Return the results of those of the events that have one, in one statement. Raises OutageError and SetupError."""
+    columns = zip(*lookups, strict=True)
     with postgres_errors():
-        rows = await pool.fetch(QUERIES["fates_of"], *(list(column) for column in columns))
-    return {sought[row["place"] - 1]: _fate(row) for row in rows}
+        rows = await pool.fetch(QUERIES["event_results"], *(list(column) for column in columns))
+    return {lookups[row["place"] - 1]: _event_result(row) for row in rows}
 
 
-def _kept(row: asyncpg.Record) -> KeptRequest:
-    return KeptRequest(**{**row, "request_id": str(row["request_id"]), "event_key": str(row["event_key"])})
+def _stored(row: asyncpg.Record) -> StoredRequest:
+    return StoredRequest(**{**row, "request_id": str(row["request_id"]), "event_key": str(row["event_key"])})
 
 
-def _fate(row: asyncpg.Record) -> EventResult:
+def _event_result(row: asyncpg.Record) -> EventResult:
     if row["reason"] is not None:
         return EventResult(dead=DeadLetter(reason=row["reason"], detail=row["detail"]))
     if row["erased_until"] is not None:

@@ -1,4 +1,4 @@
-"""Accepted definitions: target groups at their version, and who owns a target."""
+"""Read and write target groups, refused definitions, and the accounts to settle again after a new definition."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -9,16 +9,23 @@ from typing import NamedTuple
 import asyncpg
 from pydantic_core import from_json
 
-from unenroll.core.definitions import Accepted, DefinitionSet, Ignored, RefusedDefinition, TargetGroup, accept
+from unenroll.core.definitions import (
+    AcceptedDefinition,
+    DefinitionSet,
+    IgnoredDefinition,
+    RefusedDefinition,
+    TargetGroup,
+    check_definition,
+)
 from unenroll.postgres.errors import postgres_errors
 from unenroll.postgres.pool import Connection, transaction
 from unenroll.postgres.queries import QUERIES
-from unenroll.wire.definitions import CycleDefined, TargetDefined, TargetGroupDefined
+from unenroll.wire.definitions import CycleDefinition, TargetDefinition, TargetGroupDefined
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RefusedRecord:
-    """A record of topic `definitions` that changed nothing, and why. What could not be read names no group."""
+    """A record of topic `definitions` that was refused, and why. `group_id` is None if the record is not readable."""
 
     topic_id: str
     partition: int
@@ -30,7 +37,7 @@ class RefusedRecord:
 
 
 async def save_refusal(pool: asyncpg.Pool, refused: RefusedRecord) -> None:
-    """Keep it, once for each record. Raises OutageError and SetupError."""
+    """Save the refusal, once for each record. Raises OutageError and SetupError."""
     with postgres_errors():
         await pool.execute(
             QUERIES["save_refusal"],
@@ -44,11 +51,11 @@ async def save_refusal(pool: asyncpg.Pool, refused: RefusedRecord) -> None:
         )
 
 
-_AT_ONCE = 1000
+_MAX_DUE = 1000
 
 
 class DueSettlement(NamedTuple):
-    """One account to be settled again, with at least this version of its group."""
+    """An account to settle again, with at least this version of its group."""
 
     customer_id: int
     target_id: int
@@ -57,28 +64,32 @@ class DueSettlement(NamedTuple):
     due_at: datetime
 
 
-async def due_again(pool: asyncpg.Pool, *, group: tuple[str, str], topic: str, topic_id: str) -> None:
-    """Note all accounts that wait, if the topic was another one when the group read it: who was told there was not.
+async def save_due_again(pool: asyncpg.Pool, *, group: tuple[str, str], topic: str, topic_id: str) -> None:
+    """Save all waiting accounts as due again, if the group has read a topic of this name with another id.
 
-    `group`: its topic prefix and its id. Whoever was told is told again, and settled once. Raises OutageError.
+    The SettlementDue events for them may have been on the deleted topic. Publishing an event twice is harmless: it
+    settles the account once. `group` is a topic prefix and a group id. Raises OutageError.
     """
     with postgres_errors():
-        await pool.execute(QUERIES["due_again"], *group, topic, topic_id)
+        await pool.execute(QUERIES["save_due_again"], *group, topic, topic_id)
 
 
 @asynccontextmanager
-async def taken_due(pool: asyncpg.Pool) -> AsyncIterator[list[DueSettlement]]:
-    """At most 1,000 of them, forgotten when the block ends well. Raises OutageError, LaneLostError, SetupError."""
+async def due_settlements(pool: asyncpg.Pool) -> AsyncIterator[list[DueSettlement]]:
+    """Yield up to 1,000 accounts to settle again, and delete them if the block succeeds.
+
+    Raises OutageError, LaneLostError and SetupError.
+    """
     async with transaction(pool) as connection:
-        due = [DueSettlement(*row) for row in await connection.fetch(QUERIES["take_due"], _AT_ONCE)]
+        due = [DueSettlement(*row) for row in await connection.fetch(QUERIES["lock_due"], _MAX_DUE)]
         yield due
         if due:
             columns = zip(*(one[:4] for one in due), strict=True)
-            await connection.execute(QUERIES["done_due"], *(list(column) for column in columns))
+            await connection.execute(QUERIES["delete_due"], *(list(column) for column in columns))
 
 
 def dump_group(group: TargetGroup) -> str:
-    """The definition as JSON text that `load_group` reads."""
+    """Return the definition as JSON text for `load_group`."""
     return TargetGroupDefined.model_construct(
         target_group_id=group.group_id,
         name=group.name,
@@ -86,11 +97,11 @@ def dump_group(group: TargetGroup) -> str:
         active=group.active,
         time_zone=group.time_zone,
         cycles=[
-            CycleDefined.model_construct(period_name=cycle.name, start=cycle.start, end=cycle.end)
+            CycleDefinition.model_construct(period_name=cycle.name, start=cycle.start, end=cycle.end)
             for cycle in group.calendar.cycles
         ],
         targets=[
-            TargetDefined.model_construct(
+            TargetDefinition.model_construct(
                 target_id=target.target_id,
                 name=target.name,
                 kind=target.kind,
@@ -104,8 +115,8 @@ def dump_group(group: TargetGroup) -> str:
 
 
 def load_group(text: str) -> TargetGroup:
-    """The definition in a text of `dump_group`. Raises ValueError for any other text."""
-    group = TargetGroupDefined.model_validate(from_json(text)).group()
+    """Return the definition in a text of `dump_group`. Raises ValueError for any other text."""
+    group = TargetGroupDefined.model_validate(from_json(text)).to_group()
     if isinstance(group, TargetGroup):
         return group
     raise ValueError(group.detail)
@@ -113,24 +124,24 @@ def load_group(text: str) -> TargetGroup:
 
 @dataclass(frozen=True, slots=True)
 class DefinitionCache:
-    """Groups as parsed once, by id. A version never changes, so only a newer version is read again."""
+    """Caches parsed groups. It reads a group again only if its version has changed."""
 
     _groups: dict[int, TargetGroup] = field(default_factory=dict)
     _owners: dict[int, int] = field(default_factory=dict)
 
     @property
-    def known(self) -> DefinitionSet:
-        """What was read up to now. There may be more by now, never less."""
+    def cached(self) -> DefinitionSet:
+        """All definitions that were read up to now. The database may have more."""
         return DefinitionSet(groups=self._groups, owners=self._owners)
 
-    async def share(
+    async def lock(
         self, connection: Connection, *, group_ids: Iterable[int], target_ids: Iterable[int]
     ) -> DefinitionSet:
-        """The definitions of these groups and targets, which cannot change before the transaction ends."""
-        return await self._read(connection, "share_groups", group_ids=group_ids, target_ids=target_ids)
+        """Return the definitions of these groups and targets, and lock them until the transaction ends."""
+        return await self._read(connection, "lock_group_versions", group_ids=group_ids, target_ids=target_ids)
 
-    async def look(self, pool: asyncpg.Pool, *, group_ids: Iterable[int], target_ids: Iterable[int]) -> None:
-        """Read what there is of these groups and targets now. Raises OutageError and SetupError."""
+    async def refresh(self, pool: asyncpg.Pool, *, group_ids: Iterable[int], target_ids: Iterable[int]) -> None:
+        """Read the current definitions of these groups and targets. Raises OutageError and SetupError."""
         with postgres_errors():
             async with pool.acquire() as connection:
                 await self._read(connection, "group_versions", group_ids=group_ids, target_ids=target_ids)
@@ -144,7 +155,7 @@ class DefinitionCache:
         return DefinitionSet(groups={row["group_id"]: self._groups[row["group_id"]] for row in versions}, owners=owners)
 
     async def _owners_of(self, connection: Connection, target_ids: set[int]) -> dict[int, int]:
-        """Who owns which of the targets: for ever, so only what has had no owner up to now is asked for."""
+        """Return the owners of the targets. An owner never changes, so it is queried only if it is not cached."""
         unknown = target_ids - self._owners.keys()
         if unknown:
             rows = await connection.fetch(QUERIES["target_owners"], sorted(unknown))
@@ -164,25 +175,25 @@ class DefinitionCache:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AwaitedVersion:
-    """The version is in order, but accounts wait for the cycles it appends: it belongs on the topic."""
+    """The version is valid, but accounts wait for the cycles that it appends: publish it on topic `definitions`."""
 
     accounts: int
 
 
 async def define(
     pool: asyncpg.Pool, group: TargetGroup, *, settle_again: bool = False
-) -> Accepted | Ignored | RefusedDefinition | AwaitedVersion:
-    """Keep the definition if it may follow the one in force (rules.md section 4). Raises OutageError and SetupError.
+) -> AcceptedDefinition | IgnoredDefinition | RefusedDefinition | AwaitedVersion:
+    """Save the definition if it may follow the current one (rules.md section 4). Raises OutageError and SetupError.
 
-    Accounts that wait for the cycles that it appends are noted to be settled again, or with `settle_again` False are
-    a reason not to keep it.
+    If accounts wait for the cycles that it appends, `settle_again` saves them as due. Without it, such a definition is
+    not saved and the result is AwaitedVersion.
     """
     async with transaction(pool) as connection:
-        await connection.execute(QUERIES["one_definition_at_a_time"], group.group_id)
+        await connection.execute(QUERIES["lock_definition"], group.group_id)
         definition = await connection.fetchval(QUERIES["lock_group"], group.group_id)
         old = None if definition is None else load_group(definition)
-        verdict = accept(old, group)
-        if not isinstance(verdict, Accepted):
+        verdict = check_definition(old, group)
+        if not isinstance(verdict, AcceptedDefinition):
             return verdict
         if old is not None and len(group.calendar.cycles) > len(old.calendar.cycles):
             waiting = await connection.fetchval(QUERIES["waiting_accounts"], group.group_id)

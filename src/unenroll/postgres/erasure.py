@@ -1,4 +1,4 @@
-"""Customers who were erased on request: nothing that happened to them before is kept again."""
+"""Erase customers on request, and look up who was erased, so that older events of them are ignored."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,65 +9,64 @@ import asyncpg
 
 from unenroll.postgres.errors import postgres_errors
 from unenroll.postgres.lanes import LaneKey
+from unenroll.postgres.ledger import LetterKey
 from unenroll.postgres.pool import Connection, transaction
 from unenroll.postgres.queries import QUERIES
-from unenroll.postgres.redrives import LetterKey
 
-Until = Mapping[int, datetime]
-"""By customer: what happened until then is not taken any more."""
+ErasedUntil = Mapping[int, datetime]
+"""By erased customer: events up to this time are ignored."""
+
+_FIRST_TABLES = ("accounts", "ledger", "api_requests")
+"""The tables that are erased in the same transaction that records the erasure."""
+
+_LATER_TABLES = ("api_requests", "settlements_due", "replays")
+"""The tables that others may still write to meanwhile, or lock for long. They are erased at the end."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tombstone:
-    """All that is kept of a customer who was erased, and when. What happened up to `until` is not taken any more."""
+    """The record of an erasure. Events of the customer up to `until` are ignored."""
 
     customer_id: int
     erased_at: datetime
     until: datetime
 
 
-async def erased_among(connection: Connection, customers: Iterable[int]) -> Until:
-    """Which of the customers were erased. Nobody else is erased before the transaction ends."""
-    return _until(await connection.fetch(QUERIES["erased_among"], sorted(set(customers))))
+async def lock_erasures(connection: Connection, customers: Iterable[int]) -> ErasedUntil:
+    """Return which of the customers were erased, and block new erasures until the transaction ends."""
+    return _erased_until(await connection.fetch(QUERIES["lock_erasures"], sorted(set(customers))))
 
 
-async def erased_seen(connection: Connection, customers: Iterable[int]) -> Until:
-    """Which of the customers were erased up to now. Locks nothing."""
-    return _until(await connection.fetch(QUERIES["erased_seen"], sorted(set(customers))))
+async def read_erasures(connection: Connection, customers: Iterable[int]) -> ErasedUntil:
+    """Return which of the customers were erased, without a lock."""
+    return _erased_until(await connection.fetch(QUERIES["read_erasures"], sorted(set(customers))))
 
 
 async def tombstone(pool: asyncpg.Pool, customer_id: int) -> Tombstone | None:
-    """When the customer was erased, if at all. Raises OutageError and SetupError."""
+    """Return the erasure of the customer, or None. Raises OutageError and SetupError."""
     with postgres_errors():
-        row = await pool.fetchrow(QUERIES["erased_customer"], customer_id)
+        row = await pool.fetchrow(QUERIES["tombstone"], customer_id)
     return None if row is None else Tombstone(customer_id=customer_id, **row)
 
 
-def is_before(until: Until, customer_id: int, happened: datetime) -> bool:
-    """Whether the customer was erased after that."""
-    return customer_id in until and happened <= until[customer_id]
+def erasure_covers(erased_until: ErasedUntil, customer_id: int, time: datetime) -> bool:
+    """Return whether an erasure of the customer covers this time."""
+    return customer_id in erased_until and time <= erased_until[customer_id]
 
 
-def _until(rows: Iterable[asyncpg.Record]) -> Until:
+def _erased_until(rows: Iterable[asyncpg.Record]) -> ErasedUntil:
     return {row["customer_id"]: row["until"] for row in rows}
 
 
-AT_ONCE = ("accounts", "ledger", "api_requests")
-"""The tables that are erased at the moment from which nothing old is taken any more."""
-
-AFTERWARDS = ("api_requests", "settlements_due", "replays")
-"""The tables where something may come in between, or is locked for long."""
-
-
 class BatchKey(NamedTuple):
-    """Which batch: the lane, and the number of its last decision."""
+    """Identifies a batch: its lane, and the number of its last decision."""
 
     lane_id: int
     last_sequence: int
 
 
-class LetterPlace(NamedTuple):
-    """A dead letter: who it is, and where its record was read, by which it is found if part of it is left out."""
+class LetterRecord(NamedTuple):
+    """A dead letter, and where its record was read. The place finds it if the record's content is not complete."""
 
     key: LetterKey
     partition: int
@@ -76,85 +75,89 @@ class LetterPlace(NamedTuple):
 
 
 async def record_erasure(pool: asyncpg.Pool, customer_id: int) -> tuple[Tombstone, dict[str, int]]:
-    """Erase what is decided by, and keep that it was: no batch goes on meanwhile, and none takes it later.
+    """Record the erasure, and erase accounts, ledger and requests, in one transaction while no batch is running.
 
-    Returns how many rows of each table went. Raises OutageError where batches in hand take too long: nothing happened.
+    Returns the number of erased rows by table. Raises OutageError if running batches take too long; then nothing is
+    erased.
     """
     async with transaction(pool) as connection:
-        await connection.execute(QUERIES["erasing_waits_little"])
-        await connection.execute(QUERIES["erase_alone"])
+        await connection.execute(QUERIES["limit_erasure_lock_wait"])
+        await connection.execute(QUERIES["lock_out_batches"])
         ((erased_at, until),) = await connection.fetch(QUERIES["erase_customer"], customer_id)
-        await note_batches(connection, customer_id)
-        gone = await _each(connection, AT_ONCE, "erase", customer_id=customer_id)
-    return Tombstone(customer_id=customer_id, erased_at=erased_at, until=until), gone
+        await _save_batches_to_rewrite(connection, customer_id)
+        rows = await _per_table(connection, _FIRST_TABLES, "erase", customer_id=customer_id)
+    return Tombstone(customer_id=customer_id, erased_at=erased_at, until=until), rows
 
 
-async def note_batches(connection: Connection, customer_id: int) -> None:
-    """Keep which batches decided the customer's events, because the ledger is about to forget it."""
-    batches = await connection.fetch(QUERIES["concerned_batches"], customer_id)
+async def _save_batches_to_rewrite(connection: Connection, customer_id: int) -> None:
+    """Save which batches decided the customer's events, before their rows of the ledger are erased."""
+    batches = await connection.fetch(QUERIES["customer_batches"], customer_id)
     columns = [row["lane_id"] for row in batches], [row["last_sequence"] for row in batches]
-    await connection.execute(QUERIES["note_batches"], customer_id, *columns)
+    await connection.execute(QUERIES["save_batches_to_rewrite"], customer_id, *columns)
 
 
-async def sweep(pool: asyncpg.Pool, customer_id: int) -> dict[str, int]:
-    """Erase what is left elsewhere. Returns how many rows of each table went. Raises OutageError and SetupError."""
+async def erase_remaining(pool: asyncpg.Pool, customer_id: int) -> dict[str, int]:
+    """Erase the customer's rows in the other tables. Returns their number by table. Raises OutageError, SetupError."""
     async with transaction(pool) as connection:
-        return await _each(connection, AFTERWARDS, "erase", customer_id=customer_id)
+        return await _per_table(connection, _LATER_TABLES, "erase", customer_id=customer_id)
 
 
-async def counted(pool: asyncpg.Pool, customer_id: int) -> dict[str, int]:
-    """How many rows of each table would go. Raises OutageError and SetupError."""
+async def count_rows(pool: asyncpg.Pool, customer_id: int) -> dict[str, int]:
+    """Return how many rows an erasure would erase, by table. Raises OutageError and SetupError."""
     async with transaction(pool) as connection:
-        return await _each(connection, {*AT_ONCE, *AFTERWARDS}, "count", customer_id=customer_id)
+        return await _per_table(connection, {*_FIRST_TABLES, *_LATER_TABLES}, "count", customer_id=customer_id)
 
 
-async def batches_of(pool: asyncpg.Pool, customer_id: int) -> list[BatchKey]:
-    """The batches that may hold bytes of the customer: noted, found by the ledger, or with dead letters in them."""
+async def batches_to_rewrite(pool: asyncpg.Pool, customer_id: int) -> list[BatchKey]:
+    """Return the batches that may contain messages of the customer.
+
+    They are the saved batches, those that the ledger names, and all batches with dead letters.
+    """
     with postgres_errors():
-        noted = await pool.fetch(QUERIES["noted_batches"], customer_id)
-        found = await pool.fetch(QUERIES["concerned_batches"], customer_id)
-        letters = await pool.fetch(QUERIES["batches_with_letters"])
-    return sorted({BatchKey(*row) for row in (*noted, *found, *letters)})
+        saved = await pool.fetch(QUERIES["batches_to_rewrite"], customer_id)
+        in_ledger = await pool.fetch(QUERIES["customer_batches"], customer_id)
+        with_letters = await pool.fetch(QUERIES["batches_with_letters"])
+    return sorted({BatchKey(*row) for row in (*saved, *in_ledger, *with_letters)})
 
 
-async def batch_bytes(connection: Connection, key: BatchKey, *, hold: bool) -> bytes | None:
-    """The packed messages of the batch, to be written anew if `hold`; None: it is not kept any more."""
-    found: bytes | None = await connection.fetchval(QUERIES["hold_batch" if hold else "see_batch"], *key)
-    return found
+async def read_batch(connection: Connection, key: BatchKey, *, lock: bool) -> bytes | None:
+    """Return the packed messages of the batch, or None if they were deleted. With `lock`, lock the row."""
+    packed: bytes | None = await connection.fetchval(QUERIES["lock_batch" if lock else "read_batch"], *key)
+    return packed
 
 
-async def rewrite(connection: Connection, key: BatchKey, packed: bytes | None) -> None:
-    """Keep these packed messages in place of the batch's, or nothing at all."""
+async def replace_batch(connection: Connection, key: BatchKey, packed: bytes | None) -> None:
+    """Replace the packed messages of the batch, or delete the row if `packed` is None."""
     if packed is None:
-        await connection.execute(QUERIES["forget_batch"], *key)
+        await connection.execute(QUERIES["delete_batch"], *key)
     else:
-        await connection.execute(QUERIES["rewrite_batch"], *key, packed)
+        await connection.execute(QUERIES["replace_batch"], *key, packed)
 
 
-async def batch_done(connection: Connection, customer_id: int, key: BatchKey) -> None:
-    """The batch holds nothing of the customer any more."""
-    await connection.execute(QUERIES["batch_done"], customer_id, *key)
+async def finish_batch(connection: Connection, customer_id: int, key: BatchKey) -> None:
+    """Record that the batch contains no message of the customer any more."""
+    await connection.execute(QUERIES["finish_batch"], customer_id, *key)
 
 
-async def forget_letters(connection: Connection, letters: Sequence[LetterPlace], *, dry_run: bool) -> dict[str, int]:
-    """Forget that the letters were put aside and what was done about them, or count it."""
+async def erase_letters(connection: Connection, letters: Sequence[LetterRecord], *, dry_run: bool) -> dict[str, int]:
+    """Erase the rows of these dead letters, or only count them. Returns their number by table."""
     verb = "count" if dry_run else "erase"
-    gone = {"dead_letters": 0, "handled_letters": 0}
-    for key, *place in letters:
-        gone["dead_letters"] += await connection.fetchval(QUERIES[f"{verb}_letter"], *key, *place)
-        gone["handled_letters"] += await connection.fetchval(QUERIES[f"{verb}_handled_letter"], *key)
-    return gone
+    rows = {"dead_letters": 0, "handled_letters": 0}
+    for key, *record in letters:
+        rows["dead_letters"] += await connection.fetchval(QUERIES[f"{verb}_letter"], *key, *record)
+        rows["handled_letters"] += await connection.fetchval(QUERIES[f"{verb}_handled_letter"], *key)
+    return rows
 
 
 class PublishedLane(NamedTuple):
-    """A lane, and the last decision that it is known to have published."""
+    """A lane, and the number of its last decision that is known to be published."""
 
     key: LaneKey
     published: int
 
 
 async def all_lanes(pool: asyncpg.Pool) -> Mapping[int, PublishedLane]:
-    """The lanes of all groups, by id. Raises OutageError and SetupError."""
+    """Return the lanes of all groups by id. Raises OutageError and SetupError."""
     with postgres_errors():
         rows = await pool.fetch(QUERIES["all_lanes"])
     return {
@@ -166,5 +169,5 @@ async def all_lanes(pool: asyncpg.Pool) -> Mapping[int, PublishedLane]:
     }
 
 
-async def _each(connection: Connection, tables: Collection[str], verb: str, *, customer_id: int) -> dict[str, int]:
+async def _per_table(connection: Connection, tables: Collection[str], verb: str, *, customer_id: int) -> dict[str, int]:
     return {table: await connection.fetchval(QUERIES[f"{verb}_{table}"], customer_id) for table in tables}

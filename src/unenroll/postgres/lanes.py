@@ -1,4 +1,4 @@
-"""The lane's row: its epoch, how far it has decided, and how far it is known to have published."""
+"""Read and write the rows of lanes: the epoch, the positions decided up to, and the last published decision."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,19 +10,19 @@ from typing import NamedTuple
 import asyncpg
 
 from unenroll.errors import LaneLostError, UnenrollError
-from unenroll.postgres import pool as connect
+from unenroll.postgres import pool as postgres_pool
 from unenroll.postgres.errors import postgres_errors
 from unenroll.postgres.pool import Connection, transaction
 from unenroll.postgres.queries import QUERIES
 from unenroll.wire.topics import Position
 
-_LOCKED_SECONDS = 8.0  # less than Postgres lets a statement wait for a lock
-_HUNG_SECONDS = 10.0  # longer than a statement may take
+_BLOCKED_SECONDS = 8.0  # less than the lock_timeout of a session
+_HUNG_SECONDS = 10.0  # at least the statement_timeout of a session
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LaneKey:
-    """Who a lane is, for ever: one partition number of a group's input topics."""
+    """Identifies a lane: one partition number of a group's input topics."""
 
     topic_prefix: str
     group_id: str
@@ -31,7 +31,10 @@ class LaneKey:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LaneRow:
-    """A lane as Postgres knows it. `sequence` numbers its decisions; `published` is a lower bound of what went out."""
+    """The row of a lane. `sequence` is the number of its last decision.
+
+    `published` is a lower bound of the last published decision: the lane may have published more.
+    """
 
     lane_id: int
     partition: int
@@ -41,68 +44,69 @@ class LaneRow:
     positions: tuple[Position, ...]
 
 
-async def take_lane(pool: asyncpg.Pool, key: LaneKey, *, to_work: bool = True) -> LaneRow:
-    """Raise the lane's epoch and return its row: nobody who took it before can decide any more. Raises OutageError.
+async def take_lane(pool: asyncpg.Pool, key: LaneKey, *, as_worker: bool = True) -> LaneRow:
+    """Increase the epoch of the lane and return its row: earlier owners cannot decide any more. Raises OutageError.
 
-    The row says which tables whoever takes the lane `to_work` was written for, until it leaves the lane.
+    If the caller takes the lane `as_worker`, the row has its version of the tables until it releases the lane.
 
-    If the row stays locked, its former owner may be frozen amid a COPY, where no time-out of Postgres reaches it: then
-    its session is ended.
+    The former owner may be frozen during a COPY, where no time limit of Postgres applies, and lock the row. In that
+    case its session is terminated.
     """
-    version = connect.TABLES_VERSION if to_work else None
-    named = (key.topic_prefix, key.group_id, key.partition, version)
+    version = postgres_pool.TABLES_VERSION if as_worker else None
     with postgres_errors():
-        async with pool.acquire() as connection, _hung_ended(pool, connection):
-            (row,) = await connection.fetch(QUERIES["take_lane"], *named)
-    return lane_row(row)
+        async with pool.acquire() as connection, _terminate_blockers(pool, connection):
+            (row,) = await connection.fetch(
+                QUERIES["take_lane"], key.topic_prefix, key.group_id, key.partition, version
+            )
+    return _lane_row(row)
 
 
 @asynccontextmanager
-async def _hung_ended(pool: asyncpg.Pool, connection: Connection) -> AsyncIterator[None]:
-    """If the block takes long, end the hung sessions that block the connection then."""
-    ending = asyncio.create_task(_end_hung(pool, connection.get_server_pid()))
+async def _terminate_blockers(pool: asyncpg.Pool, connection: Connection) -> AsyncIterator[None]:
+    """If the block takes long, terminate the hung sessions that block the connection."""
+    task = asyncio.create_task(_terminate_blockers_later(pool, connection.get_server_pid()))
     try:
         yield
     finally:
-        ending.cancel()
-        await asyncio.wait([ending])
+        task.cancel()
+        await asyncio.wait([task])
 
 
-async def _end_hung(pool: asyncpg.Pool, blocked: int) -> None:
-    await asyncio.sleep(_LOCKED_SECONDS)
-    with suppress(UnenrollError), postgres_errors():  # the lane is not taken then, which says enough
-        await pool.execute(QUERIES["end_hung"], blocked, _HUNG_SECONDS)
+async def _terminate_blockers_later(pool: asyncpg.Pool, pid: int) -> None:
+    await asyncio.sleep(_BLOCKED_SECONDS)
+    with suppress(UnenrollError), postgres_errors():  # the statement that is blocked reports its own error
+        await pool.execute(QUERIES["terminate_hung_blockers"], pid, _HUNG_SECONDS)
 
 
-async def hold_lane(connection: Connection, lane: LaneRow) -> None:
-    """Lock the lane's row until the transaction ends. Raises LaneLostError unless it is still as `lane` says."""
-    found = await connection.fetchrow(QUERIES["hold_lane"], lane.lane_id)
-    if found is None or found["epoch"] != lane.epoch:
-        raise LaneLostError("another worker took the lane")
-    if found["sequence"] != lane.sequence or _positions(found) != lane.positions:
-        raise LaneLostError("the batch does not begin where the lane has decided up to")
+async def lock_lane(connection: Connection, lane: LaneRow) -> None:
+    """Lock the row of the lane until the transaction ends. Raises LaneLostError unless it is equal to `lane`."""
+    row = await connection.fetchrow(QUERIES["lock_lane"], lane.lane_id)
+    if row is None or row["epoch"] != lane.epoch:
+        raise LaneLostError("another worker has taken the lane")
+    if row["sequence"] != lane.sequence or _positions(row) != lane.positions:
+        raise LaneLostError("the batch does not start where the last decision of the lane ended")
 
 
-async def check_held(pool: asyncpg.Pool, lane: LaneRow) -> None:
-    """Raise LaneLostError unless the lane's row is still as `lane` says. Raises OutageError."""
+async def check_lane(pool: asyncpg.Pool, lane: LaneRow) -> None:
+    """Raise LaneLostError unless the row of the lane is equal to `lane`. Raises OutageError."""
     async with transaction(pool) as connection:
-        await hold_lane(connection, lane)
+        await lock_lane(connection, lane)
 
 
 class PendingBatch(NamedTuple):
-    """The packed outputs of a batch whose decisions begin with this number."""
+    """The packed messages of a batch. `first_sequence` is the number of its first decision."""
 
     first_sequence: int
     outputs: bytes
     decided_at: datetime
 
 
-async def move_lane(connection: Connection, lane: LaneRow, publication: PendingBatch | None = None) -> None:
-    """Write how far the lane has decided, and what is to be published, in the batch's own transaction.
+async def move_lane(connection: Connection, lane: LaneRow, batch: PendingBatch | None = None) -> None:
+    """Save the new positions of the lane and the batch to publish, in the transaction of the batch.
 
     Raises LaneLostError.
     """
-    place = (
+    columns = (
         lane.lane_id,
         lane.epoch,
         lane.sequence,
@@ -112,42 +116,45 @@ async def move_lane(connection: Connection, lane: LaneRow, publication: PendingB
         [position.partitions for position in lane.positions],
         [position.offset for position in lane.positions],
     )
-    if publication is None:
-        moved = await connection.fetchval(QUERIES["move_lane"], *place)
+    if batch is None:
+        lane_id = await connection.fetchval(QUERIES["move_lane"], *columns)
     else:
-        moved = await connection.fetchval(QUERIES["move_lane_publishing"], *place, *publication)
-    if moved is None:
-        raise LaneLostError("another worker took the lane")
+        lane_id = await connection.fetchval(QUERIES["move_lane_and_publish"], *columns, *batch)
+    if lane_id is None:
+        raise LaneLostError("another worker has taken the lane")
 
 
 async def reposition(pool: asyncpg.Pool, lane: LaneRow) -> None:
-    """Write where the lane goes on from, before anything is read. Raises LaneLostError and OutageError."""
+    """Save the positions from which the lane reads, before it reads anything. Raises LaneLostError and OutageError."""
     with postgres_errors():
         async with pool.acquire() as connection:
             await move_lane(connection, lane)
 
 
-async def note_published(pool: asyncpg.Pool, lane: LaneRow) -> None:
-    """Write how far the lane has published. Does nothing if another worker took it."""
+async def save_published(pool: asyncpg.Pool, lane: LaneRow) -> None:
+    """Save the last published decision of the lane. Does nothing if another worker has taken the lane."""
     with postgres_errors():
-        await pool.execute(QUERIES["lane_published"], lane.lane_id, lane.epoch, lane.published)
+        await pool.execute(QUERIES["save_published"], lane.lane_id, lane.epoch, lane.published)
 
 
-async def leave_lane(pool: asyncpg.Pool, lane: LaneRow) -> None:
-    """Write how far the lane has published and that nobody holds it. Does nothing if another worker took it."""
+async def release_lane(pool: asyncpg.Pool, lane: LaneRow) -> None:
+    """Save the last published decision of the lane, and that no worker owns the lane.
+
+    Does nothing if another worker has taken the lane.
+    """
     with postgres_errors():
-        await pool.execute(QUERIES["leave_lane"], lane.lane_id, lane.epoch, lane.published)
+        await pool.execute(QUERIES["release_lane"], lane.lane_id, lane.epoch, lane.published)
 
 
 async def publications_above(pool: asyncpg.Pool, lane: LaneRow, sequence: int) -> list[bytes]:
-    """The packed outputs that the lane decided after this number, in the order of the decisions."""
+    """Return the packed messages of the batches after this decision of the lane, in order."""
     with postgres_errors():
         rows = await pool.fetch(QUERIES["publications_above"], lane.lane_id, sequence)
     return [row["outputs"] for row in rows]
 
 
 async def has_read(pool: asyncpg.Pool, key: LaneKey, topic: str, *, topic_id: str) -> bool:
-    """Whether the group has read the topic when it had another id, or when it did not have the lane's partition yet."""
+    """Return whether the group has read the topic under another id, or before it had the partition of the lane."""
     with postgres_errors():
         found: bool = await pool.fetchval(
             QUERIES["has_read"], key.topic_prefix, key.group_id, topic, topic_id, key.partition
@@ -155,8 +162,8 @@ async def has_read(pool: asyncpg.Pool, key: LaneKey, topic: str, *, topic_id: st
     return found
 
 
-def lane_row(row: asyncpg.Record) -> LaneRow:
-    """The lane in a row of the table."""
+def _lane_row(row: asyncpg.Record) -> LaneRow:
+    """Return the lane in a row of table `lanes`."""
     return LaneRow(
         lane_id=row["lane_id"],
         partition=row["partition"],
@@ -176,15 +183,15 @@ def _positions(row: asyncpg.Record) -> tuple[Position, ...]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LaneBehind:
-    """A lane, and how many batches it has decided that are not known to be published."""
+class LaneBacklog:
+    """A lane, and the number of its batches above the last decision that is known to be published."""
 
     row: LaneRow
     unpublished: int
 
 
-async def lanes_of(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> list[LaneBehind]:
-    """The lanes of the group, by number. Raises OutageError and SetupError."""
+async def group_lanes(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> list[LaneBacklog]:
+    """Return the lanes of the group by partition. Raises OutageError and SetupError."""
     with postgres_errors():
-        rows = await pool.fetch(QUERIES["lanes_of_group"], topic_prefix, group_id)
-    return [LaneBehind(row=lane_row(row), unpublished=row["unpublished"]) for row in rows]
+        rows = await pool.fetch(QUERIES["group_backlogs"], topic_prefix, group_id)
+    return [LaneBacklog(row=_lane_row(row), unpublished=row["unpublished"]) for row in rows]

@@ -1,4 +1,4 @@
-"""The ledger: every inbound event once, and what was decided of it."""
+"""Read and write the ledger, with one row for each inbound event and its decision, and the table of dead letters."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -12,21 +12,24 @@ from unenroll.postgres.queries import QUERIES
 
 
 class EventContent(NamedTuple):
-    """What an event says. `time` is None where the event came without one, and is then not compared."""
+    """The content of an event, as a hash with its version. `time` is None if the event has no time."""
 
     version: int
     digest: bytes
     time: datetime | None
 
     def contradicts(self, other: "EventContent") -> bool:
-        """Whether two events of the same identity differ. Hashes of different versions are not comparable."""
+        """Return whether two events with the same id differ.
+
+        Times are compared if both events have one, and hashes if they have the same version.
+        """
         if self.time is not None and other.time is not None and self.time != other.time:
             return True
         return self.version == other.version and self.digest != other.digest
 
 
 class LedgerPosition(NamedTuple):
-    """Where an event was first read, and its number in the lane's order of decisions."""
+    """Where Unenroll first read a record, and its number among the decisions of the lane."""
 
     lane_id: int
     sequence: int
@@ -36,7 +39,7 @@ class LedgerPosition(NamedTuple):
 
 
 class LedgerRow(NamedTuple):
-    """One event and its decision, in the columns of the ledger. A fact that was loaded was read `NOWHERE`."""
+    """One event and its decision, in the columns of the ledger. A fact from `unenroll load` has NO_POSITION."""
 
     customer_id: int
     event_key: str
@@ -56,30 +59,31 @@ class LedgerRow(NamedTuple):
 
     @property
     def key(self) -> EventKey:
-        """Which event it is."""
+        """The customer and the key of the event."""
         return EventKey(self.customer_id, self.event_key)
 
     @property
     def content(self) -> EventContent:
-        """What it says."""
+        """The content of the event."""
         return EventContent(self.content_version, self.content_hash, self.event_time)
 
 
 class LedgerOutcome(NamedTuple):
-    """What the ledger has of an event: its content, and the outcome of a request, or the type of a fact."""
+    """The content of an event in the ledger, and the outcome of a request or the type of a fact."""
 
     content: EventContent
-    what: str
+    outcome_or_type: str
 
 
-NOWHERE = (None,) * len(LedgerPosition._fields)
+NO_POSITION = (None,) * len(LedgerPosition._fields)
+"""The position of an event that comes from no topic."""
 
 
 async def known_events(connection: Connection, keys: Iterable[EventKey]) -> dict[EventKey, EventContent]:
-    """What the ledger has of these events."""
-    wanted = sorted(set(keys))
+    """Return the contents of those of the events that the ledger has."""
+    ordered = sorted(set(keys))
     rows = await connection.fetch(
-        QUERIES["known_events"], [key.customer_id for key in wanted], [key.event_key for key in wanted]
+        QUERIES["known_events"], [key.customer_id for key in ordered], [key.event_key for key in ordered]
     )
     return {
         EventKey(row["customer_id"], str(row["event_key"])): EventContent(
@@ -89,37 +93,40 @@ async def known_events(connection: Connection, keys: Iterable[EventKey]) -> dict
     }
 
 
-async def outcomes_of(connection: Connection, keys: Iterable[EventKey]) -> dict[EventKey, LedgerOutcome]:
-    """What became of these events, those that were decided."""
-    wanted = sorted(set(keys))
+async def ledger_outcomes(connection: Connection, keys: Iterable[EventKey]) -> dict[EventKey, LedgerOutcome]:
+    """Return the outcomes of those of the events that the ledger has."""
+    ordered = sorted(set(keys))
     rows = await connection.fetch(
-        QUERIES["outcomes_of"], [key.customer_id for key in wanted], [key.event_key for key in wanted]
+        QUERIES["ledger_outcomes"], [key.customer_id for key in ordered], [key.event_key for key in ordered]
     )
     return {
-        EventKey(customer_id, str(event_key)): LedgerOutcome(EventContent(version, digest, time), became)
-        for customer_id, event_key, version, digest, time, became in rows
+        EventKey(customer_id, str(event_key)): LedgerOutcome(EventContent(version, digest, time), outcome_or_type)
+        for customer_id, event_key, version, digest, time, outcome_or_type in rows
     }
 
 
 async def save_ledger(connection: Connection, rows: Sequence[LedgerRow]) -> None:
-    """Write the rows, in the order of their keys, so that two lanes cannot wait for each other."""
+    """Insert the rows in the order of their keys, so that two lanes cannot deadlock."""
     if rows:
         records = sorted(rows, key=itemgetter(0, 1))
         await connection.copy_records_to_table("ledger", records=records, columns=LedgerRow._fields)
 
 
-Buried = tuple[str, bytes]
-"""What a dead letter is known by: the topic, and the SHA-256 of key, value and headers."""
+class LetterKey(NamedTuple):
+    """Identifies a dead letter: the topic of its record, and the SHA-256 of the record's key, value and headers."""
+
+    topic: str
+    digest: bytes
 
 
-class DeadRow(NamedTuple):
-    """One dead letter. `digest` is the SHA-256 of its key, value and headers."""
+class DeadLetterRow(NamedTuple):
+    """One dead letter. `digest` is the SHA-256 of the record's key, value and headers."""
 
     topic: str
     digest: bytes
     reason: str
     detail: str
-    place: LedgerPosition
+    position: LedgerPosition
     redrives: int
     decided_at: datetime
 
@@ -130,23 +137,23 @@ _COLUMNS = (
 )
 
 
-async def known_dead_letters(connection: Connection, contents: Iterable[Buried]) -> dict[Buried, str]:
-    """Which of these contents were dead-lettered before, and for what reason."""
+async def known_dead_letters(connection: Connection, keys: Iterable[LetterKey]) -> dict[LetterKey, str]:
+    """Return the reasons of those of the records that are dead letters already."""
     by_topic: dict[str, list[bytes]] = {}
-    for topic, digest in contents:
+    for topic, digest in keys:
         by_topic.setdefault(topic, []).append(digest)
     return {
-        (topic, row["digest"]): row["reason"]
+        LetterKey(topic, row["digest"]): row["reason"]
         for topic, digests in by_topic.items()
         for row in await connection.fetch(QUERIES["known_dead_letters"], topic, digests)
     }
 
 
-async def save_dead_letters(connection: Connection, rows: Sequence[DeadRow]) -> None:
-    """Write the rows, in the order of their keys, so that two lanes cannot wait for each other."""
+async def save_dead_letters(connection: Connection, rows: Sequence[DeadLetterRow]) -> None:
+    """Insert the rows in the order of their keys, so that two lanes cannot deadlock."""
     if rows:
         records = [
-            (row.topic, row.digest, row.reason, row.detail, *row.place, row.redrives, row.decided_at)
+            (row.topic, row.digest, row.reason, row.detail, *row.position, row.redrives, row.decided_at)
             for row in sorted(rows, key=lambda row: (row.topic, row.digest))
         ]
         await connection.copy_records_to_table("dead_letters", records=records, columns=_COLUMNS)

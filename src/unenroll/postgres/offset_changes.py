@@ -1,4 +1,4 @@
-"""Offsets that somebody sets: who, when and why, and what it means for the lanes."""
+"""Record the changes of committed offsets that operators make, and move the lanes with them."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -8,16 +8,16 @@ from datetime import datetime
 import asyncpg
 
 from unenroll.postgres.errors import postgres_errors
-from unenroll.postgres.lanes import LaneRow, hold_lane, move_lane
+from unenroll.postgres.lanes import LaneRow, lock_lane, move_lane
 from unenroll.postgres.pool import transaction
 from unenroll.postgres.queries import QUERIES
 
-_LATEST = 10
+_MAX_CHANGES = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OffsetChange:
-    """One partition's committed offset: before (None: there was none), and from now on."""
+    """The committed offset of one partition before (None: there was none) and after the change."""
 
     topic: str
     partition: int
@@ -27,7 +27,10 @@ class OffsetChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OffsetChanges:
-    """Somebody set offsets, and why. `done_at` None: it was broken off, and Kafka may say either."""
+    """A change of offsets, by whom and why.
+
+    `done_at` is None if the change was interrupted: Kafka may have the offsets before or after it.
+    """
 
     move_id: int
     by: str
@@ -38,9 +41,9 @@ class OffsetChanges:
 
 
 async def latest_offset_changes(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> list[OffsetChanges]:
-    """The last ten, the latest first. Raises OutageError and SetupError."""
+    """Return the last ten changes of the group, the latest first. Raises OutageError and SetupError."""
     with postgres_errors():
-        rows = await pool.fetch(QUERIES["latest_moves"], topic_prefix, group_id, _LATEST)
+        rows = await pool.fetch(QUERIES["latest_offset_changes"], topic_prefix, group_id, _MAX_CHANGES)
     return [
         OffsetChanges(
             move_id=row["move_id"],
@@ -57,10 +60,10 @@ async def latest_offset_changes(pool: asyncpg.Pool, *, topic_prefix: str, group_
 async def begin_offset_changes(
     pool: asyncpg.Pool, places: Sequence[OffsetChange], *, group: tuple[str, str], by: str, why: str
 ) -> int:
-    """Keep what is about to be done. `group`: its topic prefix and its id. Returns the number of the move."""
+    """Record a change before it happens, and return its id. `group` is a topic prefix and a group id."""
     with postgres_errors():
         move_id: int = await pool.fetchval(
-            QUERIES["ask_to_move"],
+            QUERIES["begin_offset_changes"],
             *group,
             by,
             why,
@@ -76,15 +79,15 @@ async def begin_offset_changes(
 async def offset_changes(
     pool: asyncpg.Pool, move_id: int, before: Sequence[LaneRow], *, after: Sequence[LaneRow]
 ) -> AsyncIterator[None]:
-    """The lanes are as they are in `after`, and the move is done, if the block ends well.
+    """Save the lanes as in `after`, and mark the change as done, if the block succeeds.
 
-    Raises LaneLostError if a lane is not as it was before.
+    Raises LaneLostError if a lane differs from `before`.
     """
     async with transaction(pool) as connection:
-        for lane, moved in zip(before, after, strict=True):
-            await hold_lane(connection, lane)
-            await move_lane(connection, moved)
-        await connection.execute(QUERIES["moved"], move_id)
+        for old, new in zip(before, after, strict=True):
+            await lock_lane(connection, old)
+            await move_lane(connection, new)
+        await connection.execute(QUERIES["finish_offset_changes"], move_id)
         yield
 
 

@@ -1,4 +1,4 @@
-"""A batch's messages as one value to keep until they are published."""
+"""Pack the messages of a batch into one value of the outbox, table `publications`, and unpack them."""
 
 from collections.abc import Iterable
 
@@ -8,18 +8,18 @@ import msgspec.msgpack
 from unenroll.wire.topics import Message
 
 _FORMAT = 1
-_LEVEL = 1  # a third faster than Zstandard's usual 3, and no larger: messages of a batch are much alike
-_PACKED = msgspec.msgpack.Encoder()
-_UNPACKED = msgspec.msgpack.Decoder(tuple[Message, ...])
+_COMPRESSION_LEVEL = 1  # a third faster than the default 3, and no larger, since messages of a batch are similar
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(tuple[Message, ...])
 
 
 def pack(messages: Iterable[Message]) -> bytes:
-    """The messages in order: a byte that names the format, then a MessagePack array, compressed with Zstandard."""
-    return bytes((_FORMAT,)) + bytes(cramjam.zstd.compress(_PACKED.encode(list(messages)), _LEVEL))
+    """Return the messages as one byte for the format, followed by a MessagePack array compressed with Zstandard."""
+    return bytes((_FORMAT,)) + bytes(cramjam.zstd.compress(_ENCODER.encode(list(messages)), _COMPRESSION_LEVEL))
 
 
 def unpack(packed: bytes) -> tuple[Message, ...]:
-    """The messages that were packed, the same to the byte. Raises ValueError for a format that is not ours."""
+    """Return the packed messages, equal byte for byte. Raises ValueError for an unknown format."""
     if packed[:1] != bytes((_FORMAT,)):
-        raise ValueError(f"packed messages begin with {packed[:1]!r}, not with format {_FORMAT}")
-    return _UNPACKED.decode(bytes(cramjam.zstd.decompress(packed[1:])))
+        raise ValueError(f"the packed messages have format {packed[:1]!r}; this program reads format {_FORMAT}")
+    return _DECODER.decode(bytes(cramjam.zstd.decompress(packed[1:])))

@@ -1,4 +1,4 @@
-"""Connections to Postgres: none of them can hold up others for longer than some seconds."""
+"""Open connections to Postgres, with time limits so that no session can block others for long."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -11,23 +11,23 @@ from asyncpg.transaction import Transaction
 from pydantic import SecretStr
 
 from unenroll.errors import LaneLostError, OutageError, Server, SetupError, UnenrollError
-from unenroll.postgres.errors import classify, postgres_errors
+from unenroll.postgres.errors import database_url_errors, postgres_errors
 from unenroll.postgres.queries import QUERIES
 from unenroll.secret_files import may_change
 
 Connection = asyncpg.Connection | PoolConnectionProxy
 
 TABLES_VERSION = "0001"
-"""The step of the history that the statements of this program are written for."""
+"""The migration that the statements of this program are written for."""
 
-_REFUSED = (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError)
-_TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_REFUSALS = (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError)
+_CONNECTION_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 _CONNECT_SECONDS = 10.0
-_ANSWER_SECONDS = 15.0
+_COMMAND_SECONDS = 15.0
 _IDLE_SECONDS = 10
-_LIMITS = {
+_SESSION_SETTINGS = {
     "application_name": "unenroll",
-    "lock_timeout": "9s",  # less than a statement's, so that who waits for a lock is told so
+    "lock_timeout": "9s",  # less than statement_timeout, so that Postgres reports the lock as the reason
     "statement_timeout": "10s",
     "idle_in_transaction_session_timeout": f"{_IDLE_SECONDS}s",
 }
@@ -35,19 +35,19 @@ _LIMITS = {
 
 @asynccontextmanager
 async def connected(database_url: SecretStr | str, *, connections: int = 4) -> AsyncIterator[asyncpg.Pool]:
-    """A pool of at most so many connections, closed at the end. Raises OutageError, SetupError and UsageError.
+    """Open a pool with at most this many connections, and close it at the end of the block.
 
-    A URL that stands in a file is read anew for each connection.
+    If a file holds the URL, each new connection reads the file again. Raises OutageError, SetupError and UsageError.
     """
-    with postgres_errors(), classify():
+    with postgres_errors(), database_url_errors():
         pool = await asyncpg.create_pool(
             connect=_Connect(database_url),
             min_size=1,
             max_size=connections,
             timeout=_CONNECT_SECONDS,
-            command_timeout=_ANSWER_SECONDS,
-            server_settings=_LIMITS,
-            reset=_left_as_it_was,
+            command_timeout=_COMMAND_SECONDS,
+            server_settings=_SESSION_SETTINGS,
+            reset=_no_reset,
         )
     try:
         yield pool
@@ -57,33 +57,36 @@ async def connected(database_url: SecretStr | str, *, connections: int = 4) -> A
 
 @asynccontextmanager
 async def transaction(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
-    """A transaction that ends with the block. Raises OutageError, RefusedError and SetupError: nothing happened.
+    """Run the block in a transaction, and commit at its end.
 
-    Raises LaneLostError where it is unknown whether the COMMIT happened.
+    Raises OutageError, RefusedError or SetupError if nothing was committed, and LaneLostError if it is unknown whether
+    Postgres has committed.
     """
     with postgres_errors():
         connection = await pool.acquire(timeout=_CONNECT_SECONDS)
         try:
             current = connection.transaction()
-            began = monotonic()
+            start = monotonic()
             await current.start()
             try:
                 yield connection
             except BaseException as error:
-                with suppress(*_TROUBLE):  # the first error counts
+                with suppress(*_CONNECTION_ERRORS):  # report the first error, not that of the rollback
                     await current.rollback()
-                if _was_idle(error, seconds=monotonic() - began):
-                    raise asyncpg.IdleInTransactionSessionTimeoutError("we computed for too long") from error
+                if _is_idle_timeout(error, seconds=monotonic() - start):
+                    raise asyncpg.IdleInTransactionSessionTimeoutError(
+                        f"the worker computed for more than {_IDLE_SECONDS} s within a transaction"
+                    ) from error
                 raise
             await _commit(current)
         finally:
-            with suppress(*_TROUBLE):  # the same, and what was committed stays committed
+            with suppress(*_CONNECTION_ERRORS):  # report the first error; a commit stays valid
                 await pool.release(connection)
 
 
 @asynccontextmanager
 async def snapshot(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
-    """A connection on which all is read as of one moment, and nothing written. Raises OutageError and SetupError."""
+    """Run the block in a read-only transaction that reads all rows as of one moment. Raises OutageError, SetupError."""
     with postgres_errors():
         async with (
             pool.acquire() as connection,
@@ -93,33 +96,37 @@ async def snapshot(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
 
 
 class _Connect:
-    """How a pool connects. Once it was let in, a URL from a file that is refused is one that is just being changed."""
+    """Connects for the pool.
+
+    If Postgres accepted the user and password before and now refuses those from a file, somebody is rotating them:
+    this is an outage, since the file may change again.
+    """
 
     def __init__(self, database_url: SecretStr | str) -> None:
         self._url = database_url
-        self._was_let_in = False
+        self._was_accepted = False
 
     async def __call__(self, *_: object, **more: Any) -> asyncpg.Connection:  # noqa: ANN401 - asyncpg's own arguments
         url = self._url if isinstance(self._url, str) else self._url.get_secret_value()
         try:
             connection: asyncpg.Connection = await asyncpg.connect(url, **more)
-        except _REFUSED as error:
-            if self._was_let_in and not isinstance(self._url, str) and may_change(self._url):
-                said = f"Postgres refuses the user or password that the file holds now: {error}"
-                raise OutageError(said, server=Server.POSTGRES) from error
+        except _REFUSALS as error:
+            if self._was_accepted and not isinstance(self._url, str) and may_change(self._url):
+                text = f"Postgres refuses the user or password in the file of the database URL: {error}"
+                raise OutageError(text, server=Server.POSTGRES) from error
             raise
-        self._was_let_in = True
+        self._was_accepted = True
         return connection
 
 
-async def _left_as_it_was(connection: Connection) -> None:
-    """Nothing to reset: what we do to a session ends with its transaction. To ask for it would cost a round trip."""
+async def _no_reset(connection: Connection) -> None:
+    """Skip the reset of the session. Our settings end with their transaction, and a reset costs a round trip."""
 
 
-def _was_idle(error: BaseException, *, seconds: float) -> bool:
-    """Whether Postgres ended the session between two statements. asyncpg only says that the connection is gone."""
-    gone = isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError)
-    return gone and seconds >= _IDLE_SECONDS
+def _is_idle_timeout(error: BaseException, *, seconds: float) -> bool:
+    """Whether Postgres ended the session while it was idle. asyncpg reports only that the connection is closed."""
+    closed = isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError)
+    return closed and seconds >= _IDLE_SECONDS
 
 
 async def _commit(current: Transaction) -> None:
@@ -127,51 +134,45 @@ async def _commit(current: Transaction) -> None:
         await current.commit()
     except asyncpg.TransactionRollbackError:
         raise
-    except _TROUBLE as error:
-        raise LaneLostError("Postgres did not answer to a COMMIT, so it is unknown whether it happened") from error
+    except _CONNECTION_ERRORS as error:
+        raise LaneLostError("Postgres did not answer to a COMMIT: it is unknown whether it has committed") from error
 
 
 async def ping(pool: asyncpg.Pool) -> None:
-    """Return if Postgres answers, else raise OutageError or SetupError."""
+    """Return if Postgres answers. Raises OutageError and SetupError."""
     with postgres_errors():
         await pool.fetchval(QUERIES["ping"])
 
 
 async def check_tables(pool: asyncpg.Pool) -> None:
-    """Raise SetupError unless the tables are those that this program works with, or newer ones that allow for it."""
+    """Raise SetupError unless this program works with the version of the tables. Raises OutageError."""
     with postgres_errors():
         try:
             found = await pool.fetchval(QUERIES["tables_version"])
         except asyncpg.UndefinedTableError:
-            raise SetupError("the database has no tables of ours; run `unenroll migrate`") from None
-    if found < TABLES_VERSION:
-        raise SetupError(f"the tables are at version {found}, not {TABLES_VERSION}; run `unenroll migrate`")
-    if found > TABLES_VERSION and await _oldest(pool) > TABLES_VERSION:
-        raise SetupError(f"the tables are at version {found}, newer than this program; install a newer one")
-
-
-async def _oldest(pool: asyncpg.Pool) -> str:
-    """The oldest program that the tables work with."""
-    with postgres_errors():
-        found: str = await pool.fetchval(QUERIES["oldest_program"])
-    return found
+            raise SetupError("the database has no tables of Unenroll; run `unenroll migrate`") from None
+        if found < TABLES_VERSION:
+            raise SetupError(f"the tables are at version {found}, not {TABLES_VERSION}; run `unenroll migrate`")
+        if found > TABLES_VERSION and await pool.fetchval(QUERIES["oldest_program"]) > TABLES_VERSION:
+            raise SetupError(f"the tables are at version {found}, which needs a newer program; install a newer one")
 
 
 @asynccontextmanager
-async def advisory_lock(pool: asyncpg.Pool, doing: str, *, otherwise: str) -> AsyncIterator[None]:
-    """While the block runs, nobody else does this. Raises UnenrollError(`otherwise`) if somebody does, OutageError.
+async def advisory_lock(pool: asyncpg.Pool, name: str, *, busy: str) -> AsyncIterator[None]:
+    """Hold the advisory lock with this name while the block runs.
 
-    The lock is the connection's: it goes with a process that dies.
+    Raises UnenrollError with the text `busy` if another session has the lock, and OutageError. Postgres releases the
+    lock of a process that dies.
     """
     with postgres_errors():
         connection = await pool.acquire()
     try:
         with postgres_errors():
-            free = await connection.fetchval(QUERIES["only_one"], doing)
-        if not free:
-            raise UnenrollError(otherwise)
+            locked = await connection.fetchval(QUERIES["try_advisory_lock"], name)
+        if not locked:
+            raise UnenrollError(busy)
         yield
     finally:
-        with suppress(asyncpg.InterfaceError):  # it was ended by the server
-            connection.terminate()  # which lets go of the lock
+        with suppress(asyncpg.InterfaceError):  # Postgres has closed the connection
+            connection.terminate()  # this releases the lock
         await pool.release(connection)

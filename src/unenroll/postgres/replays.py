@@ -1,4 +1,4 @@
-"""Replays that publish again: what each was asked for, kept so that it can go on after its own death."""
+"""Record the replays that publish decisions again, so that an interrupted replay can continue."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from unenroll.postgres.queries import QUERIES
 
 
 class ReplayLane(NamedTuple):
-    """A lane, and the number of the last decision that it is known to have published."""
+    """A lane, and the number of its last decision that is known to be published."""
 
     partition: int
     lane_id: int
@@ -21,7 +21,7 @@ class ReplayLane(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replay:
-    """A replay: `selection` is what it was asked for, `lanes` where it ends in each of them."""
+    """A replay. `selection` says what it replays, `lanes` at which decision it ends in each lane."""
 
     replay_id: str
     topic_prefix: str
@@ -32,7 +32,7 @@ class Replay:
 
 
 class ReplayBatch(NamedTuple):
-    """The packed outputs of a batch. `sequence` is the number of its last decision."""
+    """The packed messages of a batch. `sequence` is the number of its last decision."""
 
     sequence: int
     outputs: bytes
@@ -40,22 +40,25 @@ class ReplayBatch(NamedTuple):
 
 
 async def published_lanes(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> list[ReplayLane]:
-    """The lanes of a group. What the row tells as published is a lower bound. Raises OutageError and SetupError."""
+    """Return the lanes of the group. A lane may have published more than that. Raises OutageError and SetupError."""
     with postgres_errors():
         return [ReplayLane(*row) for row in await pool.fetch(QUERIES["published_lanes"], topic_prefix, group_id)]
 
 
-async def begin_replay(pool: asyncpg.Pool, wanted: Replay) -> Replay:
-    """Note the replay. Returns it as it was noted first. Raises OutageError and SetupError."""
-    columns = zip(*wanted.lanes, strict=True) if wanted.lanes else ((), (), ())
-    asked = (wanted.replay_id, wanted.topic_prefix, wanted.group_id, wanted.selection)
+async def begin_replay(pool: asyncpg.Pool, replay: Replay) -> Replay:
+    """Record the replay unless its id is recorded already, and return the recorded one.
+
+    Raises OutageError and SetupError.
+    """
+    columns = zip(*replay.lanes, strict=True) if replay.lanes else ((), (), ())
+    row = (replay.replay_id, replay.topic_prefix, replay.group_id, replay.selection)
     with postgres_errors():
-        await pool.execute(QUERIES["begin_replay"], *asked, *(list(column) for column in columns))
+        await pool.execute(QUERIES["begin_replay"], *row, *(list(column) for column in columns))
         ((topic_prefix, group_id, selection, *lanes, finished_at),) = await pool.fetch(
-            QUERIES["replay"], wanted.replay_id
+            QUERIES["replay"], replay.replay_id
         )
     return Replay(
-        replay_id=wanted.replay_id,
+        replay_id=replay.replay_id,
         topic_prefix=topic_prefix,
         group_id=group_id,
         selection=selection,
@@ -65,13 +68,13 @@ async def begin_replay(pool: asyncpg.Pool, wanted: Replay) -> Replay:
 
 
 async def finish_replay(pool: asyncpg.Pool, replay_id: str) -> None:
-    """Note that all of it is published. Raises OutageError and SetupError."""
+    """Record that the replay has published everything. Raises OutageError and SetupError."""
     with postgres_errors():
         await pool.execute(QUERIES["finish_replay"], replay_id)
 
 
 async def publications_between(pool: asyncpg.Pool, lane: ReplayLane, above: int, *, most: int) -> Sequence[ReplayBatch]:
-    """What the lane decided after this number, as far as the replay goes, at most so many batches."""
+    """Return up to `most` batches after the decision `above`, in order, up to the end of the replay in this lane."""
     with postgres_errors():
         rows = await pool.fetch(QUERIES["publications_between"], lane.lane_id, above, lane.published, most)
     return [ReplayBatch(*row) for row in rows]

@@ -1,4 +1,4 @@
-"""What is old and forgotten, some blocks of a table at a time, in a short transaction each."""
+"""Delete old rows, a few blocks of a table at a time, each in a short transaction."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _BLOCKS_AT_ONCE = 256
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RetainedOffset:
-    """From this offset on, the topic still holds the records of the partition."""
+    """The first offset of a partition that its topic still holds."""
 
     topic_id: str
     partition: int
@@ -24,34 +24,39 @@ class RetainedOffset:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PruneCut:
-    """What is forgotten: what was decided before `before`, by these lanes or by `load`, of topics with this prefix.
+    """What to delete: rows from before this time, of these lanes or of `load`, of topics with this prefix.
 
-    What `held` has can still be read again, so it is kept.
+    Rows of records at or after the `retained` offsets stay, since the worker can still read these records again.
     """
 
     before: datetime
     topic_prefix: str
     lanes: Sequence[int]
-    held: Sequence[RetainedOffset]
+    retained: Sequence[RetainedOffset]
 
 
 @dataclass(frozen=True, slots=True)
 class PrunedTable:
-    """A table that is pruned, and what its statements are told of the cut."""
+    """A table that is pruned, and the arguments of its statements after the blocks and the time."""
 
     name: str
-    told: Callable[[PruneCut], tuple[object, ...]]
+    arguments: Callable[[PruneCut], tuple[object, ...]]
 
 
-def _decided(cut: PruneCut) -> tuple[object, ...]:
-    columns = zip(*((held.topic_id, held.partition, held.first) for held in cut.held), strict=True)
-    return (cut.lanes, *map(list, columns)) if cut.held else (cut.lanes, [], [], [])
+def _lanes_and_offsets(cut: PruneCut) -> tuple[object, ...]:
+    offsets = cut.retained
+    return (
+        cut.lanes,
+        [offset.topic_id for offset in offsets],
+        [offset.partition for offset in offsets],
+        [offset.first for offset in offsets],
+    )
 
 
 TABLES = (
-    PrunedTable("ledger", _decided),
-    PrunedTable("api_requests", _decided),
-    PrunedTable("dead_letters", _decided),
+    PrunedTable("ledger", _lanes_and_offsets),
+    PrunedTable("api_requests", _lanes_and_offsets),
+    PrunedTable("dead_letters", _lanes_and_offsets),
     PrunedTable("publications", lambda cut: (cut.lanes,)),
     PrunedTable("handled_letters", lambda cut: (cut.topic_prefix,)),
 )
@@ -59,24 +64,24 @@ TABLES = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TableSize:
-    """How large a table is."""
+    """The size of a table."""
 
     blocks: int
     block_bytes: int
 
     def steps(self) -> list[tuple[int, int]]:
-        """All its blocks, so many at a time: the first, and the one behind the last."""
+        """Return ranges of blocks: the first one, and the one after the last."""
         return [(begin, begin + _BLOCKS_AT_ONCE) for begin in range(0, self.blocks, _BLOCKS_AT_ONCE)]
 
 
 async def lanes_of_prefix(pool: asyncpg.Pool, topic_prefix: str) -> list[int]:
-    """The lanes of all groups that read the topics of the prefix. Raises OutageError and SetupError."""
+    """Return the ids of the lanes that read topics with this prefix. Raises OutageError and SetupError."""
     with postgres_errors():
         return [row["lane_id"] for row in await pool.fetch(QUERIES["lanes_of_prefix"], topic_prefix)]
 
 
 async def table_size(pool: asyncpg.Pool, table: PrunedTable) -> TableSize:
-    """How large the table is now. What comes later is not old. Raises OutageError and SetupError."""
+    """Return the size of the table now. Rows that are added later are not old. Raises OutageError and SetupError."""
     with postgres_errors():
         blocks, block_bytes = await pool.fetchrow(QUERIES["table_blocks"], table.name) or (0, 0)
     return TableSize(blocks=blocks, block_bytes=block_bytes)
@@ -85,9 +90,12 @@ async def table_size(pool: asyncpg.Pool, table: PrunedTable) -> TableSize:
 async def prune_blocks(
     pool: asyncpg.Pool, table: PrunedTable, cut: PruneCut, *, blocks: tuple[int, int], dry_run: bool
 ) -> int:
-    """Forget what is to be forgotten in these blocks, or only count it. Raises OutageError and SetupError."""
+    """Delete the old rows in these blocks, or only count them, and return their number.
+
+    Raises OutageError and SetupError.
+    """
     query = QUERIES[f"{'prunable' if dry_run else 'prune'}_{table.name}"]
     first, last = blocks
     async with transaction(pool) as connection:
-        count: int = await connection.fetchval(query, (first, 0), (last, 0), cut.before, *table.told(cut))
+        count: int = await connection.fetchval(query, (first, 0), (last, 0), cut.before, *table.arguments(cut))
     return count

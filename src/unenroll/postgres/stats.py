@@ -1,4 +1,4 @@
-"""What the tables hold in all: lanes, counts, definitions. Nothing is locked."""
+"""Count the rows of the tables, and list lanes and definitions, without locks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ import asyncpg
 from unenroll.postgres.pool import Connection, snapshot
 from unenroll.postgres.queries import QUERIES
 
-_LATEST = 20
-_COUNTING_SECONDS = 65.0  # a little longer than Postgres takes at most
+_MAX_REFUSALS = 20
+_COUNT_SECONDS = 65.0  # a little longer than the statement_timeout that raise_statement_timeout sets
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DecidedUpTo:
-    """The next offset of a topic that a lane is to decide. A topic made again has another id."""
+    """The next offset of a topic that a lane decides. A topic that was deleted and created again has another id."""
 
     topic: str
     topic_id: str
@@ -25,7 +25,10 @@ class DecidedUpTo:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KnownLane:
-    """A lane's row: `sequence` numbers its decisions, `published` is a lower bound of what went out."""
+    """The row of a lane. `sequence` is the number of its last decision.
+
+    `published` is a lower bound of the last published decision.
+    """
 
     partition: int
     epoch: int
@@ -37,7 +40,7 @@ class KnownLane:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DefinitionSummary:
-    """A target group as it is defined: how many cycles and targets it has."""
+    """A target group with the numbers of its cycles and targets."""
 
     group_id: int
     version: int
@@ -50,7 +53,7 @@ class DefinitionSummary:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RefusalSummary:
-    """A record of topic `definitions` that was refused. What could not be read names no group."""
+    """A record of topic `definitions` that was refused. `group_id` is None if the record is not readable."""
 
     refused_at: datetime
     group_id: int | None
@@ -64,11 +67,11 @@ class RefusalSummary:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatabaseOverview:
-    """The tables as of one moment: lanes of one group, everything else of the whole database.
+    """The tables as of one moment: the lanes of one group, and everything else of the whole database.
 
-    Duplicates leave no trace, so nobody can count them here. `requests` are by outcome, `facts` by event type,
-    `dead_letters` by reason. `settlements_due`: accounts that the lanes are still to be told of, after cycles were
-    appended. `erased`: customers who were, and whose decisions are counted all the same. `refusals`: the latest 20.
+    `requests` are by outcome, `facts` by event type, `dead_letters` by reason. Duplicates are not counted, since they
+    leave no row. `settlements_due` is the number of accounts whose SettlementDue event is still to be published.
+    `erased` is the number of erased customers, whose decisions count nevertheless. `refusals` are the latest 20.
     """
 
     lanes: tuple[KnownLane, ...]
@@ -82,35 +85,37 @@ class DatabaseOverview:
 
 
 async def overview(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> DatabaseOverview:
-    """What the tables hold. Locks and changes nothing. Raises OutageError and SetupError."""
+    """Return an overview of the tables. Raises OutageError and SetupError."""
     async with snapshot(pool) as connection:
-        await connection.execute(QUERIES["counting_takes_time"])
+        await connection.execute(QUERIES["raise_statement_timeout"])
         events = await _rows(connection, "event_counts")
         (due,) = await _rows(connection, "settlements_due_count")
         (erased,) = await _rows(connection, "erased_customers_count")
         return DatabaseOverview(
-            lanes=tuple(_lane(row) for row in await _rows(connection, "group_lanes", topic_prefix, group_id)),
+            lanes=tuple(_lane(row) for row in await _rows(connection, "lane_rows", topic_prefix, group_id)),
             requests={row["outcome"]: row["count"] for row in events if row["outcome"] is not None},
             facts={row["event_type"]: row["count"] for row in events if row["outcome"] is None},
             dead_letters=dict(await _rows(connection, "dead_letter_counts")),
             settlements_due=due["count"],
             erased=erased["count"],
-            definitions=tuple(DefinitionSummary(**row) for row in await _rows(connection, "definitions_told")),
-            refusals=tuple(RefusalSummary(**row) for row in await _rows(connection, "latest_refusals", _LATEST)),
+            definitions=tuple(DefinitionSummary(**row) for row in await _rows(connection, "definition_summaries")),
+            refusals=tuple(RefusalSummary(**row) for row in await _rows(connection, "latest_refusals", _MAX_REFUSALS)),
         )
 
 
 async def _rows(connection: Connection, query: str, *arguments: object) -> Sequence[Any]:
-    return await connection.fetch(QUERIES[query], *arguments, timeout=_COUNTING_SECONDS)
+    return await connection.fetch(QUERIES[query], *arguments, timeout=_COUNT_SECONDS)
 
 
 def _lane(row: asyncpg.Record) -> KnownLane:
-    decided = zip(row["topics"], row["topic_ids"], row["positions"], strict=True)
+    columns = zip(row["topics"], row["topic_ids"], row["positions"], strict=True)
     return KnownLane(
         partition=row["partition"],
         epoch=row["epoch"],
         sequence=row["sequence"],
         published=row["published"],
         updated_at=row["updated_at"],
-        decided=tuple(DecidedUpTo(topic=topic, topic_id=known, offset=offset) for topic, known, offset in decided),
+        decided=tuple(
+            DecidedUpTo(topic=topic, topic_id=topic_id, offset=offset) for topic, topic_id, offset in columns
+        ),
     )

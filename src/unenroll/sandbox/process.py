@@ -1,4 +1,4 @@
-"""A server that runs as a process of ours, tied to our life."""
+"""Starts a server as a child process, waits until it answers, and stops it."""
 
 import asyncio
 import sys
@@ -11,47 +11,22 @@ from signal import Signals
 from typing import Any, TypeVar
 
 from unenroll.errors import SetupError
-from unenroll.sandbox import supervisor as tether
+from unenroll.sandbox import supervisor
+
+GRACE_SECONDS = 15
+ANSWER_SECONDS = 120
+POLL_SECONDS = 0.05
+PROGRESS_SECONDS = 2.0
+TAIL_LINES = 20
+
+Say = Callable[[str], None]
+"""Prints one line of progress."""
 
 T = TypeVar("T")
 
 
-async def start_together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """All results, in order. The first failure cancels the rest and is raised as it is, in no group."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(piece) for piece in work]
-    except ExceptionGroup as several:
-        raise several.exceptions[0] from None
-    return [task.result() for task in tasks]
-
-
-Say = Callable[[str], None]
-
-PATIENCE_SECONDS = 2.0
-
-
-@asynccontextmanager
-async def show_progress(say: Say, describe: Callable[[], str]) -> AsyncIterator[None]:
-    """Every two seconds of the body, says what `describe` returns, unless that was the last thing said."""
-    ticking = asyncio.create_task(_tell(say, describe))
-    try:
-        yield
-    finally:
-        ticking.cancel()
-
-
-async def _tell(say: Say, describe: Callable[[], str]) -> None:
-    said = ""
-    while True:
-        await asyncio.sleep(PATIENCE_SECONDS)
-        if (text := describe()) != said:
-            say(text)
-            said = text
-
-
 class SandboxError(SetupError):
-    """The embedded servers cannot be had. A retry cannot help."""
+    """The embedded servers cannot be started. A retry cannot help."""
 
 
 class ExtraMissingError(SandboxError):
@@ -59,116 +34,152 @@ class ExtraMissingError(SandboxError):
 
 
 class ChecksumError(SandboxError):
-    """A jar is not the one that the lock names. A retry cannot help."""
+    """The checksum of a jar is not the one in kafka.lock. A retry cannot help."""
 
 
 class ServerEndedError(SandboxError):
-    """A server ended before it answered; the text ends with the last lines of its log. A retry cannot help."""
-
-
-GRACE_SECONDS = 15
-ANSWER_SECONDS = 120
-ASK_AGAIN_SECONDS = 0.05
-LAST_LINES = 20
+    """A server ended before it answered. The text ends with the last lines of its log. A retry cannot help."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServerProgram:
-    """What to run in a folder, where clients reach it, and, as root, whom to run it as: user id and group id."""
+    """A command, the folder that it runs in, and the address at which clients reach it.
+
+    `owner` is the user id and group id to run it as, for a parent that is root. `removes_folder`: the folder is
+    deleted when the server ends.
+    """
 
     name: str
     command: tuple[str, ...]
     folder: Path
-    ends_by: Signals
+    stop_signal: Signals
     address: str = ""
     owner: tuple[int, int] | None = None
     removes_folder: bool = False
 
     @property
     def log(self) -> Path:
-        """The file that holds what it says, from its last start on."""
+        """The file with the output of its latest start."""
         return self.folder / f"{self.name.lower()}.log"
 
 
 class ServerProcess:
-    """A running program. Whoever has one ends it; if nobody is left to do so, it ends by itself."""
+    """A running program. The caller stops it; if this process dies, the supervisor stops it."""
 
     def __init__(self, program: ServerProgram, process: Process) -> None:
         self.program = program
         self._process = process
 
     @property
-    def gone(self) -> bool:
-        """Whether it has ended."""
+    def has_ended(self) -> bool:
+        """Whether the process has ended."""
         return self._process.returncode is not None
 
-    async def ended(self) -> int:
-        """Its exit code, once it has ended; 128 and the signal's number if a signal ended it."""
+    async def wait(self) -> int:
+        """Wait for the end and return the exit code: 128 plus the signal's number if a signal ended it."""
         return await self._process.wait()
 
-    async def end(self) -> None:
-        """Asks it to end, kills it after 15 s, and waits until it is gone."""
+    async def stop(self) -> None:
+        """Send the stop signal, kill the process after 15 s, and wait for its end."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         await self._process.wait()
 
-    def last_words(self) -> str:
-        """The last lines of its log."""
+    def log_tail(self) -> str:
+        """The last lines of the log."""
         lines = self.program.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return "\n".join(lines[-LAST_LINES:])
-
-
-async def launch(program: ServerProgram) -> ServerProcess:
-    """The program, running and not yet known to answer."""
-    with program.log.open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            *_tethered(program), stdin=PIPE, stdout=log, stderr=STDOUT, cwd=program.folder, start_new_session=True
-        )
-    return ServerProcess(program, process)
-
-
-def _tethered(program: ServerProgram) -> list[str]:
-    settings = ["--signal", str(int(program.ends_by)), "--grace", str(GRACE_SECONDS)]
-    if program.owner is not None:
-        user, group = program.owner
-        settings += ["--user", str(user), "--group", str(group)]
-    if program.removes_folder:
-        settings += ["--remove", str(program.folder)]
-    return [sys.executable, "-I", "-S", tether.__file__, *settings, "--", *program.command]
+        return "\n".join(lines[-TAIL_LINES:])
 
 
 async def start(program: ServerProgram, *, answers: Callable[[], Awaitable[bool]]) -> ServerProcess:
-    """The program, once it answers. Raises ServerEndedError if it ends before, or does not answer within 120 s."""
+    """Start the program and wait until `answers` returns true.
+
+    Raises ServerEndedError if the program ends first, or does not answer within 120 s.
+    """
     server = await launch(program)
     try:
-        await _answering(server, answers)
+        await _wait_for_answer(server, answers)
     except BaseException:
-        await server.end()
+        await server.stop()
         raise
     return server
 
 
-async def _answering(server: ServerProcess, answers: Callable[[], Awaitable[bool]]) -> None:
+async def run_to_end(program: ServerProgram) -> None:
+    """Run the program to its end. Raises ServerEndedError unless its exit code is 0."""
+    server = await launch(program)
+    try:
+        code = await server.wait()
+    finally:
+        await server.stop()
+    if code != 0:
+        raise _ended(server, f"{program.name} failed with exit code {code}")
+
+
+async def launch(program: ServerProgram) -> ServerProcess:
+    """Start the program without waiting for an answer."""
+    with program.log.open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *_supervised(program), stdin=PIPE, stdout=log, stderr=STDOUT, cwd=program.folder, start_new_session=True
+        )
+    return ServerProcess(program, process)
+
+
+def _supervised(program: ServerProgram) -> list[str]:
+    """The command line of the supervisor that runs the program."""
+    options = ["--signal", str(int(program.stop_signal)), "--grace", str(GRACE_SECONDS)]
+    if program.owner is not None:
+        user, group = program.owner
+        options += ["--user", str(user), "--group", str(group)]
+    if program.removes_folder:
+        options += ["--remove", str(program.folder)]
+    return [sys.executable, "-I", "-S", supervisor.__file__, *options, "--", *program.command]
+
+
+async def _wait_for_answer(server: ServerProcess, answers: Callable[[], Awaitable[bool]]) -> None:
     name = server.program.name
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            while not server.gone:
+            while not server.has_ended:
                 if await answers():
                     return
-                await asyncio.sleep(ASK_AGAIN_SECONDS)
+                await asyncio.sleep(POLL_SECONDS)
     except TimeoutError:
-        what = f"{name} did not answer within {ANSWER_SECONDS} s"
-    else:
-        what = f"{name} ended before it answered, exit code {await server.ended()}"
-    raise ServerEndedError(f"{what}. The last it said:\n{server.last_words()}")
+        raise _ended(server, f"{name} did not answer within {ANSWER_SECONDS} s") from None
+    raise _ended(server, f"{name} ended before it answered, with exit code {await server.wait()}")
 
 
-async def completed(program: ServerProgram) -> None:
-    """Runs the program to its end. Raises ServerEndedError unless its exit code is 0."""
-    server = await launch(program)
+def _ended(server: ServerProcess, failure: str) -> ServerEndedError:
+    return ServerEndedError(f"{failure}. The last lines of its log:\n{server.log_tail()}")
+
+
+async def run_together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run the coroutines together and return their results in order.
+
+    The first failure cancels the others and is raised itself, not in an exception group.
+    """
     try:
-        code = await server.ended()
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in work]
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+@asynccontextmanager
+async def show_progress(say: Say, describe: Callable[[], str]) -> AsyncIterator[None]:
+    """While the block runs, say every 2 s what `describe` returns, if it has changed."""
+    reporting = asyncio.create_task(_report(say, describe))
+    try:
+        yield
     finally:
-        await server.end()
-    if code != 0:
-        raise ServerEndedError(f"{program.name} failed, exit code {code}. The last it said:\n{server.last_words()}")
+        reporting.cancel()
+
+
+async def _report(say: Say, describe: Callable[[], str]) -> None:
+    last = ""
+    while True:
+        await asyncio.sleep(PROGRESS_SECONDS)
+        if (text := describe()) != last:
+            say(text)
+            last = text

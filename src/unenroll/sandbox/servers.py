@@ -1,4 +1,4 @@
-"""A Kafka and a Postgres for whoever needs a pair: those that are named, else embedded ones."""
+"""Provides a Kafka and a Postgres: those that the environment names, else embedded ones."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -11,7 +11,23 @@ from unenroll.errors import UsageError
 from unenroll.sandbox.environment import add_block, cache_folder, check_writable, remove_block, sandbox_folders
 from unenroll.sandbox.kafka import kafka
 from unenroll.sandbox.postgres import postgres
-from unenroll.sandbox.process import SandboxError, Say, ServerProcess, start_together
+from unenroll.sandbox.process import SandboxError, Say, ServerProcess, run_together
+
+KAFKA = "UNENROLL_KAFKA_BOOTSTRAP_SERVERS"
+DATABASE = "UNENROLL_DATABASE_URL"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServerAddresses:
+    """Kafka's bootstrap servers and Postgres's URL."""
+
+    kafka: str
+    database_url: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The addresses as settings."""
+        return {KAFKA: self.kafka, DATABASE: self.database_url}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,59 +39,43 @@ class ServerPair:
 
 
 @asynccontextmanager
-async def embedded(*, cache: Path, say: Say, data: Path | None = None) -> AsyncIterator[ServerPair]:
-    """Both servers, answering. They end with the body, or with this process, however it dies.
+async def provide_servers(environment: Mapping[str, str], *, say: Say) -> AsyncIterator[ServerAddresses]:
+    """The servers that the environment names, else embedded ones that end with the block.
 
-    `data` is a folder that is kept, without it the data go when the servers end. Raises SandboxError if they cannot be
-    had. The first start ever downloads Kafka into `cache`; whatever takes longer than 2 s is said.
+    Raises UsageError if the environment names only one, and SandboxError if the embedded ones cannot be started.
     """
-    with sandbox_folders(data, cache=cache, say=say) as where:
-        async with AsyncExitStack() as ending:
-            servers = await start_together(ending.enter_async_context(start(where)) for start in (kafka, postgres))
-            yield ServerPair(kafka=servers[0], postgres=servers[1])
-
-
-KAFKA = "UNENROLL_KAFKA_BOOTSTRAP_SERVERS"
-DATABASE = "UNENROLL_DATABASE_URL"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ServerAddresses:
-    """Where a pair of servers answers: Kafka's bootstrap servers and Postgres's URL."""
-
-    kafka: str
-    database_url: str
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The same as settings."""
-        return {KAFKA: self.kafka, DATABASE: self.database_url}
+    if (servers := configured_servers(environment)) is not None:
+        yield servers
+        return
+    async with embedded_servers(cache=cache_folder(environment), say=say) as pair:
+        yield addresses(pair)
 
 
 def configured_servers(environment: Mapping[str, str]) -> ServerAddresses | None:
     """The servers that the environment names, None if it names none. Raises UsageError if it names only one."""
     kafka, database_url = environment.get(KAFKA), environment.get(DATABASE)
     if bool(kafka) != bool(database_url):
-        raise UsageError(f"name both servers, {KAFKA} and {DATABASE}, or neither of them")
+        raise UsageError(f"set both {KAFKA} and {DATABASE}, or neither")
     return ServerAddresses(kafka=kafka, database_url=database_url) if kafka and database_url else None
 
 
-def addresses(pair: ServerPair) -> ServerAddresses:
-    """Where an embedded pair answers."""
-    return ServerAddresses(kafka=pair.kafka.program.address, database_url=pair.postgres.program.address)
-
-
 @asynccontextmanager
-async def provide_servers(environment: Mapping[str, str], *, say: Say) -> AsyncIterator[ServerAddresses]:
-    """The servers that the environment names, else embedded ones that end with the body.
+async def embedded_servers(*, cache: Path, say: Say, data: Path | None = None) -> AsyncIterator[ServerPair]:
+    """Run an embedded Kafka and Postgres that end with the block, or with this process, however it dies.
 
-    Raises SandboxError that says what is missing if neither can be had.
+    The folder `data` stays; without it the data are deleted when the servers end. The first start downloads Kafka into
+    `cache`. `say` gets a line for each step that takes longer than 2 s. Raises SandboxError if a server cannot be
+    started.
     """
-    if (servers := configured_servers(environment)) is not None:
-        yield servers
-        return
-    async with embedded(cache=cache_folder(environment), say=say) as pair:
-        yield addresses(pair)
+    with sandbox_folders(data, cache=cache, say=say) as folders:
+        async with AsyncExitStack() as stack:
+            servers = await run_together(stack.enter_async_context(start(folders)) for start in (kafka, postgres))
+            yield ServerPair(kafka=servers[0], postgres=servers[1])
+
+
+def addresses(pair: ServerPair) -> ServerAddresses:
+    """The addresses of an embedded pair."""
+    return ServerAddresses(kafka=pair.kafka.program.address, database_url=pair.postgres.program.address)
 
 
 Prepare = Callable[[ServerAddresses], Awaitable[None]]
@@ -83,7 +83,7 @@ Prepare = Callable[[ServerAddresses], Awaitable[None]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServeOptions:
-    """Where to write the addresses, where to keep data (None: nowhere) and downloads, and whom to tell."""
+    """The file to write the addresses to, and the folders for data (None: a temporary one) and for downloads."""
 
     env_file: Path
     data: Path | None
@@ -92,52 +92,56 @@ class ServeOptions:
 
 
 async def serve(options: ServeOptions, prepare: Prepare) -> None:
-    """Runs both servers until SIGINT or SIGTERM; `env_file` has their addresses from after `prepare` until they end.
+    """Run both servers until SIGINT or SIGTERM. When `prepare` is done, `env_file` has their addresses until they end.
 
-    Lines of others in it stay. A file that was not there is readable by its owner only, and goes again. A server that
-    dies is said once and not started again. Raises SandboxError if the servers cannot be had, or once both have died.
+    Other lines of that file stay. If the file is new, only its owner can read it, and it is deleted at the end. `say`
+    gets a line when a server dies; nothing restarts it. Raises SandboxError if a server cannot be started, or once both
+    have died.
     """
     serving = asyncio.ensure_future(_serve(options, prepare))
-    with _asked_to_stop(serving) as asked:
+    with _cancel_on_signal(serving) as signaled:
         try:
             await serving
         except asyncio.CancelledError:
-            if not asked.is_set():
+            if not signaled.is_set():
                 raise
 
 
 async def _serve(options: ServeOptions, prepare: Prepare) -> None:
     check_writable(options.env_file)
-    remove_block(options.env_file)  # what a killed run left there would look like an answer
-    async with embedded(data=options.data, cache=options.cache, say=options.say) as pair:
+    remove_block(options.env_file)  # a killed run may have left addresses of servers that no longer run
+    async with embedded_servers(data=options.data, cache=options.cache, say=options.say) as pair:
         await prepare(addresses(pair))
         add_block(options.env_file, addresses(pair).environment)
         try:
-            options.say(f"Kafka and Postgres answer, their addresses are in {options.env_file}")
+            options.say(f"Kafka and Postgres are ready; their addresses are in {options.env_file}")
             await asyncio.gather(_watch(pair.kafka, options.say), _watch(pair.postgres, options.say))
         finally:
             remove_block(options.env_file)
-    raise SandboxError("Kafka and Postgres have both died")
+    raise SandboxError("both Kafka and Postgres have died")
 
 
 async def _watch(server: ServerProcess, say: Say) -> None:
-    code = await server.ended()
-    say(f"{server.program.name} has died, exit code {code}, and is not started again. {server.last_words()}")
+    code = await server.wait()
+    say(
+        f"{server.program.name} has died with exit code {code}; the sandbox does not restart it."
+        f" The last lines of its log:\n{server.log_tail()}"
+    )
 
 
 @contextmanager
-def _asked_to_stop(serving: "asyncio.Future[None]") -> Iterator[asyncio.Event]:
-    """Set once SIGINT or SIGTERM has cancelled `serving`."""
-    asked, loop = asyncio.Event(), asyncio.get_running_loop()
+def _cancel_on_signal(serving: "asyncio.Future[None]") -> Iterator[asyncio.Event]:
+    """Cancel `serving` on SIGINT or SIGTERM. The event is set then."""
+    signaled, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def stop() -> None:
-        asked.set()
+        signaled.set()
         serving.cancel()
 
-    for by in (SIGINT, SIGTERM):
-        loop.add_signal_handler(by, stop)
+    for number in (SIGINT, SIGTERM):
+        loop.add_signal_handler(number, stop)
     try:
-        yield asked
+        yield signaled
     finally:
-        for by in (SIGINT, SIGTERM):
-            loop.remove_signal_handler(by)
+        for number in (SIGINT, SIGTERM):
+            loop.remove_signal_handler(number)

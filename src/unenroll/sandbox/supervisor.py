@@ -1,8 +1,8 @@
-"""Runs one server and ends it when its owner wants so, or is gone.
+"""A script that runs one server and stops it when its owner wants so, or dies.
 
-A script of its own that imports nothing of ours. Its standard input is a pipe to which nobody writes: the owner closes
-it to end the server, and the kernel closes it when the owner dies, by whatever signal. Standard output and error are
-the server's log. Exits with the server's exit code, or 128 and the signal's number if a signal ended it.
+It imports nothing of this package. Its standard input is a pipe to which nobody writes: the owner closes the pipe to
+stop the server, and the kernel closes it when the owner dies, by any signal. Standard output and error are the server's
+log. The exit code is that of the server, or 128 plus the signal's number if a signal ended it.
 """
 
 import argparse
@@ -21,63 +21,66 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> int:
-    """The exit code of the server."""
-    asked = _asked()
+    """Run the server to its end and return the exit code."""
+    options = _options()
     server = subprocess.Popen(  # noqa: S603 - the owner's own command
-        asked.command,
+        options.command,
         stdin=subprocess.DEVNULL,
-        preexec_fn=_die_with_tether(asked.signal),  # noqa: PLW1509 - no other thread runs yet
-        user=asked.user,
-        group=asked.group,
-        extra_groups=None if asked.user is None else [],
+        preexec_fn=_die_with_supervisor(options.signal),  # noqa: PLW1509 - no other thread runs yet
+        user=options.user,
+        group=options.group,
+        extra_groups=None if options.user is None else [],
     )
-    unwanted = threading.Event()
-    threading.Thread(target=_end_when_unwanted, args=(server, asked, unwanted), daemon=True).start()
+    stopping = threading.Event()
+    threading.Thread(target=_stop_on_close, args=(server, options, stopping), daemon=True).start()
     code: int = server.wait()
-    if unwanted.is_set() and asked.remove:
-        _remove(asked.remove)
+    if stopping.is_set() and options.remove:
+        _remove(options.remove)
     return code if code >= 0 else 128 - code
 
 
-def _asked() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="runs one server until standard input closes")
-    parser.add_argument("--signal", type=int, required=True, help="the signal that asks the server to end")
-    parser.add_argument("--grace", type=float, required=True, help="seconds until it is killed")
-    parser.add_argument("--user", type=int, help="user id to run it as")
-    parser.add_argument("--group", type=int, help="group id to run it as")
-    parser.add_argument("--remove", type=Path, help="folder to remove at the end")
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="run one server until standard input closes")
+    parser.add_argument("--signal", type=int, required=True, help="the signal that stops the server")
+    parser.add_argument(
+        "--grace", type=float, required=True, help="seconds after that signal until the server is killed"
+    )
+    parser.add_argument("--user", type=int, help="user id to run the server as")
+    parser.add_argument("--group", type=int, help="group id to run the server as")
+    parser.add_argument("--remove", type=Path, help="folder to delete at the end")
     parser.add_argument("command", nargs="+")
     return parser.parse_args()
 
 
-def _end_when_unwanted(server: "subprocess.Popen[bytes]", asked: argparse.Namespace, unwanted: threading.Event) -> None:
+def _stop_on_close(server: "subprocess.Popen[bytes]", options: argparse.Namespace, stopping: threading.Event) -> None:
+    """Wait until standard input closes, then stop the server."""
     os.read(sys.stdin.fileno(), 1)
-    unwanted.set()
-    server.send_signal(asked.signal)
+    stopping.set()
+    server.send_signal(options.signal)
     try:
-        server.wait(asked.grace)
+        server.wait(options.grace)
     except subprocess.TimeoutExpired:
         server.kill()
 
 
-def _die_with_tether(by: int) -> Callable[[], None] | None:
-    """What makes the kernel end the server should this process be killed. Only Linux can."""
+def _die_with_supervisor(number: int) -> Callable[[], None] | None:
+    """A function for the child that asks the kernel to signal it when the supervisor dies. Only Linux can do that."""
     if sys.platform != "linux":
         return None
-    control, tether = ctypes.CDLL(None).prctl, os.getpid()
+    prctl, supervisor = ctypes.CDLL(None).prctl, os.getpid()
 
-    def tie() -> None:
-        control(PR_SET_PDEATHSIG, by)
-        if os.getppid() != tether:
+    def ask_kernel() -> None:
+        prctl(PR_SET_PDEATHSIG, number)
+        if os.getppid() != supervisor:  # it died before the call
             os.kill(os.getpid(), signal.SIGKILL)
 
-    return tie
+    return ask_kernel
 
 
 def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):
-        folder.parent.rmdir()  # it held the servers' folders, and the last one to leave finds it empty
+        folder.parent.rmdir()  # it holds the folders of both servers: only the second rmdir finds it empty
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Whether the process is alive, and whether it is of use: from what is known, without asking anybody."""
+"""Liveness and readiness: answers from the state of the process, without a request to any server."""
 
 import asyncio
 import json
@@ -10,140 +10,129 @@ from typing import Any
 
 from prometheus_client import Histogram
 
-from unenroll.errors import OutageError, UnenrollError
+from unenroll.errors import UnenrollError
 from unenroll.telemetry.http import PageResponse
-from unenroll.telemetry.state import ProcessStage, ProcessState, WaitReason, told
+from unenroll.telemetry.state import GROUP, ProcessStage, ProcessState, WaitReason, describe_wait, lane_name
+
+EVENT_LOOP = "the event loop"
 
 _OK, _UNAVAILABLE = 200, 503
 _JSON = "application/json"
+_SECONDS_BETWEEN_CHECKS = 5.0
+_CHECK_SECONDS = 5.0
+_BEAT_SECONDS = 0.25
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Health:
-    """What is answered. `seconds`: after how long without progress a process is not well any more; 0: it always is."""
+    """The health pages. A process that makes no progress for `seconds` is not alive; 0: it always is."""
 
-    board: ProcessState
+    state: ProcessState
     seconds: float
 
     def alive(self) -> PageResponse:
-        """200 while there is progress or a reason for none, else 503."""
-        late = {name: since for name, since in self.board.still.items() if self.seconds and since >= self.seconds}
+        """200 while the process makes progress or has a reason not to, else 503."""
+        late = {name: since for name, since in self.state.stalled.items() if self.seconds and since >= self.seconds}
         body = {
             "alive": not late,
-            "stage": self.board.stage,
+            "stage": self.state.stage,
             "why": [f"{name}: no progress for {since:.0f} s" for name, since in late.items()] or list(self._reasons()),
-            "last_progress": datetime.fromtimestamp(self.board.progress_at, UTC).isoformat(timespec="seconds"),
+            "last_progress": datetime.fromtimestamp(self.state.progress_at, UTC).isoformat(timespec="seconds"),
         }
-        return _answer(body, well=not late)
+        return _json(body, healthy=not late)
 
     def ready(self) -> PageResponse:
-        """200 while the lanes are open, perhaps none, and both servers answer, else 503."""
+        """200 while all assigned lanes, perhaps none, are open and both servers answer, else 503."""
         missing = list(self._missing())
-        lanes = {str(number): lane.doing for number, lane in sorted(self.board.lanes.items())}
-        return _answer({"ready": not missing, "missing": missing, "lanes": lanes}, well=not missing)
+        lanes = {str(number): lane.activity for number, lane in sorted(self.state.lanes.items())}
+        return _json({"ready": not missing, "missing": missing, "lanes": lanes}, healthy=not missing)
 
     def _reasons(self) -> Iterator[str]:
-        board = self.board
-        if board.stage is not ProcessStage.WORKING:
-            yield board.stage
-        yield from (f"waiting: {words}" for words in self._waiting())
-        if any(lane.busy for lane in board.lanes.values()):
+        state = self.state
+        if state.stage is not ProcessStage.WORKING:
+            yield state.stage
+        yield from (f"waiting: {wait}" for wait in self._waits())
+        if any(lane.busy for lane in state.lanes.values()):
             yield "working"
-        elif board.stage is ProcessStage.WORKING:
+        elif state.stage is ProcessStage.WORKING:
             yield "nothing to do"
 
-    def _waiting(self) -> Iterator[str]:
-        yield from (told(who, waited) for who, waited in self.board.waiting.items())
-        yield from (told(server, away) for server, away in self.board.servers.items() if away)
+    def _waits(self) -> Iterator[str]:
+        yield from (describe_wait(name, reason) for name, reason in self.state.waiting.items())
+        yield from (describe_wait(server, outage) for server, outage in self.state.servers.items() if outage)
 
     def _missing(self) -> Iterator[str]:
-        board = self.board
-        if board.stage is not ProcessStage.WORKING:
-            yield f"it is {board.stage}"
-        if not board.servers:
-            yield "no server was asked yet"
-        yield from self._waiting()
-        if board.stage is ProcessStage.WORKING and not board.given:
-            yield "the group has not said which lanes are ours"
-        yield from (f"lane {number}: {lane.doing}" for number, lane in board.lanes.items() if not lane.open)
+        state = self.state
+        if state.stage is not ProcessStage.WORKING:
+            yield f"the process is {state.stage}"
+        if not state.servers:
+            yield "no server was checked yet"
+        yield from self._waits()
+        if state.stage is ProcessStage.WORKING and not state.lanes_assigned:
+            yield "the consumer group has not assigned lanes yet"
+        yield from (f"{lane_name(number)}: {lane.activity}" for number, lane in state.lanes.items() if not lane.open)
 
 
-def _answer(body: dict[str, Any], *, well: bool) -> PageResponse:
-    return PageResponse(_OK if well else _UNAVAILABLE, _JSON, json.dumps(body).encode() + b"\n")
-
-
-LOOP = "the event loop"
-GROUP = "the group"
+def _json(body: dict[str, Any], *, healthy: bool) -> PageResponse:
+    return PageResponse(_OK if healthy else _UNAVAILABLE, _JSON, json.dumps(body).encode() + b"\n")
 
 
 @dataclass(kw_only=True, slots=True)
 class StallDetector:
-    """What was seen at the last look, and since how many looks it has not changed."""
+    """Counts for how many checks each part of the process has made no progress."""
 
-    board: ProcessState
-    _seen: dict[str, object] = field(default_factory=dict)
-    _looks: dict[str, int] = field(default_factory=dict)
+    state: ProcessState
+    _marks: dict[str, object] = field(default_factory=dict)
+    _checks: dict[str, int] = field(default_factory=dict)
 
-    def look(self) -> dict[str, int]:
-        """Since how many looks each of those stands still that should move."""
-        now = dict(self._expected())
-        self._looks = {
-            name: self._looks.get(name, 0) + 1 if self._seen.get(name) == mark else 0 for name, mark in now.items()
+    def check(self) -> dict[str, int]:
+        """The number of checks without progress, for each part that should make progress now."""
+        marks = dict(self._progress_marks())
+        self._checks = {
+            name: self._checks.get(name, 0) + 1 if self._marks.get(name) == mark else 0 for name, mark in marks.items()
         }
-        self._seen = now
-        return self._looks
+        self._marks = marks
+        return self._checks
 
-    def _expected(self) -> Iterator[tuple[str, object]]:
-        """Who should move, and what shows that it does."""
-        board = self.board
-        yield LOOP, board.beats
-        if board.stage is not ProcessStage.WORKING:
+    def _progress_marks(self) -> Iterator[tuple[str, object]]:
+        """Each part that should make progress, with a value that changes when it does."""
+        state = self.state
+        yield EVENT_LOOP, state.beats
+        if state.stage is not ProcessStage.WORKING:
             return
-        if not board.given and not any(board.excuses(None)):
-            yield GROUP, "gives no lanes"
-        for number, lane in dict(board.lanes).items():
-            if lane.busy and not any(board.excuses(number)):
-                yield f"lane {number}", (lane, dict(lane.positions))  # where it stands: being busy is no progress
+        if not state.lanes_assigned and not any(state.wait_reasons(None)):
+            yield GROUP, "no lanes"
+        for number, lane in dict(state.lanes).items():
+            if lane.busy and not any(state.wait_reasons(number)):
+                yield lane_name(number), (lane, dict(lane.positions))  # only published records are progress
 
 
-_SECONDS_BETWEEN = 5.0
-_ANSWER_SECONDS = 5.0
-
-Question = Callable[[], Awaitable[None]]
+ServerCheck = Callable[[], Awaitable[None]]
 """Raises UnenrollError if the server does not answer as it should."""
 
 
-async def keep_asking(board: ProcessState, questions: Mapping[str, Question]) -> None:
-    """Ask each server for ever, and note on the board what is known of it."""
+async def check_servers(state: ProcessState, checks: Mapping[str, ServerCheck]) -> None:
+    """Check each server for ever, and keep the results in the state."""
     while True:
-        for server, question in questions.items():
-            board.servers[server] = await _asked(question, board.servers.get(server))
-        await asyncio.sleep(_SECONDS_BETWEEN)
+        for server, check in checks.items():
+            state.servers[server] = await _outage(check, state.servers.get(server))
+        await asyncio.sleep(_SECONDS_BETWEEN_CHECKS)
 
 
-async def _asked(question: Question, before: WaitReason | None) -> WaitReason | None:
+async def _outage(check: ServerCheck, before: WaitReason | None) -> WaitReason | None:
     try:
-        async with asyncio.timeout(_ANSWER_SECONDS):
-            await question()
+        async with asyncio.timeout(_CHECK_SECONDS):
+            await check()
     except (UnenrollError, TimeoutError) as error:
-        since = datetime.now(UTC) if before is None else before.since
-        return WaitReason(_why(error), since)
+        why = f"no answer within {_CHECK_SECONDS:.0f} s" if isinstance(error, TimeoutError) else str(error)
+        return WaitReason(why, datetime.now(UTC) if before is None else before.since)
     return None
 
 
-def _why(error: UnenrollError | TimeoutError) -> str:
-    if isinstance(error, OutageError):
-        return str(error)
-    return f"no answer within {_ANSWER_SECONDS:.0f} s" if isinstance(error, TimeoutError) else str(error)
-
-
-_SECONDS = 0.25
-
-
-async def heartbeat(board: ProcessState, lag: Histogram) -> None:
-    """Beat for ever."""
+async def heartbeat(state: ProcessState, lag: Histogram) -> None:
+    """Count the turns of the event loop for ever, and observe how late it ends a wait of a quarter of a second."""
     while True:
         began = perf_counter()
-        await asyncio.sleep(_SECONDS)
-        lag.observe(max(0.0, perf_counter() - began - _SECONDS))
-        board.beats += 1
+        await asyncio.sleep(_BEAT_SECONDS)
+        lag.observe(max(0.0, perf_counter() - began - _BEAT_SECONDS))
+        state.beats += 1

@@ -1,4 +1,4 @@
-"""Every metric with its name, labels and meaning. A test compares docs/observability.md with it."""
+"""All metrics with their names, labels and meanings. A test compares docs/observability.md with this module."""
 
 from typing import Literal, NamedTuple
 
@@ -6,7 +6,7 @@ Kind = Literal["counter", "gauge", "histogram"]
 
 
 class MetricFamily(NamedTuple):
-    """A metric as Prometheus has it. `buckets` are the upper bounds of a histogram, in its unit."""
+    """A metric. `buckets` are the upper bounds of a histogram, in its unit."""
 
     name: str
     kind: Kind
@@ -126,7 +126,7 @@ API_WAIT = MetricFamily(
 API_IN_FLIGHT = MetricFamily("unenroll_api_in_flight", "gauge", "Calls in flight")
 
 BOTH = (POOL_CONNECTIONS, POOL_MOST, LOOP_LAG, SERVER_ANSWERS, BUILD)
-"""Those of the worker and of the HTTP API."""
+"""The metrics that the worker and the HTTP API both have."""
 
 WORKER = (
     RECORDS,
@@ -145,7 +145,7 @@ WORKER = (
     LAST_PROGRESS,
     *BOTH,
 )
-"""Those of `unenroll run`."""
+"""The metrics of `unenroll run`."""
 
 API = (API_REQUESTS, API_SECONDS, API_WAIT, API_IN_FLIGHT, *BOTH)
-"""Those of `unenroll api`."""
+"""The metrics of `unenroll api`."""

@@ -1,6 +1,6 @@
-"""Spans by OpenTelemetry, sent as OTLP over HTTP. Everything about where and how many is a variable OTEL_… of its own.
+"""Spans by OpenTelemetry, sent as OTLP over HTTP. The standard variables OTEL_… configure where to and how many.
 
-They are made when all is done, from times that were measured anyway: nothing waits for a span.
+The spans of a batch are made after it was published, from the measured times: no batch waits for them.
 """
 
 import logging
@@ -32,45 +32,48 @@ from unenroll.telemetry.tracing import Attributes, TracedCall, TracedRecord, Tra
 
 log = get_logger()
 
-_MOST_PARTS = 32
+_MAX_RECORDS = 32
 _TRACEPARENT = "traceparent"
-_FIRST_FAILURE = 500
-_SAID_AGAIN_SECONDS = 60.0
-_UNKNOWN = "unknown_service"
+_SERVER_ERROR = 500
+_LOG_INTERVAL_SECONDS = 60.0
+_UNKNOWN_SERVICE = "unknown_service"
 
 
 class OpenTelemetryTraces(Traces):
-    """Spans for a collector."""
+    """Sends spans to a collector."""
 
-    on = True
+    enabled = True
 
     def __init__(self, service: str) -> None:
         logger = logging.getLogger("opentelemetry")
-        logger.addHandler(_InOurLog())
+        logger.addHandler(_LogHandler())
         logger.propagate = False
         resource = Resource.create()
-        if str(resource.attributes[SERVICE_NAME]).startswith(_UNKNOWN):
+        if str(resource.attributes[SERVICE_NAME]).startswith(_UNKNOWN_SERVICE):
             resource = resource.merge(Resource({SERVICE_NAME: service}))
         self._provider = TracerProvider(resource=resource)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("unenroll", version("unenroll"))
         self._w3c = TraceContextTextMapPropagator()
 
-    def batch(self, laps: Sequence[StepTiming], parts: Iterable[TracedRecord], attributes: Attributes) -> str | None:
-        """A span for the batch, which links to its parts; for each part one in its own trace, which links back."""
-        clock = _Clock()
-        told = [(part, self._context(part.traceparent)) for part in islice(parts, _MOST_PARTS)]
-        links = [Link(get_current_span(context).get_span_context()) for _, context in told]
-        whole = self._told("batch", laps, clock=clock, parent=Context(), links=links, attributes=attributes)
-        for part, context in told:
-            link = [Link(whole.get_span_context())]
-            self._told(part.name, laps, clock=clock, parent=context, links=link, attributes=part.attributes)
-        return format(whole.get_span_context().trace_id, "032x")
+    def batch(self, steps: Sequence[StepTiming], records: Iterable[TracedRecord], attributes: Attributes) -> str | None:
+        """Record a span for the batch with links to its records, and in each record's trace a span that links back.
 
-    def _told(  # noqa: PLR0913 - all that a span has
+        Returns the id of the batch's trace.
+        """
+        clock = _Clock()
+        traced = [(record, self._context(record.traceparent)) for record in islice(records, _MAX_RECORDS)]
+        links = [Link(get_current_span(context).get_span_context()) for _, context in traced]
+        batch = self._span("batch", steps, clock=clock, parent=Context(), links=links, attributes=attributes)
+        link = [Link(batch.get_span_context())]
+        for record, context in traced:
+            self._span(record.name, steps, clock=clock, parent=context, links=link, attributes=record.attributes)
+        return format(batch.get_span_context().trace_id, "032x")
+
+    def _span(  # noqa: PLR0913 - the properties of a span
         self,
         name: str,
-        laps: Sequence[StepTiming],
+        steps: Sequence[StepTiming],
         *,
         clock: "_Clock",
         parent: Context,
@@ -83,28 +86,28 @@ class OpenTelemetryTraces(Traces):
             kind=SpanKind.CONSUMER,
             links=links,
             attributes=dict(attributes),
-            start_time=clock.at(laps[0].began),
+            start_time=clock.unix_ns(steps[0].began),
         )
         if span.is_recording():
             inside = set_span_in_context(span, Context())
-            for lap in laps:
-                step = self._tracer.start_span(lap.step, inside, start_time=clock.at(lap.began))
-                step.end(clock.at(lap.ended))
-        span.end(clock.at(laps[-1].ended))
+            for step in steps:
+                child = self._tracer.start_span(step.step, inside, start_time=clock.unix_ns(step.began))
+                child.end(clock.unix_ns(step.ended))
+        span.end(clock.unix_ns(steps[-1].ended))
         return span
 
     @contextmanager
     def call(self, traceparent: str | None) -> Iterator[TracedCall]:
-        """A span for the call, in its caller's trace, or in one that begins here."""
+        """Record a span for the call, in the trace of the caller or in a new one."""
         with self._tracer.start_as_current_span(
             "call", self._context(traceparent), kind=SpanKind.SERVER, record_exception=False
         ) as span:
-            carried: dict[str, str] = {}
-            self._w3c.inject(carried)
-            yield _TracedCall(carried.get(_TRACEPARENT, traceparent), span)
+            headers: dict[str, str] = {}
+            self._w3c.inject(headers)
+            yield _TracedCall(headers.get(_TRACEPARENT, traceparent), span)
 
-    def end(self) -> None:
-        """Send what was not sent yet."""
+    def shutdown(self) -> None:
+        """Send the remaining spans. This may take some seconds."""
         self._provider.shutdown()
 
     def _context(self, traceparent: str | None) -> Context:
@@ -116,31 +119,31 @@ class _TracedCall(TracedCall):
         super().__init__(traceparent)
         self._span = span
 
-    def answered(self, name: str, status: int) -> None:
+    def finish(self, name: str, status: int) -> None:
         self._span.update_name(name)
         self._span.set_attribute("http.response.status_code", status)
-        if status >= _FIRST_FAILURE:
+        if status >= _SERVER_ERROR:
             self._span.set_status(Status(StatusCode.ERROR))
 
 
 class _Clock:
-    """What `time.perf_counter` said, as nanoseconds since 1970."""
+    """Converts times of `time.perf_counter` to nanoseconds since 1970."""
 
     def __init__(self) -> None:
-        self._ahead = time_ns() - int(perf_counter() * 1e9)
+        self._offset_ns = time_ns() - int(perf_counter() * 1e9)
 
-    def at(self, counted: float) -> int:
-        return self._ahead + int(counted * 1e9)
+    def unix_ns(self, seconds: float) -> int:
+        return self._offset_ns + int(seconds * 1e9)
 
 
-class _InOurLog(logging.Handler):
-    """What the client has to say, once a minute: a collector that is away is nobody's outage."""
+class _LogHandler(logging.Handler):
+    """Logs the warnings of the client, once a minute at most: the worker does not need the collector."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._said = -_SAID_AGAIN_SECONDS
+        self._logged_at = -_LOG_INTERVAL_SECONDS
 
     def emit(self, record: logging.LogRecord) -> None:
-        if monotonic() - self._said >= _SAID_AGAIN_SECONDS:
-            self._said = monotonic()
+        if monotonic() - self._logged_at >= _LOG_INTERVAL_SECONDS:
+            self._logged_at = monotonic()
             log.warning("trace_export_failed", why=record.getMessage().splitlines()[0][:300])

@@ -1,14 +1,19 @@
-"""What the process is doing right now, written by its event loop and read by whoever asks."""
+"""What the process and its lanes do right now: the event loop writes it; health, metrics and the watchdog read it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from time import perf_counter, time
+from time import time
 from typing import NamedTuple
 
 GROUP = "the group"
-"""Who waits for the group to say whose the lanes are."""
+"""The name of the wait for the consumer group, beside the names of lanes."""
+
+
+def lane_name(number: int) -> str:
+    """The name of the lane in waits, tasks and health reports."""
+    return f"lane {number}"
 
 
 class LaneActivity(StrEnum):
@@ -21,7 +26,7 @@ class LaneActivity(StrEnum):
 
 
 class ProcessStage(StrEnum):
-    """How far the process has come."""
+    """The stage of the process."""
 
     STARTING = "starting"
     WORKING = "working"
@@ -29,7 +34,7 @@ class ProcessStage(StrEnum):
 
 
 class WaitReason(NamedTuple):
-    """Why somebody waits, and since when."""
+    """Why something waits, and since when."""
 
     why: str
     since: datetime
@@ -37,127 +42,112 @@ class WaitReason(NamedTuple):
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class LaneState:
-    """One lane. `positions` are what it has published up to.
+    """The state of one lane.
 
-    `oldest_in_hand`: when the oldest record of its batch was appended, as Unix time. `ends` and `oldest_behind` are
-    what Kafka said of its partitions when it was last asked.
+    `positions` are the published offsets by topic, `ends` the end offsets at the last look. `oldest_in_batch` and
+    `oldest_waiting` are the times, as Unix time, when the oldest record was appended: of the batch, and of the records
+    that the lane has not read.
     """
 
-    doing: LaneActivity = LaneActivity.OPENING
+    activity: LaneActivity = LaneActivity.OPENING
     positions: Mapping[str, int] = field(default_factory=dict)
-    oldest_in_hand: float | None = None
     ends: Mapping[str, int] = field(default_factory=dict)
-    oldest_behind: float | None = None
+    oldest_in_batch: float | None = None
+    oldest_waiting: float | None = None
 
-    def turn_to(self, doing: LaneActivity) -> None:
-        """It does something else from now on."""
-        self.doing = doing
-
-    def stand_at(self, positions: Iterable[tuple[str, int]]) -> None:
-        """All before these offsets is published."""
+    def published_up_to(self, positions: Iterable[tuple[str, int]]) -> None:
+        """Everything before these offsets is published."""
         self.positions = dict(positions)
-        self.oldest_in_hand = None
-        self.oldest_behind = None
+        self.oldest_in_batch = None
+        self.oldest_waiting = None
 
     @property
     def open(self) -> bool:
-        """Whether it has found its place."""
-        return self.doing is not LaneActivity.OPENING
+        """Whether the lane was opened."""
+        return self.activity is not LaneActivity.OPENING
 
     @property
     def lags(self) -> dict[str, int]:
-        """How far it is behind each topic's end, as far as that is known."""
+        """The number of offsets between the position and the end, by topic, where both are known."""
         return {
             topic: max(0, end - self.positions[topic]) for topic, end in self.ends.items() if topic in self.positions
         }
 
     @property
     def busy(self) -> bool:
-        """Whether it has, or should have, something to do."""
-        return self.doing is not LaneActivity.READING or any(self.lags.values())
+        """Whether the lane has a batch, is opening, or has records to read."""
+        return self.activity is not LaneActivity.READING or any(self.lags.values())
 
     @property
     def oldest(self) -> float | None:
-        """When the oldest record was appended that it has not done, as far as that is known."""
-        known = [at for at in (self.oldest_in_hand, self.oldest_behind) if at is not None]
-        return min(known, default=None)
+        """When the oldest unprocessed record was appended, as Unix time. None if there is none or it is not known."""
+        times = [appended for appended in (self.oldest_in_batch, self.oldest_waiting) if appended is not None]
+        return min(times, default=None)
 
 
 @dataclass(kw_only=True, slots=True)
 class ProcessState:
-    """The whole process. `servers` has each server that is asked, and why it does not answer, None if it does.
+    """The state of the whole process.
 
-    `beats` grows while the event loop turns. `given`: whether the group has said which lanes are ours, perhaps none.
+    `lanes_assigned` says whether the group has assigned lanes, perhaps none. `waiting` has what waits by name.
+    `servers` has for each server why it does not answer, None if it does. `beats` grows while the event loop turns.
+    `stalled` has what makes no progress by name, and for how many seconds. `pool_sizes` returns the number of idle
+    connections, of all connections, and their maximum.
     """
 
     stage: ProcessStage = ProcessStage.STARTING
-    given: bool = False
+    lanes_assigned: bool = False
     lanes: dict[int, LaneState] = field(default_factory=dict)
     waiting: dict[str, WaitReason] = field(default_factory=dict)
     servers: dict[str, WaitReason | None] = field(default_factory=dict)
     beats: int = 0
     progress_at: float = field(default_factory=time)
-    still: Mapping[str, float] = field(default_factory=dict)
-    pool: Callable[[], tuple[int, int, int]] = lambda: (0, 0, 0)
-    """The pool's idle connections, all it has, and the most it may have."""
+    stalled: Mapping[str, float] = field(default_factory=dict)
+    pool_sizes: Callable[[], tuple[int, int, int]] = lambda: (0, 0, 0)
 
-    def lane(self, number: int) -> LaneState:
-        """The lane, which the group has just given to us."""
-        found = self.lanes[number] = LaneState()
-        return found
+    def add_lane(self, number: int) -> LaneState:
+        """The state of a lane that opens now."""
+        lane = self.lanes[number] = LaneState()
+        return lane
 
-    def keep(self, lanes: Iterable[int]) -> None:
-        """These are our lanes from now on, and no others."""
-        kept = set(lanes)
-        for gone in self.lanes.keys() - kept:
-            del self.lanes[gone]
-        self.given = True
+    def assign_lanes(self, numbers: Iterable[int]) -> None:
+        """The group has assigned these lanes and no others."""
+        for number in self.lanes.keys() - set(numbers):
+            del self.lanes[number]
+        self.lanes_assigned = True
 
-    def give_back(self) -> None:
-        """The group shares the lanes out anew."""
+    def revoke_lanes(self) -> None:
+        """The group has revoked all lanes."""
         self.lanes.clear()
-        self.given = False
+        self.lanes_assigned = False
 
-    def progress(self) -> None:
-        """Something was published."""
+    def record_progress(self) -> None:
+        """The worker has published a batch just now."""
         self.progress_at = time()
 
-    def excuses(self, lane: int | None) -> Iterator[str]:
-        """Why nobody can expect progress of the lane, or (None) of the group, in words."""
-        who = GROUP if lane is None else f"lane {lane}"
-        for name in {GROUP, who} & self.waiting.keys():
-            yield told(name, self.waiting[name])
-        for server, away in self.servers.items():
-            if away is not None:
-                yield told(server, away)
+    def wait_reasons(self, lane: int | None) -> Iterator[str]:
+        """Why the lane cannot make progress; None: why the group cannot."""
+        names = {GROUP, GROUP if lane is None else lane_name(lane)}
+        for name in names & self.waiting.keys():
+            yield describe_wait(name, self.waiting[name])
+        for server, outage in self.servers.items():
+            if outage is not None:
+                yield describe_wait(server, outage)
 
 
-def told(who: str, waited: WaitReason) -> str:
-    """A sentence without an end: who waits, since when, and why."""
-    return f"{who}: {waited.why}, since {waited.since.astimezone(UTC).isoformat(timespec='seconds')}"
+def describe_wait(name: str, reason: WaitReason) -> str:
+    """What waits, why and since when, in words."""
+    return f"{name}: {reason.why}, since {reason.since.astimezone(UTC).isoformat(timespec='seconds')}"
 
 
 class StepTiming(NamedTuple):
-    """A step, and when it began and ended by `time.perf_counter`."""
+    """A step of a batch, with its begin and end by `time.perf_counter`."""
 
     step: str
     began: float
     ended: float
 
-
-@dataclass(kw_only=True, slots=True)
-class StepTimer:
-    """Steps, one after the other."""
-
-    _began: float = field(default_factory=perf_counter)
-    _all: list[StepTiming] = field(default_factory=list)
-
-    def end(self, step: str) -> None:
-        """The step ends here, and the next one begins."""
-        now = perf_counter()
-        self._all.append(StepTiming(step, self._began, now))
-        self._began = now
-
-    def all(self) -> tuple[StepTiming, ...]:
-        """Those that have ended."""
-        return tuple(self._all)
+    @property
+    def seconds(self) -> float:
+        """How long the step took."""
+        return self.ended - self.began

@@ -1,7 +1,8 @@
-"""Traces as the program tells of them: spans if the extra `otel` is installed and a collector is named, else nothing.
+"""Traces: spans if the extra `otel` is installed and a collector is configured, else nothing.
 
-What is published carries the `traceparent` of who asked, as it came: a span of ours in it would make the same decision
-other bytes on every attempt. So the consumer of an answer, and what we did for it, are both children of who asked.
+A published message carries the `traceparent` of the inbound event unchanged: with the id of a span of ours, the same
+decision would have other bytes on each attempt. So our spans and those of the consumers have the same parent: the span
+of the sender.
 """
 
 import os
@@ -24,7 +25,7 @@ Attributes = Mapping[str, str | int]
 
 
 class TracedRecord(NamedTuple):
-    """A record of a batch that somebody traces: who asked, what it is called, and what is known of it."""
+    """A record whose sender records the trace: its `traceparent`, and the name and attributes of its span."""
 
     traceparent: str
     name: str
@@ -32,63 +33,63 @@ class TracedRecord(NamedTuple):
 
 
 class TracedCall:
-    """A call that is being answered. Nobody traces it."""
+    """An HTTP call in progress. This base class records nothing."""
 
     def __init__(self, traceparent: str | None) -> None:
         self.traceparent = traceparent
-        """What its event carries on."""
+        """The `traceparent` of the event that the call publishes."""
 
-    def answered(self, name: str, status: int) -> None:
-        """It was of this kind, and got this status."""
+    def finish(self, name: str, status: int) -> None:
+        """Record the name of the call and the status of its response."""
 
 
 class Traces:
-    """No traces."""
+    """Records batches and calls. This base class records nothing."""
 
-    on = False
+    enabled = False
 
-    def batch(self, laps: Sequence[StepTiming], parts: Iterable[TracedRecord], attributes: Attributes) -> str | None:
-        """Tell of a batch that was published, and of its parts. Returns the id of its trace."""
-        del laps, parts, attributes
+    def batch(self, steps: Sequence[StepTiming], records: Iterable[TracedRecord], attributes: Attributes) -> str | None:
+        """Record a published batch and its traced records. Returns the id of the batch's trace."""
+        del steps, records, attributes
         return None
 
     @contextmanager
     def call(self, traceparent: str | None) -> Iterator[TracedCall]:
-        """Tell of a call, which is answered within the block."""
+        """Record a call, which is answered within the block."""
         yield TracedCall(traceparent)
 
-    def end(self) -> None:
-        """Send what was not sent yet. It may take some seconds."""
+    def shutdown(self) -> None:
+        """Send the remaining spans. This may take some seconds."""
 
 
 def trace_id(traceparent: str | bytes | None) -> str | None:
-    """The id of the trace, if this is a `traceparent` as W3C has it."""
-    found = _parsed(traceparent)
-    return None if found is None else found[1]
+    """The id of the trace. None if this is not a `traceparent` as W3C defines it."""
+    match = _match(traceparent)
+    return None if match is None else match[1]
 
 
 def sampled(traceparent: str | bytes | None) -> bool:
-    """Whether whoever sent this records the trace."""
-    found = _parsed(traceparent)
-    return found is not None and bool(int(found[2], 16) & _SAMPLED)
+    """Whether the sender records the trace."""
+    match = _match(traceparent)
+    return match is not None and bool(int(match[2], 16) & _SAMPLED)
 
 
-def traces_of(service: str, environment: Mapping[str, str] = os.environ) -> Traces:
-    """Those that the standard variables OTEL_… ask for. Imports nothing unless they name a collector."""
+def configured_traces(service: str, environment: Mapping[str, str] = os.environ) -> Traces:
+    """The traces that the standard variables OTEL_… configure. Imports OpenTelemetry only if they name a collector."""
     disabled = environment.get("OTEL_SDK_DISABLED", "").lower() == "true"
     if disabled or environment.get("OTEL_TRACES_EXPORTER") == "none" or not any(map(environment.get, _ENDPOINTS)):
         return Traces()
     try:
-        from unenroll.telemetry.opentelemetry import OpenTelemetryTraces  # noqa: PLC0415 - an extra, which a worker need not carry
+        from unenroll.telemetry.opentelemetry import OpenTelemetryTraces  # noqa: PLC0415 - the package is optional
     except ModuleNotFoundError as missing:
         log.warning("tracing_unavailable", why=f"the package {missing.name} is missing: pip install 'unenroll[otel]'")
         return Traces()
     return OpenTelemetryTraces(service)
 
 
-def _parsed(traceparent: str | bytes | None) -> re.Match[str] | None:
+def _match(traceparent: str | bytes | None) -> re.Match[str] | None:
     if traceparent is None:
         return None
     text = traceparent.decode("ascii", "replace") if isinstance(traceparent, bytes) else traceparent
-    found = _TRACEPARENT.fullmatch(text)
-    return None if found is None or text.startswith("ff") else found
+    match = _TRACEPARENT.fullmatch(text)
+    return None if text.startswith("ff") else match

@@ -1,4 +1,4 @@
-"""Ends a process that stands still: from a thread of its own, so also when the event loop is held up."""
+"""Ends a process that makes no progress. It runs in a thread of its own, so it works when the event loop is blocked."""
 
 import asyncio
 import os
@@ -13,31 +13,91 @@ from typing import Any
 
 from structlog import get_logger
 
-from unenroll.telemetry.health import GROUP, StallDetector
-from unenroll.telemetry.state import ProcessState
+from unenroll.telemetry.health import StallDetector
+from unenroll.telemetry.state import GROUP, ProcessState, lane_name
+
+log = get_logger()
+
+_CHECK_SECONDS = 0.5
+_EXIT_CODE = 1
+_GROUP_SECONDS = 90.0  # a session has to expire, and the group has to assign the lanes again
 
 
-def dump(board: ProcessState, loop: asyncio.AbstractEventLoop) -> Iterator[str]:
-    """Its lines."""
-    yield f"stage: {board.stage}; lanes given: {board.given}"
-    for number, lane in sorted(dict(board.lanes).items()):
-        yield f"lane {number}: {lane.doing}, published up to {lane.positions}, ends {lane.ends}"
-    for who, waited in dict(board.waiting).items():
-        yield f"waiting: {who} since {waited.since.isoformat(timespec='seconds')}"
+def end_process(lines: Iterable[str]) -> None:
+    """Print the lines and exit at once: a clean stop would hang too, and a killed worker loses nothing."""
+    try:
+        for line in lines:
+            sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+    finally:
+        os._exit(_EXIT_CODE)
+
+
+@contextmanager
+def watchdog(
+    state: ProcessState, *, seconds: float, end: Callable[[Iterable[str]], None] = end_process
+) -> Iterator[None]:
+    """Until the end of the block, end the process if a part of it makes no progress for so many seconds. 0: never."""
+    loop = asyncio.get_running_loop()
+    over = Event()
+    thread = Thread(
+        target=_watch,
+        args=(state, loop, over),
+        kwargs={"seconds": seconds, "end": end},
+        name="watchdog",
+        daemon=True,
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(_CHECK_SECONDS)
+
+
+def _watch(
+    state: ProcessState,
+    loop: asyncio.AbstractEventLoop,
+    over: Event,
+    *,
+    seconds: float,
+    end: Callable[[Iterable[str]], None],
+) -> None:
+    detector = StallDetector(state=state)
+    while not over.wait(_CHECK_SECONDS):
+        state.stalled = {name: checks * _CHECK_SECONDS for name, checks in detector.check().items() if checks}
+        late = {name: since for name, since in state.stalled.items() if seconds and since >= _limit(name, seconds)}
+        if late:
+            log.critical("progress_stalled", seconds=late, ends="the process")
+            end(dump(state, loop))
+            return
+
+
+def _limit(name: str, seconds: float) -> float:
+    return max(seconds, _GROUP_SECONDS) if name == GROUP else seconds
+
+
+def dump(state: ProcessState, loop: asyncio.AbstractEventLoop) -> Iterator[str]:
+    """The lanes and what waits, and where each task and thread is in the code. Contains no values of variables."""
+    yield f"stage: {state.stage}; lanes assigned: {state.lanes_assigned}"
+    for number, lane in sorted(dict(state.lanes).items()):
+        yield f"{lane_name(number)}: {lane.activity}, published up to {lane.positions}, ends {lane.ends}"
+    for name, reason in dict(state.waiting).items():
+        yield f"waiting: {name} since {reason.since.isoformat(timespec='seconds')}"
     for task in sorted(asyncio.all_tasks(loop), key=lambda task: task.get_name()):
-        yield f"task {task.get_name()!r}: " + (" > ".join(_awaited(task.get_coro())) or "not begun")
+        yield f"task {task.get_name()!r}: " + (" > ".join(_await_chain(task.get_coro())) or "not started")
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     for ident, frame in sys._current_frames().items():  # noqa: SLF001 - the only way to see other threads
-        yield f"thread {names.get(ident, ident)!r}: " + " > ".join(_called(frame))
+        yield f"thread {names.get(ident, ident)!r}: " + " > ".join(_call_chain(frame))
 
 
-def _awaited(coroutine: Any) -> Iterator[str]:  # noqa: ANN401 - coroutines, generators, futures: whatever is awaited
-    """From the task's own function to what it waits for at last."""
+def _await_chain(coroutine: Any) -> Iterator[str]:  # noqa: ANN401 - coroutines, generators and futures
+    """The code locations from the task's own function to what it waits for."""
     while coroutine is not None:
         for kind in ("cr", "gi", "ag"):
             frame: FrameType | None = getattr(coroutine, f"{kind}_frame", None)
             if frame is not None:
-                yield _place(frame.f_code, frame.f_lineno)
+                yield _location(frame.f_code, frame.f_lineno)
                 coroutine = getattr(coroutine, {"gi": "gi_yieldfrom"}.get(kind, f"{kind}_await"))
                 break
         else:
@@ -45,68 +105,11 @@ def _awaited(coroutine: Any) -> Iterator[str]:  # noqa: ANN401 - coroutines, gen
             return
 
 
-def _called(frame: FrameType) -> list[str]:
-    """From the thread's first function to the one that runs."""
-    return [_place(called.f_code, line) for called, line in walk_stack(frame)][::-1]
+def _call_chain(frame: FrameType) -> list[str]:
+    """The code locations from the thread's first function to the running one."""
+    return [_location(caller.f_code, line) for caller, line in walk_stack(frame)][::-1]
 
 
-def _place(code: CodeType, line: int) -> str:
+def _location(code: CodeType, line: int) -> str:
     folder, _, file = code.co_filename.replace("\\", "/").rpartition("/")
     return f"{folder.rpartition('/')[2]}/{file}:{line} {code.co_qualname}"
-
-
-log = get_logger()
-
-_LOOK_SECONDS = 0.5
-_FAILED = 1
-_REBALANCE_SECONDS = 90.0  # a session that ends, and who shares the lanes out anew
-
-
-def end_the_process(lines: Iterable[str]) -> None:
-    """Say what is known and be gone: whoever hangs would hang in a clean stop too, and a kill loses nothing."""
-    try:
-        for line in lines:
-            sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
-    finally:
-        os._exit(_FAILED)
-
-
-@contextmanager
-def under_watchdog(
-    board: ProcessState, *, seconds: float, end: Callable[[Iterable[str]], None] = end_the_process
-) -> Iterator[None]:
-    """Until the end of the block, end the process once something on the board stood still so long. 0: never."""
-    over = Event()
-    loop = asyncio.get_running_loop()
-    thread = Thread(
-        target=_watch, args=(board, loop, over), kwargs={"seconds": seconds, "end": end}, name="watchdog", daemon=True
-    )
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join(_LOOK_SECONDS)
-
-
-def _watch(
-    board: ProcessState,
-    loop: asyncio.AbstractEventLoop,
-    over: Event,
-    *,
-    seconds: float,
-    end: Callable[[Iterable[str]], None],
-) -> None:
-    stillness = StallDetector(board=board)
-    while not over.wait(_LOOK_SECONDS):
-        board.still = {name: looks * _LOOK_SECONDS for name, looks in stillness.look().items() if looks}
-        late = {name: since for name, since in board.still.items() if seconds and since >= _patience(name, seconds)}
-        if late:
-            log.critical("progress_stalled", seconds=late, ends="the process")
-            end(dump(board, loop))
-            return
-
-
-def _patience(name: str, seconds: float) -> float:
-    return max(seconds, _REBALANCE_SECONDS) if name == GROUP else seconds

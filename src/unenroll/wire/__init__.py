@@ -1,1 +1,1 @@
-"""Bytes to records and back: CloudEvents, one model per event. Nothing else knows JSON."""
+"""Reads and writes what crosses the process's borders: CloudEvents, NDJSON lines and dead letters. No I/O."""

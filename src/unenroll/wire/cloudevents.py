@@ -1,4 +1,4 @@
-"""The CloudEvents envelope of a record, in binary or structured mode (CloudEvents 1.0, Kafka protocol binding)."""
+"""The CloudEvents 1.0 envelope of a Kafka record, in binary or structured mode (Kafka protocol binding)."""
 
 import re
 from collections.abc import Mapping
@@ -8,8 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from unenroll.core.events import EventId
-from unenroll.wire.fields import Identifier, instant_text, moment
-from unenroll.wire.reasons import DeadLetter, of_model, schema
+from unenroll.core.reasons import Reason
+from unenroll.wire.fields import Identifier, instant_or_naive, instant_text
+from unenroll.wire.reasons import DeadLetter, from_validation_error, schema, similar_name
 from unenroll.wire.topics import Headers
 
 CONTENT_TYPE = "content-type"
@@ -17,13 +18,13 @@ JSON = "application/json"
 STRUCTURED = "application/cloudevents+json"
 PREFIX = "ce_"
 TRACEPARENT = "traceparent"
-LONGEST_TRACEPARENT = 256
+MAX_TRACEPARENT_BYTES = 256
 
-_ANY_JSON = re.compile(r"(?!application/cloudevents)[^/;\s]+/(?:[^/;\s]+\+)?json")
+_JSON_MEDIA_TYPE = re.compile(r"(?!application/cloudevents)[^/;\s]+/(?:[^/;\s]+\+)?json")
 
 
 class EventAttributes(BaseModel):
-    """The attributes that we read. `time` is naive where the text carries no offset."""
+    """The CloudEvents attributes that Unenroll reads. `time` has no offset if the text has none."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(strict=True, frozen=True, extra="ignore")
 
@@ -31,14 +32,16 @@ class EventAttributes(BaseModel):
     type: Identifier
     source: Identifier
     id: Identifier
-    time: Annotated[datetime, BeforeValidator(moment)] | None = None
+    time: Annotated[datetime, BeforeValidator(instant_or_naive)] | None = None
 
 
-_KNOWN = {PREFIX + name: name for name in EventAttributes.model_fields} | {CONTENT_TYPE: CONTENT_TYPE}
+_REQUIRED = [name for name, field in EventAttributes.model_fields.items() if field.is_required()]
+_ATTRIBUTES = {PREFIX + name: name for name in EventAttributes.model_fields} | {CONTENT_TYPE: CONTENT_TYPE}
+"""The attribute behind each header, for a quick look-up of the usual headers."""
 
 
 class CloudEvent(NamedTuple):
-    """An event whose `data` is not looked at yet. `type` is the full one, `time` may be None or naive."""
+    """The envelope of an event and its `data`, not validated yet. `time` may be None or without offset."""
 
     key: EventId
     type: str
@@ -47,86 +50,117 @@ class CloudEvent(NamedTuple):
 
 
 def read_cloudevent(headers: Headers, document: object) -> CloudEvent | DeadLetter:
-    """The envelope of a record with these headers and this JSON value, or a `schema` refusal."""
-    named = _named(headers)
-    if isinstance(named, DeadLetter):
-        return named
-    content_type = named.get(CONTENT_TYPE) or JSON
+    """Return the event of a record with these headers and this JSON value, or a `schema` dead letter."""
+    attributes = _attributes(headers)
+    if isinstance(attributes, DeadLetter):
+        return attributes
+    content_type = attributes.get(CONTENT_TYPE) or JSON
     if content_type == JSON:
-        return _opened(named, document, prefix=PREFIX)
-    media = content_type.partition(";")[0].strip().lower()
-    if media == STRUCTURED:
-        return _structured(document)
-    if _ANY_JSON.fullmatch(media):
-        return _opened(named, document, prefix=PREFIX)
-    return schema(CONTENT_TYPE, f"must be {JSON} or {STRUCTURED}")
+        return _read_binary(attributes, document, headers)
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type == STRUCTURED:
+        return _read_structured(document)
+    if _JSON_MEDIA_TYPE.fullmatch(media_type):
+        return _read_binary(attributes, document, headers)
+    return schema(CONTENT_TYPE, f"must be {JSON} or {STRUCTURED}; found {media_type}")
+
+
+def no_time(headers: Headers, document: object) -> DeadLetter:
+    """Return the dead letter of an event without `time`. Names a header or field that looks like it."""
+    hint = _header_hint("time", headers)
+    if not hint and isinstance(document, dict):
+        field = similar_name("time", document)
+        hint = "" if field is None or field == "time" else f"; found {field}"
+    return DeadLetter(reason=Reason.NO_TIME, detail=f"time: is missing; every event needs one{hint}")
 
 
 def binary_headers(full_type: str, event_id: str, *, source: str, time: datetime) -> Headers:
-    """The headers of an event in binary mode. Raises ValueError if `time` is naive."""
-    return (*headers_before(full_type, source), ("ce_id", event_id.encode()), *headers_behind(time))
+    """Return the headers of an event in binary mode. Raises ValueError if `time` has no offset."""
+    return (*headers_before_id(full_type, source), ("ce_id", event_id.encode()), *headers_after_id(time))
 
 
-def headers_before(full_type: str, source: str) -> Headers:
-    """Those of the headers that stand before `ce_id`."""
+def headers_before_id(full_type: str, source: str) -> Headers:
+    """Return the headers that come before `ce_id` in binary mode."""
     return ("ce_specversion", b"1.0"), ("ce_type", full_type.encode()), ("ce_source", source.encode())
 
 
-def headers_behind(time: datetime) -> Headers:
-    """Those that stand behind it. Raises ValueError if `time` is naive."""
+def headers_after_id(time: datetime) -> Headers:
+    """Return the headers that come after `ce_id` in binary mode. Raises ValueError if `time` has no offset."""
     return ("ce_time", instant_text(time).encode()), (CONTENT_TYPE, JSON.encode())
 
 
 def traceparent(headers: Headers) -> bytes | None:
-    """What is to be passed on of W3C trace context: the first `traceparent`, unless it is absurdly long."""
+    """Return the W3C trace context to pass on: the first `traceparent` of at most 256 bytes, or None."""
     for name, value in headers:
-        if name == TRACEPARENT and value is not None and len(value) <= LONGEST_TRACEPARENT:
+        if name == TRACEPARENT and value is not None and len(value) <= MAX_TRACEPARENT_BYTES:
             return value
     return None
 
 
-def _named(headers: Headers) -> dict[str, str | None] | DeadLetter:
-    """The attributes by name without prefix, and the content type. Each may be there once only."""
-    named: dict[str, str | None] = {}
+def _attributes(headers: Headers) -> dict[str, str | None] | DeadLetter:
+    """Return the attributes without their prefix, and the content type. Refuses duplicates and invalid UTF-8."""
+    attributes: dict[str, str | None] = {}
     for header, value in headers:
-        name = _KNOWN.get(header) or _name(header)
+        name = _ATTRIBUTES.get(header) or _attribute_name(header)
         if name is None:
             continue
-        if name in named:
-            return schema(header, "is there more than once")
+        if name in attributes:
+            return schema(header, "occurs more than once; send it once")
         try:
-            named[name] = None if value is None else value.decode()
+            attributes[name] = None if value is None else value.decode()
         except UnicodeDecodeError:
             return schema(header, "is not UTF-8")
-    return named
+    return attributes
 
 
-def _name(header: str) -> str | None:
-    """The name that the header's value goes by, or None if we do not read it."""
+def _attribute_name(header: str) -> str | None:
+    """Return the attribute behind a header, or None if Unenroll does not read the header."""
     if header.startswith(PREFIX):
         return header[len(PREFIX) :]
     return CONTENT_TYPE if header.lower() == CONTENT_TYPE else None
 
 
-def _structured(document: object) -> CloudEvent | DeadLetter:
+def _read_binary(attributes: Mapping[str, object], data: object, headers: Headers) -> CloudEvent | DeadLetter:
+    try:
+        return _cloud_event(attributes, data)
+    except ValidationError as error:
+        missing = next((name for name in _REQUIRED if name not in attributes), None)
+        if missing is None:
+            return from_validation_error(error, PREFIX)
+        return schema(PREFIX + missing, f"is missing{_header_hint(missing, headers)}")
+
+
+def _read_structured(document: object) -> CloudEvent | DeadLetter:
     if not isinstance(document, dict):
         return schema("value", "must be an object")
     if "data_base64" in document:
-        return schema("data_base64", "must be sent as `data`, an object")
+        return schema("data_base64", "is not supported; send the event's data as an object, in data")
     if not _is_json(document.get("datacontenttype")):
-        return schema("datacontenttype", "must be JSON")
-    return _opened(document, document.get("data"), prefix="")
+        return schema("datacontenttype", f"must be a JSON media type, like {JSON}")
+    try:
+        return _cloud_event(document, document.get("data"))
+    except ValidationError as error:
+        return from_validation_error(error, "")
 
 
-def _is_json(content_type: Any) -> bool:  # noqa: ANN401 - whatever the document has there
+def _cloud_event(attributes: Mapping[str, object], data: object) -> CloudEvent:
+    """Raises ValidationError."""
+    valid = EventAttributes.model_validate(attributes)
+    return CloudEvent(EventId(valid.id, valid.source), valid.type, valid.time, data)
+
+
+def _is_json(content_type: Any) -> bool:  # noqa: ANN401 - whatever the document contains there
     if not isinstance(content_type, str):
         return content_type is None
-    return _ANY_JSON.fullmatch(content_type.partition(";")[0].strip().lower()) is not None
+    return _JSON_MEDIA_TYPE.fullmatch(content_type.partition(";")[0].strip().lower()) is not None
 
 
-def _opened(named: Mapping[str, object], data: object, *, prefix: str) -> CloudEvent | DeadLetter:
-    try:
-        attributes = EventAttributes.model_validate(named)
-    except ValidationError as error:
-        return of_model(error, prefix)
-    return CloudEvent(EventId(attributes.id, attributes.source), attributes.type, attributes.time, data)
+def _header_hint(attribute: str, headers: Headers) -> str:
+    """Return how the sender may have misspelled the header of an attribute, or what is missing altogether."""
+    names = [name for name, _ in headers]
+    found = similar_name(PREFIX + attribute, names)
+    if found is not None and found != PREFIX + attribute:
+        return f"; found header {found}; the Kafka binding uses {PREFIX}{attribute}"
+    if attribute in _REQUIRED and not any(name.startswith(PREFIX) for name in names):
+        return f"; found no header that begins with {PREFIX}, and content-type is not {STRUCTURED}"
+    return ""

@@ -1,7 +1,7 @@
-"""What makes two events of one id the same: a hash of their content (contract.md, "Events").
+"""The content hash: tells whether two events with the same id have the same content (contract.md, "Events").
 
-The content is the type and the known fields as parsed, defaults applied. The event's `time` is not in it (of a loaded
-fact there may be none): the ledger compares it beside the hash.
+The content is the event type and its known fields as parsed, with defaults applied. The event's `time` is not part of
+the hash, because loaded facts may have none. The ledger compares `time` separately.
 """
 
 import hashlib
@@ -14,15 +14,14 @@ import msgspec.msgpack
 
 from unenroll.core import events
 from unenroll.core.definitions import TargetGroup
-from unenroll.core.events import SettlementDue
 
 CONTENT_VERSION = 1
-"""To be raised with every change of what is hashed: hashes of different versions say nothing about each other."""
+"""Raise this number when the hashed content changes. Hashes of different versions cannot be compared."""
 
 PLANNED_VERSION = 2
-"""That of requests of a plan, which were requests without one to who knew no plans. All others kept their hashes."""
+"""The version for requests of a plan. A release without plans hashed them as if they had no `expected`."""
 
-Content = events.Event | SettlementDue | TargetGroup
+Content = events.Event | events.SettlementDue | TargetGroup
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -30,24 +29,24 @@ _PACK = msgspec.msgpack.Encoder().encode
 
 
 def content_hash(content: Content) -> bytes:
-    """SHA-256 (32 bytes) of the MessagePack array of the version, the type's name and its fields in a fixed order."""
+    """Return the SHA-256 (32 bytes) of the MessagePack array of version, event type and fields in a fixed order."""
     name, fields = _FIELDS[type(content)]
     return hashlib.sha256(_PACK((content_version(content), name, *fields(content)))).digest()
 
 
 def content_version(content: Content) -> int:
-    """The version of the content's hash."""
+    """Return the version of the content's hash."""
     planned = isinstance(content, events.UnenrollRequested) and content.expected is not None
     return PLANNED_VERSION if planned else CONTENT_VERSION
 
 
 def _instant(instant: datetime | None) -> int | None:
-    """Microseconds since 1970."""
+    """Return microseconds since 1970."""
     return None if instant is None else (instant - _EPOCH) // _MICROSECOND
 
 
 def _number(number: Decimal | None) -> str | None:
-    """Plain digits without trailing zeros, so that equal numbers are equal here."""
+    """Return plain digits without trailing zeros, so that equal numbers have equal texts."""
     if number is None:
         return None
     text = format(number, "f")
@@ -55,7 +54,7 @@ def _number(number: Decimal | None) -> str | None:
 
 
 def _requested(event: events.UnenrollRequested) -> tuple[object, ...]:
-    told = (
+    fields = (
         event.customer_id,
         event.group_id,
         event.target_id,
@@ -63,7 +62,7 @@ def _requested(event: events.UnenrollRequested) -> tuple[object, ...]:
         event.reason,
         event.requested_by,
     )
-    return told if event.expected is None else (*told, event.expected)
+    return fields if event.expected is None else (*fields, event.expected)
 
 
 def _enrolled(event: events.CustomerEnrolled) -> tuple[object, ...]:
@@ -98,15 +97,15 @@ def _issued(event: events.RewardIssued) -> tuple[object, ...]:
     return event.reward_id, event.customer_id, event.target_id, _instant(event.issued_at)
 
 
-def _due(event: SettlementDue) -> tuple[object, ...]:
+def _due(event: events.SettlementDue) -> tuple[object, ...]:
     return event.customer_id, event.group_id, event.target_id, event.version
 
 
 def _group(group: TargetGroup) -> tuple[object, ...]:
     cycles = [(cycle.name, _instant(cycle.start), _instant(cycle.end)) for cycle in group.calendar.cycles]
     targets = [
-        (one.target_id, one.name, one.kind.value, one.active, one.enrollment.value, one.levels)
-        for _, one in sorted(group.targets.items())
+        (target.target_id, target.name, target.kind.value, target.active, target.enrollment.value, target.levels)
+        for _, target in sorted(group.targets.items())
     ]
     return group.group_id, group.name, group.version, group.active, group.time_zone, cycles, targets
 
@@ -116,6 +115,6 @@ _FIELDS: dict[type, tuple[str, Callable[[Any], tuple[object, ...]]]] = {
     events.CustomerEnrolled: ("CustomerEnrolled", _enrolled),
     events.RewardEarned: ("RewardEarned", _earned),
     events.RewardIssued: ("RewardIssued", _issued),
-    SettlementDue: ("SettlementDue", _due),
+    events.SettlementDue: ("SettlementDue", _due),
     TargetGroup: ("TargetGroupDefined", _group),
 }

@@ -1,4 +1,4 @@
-"""The `data` of `TargetGroupDefined`: a group, its cycles and its targets."""
+"""The `data` of `TargetGroupDefined`: a target group with its cycles and targets."""
 
 from itertools import pairwise
 from typing import Annotated, Self
@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from unenroll.core.calendar import Calendar, InvalidCalendarError
 from unenroll.core.definitions import EnrollmentMode, Target, TargetGroup, TargetKind
 from unenroll.wire.fields import LARGEST_INT64, Fields, Instant, Int64, Name
-from unenroll.wire.reasons import DeadLetter, of_model, schema
+from unenroll.wire.reasons import DeadLetter, from_validation_error, schema
 
 MOST_CYCLES = 10_000
 MOST_TARGETS = 1_000
@@ -19,16 +19,16 @@ _Level = Annotated[int, Field(ge=1, le=LARGEST_INT64)]
 _Levels = Annotated[list[_Level], Field(max_length=MOST_LEVELS)]
 
 
-class CycleDefined(Fields):
-    """One cycle, half-open."""
+class CycleDefinition(Fields):
+    """A cycle: from `start` to `end`, without `end`."""
 
     period_name: Name
     start: Instant
     end: Instant
 
 
-class TargetDefined(Fields):
-    """One target. A streak has levels, ascending; a milestone has none."""
+class TargetDefinition(Fields):
+    """A target. A streak has ascending levels; a milestone has none."""
 
     target_id: Int64
     name: Name
@@ -38,18 +38,18 @@ class TargetDefined(Fields):
     levels: _Levels | None = None
 
     @model_validator(mode="after")
-    def _fits_its_kind(self) -> Self:
+    def _check_levels(self) -> Self:
         levels = self.levels or []
         if self.kind is TargetKind.MILESTONE and levels:
-            raise PydanticCustomError("levels", "must have no levels: it is a MILESTONE")
+            raise PydanticCustomError("levels", "a MILESTONE must not have levels")
         if self.kind is TargetKind.STREAK and not levels:
-            raise PydanticCustomError("levels", "must have levels: it is a STREAK")
+            raise PydanticCustomError("levels", "a STREAK must have levels")
         if any(lower >= higher for lower, higher in pairwise(levels)):
-            raise PydanticCustomError("levels", "must have levels that ascend, each once")
+            raise PydanticCustomError("levels", "levels must ascend, each once")
         return self
 
-    def target(self) -> Target:
-        """The target, defaults applied."""
+    def to_target(self) -> Target:
+        """Return the target with defaults applied."""
         return Target(
             target_id=self.target_id,
             name=self.name,
@@ -61,23 +61,25 @@ class TargetDefined(Fields):
 
 
 class TargetGroupDefined(Fields):
-    """A group at one version."""
+    """One version of a target group."""
 
     target_group_id: Int64
     name: Name
     version: Int64
     active: bool
     time_zone: Name
-    cycles: Annotated[list[CycleDefined], Field(min_length=1, max_length=MOST_CYCLES)]
-    targets: Annotated[list[TargetDefined], Field(min_length=1, max_length=MOST_TARGETS)]
+    cycles: Annotated[list[CycleDefinition], Field(min_length=1, max_length=MOST_CYCLES)]
+    targets: Annotated[list[TargetDefinition], Field(min_length=1, max_length=MOST_TARGETS)]
 
-    def group(self) -> TargetGroup | DeadLetter:
-        """The group, or why its cycles or targets do not go together."""
-        targets = {target.target_id: target.target() for target in self.targets}
-        if len(targets) != len(self.targets):
-            return schema("data.targets", "two targets share an id")
+    def to_group(self) -> TargetGroup | DeadLetter:
+        """Return the target group, or a dead letter if its cycles or its targets do not fit together."""
+        targets: dict[int, Target] = {}
+        for target in self.targets:
+            if target.target_id in targets:
+                return schema("data.targets", f"two targets have the targetId {target.target_id}")
+            targets[target.target_id] = target.to_target()
         try:
-            calendar = Calendar.of((cycle.period_name, cycle.start, cycle.end) for cycle in self.cycles)
+            calendar = Calendar.from_periods((cycle.period_name, cycle.start, cycle.end) for cycle in self.cycles)
         except InvalidCalendarError as error:
             return schema("data.cycles", str(error))
         return TargetGroup(
@@ -92,8 +94,8 @@ class TargetGroupDefined(Fields):
 
 
 def read_group(data: object) -> TargetGroup | DeadLetter:
-    """The group that this `data` defines, or why it does not define one."""
+    """Return the target group in the `data` of a `TargetGroupDefined`, or a dead letter."""
     try:
-        return TargetGroupDefined.model_validate(data).group()
+        return TargetGroupDefined.model_validate(data).to_group()
     except ValidationError as error:
-        return of_model(error, "data.")
+        return from_validation_error(error, "data.")

@@ -1,4 +1,4 @@
-"""The `data` of each event that concerns an account, as it comes in."""
+"""The `data` of each inbound event about an account: its fields as pydantic models."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,7 +9,6 @@ from typing import Annotated
 from pydantic import Field
 
 from unenroll.core import events
-from unenroll.core import events as due
 from unenroll.core.events import EnrollmentOrigin, EventId, RewardAllocation, Value
 from unenroll.wire.fields import (
     Amount,
@@ -29,27 +28,27 @@ _Origin = Annotated[EnrollmentOrigin, Field(strict=False)]
 _Allocation = Annotated[RewardAllocation, Field(strict=False)]
 
 
-class RequestBefore(Fields):
-    """A request, by what its event is known by."""
+class PreviousRequest(Fields):
+    """The id of the previous request of the same plan."""
 
     id: Identifier
     source: Identifier
 
 
-class Expected(Fields):
-    """What a plan saw of the account."""
+class ExpectedState(Fields):
+    """The state of the account that a plan expects."""
 
     decision: Natural
-    after: RequestBefore | None = None
+    after: PreviousRequest | None = None
 
-    def seen(self) -> events.ExpectedAccount:
-        """The same, as the core has it."""
-        before = self.after
-        return events.ExpectedAccount(self.decision, None if before is None else EventId(before.id, before.source))
+    def to_expected_account(self) -> events.ExpectedAccount:
+        """Return the same state as a record of the core."""
+        after = None if self.after is None else EventId(self.after.id, self.after.source)
+        return events.ExpectedAccount(self.decision, after)
 
 
 class UnenrollRequested(Fields):
-    """The un-enroll call. A customer that cannot be is answered, not refused: rules.md section 4."""
+    """A request to un-enroll. An invalid customer id passes here: it gets an answer (rules.md section 4)."""
 
     customer_id: Int64
     target_group_id: Int64
@@ -57,10 +56,10 @@ class UnenrollRequested(Fields):
     effective_at: Instant | None = None
     reason: Remark | None = None
     requested_by: Remark | None = None
-    expected: Expected | None = None
+    expected: ExpectedState | None = None
 
-    def event(self, key: EventId, time: datetime) -> events.UnenrollRequested:
-        """The event; effective at its `time` unless it says when."""
+    def to_event(self, key: EventId, time: datetime) -> events.UnenrollRequested:
+        """Return the event. It takes effect at its `time` if `effectiveAt` is missing."""
         return events.UnenrollRequested(
             key=key,
             time=time,
@@ -70,12 +69,12 @@ class UnenrollRequested(Fields):
             effective_at=self.effective_at or time,
             reason=self.reason,
             requested_by=self.requested_by,
-            expected=None if self.expected is None else self.expected.seen(),
+            expected=None if self.expected is None else self.expected.to_expected_account(),
         )
 
 
 class CustomerEnrolled(Fields):
-    """An enrollment."""
+    """A customer enrolled."""
 
     customer_id: CustomerId
     target_group_id: Int64
@@ -86,8 +85,8 @@ class CustomerEnrolled(Fields):
     reset_streak_status: bool | None = None
     origin: _Origin | None = None
 
-    def event(self, key: EventId) -> events.CustomerEnrolled:
-        """The event, defaults applied."""
+    def to_event(self, key: EventId) -> events.CustomerEnrolled:
+        """Return the event with defaults applied."""
         return events.CustomerEnrolled(
             key=key,
             customer_id=self.customer_id,
@@ -102,14 +101,14 @@ class CustomerEnrolled(Fields):
 
 
 class RewardValue(Fields):
-    """What a reward is worth: a decimal as text, in some unit."""
+    """The value of a reward: a decimal as text, and its unit."""
 
     amount: Amount
     unit: Name
 
 
 class RewardEarned(Fields):
-    """A reward."""
+    """A customer earned a reward."""
 
     reward_id: RewardId
     customer_id: CustomerId
@@ -122,9 +121,9 @@ class RewardEarned(Fields):
     issued_at: Instant | None = None
     value: RewardValue | None = None
 
-    def event(self, key: EventId) -> events.RewardEarned:
-        """The event; its value keeps every digit."""
-        worth = None if self.value is None else Value(Decimal(self.value.amount), self.value.unit)
+    def to_event(self, key: EventId) -> events.RewardEarned:
+        """Return the event. Its value keeps all digits."""
+        value = None if self.value is None else Value(Decimal(self.value.amount), self.value.unit)
         return events.RewardEarned(
             key=key,
             reward_id=self.reward_id,
@@ -136,7 +135,7 @@ class RewardEarned(Fields):
             achieved_at=self.achieved_at,
             level=self.level,
             issued_at=self.issued_at,
-            value=worth,
+            value=value,
         )
 
 
@@ -148,8 +147,8 @@ class RewardIssued(Fields):
     target_id: Int64
     issued_at: Instant
 
-    def event(self, key: EventId) -> events.RewardIssued:
-        """The event."""
+    def to_event(self, key: EventId) -> events.RewardIssued:
+        """Return the event."""
         return events.RewardIssued(
             key=key,
             reward_id=self.reward_id,
@@ -160,16 +159,16 @@ class RewardIssued(Fields):
 
 
 class SettlementDue(Fields):
-    """Cycles were appended that the account waited for."""
+    """A target group got new cycles that the account waits for."""
 
     customer_id: CustomerId
     target_group_id: Int64
     target_id: Int64
     version: Int64
 
-    def event(self, key: EventId) -> due.SettlementDue:
-        """The event."""
-        return due.SettlementDue(
+    def to_event(self, key: EventId) -> events.SettlementDue:
+        """Return the event."""
+        return events.SettlementDue(
             key=key,
             customer_id=self.customer_id,
             group_id=self.target_group_id,

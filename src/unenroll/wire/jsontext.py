@@ -1,4 +1,4 @@
-"""JSON text to plain values, with every number exact."""
+"""Parses JSON texts: numbers stay exact, nesting is limited, and refusals are dead letters."""
 
 import re
 from decimal import Decimal, InvalidOperation
@@ -7,22 +7,22 @@ from typing import NoReturn
 
 from unenroll.wire.reasons import DeadLetter, not_json
 
-DEEPEST = 100
-SAFE_DIGITS = 19
+MAX_DEPTH = 100
+_SAFE_DIGITS = 19
 
-# The closing quote is optional, so that text that never closes one is not tried again from each quote in it.
+# The closing quote is optional: otherwise the regex would try again from each quote in a string without an end.
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
 _WHITE_SPACE = " \t\n\r"
-_OPENING = frozenset({b"[", b"{"})
+_OPENING_BRACKETS = frozenset({b"[", b"{"})
 
 
 def parse(value: bytes | None) -> object | DeadLetter:
-    """The JSON value in these bytes, or a `not_json` refusal. Never raises.
+    """Return the JSON value in these bytes, or a `not_json` dead letter. Never raises.
 
-    Whole numbers are int (up to some 64 bits), all others Decimal; of a name that is given twice the last one counts.
+    Integers of up to 19 digits are int, all other numbers Decimal. If an object has a name twice, the last one counts.
     """
-    text = _text(value or b"")
+    text = _decoded(value or b"")
     if isinstance(text, DeadLetter):
         return text
     try:
@@ -34,27 +34,27 @@ def parse(value: bytes | None) -> object | DeadLetter:
     return document
 
 
-def member(text: str, name: str) -> str | None:
-    """The text of the member of this name, as it stands in the text of a JSON object, or None if there is none."""
+def member_text(text: str, name: str) -> str | None:
+    """Return the text of the member with this name, unchanged, from the valid text of a JSON object; else None."""
     found = None
-    position = _next(text, text.index("{") + 1)
+    position = _skip_white_space(text, text.index("{") + 1)
     while text.startswith('"', position):
         key, position = _DECODER.raw_decode(text, position)
-        start = _next(text, _next(text, position) + 1)
+        start = _skip_white_space(text, _skip_white_space(text, position) + 1)
         _, position = _DECODER.raw_decode(text, start)
         found = text[start:position] if key == name else found
-        position = _next(text, _next(text, position) + 1)
+        position = _skip_white_space(text, _skip_white_space(text, position) + 1)
     return found
 
 
-def _next(text: str, position: int) -> int:
-    """Where the next thing begins that is no white space."""
+def _skip_white_space(text: str, position: int) -> int:
+    """Return the position of the next character that is not white space."""
     while position < len(text) and text[position] in _WHITE_SPACE:
         position += 1
     return position
 
 
-def _text(value: bytes) -> str | DeadLetter:
+def _decoded(value: bytes) -> str | DeadLetter:
     if not value:
         return not_json("is empty")
     try:
@@ -62,44 +62,47 @@ def _text(value: bytes) -> str | DeadLetter:
     except UnicodeDecodeError as error:
         return not_json(f"is not UTF-8 at byte {error.start}")
     if text[0] == "\ufeff":
-        return not_json("begins with a byte order mark")
-    if _deep(value):
-        return not_json(f"is nested deeper than {DEEPEST} levels")
+        return not_json("begins with a byte order mark; remove it")
+    if _too_deep(value):
+        return not_json(f"is nested deeper than {MAX_DEPTH} levels")
     return text
 
 
-def _deep(value: bytes) -> bool:
-    """Whether brackets nest beyond the limit. Right up to the first error in the text, which is all it needs."""
-    if value.count(b"[") + value.count(b"{") <= DEEPEST:
+def _too_deep(value: bytes) -> bool:
+    """Return whether brackets nest beyond the limit. Behind a syntax error the result is not reliable, nor needed."""
+    if value.count(b"[") + value.count(b"{") <= MAX_DEPTH:
         return False
     depth = 0
     for bracket in _BRACKETS.finditer(_STRINGS.sub(b"", value)):
-        depth += 1 if bracket[0] in _OPENING else -1
-        if depth > DEEPEST:
+        depth += 1 if bracket[0] in _OPENING_BRACKETS else -1
+        if depth > MAX_DEPTH:
             return True
     return False
 
 
 def _integer(text: str) -> int | Decimal:
-    """Exact, and fast for any number of digits: int() takes quadratic time, Decimal does not."""
-    return int(text) if len(text) <= SAFE_DIGITS else number(text)
+    """Return the exact integer. Long ones become Decimal, because int() takes quadratic time."""
+    return int(text) if len(text) <= _SAFE_DIGITS else _number(text)
 
 
-def number(text: str) -> int | Decimal:
-    """`5.0` is the integer 5, as JSON Schema has it. What no Decimal can hold becomes NaN, which no field takes."""
+def _number(text: str) -> int | Decimal:
+    """Return the exact number; `5.0` is the integer 5, as in JSON Schema.
+
+    A number beyond the range of Decimal becomes NaN, which every field refuses.
+    """
     try:
-        told = Decimal(text)
+        decimal = Decimal(text)
     except InvalidOperation:
         return Decimal("NaN")
-    if not told:
+    if not decimal:
         return 0
-    if told.adjusted() >= SAFE_DIGITS or told != told.to_integral_value():
-        return told
-    return int(told)
+    if decimal.adjusted() >= _SAFE_DIGITS or decimal != decimal.to_integral_value():
+        return decimal
+    return int(decimal)
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a JSON number")
 
 
-_DECODER = JSONDecoder(parse_float=number, parse_int=_integer, parse_constant=_refuse)
+_DECODER = JSONDecoder(parse_float=_number, parse_int=_integer, parse_constant=_refuse_constant)

@@ -1,4 +1,4 @@
-"""Lines of NDJSON files: for `publish` to the message that they stand for, for `load` to the records that they tell."""
+"""Reads lines of NDJSON files: into messages for `unenroll publish`, into facts and groups for `unenroll load`."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,14 +8,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from unenroll.core.definitions import TargetGroup
 from unenroll.core.events import CustomerEnrolled, EventId, RewardEarned, RewardIssued
+from unenroll.core.reasons import Reason
 from unenroll.wire import inbound
 from unenroll.wire.cloudevents import binary_headers
 from unenroll.wire.content_hash import content_hash
 from unenroll.wire.decode import ReceivedGroup, decode, decode_group
 from unenroll.wire.definitions import read_group
 from unenroll.wire.fields import Identifier, Instant
-from unenroll.wire.jsontext import member, parse
-from unenroll.wire.reasons import DeadLetter, Reason, of_model, schema
+from unenroll.wire.jsontext import member_text, parse
+from unenroll.wire.reasons import DeadLetter, from_validation_error, schema
 from unenroll.wire.topics import CARRIES, TOPIC_OF, Message, Record, Topic, full_type
 
 LOAD_SOURCE = "unenroll:load"
@@ -30,7 +31,7 @@ _PUBLISHABLE = frozenset({"UnenrollRequested", *_LOADABLE})
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadedFact:
-    """A fact as a line tells it. `time` None: not to be compared with that of another event of the same key."""
+    """A fact from a line. If `time` is None, only the content decides whether an event with the same id is the same."""
 
     event: CustomerEnrolled | RewardEarned | RewardIssued
     event_type: str
@@ -39,7 +40,7 @@ class LoadedFact:
 
 
 class _Line(BaseModel):
-    """What stands around the `data` of a line. `type` is an event's name."""
+    """The fields of a line besides `data`. `type` is an event name."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(strict=True, frozen=True, extra="ignore")
 
@@ -50,7 +51,7 @@ class _Line(BaseModel):
 
 
 class _EventLine(_Line):
-    """The same of an event that is to be published."""
+    """The fields of a line to publish: `source` and `time` are required."""
 
     source: Identifier
     time: Instant
@@ -60,65 +61,67 @@ _L = TypeVar("_L", bound=_Line)
 
 
 def load_line(line: bytes) -> LoadedFact | TargetGroup | DeadLetter:
-    """The fact or the group that the line tells, or why it tells none. Never raises."""
+    """Return the fact or the target group in the line, or a dead letter that says what is wrong. Never raises."""
     document = parse(line)
     if isinstance(document, DeadLetter):
         return document
-    opened = _opened(_Line, document, _LOADABLE)
-    if isinstance(opened, DeadLetter):
-        return opened
+    envelope = _read_line(_Line, document, _LOADABLE)
+    if isinstance(envelope, DeadLetter):
+        return envelope
     data = document.get("data") if isinstance(document, dict) else None
-    return read_group(data) if opened.type == _DEFINITION else _fact(opened, data)
+    return read_group(data) if envelope.type == _DEFINITION else _loaded_fact(envelope, data)
 
 
 def publish_line(line: bytes) -> Message | DeadLetter:
-    """The message, a CloudEvent in binary mode, that the line stands for, or why it would be refused. Never raises.
+    """Return the message for the line, a CloudEvent in binary mode, or a dead letter. Never raises.
 
-    Its value is the text of the line's `data`, as it stands there.
+    The message's value is the text of the line's `data`, unchanged.
     """
     document = parse(line)
     if isinstance(document, DeadLetter):
         return document
-    opened = _opened(_EventLine, document, _PUBLISHABLE)
-    if isinstance(opened, DeadLetter):
-        return opened
-    data = member(line.decode("utf-8"), "data")
+    envelope = _read_line(_EventLine, document, _PUBLISHABLE)
+    if isinstance(envelope, DeadLetter):
+        return envelope
+    data = member_text(line.decode("utf-8"), "data")
     if data is None:
-        return schema("data", "is required")
-    return _checked(
+        return schema("data", "is missing")
+    return _message(
         Record(
-            topic=TOPIC_OF[opened.type].value,
+            topic=TOPIC_OF[envelope.type].value,
             partition=0,
             offset=0,
             key=None,
             value=data.encode(),
-            headers=binary_headers(full_type(opened.type), opened.id, source=opened.source, time=opened.time),
+            headers=binary_headers(full_type(envelope.type), envelope.id, source=envelope.source, time=envelope.time),
         )
     )
 
 
-def _opened(model: type[_L], document: object, types: frozenset[str]) -> _L | DeadLetter:
+def _read_line(model: type[_L], document: object, types: frozenset[str]) -> _L | DeadLetter:
     if not isinstance(document, dict):
         return schema("line", "must be an object")
     try:
         line = model.model_validate(document)
     except ValidationError as error:
-        return of_model(error, "")
+        return from_validation_error(error, "")
     if line.type in types:
         return line
-    return DeadLetter(reason=Reason.UNKNOWN_TYPE, detail=f"type: must be one of {', '.join(sorted(types))}")
+    return DeadLetter(
+        reason=Reason.UNKNOWN_TYPE, detail=f"type: must be one of {', '.join(sorted(types))}; found {line.type}"
+    )
 
 
-def _fact(line: _Line, data: object) -> LoadedFact | DeadLetter:
+def _loaded_fact(line: _Line, data: object) -> LoadedFact | DeadLetter:
     try:
-        event = _FACTS[line.type].model_validate(data).event(EventId(line.id, line.source or LOAD_SOURCE))
+        event = _FACTS[line.type].model_validate(data).to_event(EventId(line.id, line.source or LOAD_SOURCE))
     except ValidationError as error:
-        return of_model(error, "data.")
+        return from_validation_error(error, "data.")
     return LoadedFact(event=event, event_type=line.type, content_hash=content_hash(event), time=line.time)
 
 
-def _checked(record: Record) -> Message | DeadLetter:
-    """The message of the record, keyed by what it carries, once the worker would take it."""
+def _message(record: Record) -> Message | DeadLetter:
+    """Return the message with its key, or a dead letter if the worker would refuse the record."""
     topic = Topic(record.topic)
     received = decode_group(record) if topic is Topic.DEFINITIONS else decode(record, CARRIES[topic])
     if isinstance(received, DeadLetter):

@@ -1,4 +1,4 @@
-"""The `data` of each event that is published. Plain dictionaries, so that a type checker holds them to their fields."""
+"""The `data` of each published event, as typed dictionaries: mypy checks that `encode` sets every field."""
 
 from typing import Annotated
 
@@ -9,27 +9,35 @@ from typing_extensions import TypedDict
 from unenroll.core.definitions import TargetKind
 from unenroll.core.events import RewardAllocation
 from unenroll.core.outcomes import Outcome
-from unenroll.core.standings import RewardAction, Rule
-from unenroll.wire.fields import LARGEST_INT64, Amount, Identifier, Int64, Name, Natural, OwnInstant, Remark, RewardId
+from unenroll.core.standings import CANCELLING_RULES, RewardAction, Rule
+from unenroll.wire.fields import (
+    LARGEST_INT64,
+    Amount,
+    Identifier,
+    Int64,
+    Name,
+    Natural,
+    PublishedInstant,
+    Remark,
+    RewardId,
+)
 
-CANCELLING = frozenset({Rule.AFTER_UNENROLLMENT, Rule.PERIOD_END_LOST, Rule.ALREADY_ACHIEVED})
 
-
-def _cancelling(rule: Rule) -> Rule:
-    if rule not in CANCELLING:
-        raise PydanticCustomError("rule", "must be a rule that cancels")
+def _cancelling_rule(rule: Rule) -> Rule:
+    if rule not in CANCELLING_RULES:
+        raise PydanticCustomError("rule", "must be a rule that cancels a reward")
     return rule
 
 
-def _keeping(rule: Rule) -> Rule:
-    if rule in CANCELLING:
-        raise PydanticCustomError("rule", "must be a rule that keeps")
+def _keeping_rule(rule: Rule) -> Rule:
+    if rule in CANCELLING_RULES:
+        raise PydanticCustomError("rule", "must be a rule that keeps a reward")
     return rule
 
 
-def _rejecting(outcome: Outcome) -> Outcome:
+def _rejecting_outcome(outcome: Outcome) -> Outcome:
     if outcome is Outcome.UNENROLLED:
-        raise PydanticCustomError("outcome", "must be a rejection")
+        raise PydanticCustomError("outcome", "must be another outcome than UNENROLLED")
     return outcome
 
 
@@ -40,18 +48,21 @@ _Positive = Annotated[int, Field(ge=1, le=LARGEST_INT64)]
 
 
 class _Published(TypedDict):
-    """What all carry: the account, and the request that the answer is for, or whose leave governs the reward now."""
+    """The fields of all published events: the account and the request.
+
+    The request is the one that the event answers; on an event of a reward, the one whose leave governs the reward.
+    """
 
     customerId: Int64
     targetGroupId: Int64
     targetId: Int64
     requestId: Identifier
     requestSource: Identifier
-    effectiveAt: OwnInstant
+    effectiveAt: PublishedInstant
 
 
 class PeriodSpan(TypedDict):
-    """Cycles in a row, by the names of the first and the last."""
+    """Consecutive cycles: the names of the first and the last one, and their number."""
 
     first: Name
     last: Name
@@ -59,14 +70,14 @@ class PeriodSpan(TypedDict):
 
 
 class RewardValue(TypedDict):
-    """What a reward is worth: a decimal as text, in some unit."""
+    """The value of a reward: a decimal as text, and its unit."""
 
     amount: Amount
     unit: Name
 
 
 class UserUnenrolled(_Published):
-    """The customer left, or the same leave now cuts elsewhere (rules.md section 5)."""
+    """A leave took effect, or the first cycle that it drops changed (rules.md section 5)."""
 
     unenrollmentId: _Uuid
     kind: TargetKind
@@ -82,9 +93,9 @@ class UserUnenrolled(_Published):
 
 
 class UnenrollRejected(_Published):
-    """The first answer of a request where it is another than UNENROLLED (rules.md section 4)."""
+    """The first answer of a request whose outcome is not UNENROLLED (rules.md section 4)."""
 
-    outcome: Annotated[Outcome, AfterValidator(_rejecting)]
+    outcome: Annotated[Outcome, AfterValidator(_rejecting_outcome)]
     code: Int64 | None
     detail: str
     reason: Remark | None
@@ -92,29 +103,29 @@ class UnenrollRejected(_Published):
 
 
 class RewardChanged(_Published):
-    """What both events of a reward carry."""
+    """The fields of both events of a reward."""
 
     rewardId: RewardId
     unenrollmentId: _Uuid
     periodName: Name
     level: Int64 | None
     allocation: RewardAllocation
-    achievedAt: OwnInstant
+    achievedAt: PublishedInstant
     value: RewardValue | None
     revision: _Positive
 
 
 class RewardCancelled(RewardChanged):
-    """A reward does not stand any more: `action` says whether to void it or to take it back."""
+    """A reward is cancelled. `action` says whether to void it or to reverse it."""
 
-    rule: Annotated[Rule, AfterValidator(_cancelling)]
+    rule: Annotated[Rule, AfterValidator(_cancelling_rule)]
     action: RewardAction
 
 
 class RewardReinstated(RewardChanged):
-    """A reward that was published as cancelled stands again."""
+    """A cancelled reward is kept again."""
 
-    rule: Annotated[Rule, AfterValidator(_keeping)]
+    rule: Annotated[Rule, AfterValidator(_keeping_rule)]
 
 
 Published = UserUnenrolled | UnenrollRejected | RewardCancelled | RewardReinstated

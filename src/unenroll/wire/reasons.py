@@ -1,101 +1,90 @@
-"""Why a record cannot be taken."""
+"""The dead letter: the reason why a record is refused, and a sentence for the people who sent it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from unenroll.core.admission import Misplaced
+from unenroll.core.admission import RefusedEvent
 from unenroll.core.events import EventId
+from unenroll.core.reasons import Reason
 
 DETAIL_CHARACTERS = 500
 
 
-class Reason(StrEnum):
-    """Why a record is dead-lettered: the first that applies. SCHEMA is of the envelope; of the data it comes sixth."""
-
-    NOT_JSON = "not_json"
-    SCHEMA = "schema"
-    UNKNOWN_TYPE = "unknown_type"
-    NO_TIME = "no_time"
-    NAIVE_TIME = "naive_time"
-    ID_CONFLICT = "id_conflict"
-    GROUP_NOT_FOUND = "group_not_found"
-    TARGET_NOT_FOUND = "target_not_found"
-    TARGET_NOT_IN_GROUP = "target_not_in_group"
-    PERIOD_NOT_FOUND = "period_not_found"
-    PERIOD_END_ON_STREAK = "period_end_on_streak"
-    LEVEL_MISSING = "level_missing"
-    LEVEL_NOT_FOUND = "level_not_found"
-    REWARD_CONFLICT = "reward_conflict"
-    ACCOUNT_NOT_FOUND = "account_not_found"
-    ANSWER_TOO_LARGE = "answer_too_large"
-    BELONGS_ON_TOPIC = "belongs_on_topic"
-    REFUSED_BY_DATABASE = "refused_by_database"
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeadLetter:
-    """A refusal: `reason` is a word for machines, `detail` a sentence for a person: no NUL, cut at 500 characters."""
+    """Why a record is refused. `reason` is a `Reason` or the reason of an older release.
+
+    `detail` is a sentence for people, without NUL characters, cut after 500 characters.
+    """
 
     reason: str
     detail: str
 
     def __post_init__(self) -> None:
-        """Make the detail fit wherever it is kept."""
+        """Make the detail fit into a Postgres text and into the headers of a dead letter."""
         if "\x00" in self.detail:
             object.__setattr__(self, "detail", self.detail.replace("\x00", "\ufffd"))
         if len(self.detail) > DETAIL_CHARACTERS:
             object.__setattr__(self, "detail", self.detail[: DETAIL_CHARACTERS - 1] + "…")
 
 
-def schema(path: str, complaint: str) -> DeadLetter:
-    """The refusal of what stands at `path`."""
-    return DeadLetter(reason=Reason.SCHEMA, detail=f"{path}: {complaint}")
+def not_json(problem: str) -> DeadLetter:
+    """Refuse a value that is not a JSON text."""
+    return DeadLetter(reason=Reason.NOT_JSON, detail=f"value: {problem}")
 
 
-def not_json(complaint: str) -> DeadLetter:
-    """The refusal of a value that is no JSON text."""
-    return DeadLetter(reason=Reason.NOT_JSON, detail=f"value: {complaint}")
+def schema(path: str, problem: str) -> DeadLetter:
+    """Refuse a record because of the field or header at `path`."""
+    return DeadLetter(reason=Reason.SCHEMA, detail=f"{path}: {problem}")
 
 
 def id_conflict(key: EventId) -> DeadLetter:
-    """The refusal of an event whose id stands for another one already."""
-    detail = f"Event {key.id} of {key.source} was read before with other content."
+    """Refuse an event with the id of an earlier event that has different content."""
+    detail = f"Event {key.id} of {key.source} was read before with different content. A new event needs a new id."
     return DeadLetter(reason=Reason.ID_CONFLICT, detail=detail)
 
 
-def of_misplaced(misplaced: Misplaced) -> DeadLetter:
-    """The refusal of an event that has no place."""
-    return DeadLetter(reason=misplaced.reason, detail=misplaced.detail)
+def from_refused_event(refused: RefusedEvent) -> DeadLetter:
+    """Return the dead letter of an event that the rules refuse."""
+    return DeadLetter(reason=refused.reason, detail=refused.detail)
 
 
-def of_model(error: ValidationError, prefix: str) -> DeadLetter:
-    """The refusal that a model's complaint amounts to: a naive instant first, or else the first complaint.
+def from_validation_error(error: ValidationError, prefix: str) -> DeadLetter:
+    """Return the dead letter of data that a model refuses: for an instant without offset, else for the first error.
 
-    `prefix` stands before the paths of the model's fields.
+    `prefix` is put before the path of the field.
     """
-    complaints = error.errors(include_url=False, include_input=False)
-    naive = next((one for one in complaints if one["type"] == Reason.NAIVE_TIME), None)
-    first = naive or complaints[0]
-    others = len(complaints) - 1
-    more = f" (and {others} more)" if others else ""
+    errors = error.errors(include_url=False)
+    naive = next((one for one in errors if one["type"] == Reason.NAIVE_TIME), None)
+    first = naive or errors[0]
+    others = len(errors) - 1
+    more = f" (and {others} more error{'s' if others > 1 else ''})" if others else ""
     return DeadLetter(
         reason=Reason.SCHEMA if naive is None else Reason.NAIVE_TIME,
-        detail=f"{_path(prefix, first['loc'])}: {_sentence(first)}{more}",
+        detail=f"{_path(prefix, first['loc'])}: {_problem(first)}{more}",
     )
 
 
-_SENTENCES = {
-    "missing": "is required",
+def similar_name(name: str, candidates: Iterable[object]) -> str | None:
+    """Return the first candidate that differs from `name` only in case, hyphens and underscores, or None."""
+    wanted = _normalized(name)
+    for candidate in candidates:
+        if isinstance(candidate, str) and _normalized(candidate) == wanted:
+            return candidate
+    return None
+
+
+_PROBLEMS = {
     "model_type": "must be an object",
-    "int_type": "must be an integer of 64 bits",
-    "greater_than_equal": "must be an integer of 64 bits, {ge} or more",
-    "less_than_equal": "must be an integer of 64 bits",
-    "string_type": "must be text",
-    "string_unicode": "must not hold a lone surrogate",
-    "string_pattern_mismatch": "must not hold a NUL",
+    "int_type": "must be a 64-bit integer",
+    "greater_than_equal": "must be a 64-bit integer, {ge} or more",
+    "less_than_equal": "must be a 64-bit integer",
+    "string_type": "must be a string",
+    "string_unicode": "must not contain a lone surrogate",
+    "string_pattern_mismatch": "must not contain a NUL character",
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
     "bool_type": "must be true or false",
@@ -105,11 +94,23 @@ _SENTENCES = {
     "enum": "must be {expected}",
     "literal_error": "must be {expected}",
 }
+"""What to say for each type of pydantic error. Our own validators say it themselves."""
 
 
-def _sentence(complaint: ErrorDetails) -> str:
-    sentence = _SENTENCES.get(complaint["type"])
-    return complaint["msg"] if sentence is None else sentence.format_map(complaint.get("ctx", {}))
+def _problem(error: ErrorDetails) -> str:
+    if error["type"] == "missing":
+        return _missing(str(error["loc"][-1]), error["input"])
+    problem = _PROBLEMS.get(error["type"])
+    return error["msg"] if problem is None else problem.format_map(error.get("ctx", {}))
+
+
+def _missing(field: str, parent: object) -> str:
+    found = similar_name(field, parent) if isinstance(parent, dict) else None
+    return "is missing" if found is None else f"is missing; found {found}"
+
+
+def _normalized(name: str) -> str:
+    return name.replace("-", "").replace("_", "").lower()
 
 
 def _path(prefix: str, steps: tuple[int | str, ...]) -> str:

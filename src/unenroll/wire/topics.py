@@ -1,4 +1,4 @@
-"""What topics and event types are called."""
+"""Topics, event types, and the records and messages on them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class Topic(StrEnum):
-    """The words behind the topic prefix."""
+    """The topics. A topic's full name is the topic prefix and this word."""
 
     REQUESTS = "requests"
     FACTS = "facts"
@@ -31,37 +31,37 @@ CARRIES: Mapping[Topic, frozenset[str]] = MappingProxyType(
         Topic.DEAD_LETTERS: frozenset(),
     }
 )
-"""The events that belong on each topic."""
+"""The names of the events that belong on each topic."""
 
 TOPIC_OF: Mapping[str, Topic] = MappingProxyType({name: topic for topic, names in CARRIES.items() for name in names})
-"""The topic that each event belongs to."""
+"""The topic of each event, by event name."""
 
 _NAMES = {f"unenroll.{name}.v1": name for name in TOPIC_OF}
 
 
 def full_type(name: str) -> str:
-    """The CloudEvents `type` of an event name."""
+    """Return the CloudEvents `type` of an event name."""
     return f"unenroll.{name}.v1"
 
 
 def event_name(full: str) -> str | None:
-    """The event name behind a CloudEvents `type`, or None where we know none such."""
+    """Return the event name of a CloudEvents `type`, or None if the type is unknown."""
     return _NAMES.get(full)
 
 
 Headers = tuple[tuple[str, bytes | None], ...]
 
-BATCH_BYTES = 61
-RECORD_BYTES = 21
-LENGTH_BYTES = 5
-_WITHOUT_CONTENT = BATCH_BYTES + RECORD_BYTES + 3 * LENGTH_BYTES
+_BATCH_BYTES = 61
+_RECORD_BYTES = 21
+_LENGTH_BYTES = 5
+_OVERHEAD_BYTES = _BATCH_BYTES + _RECORD_BYTES + 3 * _LENGTH_BYTES
 
 
 class Record(Struct, frozen=True, kw_only=True, gc=False):
-    """A record as it was read. `topic` is the full name, `headers` are in the order of the record.
+    """A record from Kafka. `topic` is the full name, `headers` are in the record's order.
 
-    `unreadable` says what the client could not make out of it, if anything. `appended_ms` is when it says that it was
-    appended, in milliseconds since 1970.
+    `unreadable` says why the client could not decode the headers, None if it could. `appended_ms` is the record's
+    timestamp in milliseconds since 1970.
     """
 
     topic: str
@@ -75,7 +75,7 @@ class Record(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Message(Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """Something to publish. `topic` is the word behind the prefix. Packs as the array of its fields."""
+    """A message to publish. `topic` is the word behind the topic prefix. msgspec encodes it as an array."""
 
     topic: str
     key: bytes | None
@@ -84,9 +84,9 @@ class Message(Struct, frozen=True, kw_only=True, array_like=True, gc=False):
 
 
 def batch_bytes(message: Message) -> int:
-    """At most how many bytes the message takes on its topic in a batch of its own, uncompressed."""
+    """Return the maximum size in bytes of the message in a batch of its own, uncompressed."""
     size = (
-        _WITHOUT_CONTENT + 2 * LENGTH_BYTES * len(message.headers) + len(message.key or b"") + len(message.value or b"")
+        _OVERHEAD_BYTES + 2 * _LENGTH_BYTES * len(message.headers) + len(message.key or b"") + len(message.value or b"")
     )
     for name, value in message.headers:
         size += len(name) if name.isascii() else len(name.encode("utf-8", "surrogatepass"))
@@ -97,9 +97,10 @@ def batch_bytes(message: Message) -> int:
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class Position:
-    """The next offset to decide in the lane's partition of a topic. A topic made again has another id.
+    """The next offset that a lane decides in its partition of a topic.
 
-    `partitions` is how many the topic had when the lane first read it.
+    A topic that was deleted and created again has another `topic_id`. `partitions` is the topic's number of partitions
+    when the lane first read it.
     """
 
     topic: str

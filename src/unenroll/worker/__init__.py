@@ -1,1 +1,1 @@
-"""Lanes and batches: the one path on which decisions are made."""
+"""The worker: consumes events, decides them in Postgres transactions, and publishes the results."""

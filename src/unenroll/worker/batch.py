@@ -1,4 +1,4 @@
-"""A batch: records as they were read, and where the lane stands behind them."""
+"""A batch of records: decodes them, and reads from Postgres what is needed to decide them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,128 +7,140 @@ from enum import Enum
 
 from unenroll.core.definitions import DefinitionSet
 from unenroll.core.events import AccountKey, Event, EventKey, RewardIssued, SettlementDue
+from unenroll.core.reasons import Reason
 from unenroll.postgres.accounts import KnownAccount, lock_accounts
 from unenroll.postgres.definitions import DefinitionCache
-from unenroll.postgres.erasure import Until, erased_among, is_before
+from unenroll.postgres.erasure import ErasedUntil, erasure_covers, lock_erasures
 from unenroll.postgres.ledger import EventContent, known_events
 from unenroll.postgres.pool import Connection
-from unenroll.wire.data_subjects import claimed_time, customers_of, received_happened
-from unenroll.wire.decode import Received, decode
-from unenroll.wire.reasons import DeadLetter, Reason
+from unenroll.wire.data_subjects import claimed_time, customers_of, happened_at
+from unenroll.wire.decode import ReceivedEvent, decode
+from unenroll.wire.reasons import DeadLetter
 from unenroll.wire.topics import Position, Record
 
 
+@dataclass(frozen=True, slots=True)
+class DecodedRecord:
+    """A record and its event, or the reason why it cannot be decoded."""
+
+    record: Record
+    content: ReceivedEvent | DeadLetter
+
+
+def decode_records(records: Iterable[Record], accepts: Mapping[str, frozenset[str]]) -> tuple[DecodedRecord, ...]:
+    """Decode the records. `accepts` has the event types of each topic."""
+    return tuple(DecodedRecord(record, decode(record, accepts[record.topic])) for record in records)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """Records in the order in which they are decided, and the lane's positions after the last of them."""
+
+    records: tuple[DecodedRecord, ...]
+    ends: tuple[Position, ...]
+
+    def halves(self, starts: tuple[Position, ...]) -> tuple["Batch", "Batch"]:
+        """The two halves of the batch, which begins at `starts`."""
+        middle = len(self.records) // 2
+        first, second = self.records[:middle], self.records[middle:]
+        after_first = {decoded.record.topic: decoded.record.offset + 1 for decoded in first}
+        between = tuple(replace(start, offset=after_first.get(start.topic, start.offset)) for start in starts)
+        return Batch(records=first, ends=between), Batch(records=second, ends=self.ends)
+
+    def as_dead_letters(self, detail: str) -> "Batch":
+        """The batch with each record as a dead letter, because Postgres refuses its content."""
+        dead = DeadLetter(reason=Reason.REFUSED_BY_DATABASE, detail=detail)
+        return replace(self, records=tuple(DecodedRecord(decoded.record, dead) for decoded in self.records))
+
+
 class Skipped(Enum):
-    """The event leaves no trace: it was decided before, or its customer was erased since it happened."""
+    """Why a record has no effect: its event was decided before, or its customer was erased after the event."""
 
     DUPLICATE = "duplicate"
     ERASED = "erased"
 
 
-Said = Received | DeadLetter | Skipped
-"""What a record says, why it cannot be read, or that it is not to be looked at."""
+RecordContent = ReceivedEvent | DeadLetter | Skipped
+"""The event of a record, the reason why it cannot be decoded, or the reason to skip it."""
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedRecord:
-    """A record and what it says, or why it cannot be read."""
+async def skip_erased(connection: Connection, records: Sequence[DecodedRecord]) -> list[RecordContent]:
+    """The content of each record; `Skipped.ERASED` for events before the erasure of their customer.
 
-    record: Record
-    content: Received | DeadLetter
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Batch:
-    """Readings in the order they are to be decided, and the lane's positions behind the last of them."""
-
-    readings: tuple[DecodedRecord, ...]
-    ends: tuple[Position, ...]
-
-    def halves(self, starts: tuple[Position, ...]) -> tuple["Batch", "Batch"]:
-        """The batch, which begins at `starts`, as two smaller ones to be decided one after the other."""
-        middle = len(self.readings) // 2
-        first, second = self.readings[:middle], self.readings[middle:]
-        behind = {reading.record.topic: reading.record.offset + 1 for reading in first}
-        between = tuple(replace(start, offset=behind.get(start.topic, start.offset)) for start in starts)
-        return Batch(readings=first, ends=between), Batch(readings=second, ends=self.ends)
-
-    def blamed(self, why: str) -> "Batch":
-        """The batch with each record a dead letter: the database refuses what it says."""
-        dead = DeadLetter(reason=Reason.REFUSED_BY_DATABASE, detail=why)
-        return replace(self, readings=tuple(DecodedRecord(reading.record, dead) for reading in self.readings))
+    Blocks erasures of these customers until the transaction ends.
+    """
+    until = await lock_erasures(connection, customers_in(records))
+    if not until:
+        return [decoded.content for decoded in records]
+    return [Skipped.ERASED if is_erased(decoded, until) else decoded.content for decoded in records]
 
 
-def read(records: Iterable[Record], accepts: Mapping[str, frozenset[str]]) -> tuple[DecodedRecord, ...]:
-    """What the records say. `accepts` has the event types that belong on each topic."""
-    return tuple(DecodedRecord(record, decode(record, accepts[record.topic])) for record in records)
+def customers_in(records: Sequence[DecodedRecord]) -> set[int]:
+    """The ids of all customers that the records name."""
+    return {customer_id for decoded in records for customer_id in _customers(decoded)}
+
+
+_UNKNOWN_TIME = datetime.min.replace(tzinfo=UTC)
+
+
+def is_erased(decoded: DecodedRecord, until: ErasedUntil) -> bool:
+    """Whether a customer of the record was erased after the record's event.
+
+    A record that cannot be decoded is older than the erasure unless its own time says otherwise.
+    """
+    content = decoded.content
+    if isinstance(content, ReceivedEvent):
+        return erasure_covers(until, content.event.customer_id, happened_at(content.event, content.time))
+    erased = _customers(decoded) & until.keys()
+    if not erased:
+        return False
+    time = claimed_time(decoded.record) or _UNKNOWN_TIME
+    return any(erasure_covers(until, customer_id, time) for customer_id in erased)
+
+
+def _customers(decoded: DecodedRecord) -> frozenset[int]:
+    content = decoded.content
+    if isinstance(content, ReceivedEvent):
+        return frozenset((content.event.customer_id,))
+    return customers_of(decoded.record)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GatheredState:
-    """All of it, locked until the transaction ends. An account that is not among them was never heard of."""
+    """What Postgres has about the events of a batch, locked until the transaction ends.
+
+    `accounts` has the accounts that exist, `ledger` the events that were decided before.
+    """
 
     definitions: DefinitionSet
     accounts: dict[AccountKey, KnownAccount]
-    known: dict[EventKey, EventContent]
+    ledger: dict[EventKey, EventContent]
 
 
-async def gather_state(connection: Connection, received: Sequence[Received], cache: DefinitionCache) -> GatheredState:
-    """Lock and read what the events concern."""
-    events = [reading.event for reading in received]
-    definitions = await cache.share(
-        connection, group_ids=groups_of(events), target_ids={event.target_id for event in events}
+async def gather_state(
+    connection: Connection, received: Sequence[ReceivedEvent], cache: DefinitionCache
+) -> GatheredState:
+    """Lock and read the definitions, accounts and ledger rows that the events name."""
+    events = [one.event for one in received]
+    definitions = await cache.lock(
+        connection, group_ids=group_ids_of(events), target_ids={event.target_id for event in events}
     )
-    concerned = {account_of(event) for event in events if event.target_id in definitions.owners}
-    accounts = await lock_accounts(connection, concerned)
-    known = await known_events(connection, map(identity, received))
-    return GatheredState(definitions=definitions, accounts=accounts, known=known)
+    account_keys = {account_of(event) for event in events if event.target_id in definitions.owners}
+    accounts = await lock_accounts(connection, account_keys)
+    ledger = await known_events(connection, map(identity, received))
+    return GatheredState(definitions=definitions, accounts=accounts, ledger=ledger)
 
 
 def account_of(event: Event | SettlementDue) -> AccountKey:
-    """The account that an event concerns."""
+    """The account that the event changes."""
     return AccountKey(event.customer_id, event.target_id)
 
 
-def identity(received: Received) -> EventKey:
-    """Who an event is: the same customer, source and id are the same event, at whatever offset."""
+def identity(received: ReceivedEvent) -> EventKey:
+    """The identity of the event: the same customer, source and id are the same event, at any offset."""
     return EventKey(received.event.customer_id, received.event_key)
 
 
-def groups_of(events: Iterable[Event | SettlementDue]) -> set[int]:
-    """The groups that the events name."""
+def group_ids_of(events: Iterable[Event | SettlementDue]) -> set[int]:
+    """The ids of the groups that the events name."""
     return {event.group_id for event in events if not isinstance(event, RewardIssued)}
-
-
-_NEVER = datetime.min.replace(tzinfo=UTC)
-
-
-async def sift(connection: Connection, readings: Sequence[DecodedRecord]) -> list[Said]:
-    """What the records say, or that they are let go. Nobody is erased from now on until the transaction ends."""
-    until = await erased_among(connection, named(readings))
-    if not until:
-        return [reading.content for reading in readings]
-    return [Skipped.ERASED if is_erased(reading, until) else reading.content for reading in readings]
-
-
-def named(readings: Sequence[DecodedRecord]) -> set[int]:
-    """All customers that the records are about."""
-    return {customer_id for reading in readings for customer_id in _customers(reading)}
-
-
-def is_erased(reading: DecodedRecord, until: Until) -> bool:
-    """Whether the record tells of a customer who was erased later. What cannot be read has to say that it is new."""
-    content = reading.content
-    if isinstance(content, Received):
-        return is_before(until, content.event.customer_id, received_happened(content))
-    concerned = _customers(reading) & until.keys()
-    if not concerned:
-        return False
-    time = claimed_time(reading.record) or _NEVER
-    return any(is_before(until, customer_id, time) for customer_id in concerned)
-
-
-def _customers(reading: DecodedRecord) -> frozenset[int]:
-    content = reading.content
-    if isinstance(content, Received):
-        return frozenset((content.event.customer_id,))
-    return customers_of(reading.record)

@@ -1,4 +1,4 @@
-"""A record that names what nobody defined waits for its definition, a short time and once."""
+"""Waits a short time, once per name, for definitions that a batch needs and that nobody has sent yet."""
 
 import asyncio
 from collections import OrderedDict
@@ -13,17 +13,18 @@ from unenroll.core.definitions import DefinitionSet
 from unenroll.core.events import Event, RewardIssued, SettlementDue, UnenrollRequested
 from unenroll.errors import LaneLostError
 from unenroll.postgres.definitions import DefinitionCache
-from unenroll.wire.decode import Received
-from unenroll.worker.batch import DecodedRecord, groups_of
+from unenroll.wire.decode import ReceivedEvent
+from unenroll.worker.batch import DecodedRecord, group_ids_of
 
-_LOOK_AGAIN_SECONDS = 0.1
-_REMEMBERED = 10_000
+_POLL_SECONDS = 0.1
+_MAX_REMEMBERED = 10_000
 
 Name = tuple[int | str, ...]
+"""The kind and id of something that a definition defines: a target, a group or a cycle."""
 
 
 class DefinitionWait:
-    """What the lanes of a worker have waited for already. In front of `Step`: it locks nothing."""
+    """The names that the lanes of a worker have waited for. Locks nothing."""
 
     def __init__(self, pool: asyncpg.Pool, cache: DefinitionCache, *, seconds: float) -> None:
         self._pool = pool
@@ -31,40 +32,40 @@ class DefinitionWait:
         self._seconds = seconds
         self._waited_for: OrderedDict[Name, None] = OrderedDict()
 
-    async def wait(self, readings: Iterable[DecodedRecord], stopping: asyncio.Event) -> None:
-        """Return when all that the readings name is defined, or after the time to wait.
+    async def wait(self, records: Iterable[DecodedRecord], stopping: asyncio.Event) -> None:
+        """Return when everything that the records name is defined, or when the time is over.
 
-        Raises LaneLostError if the lane is to stop before that: who has it next waits in its turn. Raises OutageError.
+        Raises LaneLostError if the lane has to stop before that: the next owner waits again. Raises OutageError.
         """
-        events = [reading.content.event for reading in readings if isinstance(reading.content, Received)]
+        events = [decoded.content.event for decoded in records if isinstance(decoded.content, ReceivedEvent)]
         deadline = monotonic() + self._seconds
         while missing := self._missing(events):
-            await self._cache.look(
-                self._pool, group_ids=groups_of(events), target_ids={event.target_id for event in events}
+            await self._cache.refresh(
+                self._pool, group_ids=group_ids_of(events), target_ids={event.target_id for event in events}
             )
             missing = self._missing(events)
             if not missing or monotonic() >= deadline:
                 break
             if stopping.is_set():
-                raise LaneLostError("stopped while a record waited for its definition")
+                raise LaneLostError("the lane had to stop while a record waited for its definition")
             with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), _LOOK_AGAIN_SECONDS)
+                await asyncio.wait_for(stopping.wait(), _POLL_SECONDS)
         self._remember(missing)
 
     def _missing(self, events: Iterable[Event | SettlementDue]) -> set[Name]:
-        known = self._cache.known
+        known = self._cache.cached
         undefined = (name for names in set(map(_names, events)) for name in _undefined(names, known))
         return {name for name in undefined if name not in self._waited_for}
 
     def _remember(self, names: Iterable[Name]) -> None:
         for name in names:
             self._waited_for[name] = None
-        while len(self._waited_for) > _REMEMBERED:
+        while len(self._waited_for) > _MAX_REMEMBERED:
             self._waited_for.popitem(last=False)
 
 
 class _Names(NamedTuple):
-    """What an event names that has to be defined."""
+    """What an event names and a definition has to define."""
 
     target_id: int
     group_id: int | None
@@ -86,5 +87,5 @@ def _undefined(names: _Names, known: DefinitionSet) -> Iterator[Name]:
     group = known.groups.get(names.group_id)
     if group is None:
         yield "group", names.group_id
-    elif names.period is not None and group.calendar.named(names.period) is None:
+    elif names.period is not None and group.calendar.cycle_named(names.period) is None:
         yield "cycle", names.group_id, names.period

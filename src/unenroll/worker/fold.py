@@ -1,29 +1,37 @@
-"""Events decided one by one, in the order they were read: how they were batched never shows. Pure."""
+"""Decides the events of a batch one after the other, in the order of the records. Pure.
+
+The decisions are the same however the records are split into batches.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from unenroll.core.admission import Misplaced
+from unenroll.core.admission import RefusedEvent
 from unenroll.core.calendar import Calendar
 from unenroll.core.decide import Decision, RefusedRequest, decide, resettle
 from unenroll.core.events import AccountKey, Event, EventKey, SettlementDue
 from unenroll.core.outcomes import Outcome
-from unenroll.postgres.accounts import AccountChanges, KnownAccount, changed, unknown_accounts
+from unenroll.core.reasons import Reason
+from unenroll.postgres.accounts import AccountChanges, KnownAccount, changed_accounts, new_account
 from unenroll.postgres.ledger import EventContent
 from unenroll.wire.content_hash import content_version
-from unenroll.wire.decode import Received
+from unenroll.wire.decode import ReceivedEvent
 from unenroll.wire.encode import DecisionContext, encode
-from unenroll.wire.reasons import DeadLetter, Reason, id_conflict, of_misplaced
+from unenroll.wire.reasons import DeadLetter, from_refused_event, id_conflict
 from unenroll.wire.topics import Message, batch_bytes
-from unenroll.worker.batch import GatheredState, Said, Skipped, account_of, identity
+from unenroll.worker.batch import GatheredState, RecordContent, Skipped, account_of, identity
 
 
 class RecordedEvent(NamedTuple):
-    """The event was decided now: what the ledger keeps of it, and what is published."""
+    """An event that was decided now, with what the ledger keeps and what the worker publishes.
 
-    received: Received
+    `outcome` is None for a fact. `decision` is the number of the decision on the account, None if the request was
+    refused.
+    """
+
+    received: ReceivedEvent
     key: EventKey
     content: EventContent
     outcome: Outcome | None
@@ -31,91 +39,89 @@ class RecordedEvent(NamedTuple):
     messages: tuple[Message, ...]
 
 
-_NO_CALENDAR = Calendar(())
+FoldResult = RecordedEvent | DeadLetter | Skipped
+"""The result of one record."""
 
-Fate = Skipped | RecordedEvent | DeadLetter
+_NO_CALENDAR = Calendar(())
 
 
 @dataclass(kw_only=True, slots=True)
 class AccountFold:
-    """The accounts of a batch, as one event after the other changes them.
+    """The accounts of a batch, which one event after the other changes.
 
-    `limits` has the most bytes that a message to a topic may have. A topic that is not in it takes nothing: what
-    would be published there makes its event a dead letter.
+    `limits` has the maximum size of a message in bytes by topic. An event that has to publish to a topic that is not in
+    `limits` becomes a dead letter.
     """
 
     gathered: GatheredState
     decided_at: datetime
     limits: Mapping[str, int]
-    _now: dict[AccountKey, KnownAccount] = field(default_factory=dict)
-    _known: dict[EventKey, EventContent] = field(default_factory=dict)
+    _accounts: dict[AccountKey, KnownAccount] = field(init=False)
+    _ledger: dict[EventKey, EventContent] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin with what was gathered."""
-        self._now = dict(self.gathered.accounts)
-        self._known = dict(self.gathered.known)
+        """Start with the state that Postgres has."""
+        self._accounts = dict(self.gathered.accounts)
+        self._ledger = dict(self.gathered.ledger)
 
-    def take(self, contents: Iterable[Said]) -> list[Fate]:
-        """The fate of each, in order."""
-        return [self._event(content) if isinstance(content, Received) else content for content in contents]
+    def decide_all(self, contents: Iterable[RecordContent]) -> list[FoldResult]:
+        """Decide the events in their order. Dead letters and skipped records stay as they are."""
+        return [self._decide(content) if isinstance(content, ReceivedEvent) else content for content in contents]
 
     def changed(self) -> AccountChanges:
-        """The accounts that are not as they were."""
-        return changed(self.gathered.accounts, self._now)
+        """The accounts that changed since the start."""
+        return changed_accounts(self.gathered.accounts, self._accounts)
 
     def account(self, key: AccountKey) -> KnownAccount:
-        """The account as it is now."""
-        return self._now.get(key) or unknown_accounts(key)
+        """The account as it is now; an empty one if it does not exist."""
+        return self._accounts.get(key) or new_account(key)
 
-    def _event(self, received: Received) -> Fate:
+    def _decide(self, received: ReceivedEvent) -> FoldResult:
         key = identity(received)
         content = content_of(received)
-        known = self._known.get(key)
-        if known is not None:
-            return id_conflict(received.event.key) if known.contradicts(content) else Skipped.DUPLICATE
-        decided = self._answer(received.event)
-        if isinstance(decided, Misplaced):
-            return of_misplaced(decided)
-        messages = self._told(received, decided)
-        misfit = self._misfit(messages)
-        if misfit is not None:
-            return misfit
-        self._known[key] = content
-        if isinstance(decided, RefusedRequest):
-            return RecordedEvent(received, key, content, decided.rejected.outcome, None, messages)
-        return RecordedEvent(received, key, content, decided.outcome, self._move(received.event, decided), messages)
+        before = self._ledger.get(key)
+        if before is not None:
+            return id_conflict(received.event.key) if before.contradicts(content) else Skipped.DUPLICATE
+        decision = self._apply_rules(received.event)
+        if isinstance(decision, RefusedEvent):
+            return from_refused_event(decision)
+        messages = self._messages(received, decision)
+        unpublishable = self._unpublishable(messages)
+        if unpublishable is not None:
+            return unpublishable
+        self._ledger[key] = content
+        if isinstance(decision, RefusedRequest):
+            return RecordedEvent(received, key, content, decision.rejection.outcome, None, messages)
+        number = self._update_account(received.event, decision)
+        return RecordedEvent(received, key, content, decision.outcome, number, messages)
 
-    def _move(self, event: Event | SettlementDue, decided: Decision) -> int:
-        """Keep what the account is now. Returns the number of the decision on it."""
-        key = account_of(event)
-        before = self.account(key)
-        now = before.after(decided, decisions=before.decisions + 1)
-        self._now[key] = now
-        return now.decisions
-
-    def _told(self, received: Received, decided: Decision | RefusedRequest) -> tuple[Message, ...]:
-        told = (decided.rejected,) if isinstance(decided, RefusedRequest) else decided.changes
-        if not told:
-            return ()
-        context = self._context(received)
-        return tuple([encode(change, context) for change in told])
-
-    def _answer(self, event: Event | SettlementDue) -> Decision | RefusedRequest | Misplaced:
+    def _apply_rules(self, event: Event | SettlementDue) -> Decision | RefusedRequest | RefusedEvent:
         definitions = self.gathered.definitions
-        account = self._now.get(account_of(event))
+        account = self._accounts.get(account_of(event))
         if not isinstance(event, SettlementDue):
             if account is None:
                 return decide(event, definitions)
             return decide(event, definitions, account.state, decisions=account.decisions)
         owner = definitions.owner(event.target_id)
         if owner is None or account is None:
-            return Misplaced(reason=Reason.ACCOUNT_NOT_FOUND, detail="Nothing is known of the account to settle.")
+            return RefusedEvent(reason=Reason.ACCOUNT_NOT_FOUND, detail="The account to settle does not exist.")
         return resettle(account.state, owner.targets[event.target_id], owner.calendar)
 
-    def _context(self, received: Received) -> DecisionContext:
+    def _update_account(self, event: Event | SettlementDue, decision: Decision) -> int:
+        """Store the account after the decision. Returns the number of the decision on this account."""
+        key = account_of(event)
+        before = self.account(key)
+        after = before.after(decision, decisions=before.decisions + 1)
+        self._accounts[key] = after
+        return after.decisions
+
+    def _messages(self, received: ReceivedEvent, decision: Decision | RefusedRequest) -> tuple[Message, ...]:
+        changes = (decision.rejection,) if isinstance(decision, RefusedRequest) else decision.changes
+        if not changes:
+            return ()
         event = received.event
         owner = self.gathered.definitions.owner(event.target_id)
-        return DecisionContext(
+        context = DecisionContext(
             customer_id=event.customer_id,
             group_id=0 if owner is None else owner.group_id,
             target_id=event.target_id,
@@ -124,21 +130,24 @@ class AccountFold:
             calendar=_NO_CALENDAR if owner is None else owner.calendar,
             traceparent=received.traceparent,
         )
+        return tuple([encode(change, context) for change in changes])
 
-    def _misfit(self, messages: Iterable[Message]) -> DeadLetter | None:
+    def _unpublishable(self, messages: Iterable[Message]) -> DeadLetter | None:
+        """Why one of the messages cannot be published, None if all can."""
         for message in messages:
-            most = self.limits.get(message.topic)
-            if most is None:
-                return _dead(Reason.BELONGS_ON_TOPIC, "It changes what was decided, so it belongs on its topic.")
-            if batch_bytes(message) > most:
-                return _dead(Reason.ANSWER_TOO_LARGE, f"Its answer does not fit the topic {message.topic}.")
+            max_bytes = self.limits.get(message.topic)
+            if max_bytes is None:
+                return DeadLetter(
+                    reason=Reason.BELONGS_ON_TOPIC,
+                    detail="It changes earlier decisions, so it has to be published on its topic.",
+                )
+            if batch_bytes(message) > max_bytes:
+                return DeadLetter(
+                    reason=Reason.ANSWER_TOO_LARGE, detail=f"Its answer does not fit the topic {message.topic}."
+                )
         return None
 
 
-def content_of(received: Received) -> EventContent:
-    """What the ledger compares when the same event comes again."""
+def content_of(received: ReceivedEvent) -> EventContent:
+    """What the ledger keeps of the event, to compare it with a later one of the same identity."""
     return EventContent(content_version(received.event), received.content_hash, received.time)
-
-
-def _dead(reason: Reason, detail: str) -> DeadLetter:
-    return DeadLetter(reason=reason, detail=detail)

@@ -1,4 +1,4 @@
-"""What is seen of a lane from outside: its place on the board, its metrics, its log line for each batch, its spans."""
+"""The telemetry of one lane: its state, metrics, log lines and spans."""
 
 import logging
 from collections import Counter
@@ -17,9 +17,9 @@ from unenroll.postgres.lanes import LaneRow
 from unenroll.telemetry.collectors import APPEND, EVENT, WorkerMeters
 from unenroll.telemetry.state import LaneActivity, LaneState, ProcessState, StepTiming
 from unenroll.telemetry.tracing import TracedRecord, Traces, sampled, trace_id
-from unenroll.wire.decode import Received
+from unenroll.wire.decode import ReceivedEvent
 from unenroll.worker.batch import Batch, DecodedRecord
-from unenroll.worker.numbering import DEAD_LETTERED, Told, refusal
+from unenroll.worker.numbering import DEAD_LETTERED, NewResult, refusal_reason
 from unenroll.worker.transaction import BatchResult
 
 log = structlog.get_logger()
@@ -30,119 +30,115 @@ _APPENDED_MS = attrgetter("record.appended_ms")
 
 @dataclass(kw_only=True, slots=True)
 class LaneTelemetry:
-    """One lane's. `prefix` is what the topics' names begin with."""
+    """The telemetry of one lane. `prefix` is the prefix of the topics' names."""
 
     number: int
     prefix: str
-    board: ProcessState
-    now: LaneState
+    process: ProcessState
+    state: LaneState
     meters: WorkerMeters
     traces: Traces
     _decoding: StepTiming | None = None
 
-    def opening(self) -> None:
-        """It looks for its place."""
-        self.now.turn_to(LaneActivity.OPENING)
-
     def reading(self, lane: LaneRow) -> None:
-        """It has published up to here, and reads on."""
-        self.now.stand_at((position.topic, position.offset) for position in lane.positions)
-        self.now.turn_to(LaneActivity.READING)
+        """The lane has published up to its positions and reads on."""
+        self.state.published_up_to((position.topic, position.offset) for position in lane.positions)
+        self.state.activity = LaneActivity.READING
 
-    def strike(self, trouble: OutageError | LaneLostError) -> None:
-        """It has to be opened again."""
-        self.meters.reopenings.labels(trouble.server if isinstance(trouble, OutageError) else _LANE_LOST).inc()
-        self.opening()
+    def reopening(self, error: OutageError | LaneLostError) -> None:
+        """The lane has to be opened again because of this error."""
+        self.meters.reopenings.labels(error.server if isinstance(error, OutageError) else _LANE_LOST).inc()
+        self.state.activity = LaneActivity.OPENING
 
-    def decoded(self, lap: StepTiming) -> None:
-        """It has taken records, and decoded them."""
-        self.meters.step_seconds.labels(lap.step).observe(lap.ended - lap.began)
-        self._decoding = lap
+    def decoded(self, step: StepTiming) -> None:
+        """The lane has decoded a batch."""
+        self.meters.step_seconds.labels(step.step).observe(step.seconds)
+        self._decoding = step
 
     def deciding(self, batch: Batch) -> None:
-        """It has this batch in hand."""
-        oldest = min(filter(None, map(_APPENDED_MS, batch.readings)), default=-1)
-        self.now.oldest_in_hand = oldest / 1000 if oldest > 0 else None
-        self.now.turn_to(LaneActivity.DECIDING)
+        """The lane starts to decide the batch."""
+        oldest_ms = min(filter(None, map(_APPENDED_MS, batch.records)), default=-1)
+        self.state.oldest_in_batch = oldest_ms / 1000 if oldest_ms > 0 else None
+        self.state.activity = LaneActivity.DECIDING
 
-    def trying_again(self, trouble: OutageError) -> None:
-        """A batch has to be decided again."""
-        self.meters.retries.labels(trouble.server).inc()
-        self.now.turn_to(LaneActivity.DECIDING)
+    def retrying(self, outage: OutageError) -> None:
+        """The lane has to decide the batch again because of this error."""
+        self.meters.retries.labels(outage.server).inc()
 
     @contextmanager
-    def publishing(self, batch: Batch, decisions: BatchResult) -> Iterator[None]:
-        """What was decided is published within the block. Then it is told of."""
-        self.now.turn_to(LaneActivity.PUBLISHING)
+    def publishing(self, batch: Batch, result: BatchResult) -> Iterator[None]:
+        """The lane publishes the result within the block. After that, records metrics, spans and a log line."""
+        self.state.activity = LaneActivity.PUBLISHING
         began = perf_counter()
         yield
-        laps = (*decisions.laps, StepTiming("publish", began, perf_counter()))
-        self._measure(batch, decisions, laps)
-        self._log(batch, decisions, laps, trace=self._trace(batch, decisions, laps))
-        self.board.progress()
-        self.reading(decisions.lane)
+        steps = (*result.timings, StepTiming("publish", began, perf_counter()))
+        self._measure(batch, result, steps)
+        self._log(batch, result, steps, trace=self._trace(batch, result, steps))
+        self.process.record_progress()
+        self.reading(result.lane)
 
-    def _measure(self, batch: Batch, decisions: BatchResult, laps: Sequence[StepTiming]) -> None:
+    def _measure(self, batch: Batch, result: BatchResult, steps: Sequence[StepTiming]) -> None:
         meters, now = self.meters, time()
         meters.batches.inc()
-        meters.batch_records.observe(len(batch.readings))
-        for lap in laps:
-            meters.step_seconds.labels(lap.step).observe(lap.ended - lap.began)
-        for (topic, done, word), count in decisions.tallies.items():
-            meters.records.labels(topic.removeprefix(self.prefix), done, word).inc(count)
-            if done == DEAD_LETTERED:
-                meters.dead_letters.labels(word).inc(count)
-        for topic, count in Counter(message.topic for message in decisions.messages).items():
+        meters.batch_records.observe(len(batch.records))
+        for step in steps:
+            meters.step_seconds.labels(step.step).observe(step.seconds)
+        for (topic, outcome, reason), count in result.tallies.items():
+            meters.records.labels(topic.removeprefix(self.prefix), outcome, reason).inc(count)
+            if outcome == DEAD_LETTERED:
+                meters.dead_letters.labels(reason).inc(count)
+        for topic, count in Counter(message.topic for message in result.messages).items():
             meters.published.labels(topic).inc(count)
-        readings = [reading for reading, _ in decisions.told]
-        meters.ages.take(EVENT, [now - at.timestamp() for at in map(_event_time, readings) if at])
-        meters.ages.take(APPEND, [now - at / 1000 for at in map(_APPENDED_MS, readings) if at and at > 0])
+        records = [decoded for decoded, _ in result.new_results]
+        event_times = filter(None, map(_event_time, records))
+        meters.ages.observe_all(EVENT, [now - event_time.timestamp() for event_time in event_times])
+        meters.ages.observe_all(APPEND, [now - ms / 1000 for ms in map(_APPENDED_MS, records) if ms and ms > 0])
 
-    def _trace(self, batch: Batch, decisions: BatchResult, laps: Sequence[StepTiming]) -> str | None:
-        if not self.traces.on or not batch.readings:
+    def _trace(self, batch: Batch, result: BatchResult, steps: Sequence[StepTiming]) -> str | None:
+        if not self.traces.enabled or not batch.records:
             return None
-        all_laps = laps if self._decoding is None else (self._decoding, *laps)
-        attributes = {"unenroll.lane": self.number, "messaging.batch.message_count": len(batch.readings)}
-        return self.traces.batch(all_laps, _parts(decisions.told), attributes)
+        all_steps = steps if self._decoding is None else (self._decoding, *steps)
+        attributes = {"unenroll.lane": self.number, "messaging.batch.message_count": len(batch.records)}
+        return self.traces.batch(all_steps, _traced_records(result.new_results), attributes)
 
-    def _log(self, batch: Batch, decisions: BatchResult, laps: Sequence[StepTiming], *, trace: str | None) -> None:
+    def _log(self, batch: Batch, result: BatchResult, steps: Sequence[StepTiming], *, trace: str | None) -> None:
         if log.is_enabled_for(logging.DEBUG):
-            for reading, fate in decisions.told:
-                if (word := refusal(fate)) is not None:
-                    log.debug("request_refused", lane=self.number, **_refused(reading, word))
+            for decoded, one in result.new_results:
+                if (reason := refusal_reason(one)) is not None:
+                    log.debug("request_refused", lane=self.number, **_refusal_fields(decoded, reason))
         log.info(
             "batch_published",
             lane=self.number,
-            records=len(batch.readings),
-            published=len(decisions.messages),
-            decide_ms=round(sum(lap.ended - lap.began for lap in laps[:-1]) * 1000, 1),
-            publish_ms=round((laps[-1].ended - laps[-1].began) * 1000, 1),
+            records=len(batch.records),
+            published=len(result.messages),
+            decide_ms=round(sum(step.seconds for step in steps[:-1]) * 1000, 1),
+            publish_ms=round(steps[-1].seconds * 1000, 1),
             **({} if trace is None else {"trace_id": trace}),
-            **decisions.counts,
+            **result.counts,
         )
 
 
-def _event_time(reading: DecodedRecord) -> datetime | None:
-    return reading.content.time if isinstance(reading.content, Received) else None
+def _event_time(decoded: DecodedRecord) -> datetime | None:
+    return decoded.content.time if isinstance(decoded.content, ReceivedEvent) else None
 
 
-def _refused(reading: DecodedRecord, word: str) -> dict[str, Any]:
-    """What is said of it: ids and words of ours, and nothing else of what somebody sent."""
-    record, content = reading.record, reading.content
-    said: dict[str, Any] = {"topic": record.topic, "offset": record.offset, "outcome": word}
-    if isinstance(content, Received):
+def _refusal_fields(decoded: DecodedRecord, reason: str) -> dict[str, Any]:
+    """The fields of the log line: ids and our own words, and no text of the sender."""
+    record, content = decoded.record, decoded.content
+    fields: dict[str, Any] = {"topic": record.topic, "offset": record.offset, "outcome": reason}
+    if isinstance(content, ReceivedEvent):
         event = content.event
-        said |= {"customer": event.customer_id, "target": event.target_id, "event_key": content.event_key}
+        fields |= {"customer": event.customer_id, "target": event.target_id, "event_key": content.event_key}
         if (trace := trace_id(content.traceparent)) is not None:
-            said["trace_id"] = trace
-    return said
+            fields["trace_id"] = trace
+    return fields
 
 
-def _parts(told: Iterable[Told]) -> Iterator[TracedRecord]:
-    """Those that whoever sent them records."""
-    for reading, fate in told:
-        record, content = reading.record, reading.content
-        if not isinstance(content, Received) or content.traceparent is None or not sampled(content.traceparent):
+def _traced_records(results: Iterable[NewResult]) -> Iterator[TracedRecord]:
+    """The records whose sender records the trace."""
+    for decoded, result in results:
+        record, content = decoded.record, decoded.content
+        if not isinstance(content, ReceivedEvent) or content.traceparent is None or not sampled(content.traceparent):
             continue
         attributes: dict[str, str | int] = {
             "messaging.system": "kafka",
@@ -150,6 +146,6 @@ def _parts(told: Iterable[Told]) -> Iterator[TracedRecord]:
             "messaging.destination.partition.id": str(record.partition),
             "messaging.kafka.offset": record.offset,
             "unenroll.event": content.event_key,
-            "unenroll.outcome": refusal(fate) or "taken",
+            "unenroll.outcome": refusal_reason(result) or "taken",
         }
         yield TracedRecord(content.traceparent.decode("ascii"), content.event_type, attributes)

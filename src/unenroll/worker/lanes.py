@@ -1,124 +1,163 @@
-"""The lanes of one worker: opened when the group gives them to it, closed before it gives them away."""
+"""The lanes of one worker: opens the lanes that the group assigns, and closes them before the group revokes them."""
 
 import asyncio
 import gc
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from unenroll.errors import UnenrollError
+from unenroll.kafka.admin import TopicPartitionNumber
+from unenroll.kafka.consumer import LaneConsumer, open_consumer
+from unenroll.kafka.consumer_group import GroupCoordinator
+from unenroll.settings import WorkerSettings
 from unenroll.telemetry.state import ProcessState
+from unenroll.wire.topics import Position
 from unenroll.worker.backoff import OutageLog
-
-
-@dataclass(frozen=True, slots=True)
-class LaneEvents:
-    """`opened` is set once the lane was open; `stopping` asks it to end."""
-
-    opened: asyncio.Event = field(default_factory=asyncio.Event)
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-
 
 log = structlog.get_logger()
 
 DRAIN_SECONDS = 20.0
 CUT_OFF_SECONDS = 5.0
+_OWNERSHIP_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class LaneEvents:
+    """`opened` is set once the lane is open. `stopping` asks the lane to stop."""
+
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LanePartitions:
+    """The partitions of a lane. `client_id` names the worker in the consumer group."""
+
+    settings: WorkerSettings
+    coordinator: GroupCoordinator
+    client_id: str
+    number: int
+    topics: Iterable[str]
+
+    async def wait_for_ownership(self, stopping: asyncio.Event) -> bool:
+        """Wait until the group coordinator says that this worker owns the partitions. False if `stopping` is set first.
+
+        Without this, a worker that was frozen and resumes would fence the producer of the new owner. That two owners do
+        not decide or publish the same records does not depend on it: the epoch of the row and the transactional id
+        prevent it.
+        """
+        partitions = [TopicPartitionNumber(topic=topic, number=self.number) for topic in self.topics]
+        while not stopping.is_set():
+            owners = await self.coordinator.owners()
+            if all(owners.get(partition) == self.client_id for partition in partitions):
+                return True
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), _OWNERSHIP_POLL_SECONDS)
+        return False
+
+    def consume(self, positions: Iterable[Position]) -> AbstractAsyncContextManager[LaneConsumer]:
+        """A consumer of the lane's records that starts at these positions."""
+        return open_consumer(self.settings, self.number, tuple(positions))
+
 
 LaneStarter = Callable[[int, list[str], LaneEvents], "asyncio.Task[None]"]
+"""Starts the lane of a partition number of these topics."""
 
 
 class Lanes(ConsumerRebalanceListener):  # type: ignore[misc] # the client carries no types
-    """The open lanes by partition number. aiokafka swallows what a listener raises, so failures are kept here."""
+    """The lanes of a worker. `failure` gets the first error of a lane: aiokafka ignores what a listener raises."""
 
     def __init__(
         self,
         consumer: AIOKafkaConsumer,
         start_lane: LaneStarter,
         *,
-        waiting: OutageLog,
-        board: ProcessState | None = None,
+        outages: OutageLog,
+        state: ProcessState | None = None,
     ) -> None:
         self._consumer = consumer
         self._start_lane = start_lane
-        self._waiting = waiting
-        self._board = board or ProcessState()
+        self._outages = outages
+        self._state = state or ProcessState()
         self._leaving = False
-        self._running: set[asyncio.Task[None]] = set()
-        self._lives: list[LaneEvents] | None = None
-        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._events: list[LaneEvents] | None = None
+        self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
     def open(self) -> bool:
-        """Whether the group has given us lanes, perhaps none, and each of them was opened."""
-        return self._lives is not None and all(life.opened.is_set() for life in self._lives)
+        """Whether the group has assigned lanes, perhaps none, and all of them were opened."""
+        return self._events is not None and all(events.opened.is_set() for events in self._events)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Open a lane for each partition number. This consumer fetches nothing: each lane has a reader of its own."""
+        """Open a lane for each partition number. The consumer of the group fetches nothing: each lane has its own."""
         try:
             self._consumer.pause(*assigned)
             if not self._leaving:
                 self._open(assigned)
-        except Exception as error:  # noqa: BLE001 - nobody else would ever hear of it
+        except Exception as error:  # noqa: BLE001 - aiokafka would ignore it
             self._fail(error)
 
     def _open(self, assigned: Iterable[TopicPartition]) -> None:
-        self._lives = []
         topics: dict[int, list[str]] = defaultdict(list)
-        for place in assigned:
-            topics[place.partition].append(place.topic)
+        for partition in assigned:
+            topics[partition.partition].append(partition.topic)
         log.info("lanes_assigned", lanes=sorted(topics))
-        self._waiting.now_ours(topics)
-        self._board.keep(topics)
+        self._outages.keep_lanes(topics)
+        self._state.assign_lanes(topics)
+        self._events = []
         for number in sorted(topics):
-            life = LaneEvents()
-            self._lives.append(life)
-            task = self._start_lane(number, sorted(topics[number]), life)
-            self._running.add(task)
+            events = LaneEvents()
+            self._events.append(events)
+            task = self._start_lane(number, sorted(topics[number]), events)
+            self._tasks.add(task)
             task.add_done_callback(self._ended)
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Finish what is in hand, within the time that a rebalance leaves for it."""
-        del revoked  # eager rebalancing: it is all of them
+        """Close the lanes. The group waits for this."""
+        del revoked  # eager rebalancing revokes all partitions
         await self.close()
 
     async def leave(self) -> None:
-        """Close the lanes for good: what the group still gives us, while we leave it, is not opened."""
+        """Close the lanes for good: lanes that the group assigns after this are not opened."""
         self._leaving = True
         await self.close()
 
     async def close(self) -> None:
-        """Let every lane finish its batch, then its producer; what takes too long is cut off, and recovered later.
+        """Let every lane finish its batch and close its producer. Cancels a lane that takes too long.
 
-        Returns within 25 s (DRAIN_SECONDS, then CUT_OFF_SECONDS). A rebalance leaves 30 s, of which a worker may spend
-        3 s until its next heartbeat tells it.
+        Returns within 25 s (DRAIN_SECONDS, then CUT_OFF_SECONDS). A rebalance takes 30 s at most, and a worker may
+        learn of it 3 s late, with its next heartbeat.
         """
-        for life in self._lives or ():
-            life.stopping.set()
-        self._lives = None
-        self._board.give_back()
-        if not self._running:
+        for events in self._events or ():
+            events.stopping.set()
+        self._events = None
+        self._state.revoke_lanes()
+        if not self._tasks:
             return
-        _, late = await asyncio.wait(self._running, timeout=DRAIN_SECONDS)
+        _, late = await asyncio.wait(self._tasks, timeout=DRAIN_SECONDS)
         for task in late:
             task.cancel()
         if late:
             log.warning("lanes_drain_timeout", lanes=len(late), seconds=DRAIN_SECONDS)
             await asyncio.wait(late, timeout=CUT_OFF_SECONDS)
-        # Clients that are closed lie in cycles, and are old: by itself the collector would hardly ever come for them.
+        # Closed clients are old objects in reference cycles: without this, Python would hardly ever collect them.
         gc.collect()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+        self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
-        if self.failed.done():
+        if self.failure.done():
             return
         if not isinstance(error, UnenrollError):
             log.error("lane_failed", exc_info=error)
-        self.failed.set_exception(error)
+        self.failure.set_exception(error)

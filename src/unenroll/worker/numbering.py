@@ -1,4 +1,4 @@
-"""Decisions numbered in the order of their lane: what the ledger keeps, and what goes out. Pure."""
+"""Numbers the decisions of a lane in their order, and builds the rows to save and the messages to publish. Pure."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,116 +8,122 @@ from datetime import datetime
 
 from unenroll.core.outcomes import Outcome
 from unenroll.postgres.lanes import LaneRow
-from unenroll.postgres.ledger import DeadRow, LedgerPosition, LedgerRow
-from unenroll.wire.dead_letters import content_digest, dead_letter, redrives
+from unenroll.postgres.ledger import DeadLetterRow, LedgerPosition, LedgerRow, LetterKey
+from unenroll.wire.dead_letters import content_digest, dead_letter, redrive_count
 from unenroll.wire.reasons import DeadLetter
 from unenroll.wire.topics import Message, Record
 from unenroll.worker.batch import DecodedRecord, Skipped
-from unenroll.worker.fold import Fate, RecordedEvent
-
-_LEFT = Outcome.UNENROLLED
+from unenroll.worker.fold import FoldResult, RecordedEvent
 
 UNENROLLED, REFUSED, FACT, DEAD_LETTERED = "unenrolled", "refused", "fact", "dead_lettered"
-"""What may become of a record, besides what `Seen` has. No enum: its members take long to look up."""
+"""The metric label `outcome` of a record that was not skipped. No enum: its members are slow to look up."""
 
 Tally = tuple[str, str, str]
-"""A topic, what became of a record of it, and the word that says more: an outcome, a fact's type, a reason."""
+"""The labels of the metric of processed records: topic, outcome and reason."""
 
-Told = tuple[DecodedRecord, RecordedEvent | DeadLetter]
-"""A record that was not done before, and what became of it."""
+NewResult = tuple[DecodedRecord, RecordedEvent | DeadLetter]
+"""A record that was processed for the first time, and its result."""
 
 
 @dataclass(kw_only=True, slots=True)
 class NumberedDecisions:
-    """The decisions of a batch. `sequence` is the number of the last one in the lane."""
+    """The decisions of a batch. `sequence` is the number of the last decision of the lane."""
 
     sequence: int
     decided_at: datetime
     ledger: list[LedgerRow] = field(default_factory=list)
-    dead: list[DeadRow] = field(default_factory=list)
+    dead_letters: list[DeadLetterRow] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     tallies: Counter[Tally] = field(default_factory=Counter)
-    told: list[Told] = field(default_factory=list)
+    new_results: list[NewResult] = field(default_factory=list)
 
 
 @dataclass(kw_only=True, slots=True)
 class DecisionNumbering:
-    """Gives each decision of a lane the next number. A content in `buried` was dead-lettered before."""
+    """Gives each decision of a lane the next number.
+
+    `old_dead_letters` are the dead letters of this batch that were dead-lettered in an earlier batch. `max_bytes` is
+    the maximum size of a message on topic dead-letters.
+    """
 
     lane: LaneRow
-    buried: AbstractSet[tuple[str, bytes]]
-    most_bytes: int
+    old_dead_letters: AbstractSet[LetterKey]
+    max_bytes: int
     decided_at: datetime
-    _buried_now: set[tuple[str, bytes]] = field(default_factory=set)
+    _new_dead_letters: set[LetterKey] = field(default_factory=set)
     _topic_ids: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Know the topics by their ids."""
+        """Map the topics to their ids."""
         self._topic_ids = {position.topic: position.topic_id for position in self.lane.positions}
 
-    def number(self, readings: Sequence[DecodedRecord], fates: Sequence[Fate]) -> NumberedDecisions:
-        """The decisions in the order they were made. What leaves no trace gets no number."""
+    def number(self, records: Sequence[DecodedRecord], results: Sequence[FoldResult]) -> NumberedDecisions:
+        """The decisions in the order of the records. Skipped records get no number."""
         numbered = NumberedDecisions(sequence=self.lane.sequence, decided_at=self.decided_at)
-        for reading, fate in zip(readings, fates, strict=True):
-            if isinstance(fate, RecordedEvent):
-                self._keep(numbered, reading, fate)
-            elif isinstance(fate, DeadLetter):
-                self._bury(numbered, reading, fate)
+        for decoded, result in zip(records, results, strict=True):
+            if isinstance(result, RecordedEvent):
+                self._add_event(numbered, decoded, result)
+            elif isinstance(result, DeadLetter):
+                self._add_dead_letter(numbered, decoded, result)
             else:
-                numbered.tallies[reading.record.topic, fate.value, ""] += 1
+                numbered.tallies[decoded.record.topic, result.value, ""] += 1
         return numbered
 
-    def _keep(self, numbered: NumberedDecisions, reading: DecodedRecord, kept: RecordedEvent) -> None:
+    def _add_event(self, numbered: NumberedDecisions, decoded: DecodedRecord, event: RecordedEvent) -> None:
         numbered.ledger.append(
             LedgerRow._make(
                 (
-                    *kept.key,
-                    kept.received.event_type,
-                    *kept.content,
-                    kept.received.event.target_id,
-                    kept.outcome,
-                    kept.decision,
+                    *event.key,
+                    event.received.event_type,
+                    *event.content,
+                    event.received.event.target_id,
+                    event.outcome,
+                    event.decision,
                     self.decided_at,
-                    *self._next_place(numbered, reading.record),
+                    *self._next_position(numbered, decoded.record),
                 )
             )
         )
-        numbered.messages.extend(kept.messages)
-        outcome = kept.outcome
-        if outcome is None:
-            numbered.tallies[reading.record.topic, FACT, kept.received.event_type] += 1
-        else:
-            numbered.tallies[reading.record.topic, UNENROLLED if outcome is _LEFT else REFUSED, outcome.value] += 1
-        numbered.told.append((reading, kept))
+        numbered.messages.extend(event.messages)
+        numbered.tallies[decoded.record.topic, *_labels(event)] += 1
+        numbered.new_results.append((decoded, event))
 
-    def _bury(self, numbered: NumberedDecisions, reading: DecodedRecord, dead: DeadLetter) -> None:
-        record = reading.record
-        key = (record.topic, content_digest(record))
-        if key in self.buried or key in self._buried_now:
+    def _add_dead_letter(self, numbered: NumberedDecisions, decoded: DecodedRecord, dead: DeadLetter) -> None:
+        record = decoded.record
+        key = LetterKey(record.topic, content_digest(record))
+        if key in self.old_dead_letters or key in self._new_dead_letters:
             numbered.tallies[record.topic, Skipped.DUPLICATE.value, ""] += 1
             return
-        self._buried_now.add(key)
-        place = self._next_place(numbered, record)
-        numbered.dead.append(DeadRow(*key, dead.reason, dead.detail, place, redrives(record.headers), self.decided_at))
-        numbered.messages.append(dead_letter(record, dead, max_bytes=self.most_bytes))
+        self._new_dead_letters.add(key)
+        position = self._next_position(numbered, record)
+        numbered.dead_letters.append(
+            DeadLetterRow(*key, dead.reason, dead.detail, position, redrive_count(record.headers), self.decided_at)
+        )
+        numbered.messages.append(dead_letter(record, dead, max_bytes=self.max_bytes))
         numbered.tallies[record.topic, DEAD_LETTERED, dead.reason] += 1
-        numbered.told.append((reading, dead))
+        numbered.new_results.append((decoded, dead))
 
-    def _next_place(self, numbered: NumberedDecisions, record: Record) -> LedgerPosition:
+    def _next_position(self, numbered: NumberedDecisions, record: Record) -> LedgerPosition:
         numbered.sequence += 1
         topic_id = self._topic_ids[record.topic]
         return LedgerPosition(self.lane.lane_id, numbered.sequence, topic_id, record.partition, record.offset)
 
 
-def refusal(fate: RecordedEvent | DeadLetter) -> str | None:
-    """The word that refuses a record, or None if it was taken."""
-    if isinstance(fate, DeadLetter):
-        return fate.reason
-    return None if fate.outcome in {None, _LEFT} else fate.outcome
+def _labels(event: RecordedEvent) -> tuple[str, str]:
+    if event.outcome is None:
+        return FACT, event.received.event_type
+    return UNENROLLED if event.outcome is Outcome.UNENROLLED else REFUSED, event.outcome.value
 
 
-def digests(readings: Sequence[DecodedRecord], fates: Sequence[Fate]) -> Iterator[tuple[str, bytes]]:
-    """The topic and content of each dead letter among them."""
-    for reading, fate in zip(readings, fates, strict=True):
-        if isinstance(fate, DeadLetter):
-            yield reading.record.topic, content_digest(reading.record)
+def refusal_reason(result: RecordedEvent | DeadLetter) -> str | None:
+    """The outcome of a refused request, the reason of a dead letter, None for everything else."""
+    if isinstance(result, DeadLetter):
+        return result.reason
+    return None if result.outcome in {None, Outcome.UNENROLLED} else result.outcome
+
+
+def dead_letter_keys(records: Sequence[DecodedRecord], results: Sequence[FoldResult]) -> Iterator[LetterKey]:
+    """The identity of each dead letter among the results."""
+    for decoded, result in zip(records, results, strict=True):
+        if isinstance(result, DeadLetter):
+            yield LetterKey(decoded.record.topic, content_digest(decoded.record))

@@ -1,10 +1,10 @@
-"""The worker: joins the group, runs the lanes that it is given, and stops when asked, when done, or when it must."""
+"""The worker: joins the consumer group, runs the lanes that the group assigns, and stops them in order."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -13,166 +13,223 @@ from aiokafka import AIOKafkaConsumer
 
 from unenroll.errors import OutageError
 from unenroll.kafka.admin import KafkaAdmin, KafkaTopic, TopicPartitionNumber, partitions_of
+from unenroll.kafka.aiokafka_internals import raise_group_error
 from unenroll.kafka.consumer_group import GroupCoordinator, joined_group
 from unenroll.kafka.errors import kafka_errors
-from unenroll.kafka.topics import INPUTS, check_same, existing_topics, limits
+from unenroll.kafka.topics import INPUTS, check_not_recreated, existing_topics, output_limits
 from unenroll.kafka.transactional_producer import LaneProducer
-from unenroll.postgres.definitions import DefinitionCache, due_again
+from unenroll.postgres.definitions import DefinitionCache, save_due_again
 from unenroll.postgres.lanes import LaneKey
 from unenroll.postgres.pool import check_tables, connected
 from unenroll.settings import WorkerSettings
-from unenroll.telemetry.state import GROUP, ProcessStage
+from unenroll.telemetry.state import GROUP, ProcessStage, lane_name
 from unenroll.wire.topics import CARRIES
 from unenroll.wire.topics import Topic as Word
-from unenroll.worker.backoff import OutageLog
+from unenroll.worker.backoff import Backoff, OutageLog
 from unenroll.worker.definition_wait import DefinitionWait
 from unenroll.worker.definitions_topic import DefinitionsFollower, DefinitionsTopic
-from unenroll.worker.lane import Lane, LanePartitions
-from unenroll.worker.lanes import LaneEvents, Lanes
+from unenroll.worker.lane import Lane
+from unenroll.worker.lanes import LaneEvents, LanePartitions, Lanes
 from unenroll.worker.preflight import check_rights, warn_not_encrypted
 from unenroll.worker.recovery import LaneRecovery, OrphanedLanes
 from unenroll.worker.resettle import Resettlement
 from unenroll.worker.telemetry import ServerProbe, WorkerTelemetry, worker_telemetry
 from unenroll.worker.transaction import BatchTransaction
 
+log = structlog.get_logger()
+
+_CONNECTIONS = 8
+_CAUGHT_UP_POLL_SECONDS = 0.1
+_GROUP_POLL_SECONDS = 1.0
+_TOPICS_POLL_SECONDS = 15.0  # confluent-kafka keeps some 100 bytes per topic and answer for ever
+
+
+async def run_worker(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up: bool = False) -> None:
+    """Run until `stop` is set, or until the records that the topics have at the start are processed.
+
+    Raises SetupError and OutageError.
+    """
+    warn_not_encrypted(settings)
+    async with (
+        worker_telemetry(settings) as telemetry,
+        connected(settings.database_url, connections=_CONNECTIONS) as pool,
+        _checked_context(settings, pool, telemetry) as context,
+        DefinitionsTopic(settings, pool, context.topic(Word.DEFINITIONS)) as definitions,
+    ):
+        follower = DefinitionsFollower(definitions=definitions, resettlement=Resettlement(settings=settings, pool=pool))
+        facts = context.topic(Word.FACTS)
+        group = (settings.topic_prefix, settings.group_id)
+        await save_due_again(pool, group=group, topic=facts.name, topic_id=facts.topic_id)
+        await follower.catch_up(await context.cluster.ends(definitions.partitions))
+        goal = await context.cluster.ends(context.input_partitions) if until_caught_up else None
+        async with _assigned_lanes(context) as (lanes, consumer):
+            await _run_until(
+                stop,
+                lanes.failure,
+                _watch_group(consumer, context),
+                follower.run(context.outages),
+                _watch_topics(context),
+                _caught_up(lanes, context.coordinator, goal),
+                ServerProbe(settings=settings, cluster=context.cluster, pool=pool, state=telemetry.state).run(),
+            )
+        if lanes.failure.done():
+            lanes.failure.result()
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkerContext:
-    """What all lanes of a worker work with."""
+    """What the lanes of a worker share. `client_id` names the worker in the consumer group."""
 
     settings: WorkerSettings
-    step: BatchTransaction
+    client_id: str
     cluster: KafkaAdmin
     coordinator: GroupCoordinator
     topics: Mapping[str, KafkaTopic]
-    seen: WorkerTelemetry
-    arrival: DefinitionWait
-    waiting: OutageLog
+    transaction: BatchTransaction
+    definition_wait: DefinitionWait
+    outages: OutageLog
+    telemetry: WorkerTelemetry
+
+    def topic(self, word: Word) -> KafkaTopic:
+        """The topic with this name, without the prefix."""
+        return self.topics[self.settings.topic_prefix + word]
 
     @property
-    def inputs(self) -> list[TopicPartitionNumber]:
+    def input_topics(self) -> list[str]:
+        """The full names of the input topics."""
+        return [self.topic(word).name for word in INPUTS]
+
+    @property
+    def input_partitions(self) -> list[TopicPartitionNumber]:
         """The partitions of the input topics."""
         return partitions_of(self.topics[name] for name in self.input_topics)
 
     @property
-    def input_topics(self) -> list[str]:
-        """The input topics' names."""
-        return [self.settings.topic_prefix + word for word in INPUTS]
+    def batch_bytes(self) -> int:
+        """The size of a producer batch that every output topic accepts."""
+        return min(self.transaction.limits.values())
 
-
-class AssignedLanes(NamedTuple):
-    """The lanes of a worker, and the consumer by which it is a member of the group."""
-
-    lanes: Lanes
-    consumer: AIOKafkaConsumer
-
-
-@asynccontextmanager
-async def assigned_lanes(means: WorkerContext) -> AsyncIterator[AssignedLanes]:
-    """The lanes that the group gives us; at the end they are closed and given back. Raises OutageError."""
-    client_id = f"unenroll-{uuid4()}"
-    async with joined_group(means.settings, client_id) as consumer:
-        start = _Starter(means=means, client_id=client_id).start
-        lanes = Lanes(consumer, start, waiting=means.waiting, board=means.seen.board)
-        consumer.subscribe(means.input_topics, listener=lanes)
-        means.seen.board.stage = ProcessStage.WORKING
-        try:
-            yield AssignedLanes(lanes, consumer)
-        finally:
-            means.seen.board.stage = ProcessStage.STOPPING
-            await lanes.leave()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Starter:
-    means: WorkerContext
-    client_id: str
-
-    def start(self, number: int, topics: list[str], life: LaneEvents) -> "asyncio.Task[None]":
-        """A task that runs the lane of this partition number until it is to stop."""
-        means, settings, step = self.means, self.means.settings, self.means.step
+    def start_lane(self, number: int, topics: list[str], events: LaneEvents) -> "asyncio.Task[None]":
+        """Start a task that runs the lane of this partition number until it has to stop."""
+        settings = self.settings
         lane = Lane(
-            opening=LaneRecovery(
-                pool=step.pool,
-                cluster=means.cluster,
-                coordinator=means.coordinator,
-                key=LaneKey(topic_prefix=settings.topic_prefix, group_id=settings.group_id, partition=number),
-                topics={name: means.topics[name] for name in topics},
-                start=settings.start,
-            ),
-            arrival=means.arrival,
-            step=step,
-            intake=LanePartitions(
+            events=events,
+            partitions=LanePartitions(
                 settings=settings,
-                coordinator=means.coordinator,
+                coordinator=self.coordinator,
                 client_id=self.client_id,
                 number=number,
                 topics=topics,
             ),
-            producer=lambda: LaneProducer.of_lane(settings, number, batch_bytes=min(step.limits.values())),
+            recovery=LaneRecovery(
+                pool=self.transaction.pool,
+                cluster=self.cluster,
+                coordinator=self.coordinator,
+                key=LaneKey(topic_prefix=settings.topic_prefix, group_id=settings.group_id, partition=number),
+                topics={name: self.topics[name] for name in topics},
+                start=settings.start,
+            ),
+            new_producer=lambda: LaneProducer.for_lane(settings, number, batch_bytes=self.batch_bytes),
             accepts={settings.topic_prefix + word: CARRIES[word] for word in INPUTS},
-            life=life,
-            waiting=means.waiting,
-            seen=means.seen.lane(number),
+            definition_wait=self.definition_wait,
+            transaction=self.transaction,
+            backoff=Backoff(lane=number, stopping=events.stopping, outages=self.outages),
+            telemetry=self.telemetry.lane(number),
         )
-        return asyncio.create_task(lane.run(), name=f"lane {number}")
+        return asyncio.create_task(lane.run(), name=lane_name(number))
 
 
-log = structlog.get_logger()
+@asynccontextmanager
+async def _checked_context(
+    settings: WorkerSettings, pool: asyncpg.Pool, telemetry: WorkerTelemetry
+) -> AsyncIterator[WorkerContext]:
+    """Check rights, tables and topics, and publish what orphaned lanes have left."""
+    cluster = KafkaAdmin(settings)
+    await check_rights(settings, cluster, pool)
+    await check_tables(pool)
+    topics = await existing_topics(cluster, (settings.topic_prefix + word for word in Word))
+    cache = DefinitionCache()
+    async with GroupCoordinator(settings) as coordinator:
+        context = WorkerContext(
+            settings=settings,
+            client_id=f"unenroll-{uuid4()}",
+            cluster=cluster,
+            coordinator=coordinator,
+            topics=topics,
+            transaction=BatchTransaction(
+                pool=pool, cache=cache, limits=await output_limits(cluster, settings.topic_prefix)
+            ),
+            definition_wait=DefinitionWait(pool, cache, seconds=settings.definition_wait_ms / 1000),
+            outages=OutageLog(waiting=telemetry.state.waiting),
+            telemetry=telemetry,
+        )
+        await OrphanedLanes(settings=settings, pool=pool, topics=topics, batch_bytes=context.batch_bytes).publish()
+        yield context
 
-_LOOK_SECONDS = 0.1
-_GROUP_SECONDS = 1.0
-_TOPICS_SECONDS = 15.0  # each answer costs some 100 bytes a topic for good: confluent-kafka keeps their ids
+
+@asynccontextmanager
+async def _assigned_lanes(context: WorkerContext) -> AsyncIterator[tuple[Lanes, AIOKafkaConsumer]]:
+    """Join the group and run the lanes that it assigns. Closes the lanes at the end. Raises OutageError."""
+    state = context.telemetry.state
+    async with joined_group(context.settings, context.client_id) as consumer:
+        lanes = Lanes(consumer, context.start_lane, outages=context.outages, state=state)
+        consumer.subscribe(context.input_topics, listener=lanes)
+        state.stage = ProcessStage.WORKING
+        try:
+            yield lanes, consumer
+        finally:
+            state.stage = ProcessStage.STOPPING
+            await lanes.leave()
 
 
-async def until(stop: asyncio.Event, failed: "asyncio.Future[None]", *watches: Coroutine[Any, Any, None]) -> None:
-    """Return when `stop` is set or a watch ends; raise what a lane or a watch raises."""
-    tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(watch) for watch in (stop.wait(), *watches)]
+async def _run_until(stop: asyncio.Event, failure: "asyncio.Future[None]", *tasks: Coroutine[Any, Any, None]) -> None:
+    """Return when `stop` is set or one of the tasks ends. Raises the error of a lane or of a task."""
+    running: list[asyncio.Future[Any]] = [asyncio.ensure_future(task) for task in (stop.wait(), *tasks)]
     try:
-        done, _ = await asyncio.wait({failed, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait({failure, *running}, return_when=asyncio.FIRST_COMPLETED)
         for ended in done:
             ended.result()
     finally:
-        for task in tasks:
+        for task in running:
             task.cancel()
 
 
-async def in_the_group(consumer: AIOKafkaConsumer, coordinator: GroupCoordinator, waiting: OutageLog) -> None:
-    """Say when Kafka is away, also while no lane needs it. Raises the SetupError that keeps us out of the group."""
+async def _watch_group(consumer: AIOKafkaConsumer, context: WorkerContext) -> None:
+    """Log outages of Kafka, also while the worker has no lanes. Raises SetupError if the worker may not join."""
     failures = 0
     while True:
         try:
             with kafka_errors("joining the group"):
-                # There is no public way, and aiokafka tells only a lane that polls: without a lane, nobody.
-                consumer._coordinator.check_errors()  # noqa: SLF001
-            await coordinator.owners()
+                raise_group_error(consumer)
+            await context.coordinator.owners()
         except OutageError as outage:
             failures += 1
             if failures > 1:  # a new cluster has no coordinator for a moment
-                waiting.begin(GROUP, outage)
+                context.outages.begin(GROUP, outage)
         else:
             failures = 0
-            waiting.end(GROUP)
-        await asyncio.sleep(_GROUP_SECONDS)
+            context.outages.end(GROUP)
+        await asyncio.sleep(_GROUP_POLL_SECONDS)
 
 
-async def same_topics(cluster: KafkaAdmin, topics: Mapping[str, KafkaTopic]) -> None:
-    """Never return. Raises SetupError once one of the topics was deleted and made again: no offset of ours is of it."""
+async def _watch_topics(context: WorkerContext) -> None:
+    """Raise SetupError once somebody deletes a topic and makes it again: the offsets of the old one are worthless."""
+    topics = {topic.name: topic for topic in map(context.topic, (*INPUTS, Word.DEFINITIONS))}
     while True:
-        await asyncio.sleep(_TOPICS_SECONDS)
-        with suppress(OutageError):  # who reads will notice
-            await check_same(cluster, topics)
+        await asyncio.sleep(_TOPICS_POLL_SECONDS)
+        with suppress(OutageError):  # the lanes notice it too
+            await check_not_recreated(context.cluster, topics)
 
 
-async def caught_up(
+async def _caught_up(
     lanes: Lanes, coordinator: GroupCoordinator, goal: Mapping[TopicPartitionNumber, int] | None
 ) -> None:
-    """Return once the group has committed the goal and all our lanes were opened; None: never."""
+    """Return once all lanes are open and the group has committed the offsets of `goal`. None: never return."""
     if goal is None:
         await asyncio.Event().wait()
         return
-    while not (lanes.open and await _reached(coordinator, goal)):  # noqa: ASYNC110 - Kafka tells nobody when an offset moves
-        await asyncio.sleep(_LOOK_SECONDS)
+    while not (lanes.open and await _reached(coordinator, goal)):  # noqa: ASYNC110 - Kafka has no event for a commit
+        await asyncio.sleep(_CAUGHT_UP_POLL_SECONDS)
     log.info("caught_up", partitions=len(goal))
 
 
@@ -181,65 +238,4 @@ async def _reached(coordinator: GroupCoordinator, goal: Mapping[TopicPartitionNu
         committed = await coordinator.committed(goal)
     except OutageError:
         return False
-    return all((found := committed[place]) is not None and found.offset >= end for place, end in goal.items())
-
-
-_CONNECTIONS = 8
-
-
-async def run_worker(settings: WorkerSettings, *, stop: asyncio.Event, until_caught_up: bool = False) -> None:
-    """Run until `stop` is set, or until what is in the topics now is done. Raises SetupError and OutageError."""
-    warn_not_encrypted(settings)
-    async with (
-        worker_telemetry(settings) as seen,
-        connected(settings.database_url, connections=_CONNECTIONS) as pool,
-        _equipped(settings, pool, seen) as means,
-        DefinitionsTopic(settings, pool, means.topics[settings.topic_prefix + Word.DEFINITIONS]) as definitions,
-    ):
-        cluster = means.cluster
-        following = DefinitionsFollower(definitions=definitions, again=Resettlement(settings=settings, pool=pool))
-        facts = means.topics[settings.topic_prefix + Word.FACTS]
-        group = (settings.topic_prefix, settings.group_id)
-        await due_again(pool, group=group, topic=facts.name, topic_id=facts.topic_id)
-        await following.catch_up(await cluster.ends(definitions.partitions))
-        goal = await cluster.ends(means.inputs) if until_caught_up else None
-        async with assigned_lanes(means) as (lanes, consumer):
-            await until(
-                stop,
-                lanes.failed,
-                in_the_group(consumer, means.coordinator, means.waiting),
-                following.go_on(means.waiting),
-                same_topics(cluster, {name: means.topics[name] for name in _read_topics(settings)}),
-                caught_up(lanes, means.coordinator, goal),
-                ServerProbe(settings=settings, cluster=cluster, pool=pool, board=seen.board).go_on(),
-            )
-        if lanes.failed.done():
-            lanes.failed.result()
-
-
-@asynccontextmanager
-async def _equipped(
-    settings: WorkerSettings, pool: asyncpg.Pool, seen: WorkerTelemetry
-) -> AsyncIterator[WorkerContext]:
-    """What the lanes work with, once tables and topics are found in order and what was left over is published."""
-    cluster = KafkaAdmin(settings)
-    await check_rights(settings, cluster, pool)
-    await check_tables(pool)
-    topics = await existing_topics(cluster, (settings.topic_prefix + word for word in Word))
-    step = BatchTransaction(pool=pool, cache=DefinitionCache(), limits=await limits(cluster, settings.topic_prefix))
-    await OrphanedLanes(settings=settings, pool=pool, topics=topics, batch_bytes=min(step.limits.values())).publish()
-    async with GroupCoordinator(settings) as coordinator:
-        yield WorkerContext(
-            settings=settings,
-            step=step,
-            cluster=cluster,
-            coordinator=coordinator,
-            topics=topics,
-            seen=seen,
-            arrival=DefinitionWait(pool, step.cache, seconds=settings.definition_wait_ms / 1000),
-            waiting=OutageLog(who=seen.board.waiting),
-        )
-
-
-def _read_topics(settings: WorkerSettings) -> list[str]:
-    return [settings.topic_prefix + word for word in (*INPUTS, Word.DEFINITIONS)]
+    return all((offset := committed[partition]) is not None and offset.offset >= end for partition, end in goal.items())

@@ -13,7 +13,8 @@ from pydantic import BaseModel
 
 from api.auth.settings import Told
 from unenroll.api.auth.authentication import required_scopes
-from unenroll.api.auth.clients import ApiScope, Caller
+from unenroll.api.auth.clients import Caller
+from unenroll.api.auth.scopes import ApiScope
 from unenroll.api.limits import RequestLimits
 from unenroll.api.middleware import guard, server_options
 from unenroll.logs import configure_logging

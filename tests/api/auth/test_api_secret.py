@@ -1,4 +1,4 @@
-"""The command that makes a line of the clients file."""
+"""The command that prints a line of the clients file."""
 
 import subprocess
 import sys
@@ -7,7 +7,8 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from unenroll.api.auth.clients import ApiScope, matches, read_clients
+from unenroll.api.auth.clients import matches, read_clients
+from unenroll.api.auth.scopes import ApiScope
 
 COMMAND = [sys.executable, "-m", "unenroll", "api-secret"]
 SECRET = "velvet lamp post of 1993"  # noqa: S105 - a made-up one
@@ -32,10 +33,10 @@ def test_a_line_is_made_from_what_is_piped_and_the_file_takes_it(tmp_path: Path)
 @pytest.mark.parametrize(
     ("name", "said", "why"),
     [
-        pytest.param("crm", "short\n", "a secret has 12 to 256 characters", marks=pytest.mark.thorough),
-        pytest.param("crm", "", "a secret has 12 to 256 characters", marks=pytest.mark.thorough),
-        pytest.param("crm", "x" * 257, "a secret has 12 to 256 characters", marks=pytest.mark.thorough),
-        ("crm", "hunter2\thunter2\thunter2", "a secret has 12 to 256 characters"),
+        pytest.param("crm", "short\n", "a secret must be 12 to 256 printable characters", marks=pytest.mark.thorough),
+        pytest.param("crm", "", "a secret must be 12 to 256 printable characters", marks=pytest.mark.thorough),
+        pytest.param("crm", "x" * 257, "a secret must be 12 to 256 printable characters", marks=pytest.mark.thorough),
+        ("crm", "hunter2\thunter2\thunter2", "a secret must be 12 to 256 printable characters"),
         pytest.param("c/rm", SECRET, "a name must be 1 to 64 letters", marks=pytest.mark.thorough),
         ("c:rm", SECRET, "a name must be 1 to 64 letters"),
     ],
@@ -48,7 +49,7 @@ def test_what_would_make_no_good_line_is_refused(name: str, said: str, why: str)
 
 
 @pytest.mark.parametrize(
-    ("again", "ends"), [(SECRET, "crm unenroll:write,unenroll:read [$]argon2id"), ("another", "two different")]
+    ("again", "ends"), [(SECRET, "crm unenroll:write,unenroll:read [$]argon2id"), ("another", "two secrets differ")]
 )
 def test_at_a_terminal_the_secret_is_not_shown_and_asked_for_twice(again: str, ends: str) -> None:
     with pexpect.spawn(COMMAND[0], [*COMMAND[1:], "crm"], encoding="utf-8", timeout=30) as terminal:

@@ -11,7 +11,8 @@ from support.secret_files import RIGHT, basic, line, write
 from unenroll.api import auth
 from unenroll.api.auth.authentication import CallerAuthentication
 from unenroll.api.auth.basic import BasicAuthentication
-from unenroll.api.auth.clients import ApiScope, Caller, ClientsFile, matches
+from unenroll.api.auth.clients import Caller, ClientsFile, matches
+from unenroll.api.auth.scopes import ApiScope
 from unenroll.api.errors import HttpRefusal, Unauthorized
 from unenroll.errors import SetupError
 

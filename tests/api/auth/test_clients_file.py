@@ -7,7 +7,8 @@ import pytest
 from argon2 import PasswordHasher, Type
 
 from support.secret_files import RIGHT, hashed, line, write
-from unenroll.api.auth.clients import ApiScope, Clients, ClientsFile, read_clients
+from unenroll.api.auth.clients import Clients, ClientsFile, read_clients
+from unenroll.api.auth.scopes import ApiScope
 from unenroll.errors import SetupError
 
 GOOD = line("crm")

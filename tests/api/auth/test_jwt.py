@@ -12,9 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from api.auth.token_issuer import AUDIENCE, EC_KEY, ED_KEY, ISSUER, RSA_KEY, USUAL, PrivateKey, claims, jwk, jwks, token
 from unenroll.api.auth.authentication import CallerAuthentication
-from unenroll.api.auth.clients import ApiScope, Caller
+from unenroll.api.auth.clients import Caller
 from unenroll.api.auth.jwks import KeyRing, KeySource, UnreadableKeysError, key_set
 from unenroll.api.auth.jwt import BearerTokens
+from unenroll.api.auth.scopes import ApiScope
 from unenroll.api.errors import HttpRefusal, Unauthorized
 
 CRM = Caller(name="client:crm", scopes=frozenset({ApiScope.WRITE}))

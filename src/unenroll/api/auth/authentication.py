@@ -14,7 +14,7 @@ from fastapi.security.base import SecurityBase
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from unenroll.api.auth.basic import BasicAuthentication
-from unenroll.api.auth.clients import ApiScope, Caller, ClientsFile
+from unenroll.api.auth.clients import Caller, ClientsFile
 from unenroll.api.auth.jwks import (
     KeyRing,
     KeySource,
@@ -24,6 +24,7 @@ from unenroll.api.auth.jwks import (
     source_of,
 )
 from unenroll.api.auth.jwt import BearerTokens
+from unenroll.api.auth.scopes import ApiScope
 from unenroll.api.errors import HttpRefusal, Unauthorized, retry_after
 from unenroll.api.limits import RateLimiter
 from unenroll.errors import SetupError, UsageError

@@ -6,7 +6,6 @@ import stat
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from hashlib import blake2b
 from pathlib import Path
 
@@ -15,15 +14,8 @@ from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import ARGON2_VERSION, verify_secret
 
+from unenroll.api.auth.scopes import ApiScope
 from unenroll.errors import SetupError
-
-
-class ApiScope(StrEnum):
-    """A permission of a caller."""
-
-    WRITE = "unenroll:write"
-    READ = "unenroll:read"
-    BACKDATE = "unenroll:backdate"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

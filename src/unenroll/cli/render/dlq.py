@@ -1,4 +1,4 @@
-"""Dead letters in words and tables: colors on a terminal, plain lines in a pipe."""
+"""Render results of `unenroll dlq`: colors on a terminal, plain lines in a pipe."""
 
 from collections.abc import Iterator, Sequence
 from typing import TextIO
@@ -9,104 +9,116 @@ from rich.text import Text
 
 from unenroll.ops.dlq.list import LetterDetails, LetterList, LetterSummary, ReasonCount
 from unenroll.ops.dlq.redrive import ParkResult, RedriveResult
+from unenroll.ops.dlq.rules import RedriveDecision
 from unenroll.postgres.redrives import LetterState
-from unenroll.text import clock_time, grid, plain, print_table, table
+from unenroll.text import clock_time, grid, plain, plural, render_text, table
 
-_NEVER = "never as it is"
+_PERMANENT = "retrying will not help: edit or park it"
 _NOTHING = "\N{EN DASH}"
-_HEADS = ("letter", "put aside", "reason", "from", "key", "redrives", "state", "why")
+_HEADS = ("letter", "dead-lettered", "reason", "record", "key", "redrives", "state", "detail")
 _COLORS = {
     LetterState.OPEN: "yellow",
     LetterState.REDRIVEN: "green",
     LetterState.UNSETTLED: "red",
     LetterState.PARKED: "dim",
 }
+_LEFT_ALONE = {
+    RedriveDecision.OTHER_TOPIC: "from a topic that is not an input",
+    RedriveDecision.ERASED: "of a customer who was erased since",
+    RedriveDecision.REDRIVEN_BEFORE: "put back before",
+    RedriveDecision.IS_PARKED: "parked before (--parked puts them back)",
+    RedriveDecision.NEVER_HEALS: "that retrying will not help (edit or park them, or name their reason)",
+    RedriveDecision.NOT_WHOLE: "without parts of the record that did not fit (give the value with --value)",
+    RedriveDecision.TOO_LARGE: "too large for the topic with one more header",
+}
 
 
-def render_list(listed: LetterList, file: TextIO) -> str:
-    """The letters as they are to be shown in this file."""
-    return print_table(_listed(listed), file)
+def render_list(letters: LetterList, file: TextIO) -> str:
+    """Return the text of the list for this file."""
+    return render_text(_list(letters), file)
 
 
-def render_letter(shown: LetterDetails, file: TextIO) -> str:
-    """One letter, whole."""
-    return print_table(_shown(shown), file)
+def render_letter(details: LetterDetails, file: TextIO) -> str:
+    """Return the text of one letter for this file."""
+    return render_text(_letter(details), file)
 
 
-def render_redrive(redriven: RedriveResult, file: TextIO) -> str:
-    """What was put back, and what was not."""
-    return print_table(_redriven(redriven), file)
+def render_redrive(result: RedriveResult, file: TextIO) -> str:
+    """Return the text of the result of a redrive for this file."""
+    return render_text(_redrive(result), file)
 
 
-def render_park(parked: ParkResult) -> str:
-    """What was parked."""
-    would = "would park" if parked.dry_run else "parked"
-    return f"{would} {parked.parked} letters; {parked.before} were parked or put back before"
+def render_park(result: ParkResult) -> str:
+    """Return the sentence that says how many letters were parked."""
+    verb = "Would park" if result.dry_run else "Parked"
+    before = f" {plural(result.before, 'letter')} had been parked or put back before." if result.before else ""
+    return f"{verb} {plural(result.parked, 'letter')}.{before}"
 
 
-def _listed(listed: LetterList) -> Iterator[RenderableType]:
+def _list(letters: LetterList) -> Iterator[RenderableType]:
     yield Text("Dead letters by reason", "bold")
-    yield grid(map(_count, listed.counts)) if listed.counts else Text("  none")
-    if listed.latest:
-        rest = "" if len(listed.latest) == listed.letters else f", the latest {len(listed.latest)} of {listed.letters}"
-        yield Text(f"\nLetters{rest}", "bold")
-        yield table(_HEADS, map(_row, listed.latest))
+    yield grid(map(_count, letters.counts)) if letters.counts else Text("  none")
+    if letters.latest:
+        shown = len(letters.latest)
+        part = "" if shown == letters.letters else f", the latest {shown} of {letters.letters:,}"
+        yield Text(f"\nLetters{part}", "bold")
+        yield table(_HEADS, map(_row, letters.latest))
 
 
 def _count(count: ReasonCount) -> Sequence[Text]:
-    heals = Text(f"heals {count.heals}", "green") if count.heals else Text(f"heals {_NEVER}", "red")
-    return plain(count.reason), Text(count.state, _COLORS[count.state]), Text(str(count.letters)), heals
+    retry = Text(f"retry {count.heals}", "green") if count.heals else Text(_PERMANENT, "red")
+    return plain(count.reason), Text(count.state, _COLORS[count.state]), Text(f"{count.letters:,}"), retry
 
 
-def _row(one: LetterSummary) -> Iterator[Text]:
-    yield plain(one.letter)
-    yield Text(clock_time(one.at) if one.at else _NOTHING)
-    yield plain(one.reason, "" if one.heals else "red")
-    yield plain(one.origin)
-    yield plain(one.key or _NOTHING)
-    yield Text(str(one.redrives))
-    yield Text(one.state, _COLORS[one.state])
-    yield plain(one.detail)
+def _row(summary: LetterSummary) -> Iterator[Text]:
+    yield plain(summary.letter)
+    yield Text(clock_time(summary.at) if summary.at else _NOTHING)
+    yield plain(summary.reason, "" if summary.heals else "red")
+    yield plain(summary.origin)
+    yield plain(summary.key or _NOTHING)
+    yield Text(str(summary.redrives))
+    yield Text(summary.state, _COLORS[summary.state])
+    yield plain(summary.detail)
 
 
-def _shown(shown: LetterDetails) -> Iterator[RenderableType]:
-    one = shown.told
-    yield plain(f"{one.letter}: {one.reason}", "bold")
-    yield grid(_facts(shown))
+def _letter(details: LetterDetails) -> Iterator[RenderableType]:
+    summary = details.told
+    yield plain(f"{summary.letter}: {summary.reason}", "bold")
+    yield grid(_properties(details))
     yield Text("\nHeaders", "bold")
-    headers = [(plain(header.name), plain(header.text or header.base64 or _NOTHING)) for header in shown.headers]
+    headers = [(plain(header.name), plain(header.text or header.base64 or _NOTHING)) for header in details.headers]
     yield grid(headers) if headers else Text("  none")
     yield Text("\nValue", "bold")
-    yield from (Text(f"  {line}") for line in _value(shown))
+    yield from (Text(f"  {line}") for line in _value_lines(details))
 
 
-def _facts(shown: LetterDetails) -> Iterator[Sequence[Text]]:
-    one = shown.told
-    yield Text("why"), plain(one.detail)
-    yield Text("heals"), Text(one.heals or _NEVER)
-    yield Text("from"), plain(one.origin)
-    yield Text("put aside"), Text(clock_time(one.at) if one.at else _NOTHING)
-    yield Text("redrives"), Text(str(one.redrives))
-    yield Text("state"), plain(_state(one))
-    yield Text("key"), plain(one.key or _NOTHING)
-    if one.left_out:
-        yield Text("left out"), plain(", ".join(one.left_out))
+def _properties(details: LetterDetails) -> Iterator[Sequence[Text]]:
+    summary = details.told
+    yield Text("detail"), plain(summary.detail)
+    yield Text("retry"), Text(summary.heals or _PERMANENT)
+    yield Text("record"), plain(summary.origin)
+    yield Text("dead-lettered"), Text(clock_time(summary.at) if summary.at else _NOTHING)
+    yield Text("redrives"), Text(str(summary.redrives))
+    yield Text("state"), plain(_state(summary))
+    yield Text("key"), plain(summary.key or _NOTHING)
+    if summary.left_out:
+        yield Text("did not fit"), plain(", ".join(summary.left_out))
 
 
-def _state(one: LetterSummary) -> str:
-    if one.handled_at is None:
-        return one.state
-    why = f": {one.why}" if one.why else ""
-    return f"{one.state}, {clock_time(one.handled_at)}, by {one.handled_by}{why}"
+def _state(summary: LetterSummary) -> str:
+    if summary.handled_at is None:
+        return summary.state
+    why = f": {summary.why}" if summary.why else ""
+    return f"{summary.state}, {clock_time(summary.handled_at)}, by {summary.handled_by}{why}"
 
 
-def _value(shown: LetterDetails) -> Iterator[str]:
-    if shown.sha256 is not None:
-        yield f"left out: {shown.size} bytes, SHA-256 {shown.sha256}"
-    elif shown.text is None:
-        yield "none" if shown.base64 is None else f"in Base64: {shown.base64}"
+def _value_lines(details: LetterDetails) -> Iterator[str]:
+    if details.sha256 is not None:
+        yield f"too large to keep: {details.size} bytes, SHA-256 {details.sha256}"
+    elif details.text is None:
+        yield "none" if details.base64 is None else f"in Base64: {details.base64}"
     else:
-        yield from (plain(line).plain for line in _indented(shown.text).splitlines())
+        yield from (plain(line).plain for line in _indented(details.text).splitlines())
 
 
 def _indented(text: str) -> str:
@@ -116,12 +128,15 @@ def _indented(text: str) -> str:
         return text
 
 
-def _redriven(redriven: RedriveResult) -> Iterator[RenderableType]:
-    would = "would put back" if redriven.dry_run else "put back"
-    parked = f"{redriven.parked} were put back too often and are parked now" if redriven.parked else ""
-    parked = parked.replace("are parked now", "would be parked") if redriven.dry_run else parked
-    left = [f"{count} {why}" for why, count in sorted(redriven.left_alone.items())]
-    parts = [f"{would} {redriven.put_back} letters", parked, f"left alone: {', '.join(left)}" if left else ""]
-    yield Text("; ".join(part for part in parts if part))
-    if redriven.dry_run and redriven.letters:
-        yield table(_HEADS, map(_row, redriven.letters))
+def _redrive(result: RedriveResult) -> Iterator[RenderableType]:
+    verb = "Would put back" if result.dry_run else "Put back"
+    yield Text(f"{verb} {plural(result.put_back, 'letter')}.")
+    if result.parked:
+        verb = "Would park" if result.dry_run else "Parked"
+        yield Text(f"{verb} {plural(result.parked, 'letter')}, put back too often already (--max-redrives).")
+    if result.left_alone:
+        yield Text("Left alone:")
+        reasons = sorted(result.left_alone.items())
+        yield grid((Text(f"{count:,}"), Text(_LEFT_ALONE[RedriveDecision(reason)])) for reason, count in reasons)
+    if result.dry_run and result.letters:
+        yield table(_HEADS, map(_row, result.letters))

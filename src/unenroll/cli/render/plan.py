@@ -1,4 +1,4 @@
-"""A plan as tables: colors on a terminal, plain lines in a pipe."""
+"""Tables that show a plan, and the result of applying one."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,17 +11,18 @@ from unenroll.core.outcomes import Outcome
 from unenroll.ops.plan.apply import ApplyResult
 from unenroll.ops.plan.file import Plan
 from unenroll.ops.plan.totals import DroppedCycles, RequestSample, RewardTotals
-from unenroll.ops.plan.verdicts import RequestVerdict
-from unenroll.text import plain, print_table, titled
+from unenroll.ops.plan.verdicts import MAX_LISTED, RequestVerdict
+from unenroll.text import plain, plural, render_text, titled_table
 
 _REINSTATED = "REINSTATED"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanSummary:
-    """What was planned, with the first requests that are granted and refused.
+    """A plan, with its first granted and refused requests.
 
-    `path` and `sha256` are of the plan's file, None if none was written.
+    `path` and `sha256` identify the plan's file; they are None if no file was written. `known_already` counts the
+    requests that are left out because they were decided before.
     """
 
     path: str | None
@@ -33,73 +34,77 @@ class PlanSummary:
     bad: int
 
 
-def render_plan(planned: PlanSummary, file: TextIO) -> str:
-    """The plan as it is to be shown in this file: as wide as a terminal is, or with no line broken."""
-    return print_table(_parts(planned), file)
+def render_plan(summary: PlanSummary, file: TextIO) -> str:
+    """The plan as text for this file: as wide as the terminal, or with unbroken lines in a pipe."""
+    return render_text(_plan_parts(summary), file)
 
 
-def _parts(planned: PlanSummary) -> Iterator[RenderableType]:
-    totals = planned.plan.totals
-    yield Text(f"{totals.requests} requests planned; {planned.known_already} were answered before", "bold")
+def _plan_parts(summary: PlanSummary) -> Iterator[RenderableType]:
+    totals = summary.plan.totals
+    yield Text(
+        f"Planned {plural(totals.requests, 'request')}; left out {summary.known_already:,} that were decided before.",
+        "bold",
+    )
     outcomes = ((name, str(Outcome(name).code or ""), str(count)) for name, count in totals.outcomes.items())
-    yield from titled("Outcomes", ("outcome", "code", "requests"), outcomes)
-    yield from titled("Cycles that fall", ("group", "from", "leaves"), map(_fall, totals.falls))
-    heads = ("group", "cycle", "rule", "action", "rewards", "worth")
-    yield from titled("Rewards that change", heads, map(_rewards, totals.rewards))
-    worth = ", ".join(f"{amount:f} {unit}" for unit, amount in totals.values.items())
-    yield plain(f"  cancelled in all: {totals.cancelled}" + (f", worth {worth}" if worth else ""))
+    yield from titled_table("Outcomes", ("outcome", "code", "requests"), outcomes)
+    yield from titled_table("Cycles that fall", ("group", "from", "leaves"), map(_dropped_cycles, totals.falls))
+    heads = ("group", "cycle", "rule", "action", "rewards", "value")
+    yield from titled_table("Rewards that change", heads, map(_reward_totals, totals.rewards))
+    value = ", ".join(f"{amount:f} {unit}" for unit, amount in totals.values.items())
+    yield plain(f"  cancelled in total: {totals.cancelled}" + (f", value {value}" if value else ""))
     granted = totals.outcomes.get(Outcome.UNENROLLED, 0)
-    yield from _samples("Leaves", planned.granted, granted)
-    yield from _samples("Refusals", planned.refused, totals.requests - granted)
-    if planned.path is not None:
-        yield plain(f"\n{planned.path}: unenroll apply {planned.path}")
+    yield from _samples("Leaves", summary.granted, granted)
+    yield from _samples("Refusals", summary.refused, totals.requests - granted)
+    if summary.path is not None:
+        yield plain(f"\nWrote {summary.path}. To apply it: unenroll apply {summary.path}")
 
 
-def _fall(one: DroppedCycles) -> tuple[RenderableType, ...]:
-    return str(one.group_id), plain(one.period_name), str(one.leaves)
+def _dropped_cycles(dropped: DroppedCycles) -> tuple[RenderableType, ...]:
+    return str(dropped.group_id), plain(dropped.period_name), str(dropped.leaves)
 
 
-def _rewards(one: RewardTotals) -> tuple[RenderableType, ...]:
-    worth = "" if one.amount is None else f"{one.amount:f} {one.unit}"
+def _reward_totals(one: RewardTotals) -> tuple[RenderableType, ...]:
+    value = "" if one.amount is None else f"{one.amount:f} {one.unit}"
     return (
         str(one.group_id),
         plain(one.period_name),
         one.rule,
         one.action or _REINSTATED,
         str(one.rewards),
-        plain(worth),
+        plain(value),
     )
 
 
 def _samples(title: str, samples: Sequence[RequestSample], total: int) -> Iterator[RenderableType]:
-    more = f", the first {len(samples)} of {total}; the plan has them all" if len(samples) < total else ""
-    return titled(title + more, ("customer", "target", "request", "gets"), map(_sample, samples))
+    limited = f" (the first {len(samples)} of {total:,})" if len(samples) < total else ""
+    return titled_table(title + limited, ("customer", "target", "request", "prediction"), map(_sample, samples))
 
 
 def _sample(one: RequestSample) -> tuple[RenderableType, ...]:
-    says = [one.outcome if one.detail is None else f"{one.outcome}: {one.detail}"]
-    says += [f"{one.falls} fall"] if one.falls else []
-    says += [f"{one.stays} kept"] if one.stays else []
-    says += one.rewards
-    says += [f"kept: {', '.join(one.kept)}"] if one.kept else []
-    return str(one.customer_id), str(one.target_id), plain(f"{one.id} of {one.source}"), plain("; ".join(says))
+    prediction = [one.outcome if one.detail is None else f"{one.outcome}: {one.detail}"]
+    prediction += [f"{one.falls} fall"] if one.falls else []
+    prediction += [f"{one.stays} kept"] if one.stays else []
+    prediction += one.rewards
+    prediction += [f"kept: {', '.join(one.kept)}"] if one.kept else []
+    return str(one.customer_id), str(one.target_id), plain(f"{one.id} of {one.source}"), plain("; ".join(prediction))
 
 
-def render_apply(applied: ApplyResult, file: TextIO) -> str:
-    """What became of it as it is to be shown in this file: as wide as a terminal is, or with no line broken."""
-    return print_table(_tell_parts(applied), file)
+def render_apply(result: ApplyResult, file: TextIO) -> str:
+    """The result of `apply` as text for this file: as wide as the terminal, or with unbroken lines in a pipe."""
+    return render_text(_apply_parts(result), file)
 
 
-def _tell_parts(applied: ApplyResult) -> Iterator[RenderableType]:
-    before = f"{applied.answered_before} were answered before"
-    yield Text(f"{applied.requests} requests: {applied.published} published, {before}", "bold")
-    if applied.results is None:
-        yield Text("Nobody waited for the lanes: apply the plan again to hear what they decided")
+def _apply_parts(result: ApplyResult) -> Iterator[RenderableType]:
+    published, before = f"published {result.published:,}", f"{result.answered_before:,} were decided before"
+    yield Text(f"{plural(result.requests, 'request')}: {published}; {before}.", "bold")
+    if result.results is None:
+        yield Text("The lanes may still have to decide them: apply the plan again to see the results.")
         return
-    yield from titled("Results", ("result", "requests"), ((name, str(n)) for name, n in applied.results.items()))
-    if applied.named:
-        heads = ("result", "customer", "target", "request", "why")
-        yield from titled("Not as predicted, the first", heads, map(_verdict, applied.named))
+    results = ((name, str(count)) for name, count in result.results.items())
+    yield from titled_table("Results", ("result", "requests"), results)
+    if result.named:
+        title = f"Not as predicted (at most the first {MAX_LISTED})"
+        yield from titled_table(title, ("result", "customer", "target", "request", "why"), map(_verdict, result.named))
 
 
 def _verdict(one: RequestVerdict) -> tuple[RenderableType, ...]:

@@ -1,4 +1,4 @@
-"""The status as tables: colors on a terminal, plain lines in a pipe."""
+"""Tables that show the status of the workers and the database."""
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -9,10 +9,10 @@ from rich.text import Text
 
 from unenroll.ops.status import LaneStatus, PartitionStatus, Status
 from unenroll.postgres.stats import DefinitionSummary, RefusalSummary
-from unenroll.text import clock_time, duration, grid, plain, print_table, titled
+from unenroll.text import clock_time, duration, grid, plain, plural, render_text, titled_table
 
 _NOTHING = "\N{EN DASH}"
-_DUPLICATES = "Duplicates leave no trace and are counted nowhere: only the workers' logs tell of them."
+_DUPLICATES = "Duplicates are not counted here: they leave no row. The workers' logs report them."
 _LANE_HEADS = ("lane", "epoch", "decisions", "published", "worker")
 _PARTITION_HEADS = ("topic", "partition", "committed", "decided", "end", "lag", "oldest unprocessed")
 _DEFINITION_HEADS = ("group", "version", "name", "active", "cycles", "targets")
@@ -22,33 +22,35 @@ _Cells = tuple[Text | str, ...]
 
 
 def render_status(status: Status, file: TextIO) -> str:
-    """The status as it is to be shown in this file: as wide as a terminal is, or with no line broken."""
-    return print_table(tables(status), file)
+    """The status as text for this file: as wide as the terminal, or with unbroken lines in a pipe."""
+    return render_text(status_tables(status), file)
 
 
-def tables(status: Status) -> Iterator[RenderableType]:
-    """The status as tables below their titles."""
-    yield Text(f"Group {status.group_id} of topics {status.topic_prefix}*, {clock_time(status.at)}", "bold")
-    yield from titled("Lanes", _LANE_HEADS, map(_lane, status.lanes))
+def status_tables(status: Status) -> Iterator[RenderableType]:
+    """The status as titles and tables."""
+    yield Text(f"Group {status.group_id}, topics {status.topic_prefix}*, {clock_time(status.at)}", "bold")
+    yield from titled_table("Lanes", _LANE_HEADS, map(_lane, status.lanes))
     partitions = (_partition(one, status.topic_prefix) for one in status.partitions)
-    yield from titled("Input topics", _PARTITION_HEADS, partitions)
+    yield from titled_table("Input topics", _PARTITION_HEADS, partitions)
     yield from _counts("Requests by outcome, each event once", status.requests)
     yield from _counts("Facts by type, each event once", status.facts)
     yield Text(f"\n{_DUPLICATES}", "dim")
     yield from _counts("Dead letters by reason", status.dead_letters)
     if status.settlements_due:
-        yield Text(f"\nAccounts to be settled again after cycles were appended: {status.settlements_due}", "yellow")
+        yield Text(f"\nAccounts to settle again because of appended cycles: {status.settlements_due}", "yellow")
     if status.erased:
-        yield Text(f"\nCustomers erased on request, whose decisions are counted all the same: {status.erased}")
-    yield from titled("Definitions", _DEFINITION_HEADS, map(_definition, status.definitions))
+        yield Text(f"\nErased customers, whose decisions are included in the counts: {status.erased}")
+    yield from titled_table("Definitions", _DEFINITION_HEADS, map(_definition, status.definitions))
     if status.refusals:
-        yield from titled("Refused definitions, the latest 20", _REFUSAL_HEADS, map(_refusal, status.refusals))
+        yield from titled_table(
+            "Refused definitions (at most the latest 20)", _REFUSAL_HEADS, map(_refusal, status.refusals)
+        )
 
 
 def _counts(title: str, counts: Mapping[str, int]) -> Iterator[RenderableType]:
     yield Text(f"\n{title}", "bold")
-    shown = grid((plain(what), str(count)) for what, count in counts.items())
-    yield shown if shown.row_count else Text("  none")
+    rows = grid((plain(name), str(count)) for name, count in counts.items())
+    yield rows if rows.row_count else Text("  none")
 
 
 def _lane(lane: LaneStatus) -> _Cells:
@@ -70,9 +72,9 @@ def _partition(one: PartitionStatus, prefix: str) -> _Cells:
 
 def _oldest(one: PartitionStatus) -> Text:
     if one.gone:
-        return Text(f"{one.gone} offsets are gone from the topic, and were not processed", "red")
+        return Text(f"{plural(one.gone, 'offset')} deleted from the topic before a worker processed them", "red")
     if one.age_seconds is None:
-        return Text("only markers of transactions" if one.lag else _NOTHING, "dim")
+        return Text("only transaction markers" if one.lag else _NOTHING, "dim")
     return Text(f"{duration(timedelta(seconds=one.age_seconds))} old")
 
 
@@ -81,15 +83,15 @@ def _definition(group: DefinitionSummary) -> _Cells:
     return str(group.group_id), str(group.version), plain(group.name), active, str(group.cycles), str(group.targets)
 
 
-def _refusal(refused: RefusalSummary) -> _Cells:
+def _refusal(refusal: RefusalSummary) -> _Cells:
     return (
-        clock_time(refused.refused_at),
-        _number(refused.group_id),
-        _number(refused.version),
-        plain(refused.reason),
-        str(refused.partition),
-        str(refused.offset),
-        plain(refused.detail),
+        clock_time(refusal.refused_at),
+        _number(refusal.group_id),
+        _number(refusal.version),
+        plain(refusal.reason),
+        str(refusal.partition),
+        str(refusal.offset),
+        plain(refusal.detail),
     )
 
 

@@ -1,4 +1,4 @@
-"""Dead letters, counted in all and the latest of them told one by one."""
+"""List dead letters: counts by reason and state, the latest letters, and one letter in full."""
 
 from base64 import b64encode
 from collections import Counter
@@ -14,23 +14,39 @@ from unenroll.ops.dlq.read import (
     FoundLetter,
     LetterFilter,
     RecordPosition,
+    format_position,
+    letter_position,
     open_letter_reader,
-    origin,
-    own_position,
-    position_text,
+    source_position,
 )
-from unenroll.ops.dlq.rules import HEALS
+from unenroll.ops.dlq.rules import RETRY_CONDITIONS
+from unenroll.postgres.ledger import LetterKey
 from unenroll.postgres.pool import check_tables, connected
-from unenroll.postgres.redrives import HandledLetter, LetterKey, LetterState, handled_letters
+from unenroll.postgres.redrives import HandledLetter, LetterState, handled_letters
 from unenroll.settings import WorkerSettings
 from unenroll.wire.dead_letters import Letter
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LetterSummary:
-    """`letter` is its name, `origin` where its record was read, `key` that record's as text.
+class ReasonCount:
+    """How many letters have this reason and state.
 
-    `heals` is what it waits for, None where it never heals as it is. `left_out`: what of the record is not here.
+    `heals` says when a retry succeeds; it is None if a retry of the unchanged record cannot succeed.
+    """
+
+    reason: str
+    heals: str | None
+    state: LetterState
+    letters: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LetterSummary:
+    """One letter.
+
+    `letter` is the letter's own position, `origin` its record's, both as TOPIC-PARTITION@OFFSET. `key` is the record's
+    key as text. `at` is when the worker dead-lettered the record. `heals`: see `ReasonCount`. `why` is the reason that
+    the operator gave for parking it. `left_out` names the parts of the record that did not fit into the letter.
     """
 
     letter: str
@@ -48,108 +64,73 @@ class LetterSummary:
     left_out: tuple[str, ...]
 
 
-def letter_summary(found: FoundLetter, handled: HandledLetter | None, *, prefix: str) -> LetterSummary:
-    """The letter, and what was done about it."""
-    letter = found.letter
-    return LetterSummary(
-        letter=position_text(own_position(letter, prefix=prefix), prefix=prefix),
-        at=found.at,
-        reason=letter.reason,
-        detail=letter.detail,
-        heals=HEALS.get(letter.reason),
-        origin=position_text(origin(letter), prefix=prefix),
-        key=None if letter.record.key is None else letter.record.key.decode("utf-8", "backslashreplace"),
-        redrives=letter.redrives,
-        state=state_of(handled),
-        handled_by=handled.by if handled else None,
-        handled_at=handled.at if handled else None,
-        why=handled.why if handled else None,
-        left_out=letter.left_out,
-    )
-
-
-def key_of(letter: Letter) -> LetterKey:
-    """Who the letter is."""
-    return LetterKey(letter.record.topic, letter.digest)
-
-
-def state_of(handled: HandledLetter | None) -> LetterState:
-    """What was done about a letter."""
-    return handled.state if handled else LetterState.OPEN
-
-
-class _Order(NamedTuple):
-    """The latest letter comes last."""
-
-    at: float
-    partition: int
-    offset: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReasonCount:
-    """How many letters with this reason were handled so. `heals` is what they wait for, None where they never heal."""
-
-    reason: str
-    heals: str | None
-    state: LetterState
-    letters: int
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LetterList:
-    """The latest letters in order of time, and counts of all that were meant. `letters` counts them together."""
+    """All matching letters, counted. `letters` is their number; `latest` has the newest of them, oldest first."""
 
     letters: int
     counts: tuple[ReasonCount, ...]
     latest: tuple[LetterSummary, ...]
 
 
-@dataclass(kw_only=True, slots=True)
-class _Latest:
-    """So many of the letters that were put aside last, in bounded memory."""
-
-    most: int
-    _kept: list[tuple[_Order, LetterSummary]] = field(default_factory=list)
-
-    def add(self, found: FoundLetter, one: LetterSummary) -> None:
-        at = found.at.timestamp() if found.at else 0.0
-        entry = (_Order(at, found.letter.partition, found.letter.offset), one)
-        if len(self._kept) < self.most:
-            heappush(self._kept, entry)
-        elif self.most:
-            heappushpop(self._kept, entry)
-
-    def letters(self) -> tuple[LetterSummary, ...]:
-        return tuple(one for _, one in sorted(self._kept, key=lambda entry: entry[0]))
-
-
 async def list_letters(
-    settings: WorkerSettings, wanted: LetterFilter, *, states: frozenset[LetterState], most: int
+    settings: WorkerSettings, letter_filter: LetterFilter, *, states: frozenset[LetterState], limit: int
 ) -> LetterList:
-    """What lies on the topic now. `states`: only these, or all if it is empty. Raises OutageError and SetupError."""
-    latest, counts = _Latest(most=most), Counter[tuple[str, LetterState]]()
+    """Return counts of the matching letters in these states (none given: any), and the latest `limit` of them.
+
+    Raises OutageError and SetupError.
+    """
+    prefix = letter_filter.prefix
+    latest, counts = _LatestLetters(limit=limit), Counter[tuple[str, LetterState]]()
     async with connected(settings.database_url, connections=1) as pool:
         await check_tables(pool)
-        letters = await open_letter_reader(settings, KafkaAdmin(settings))
-        async for some in letters.letters(wanted):
-            known = await handled_letters(pool, {key_of(found.letter) for found in some}, topic_prefix=wanted.prefix)
-            for found in some:
-                what = known.get(key_of(found.letter))
-                if not states or state_of(what) in states:
-                    counts[found.letter.reason, state_of(what)] += 1
-                    latest.add(found, letter_summary(found, what, prefix=wanted.prefix))
-    return LetterList(letters=counts.total(), counts=tuple(_counts(counts.items())), latest=latest.letters())
+        reader = await open_letter_reader(settings, KafkaAdmin(settings))
+        async for chunk in reader.letters(letter_filter):
+            handled_by_key = await handled_letters(pool, {letter_key(one.letter) for one in chunk}, topic_prefix=prefix)
+            for found in chunk:
+                handled = handled_by_key.get(letter_key(found.letter))
+                state = letter_state(handled)
+                if not states or state in states:
+                    counts[found.letter.reason, state] += 1
+                    latest.add(found, letter_summary(found, handled, prefix=prefix))
+    return LetterList(letters=counts.total(), counts=tuple(_reason_counts(counts)), latest=latest.letters())
 
 
-def _counts(found: Iterable[tuple[tuple[str, LetterState], int]]) -> Iterable[ReasonCount]:
-    for (reason, state), letters in sorted(found):
-        yield ReasonCount(reason=reason, heals=HEALS.get(reason), state=state, letters=letters)
+def _reason_counts(counts: Counter[tuple[str, LetterState]]) -> Iterable[ReasonCount]:
+    for (reason, state), letters in sorted(counts.items()):
+        yield ReasonCount(reason=reason, heals=RETRY_CONDITIONS.get(reason), state=state, letters=letters)
+
+
+class _Order(NamedTuple):
+    """Sorts letters by time, then by position."""
+
+    at: float
+    partition: int
+    offset: int
+
+
+@dataclass(kw_only=True, slots=True)
+class _LatestLetters:
+    """The latest `limit` letters, in bounded memory."""
+
+    limit: int
+    _heap: list[tuple[_Order, LetterSummary]] = field(default_factory=list)
+
+    def add(self, found: FoundLetter, summary: LetterSummary) -> None:
+        at = found.at.timestamp() if found.at else 0.0
+        entry = (_Order(at, found.letter.partition, found.letter.offset), summary)
+        if len(self._heap) < self.limit:
+            heappush(self._heap, entry)
+        elif self.limit:
+            heappushpop(self._heap, entry)
+
+    def letters(self) -> tuple[LetterSummary, ...]:
+        return tuple(summary for _, summary in sorted(self._heap, key=lambda entry: entry[0]))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HeaderText:
-    """A header of the record. Of `text` and `base64` the one that can hold it, or neither: the header has no value."""
+    """A header of the record. Its value is in `text` if it is UTF-8, else in `base64`; both are None if it has none."""
 
     name: str
     text: str | None
@@ -158,9 +139,10 @@ class HeaderText:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LetterDetails:
-    """The letter, and its record as it came. Of `text` and `base64` the one that can hold its value, or neither.
+    """A letter and its record. `told` is the letter's summary.
 
-    `size` and `sha256` are those of a value that is left out.
+    The record's value is in `text` if it is UTF-8, else in `base64`; both are None if it has none. `size` (bytes) and
+    `sha256` describe a value that did not fit into the letter.
     """
 
     told: LetterSummary
@@ -171,44 +153,85 @@ class LetterDetails:
     sha256: str | None
 
 
-async def show_letter(settings: WorkerSettings, place: RecordPosition) -> LetterDetails:
-    """The letter that lies there, or whose record was read there. Raises UnenrollError if there is not one."""
-    wanted = LetterFilter(prefix=settings.topic_prefix, places=frozenset({place}))
+async def show_letter(settings: WorkerSettings, position: RecordPosition) -> LetterDetails:
+    """Return the letter with this position, its own or its record's.
+
+    Raises UnenrollError if no letter or more than one has it, OutageError and SetupError.
+    """
+    prefix = settings.topic_prefix
+    letter_filter = LetterFilter(prefix=prefix, positions=frozenset({position}))
     async with connected(settings.database_url, connections=1) as pool:
         await check_tables(pool)
-        letters = await open_letter_reader(settings, KafkaAdmin(settings))
-        found = _only([one async for some in letters.letters(wanted) for one in some], place, wanted.prefix)
-        key = key_of(found.letter)
-        known = await handled_letters(pool, {key}, topic_prefix=wanted.prefix)
-    record = found.letter.record
-    text, base64 = _legible(record.value)
+        reader = await open_letter_reader(settings, KafkaAdmin(settings))
+        matches = [one async for chunk in reader.letters(letter_filter) for one in chunk]
+        found = _single(matches, position, prefix)
+        key = letter_key(found.letter)
+        handled = await handled_letters(pool, {key}, topic_prefix=prefix)
+    return _letter_details(found, letter_summary(found, handled.get(key), prefix=prefix))
+
+
+def _single(matches: list[FoundLetter], position: RecordPosition, prefix: str) -> FoundLetter:
+    name = format_position(position, prefix=prefix)
+    if not matches:
+        raise UnenrollError(f"no dead letter matches {name}: `unenroll dlq list` shows what is there")
+    if len(matches) > 1:
+        own = (format_position(letter_position(one.letter, prefix=prefix), prefix=prefix) for one in matches[:10])
+        raise UnenrollError(f"{name} matches {len(matches)} dead letters; name one of them: {', '.join(own)}")
+    return matches[0]
+
+
+def _letter_details(found: FoundLetter, summary: LetterSummary) -> LetterDetails:
+    letter = found.letter
+    text, base64 = _text_or_base64(letter.record.value)
     return LetterDetails(
-        told=letter_summary(found, known.get(key), prefix=wanted.prefix),
-        headers=tuple(
-            HeaderText(name=name, text=_legible(value)[0], base64=_legible(value)[1]) for name, value in record.headers
-        ),
+        told=summary,
+        headers=tuple(_header_text(name, value) for name, value in letter.record.headers),
         text=text,
         base64=base64,
-        size=found.letter.size,
-        sha256=found.letter.sha256,
+        size=letter.size,
+        sha256=letter.sha256,
     )
 
 
-def _only(found: list[FoundLetter], place: RecordPosition, prefix: str) -> FoundLetter:
-    name = position_text(place, prefix=prefix)
-    if not found:
-        raise UnenrollError(f"there is no dead letter {name}: see `unenroll dlq list`")
-    if len(found) > 1:
-        others = ", ".join(f"dead-letters-{one.letter.partition}@{one.letter.offset}" for one in found[:10])
-        raise UnenrollError(f"{name} names {len(found)} dead letters: {others}")
-    return found[0]
+def _header_text(name: str, value: bytes | None) -> HeaderText:
+    text, base64 = _text_or_base64(value)
+    return HeaderText(name=name, text=text, base64=base64)
 
 
-def _legible(value: bytes | None) -> tuple[str | None, str | None]:
-    """The value as text, or else in Base64."""
+def _text_or_base64(value: bytes | None) -> tuple[str | None, str | None]:
     if value is None:
         return None, None
     try:
         return value.decode("utf-8"), None
     except UnicodeDecodeError:
         return None, b64encode(value).decode()
+
+
+def letter_summary(found: FoundLetter, handled: HandledLetter | None, *, prefix: str) -> LetterSummary:
+    """Return the summary of a letter and of what an operator did with it."""
+    letter = found.letter
+    return LetterSummary(
+        letter=format_position(letter_position(letter, prefix=prefix), prefix=prefix),
+        at=found.at,
+        reason=letter.reason,
+        detail=letter.detail,
+        heals=RETRY_CONDITIONS.get(letter.reason),
+        origin=format_position(source_position(letter), prefix=prefix),
+        key=None if letter.record.key is None else letter.record.key.decode("utf-8", "backslashreplace"),
+        redrives=letter.redrives,
+        state=letter_state(handled),
+        handled_by=handled.by if handled else None,
+        handled_at=handled.at if handled else None,
+        why=handled.why if handled else None,
+        left_out=letter.left_out,
+    )
+
+
+def letter_key(letter: Letter) -> LetterKey:
+    """Return the key of the letter in Postgres."""
+    return LetterKey(letter.record.topic, letter.digest)
+
+
+def letter_state(handled: HandledLetter | None) -> LetterState:
+    """Return the letter's state: open if no operator has handled it."""
+    return handled.state if handled else LetterState.OPEN

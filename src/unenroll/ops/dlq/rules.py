@@ -1,4 +1,4 @@
-"""What becomes of each dead letter that is meant, when letters are put back. Pure."""
+"""Decide for each dead letter whether a redrive puts it back, parks it or leaves it alone. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,14 +8,15 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from unenroll.core.reasons import Reason
 from unenroll.errors import UnenrollError
 from unenroll.postgres.redrives import LetterState
 from unenroll.wire.dead_letters import Letter, restored_record, with_headers
 from unenroll.wire.decode import decode
-from unenroll.wire.reasons import DeadLetter, Reason
+from unenroll.wire.reasons import DeadLetter
 from unenroll.wire.topics import CARRIES, Message, Record, Topic, batch_bytes
 
-HEALS: Mapping[str, str] = MappingProxyType(
+RETRY_CONDITIONS: Mapping[str, str] = MappingProxyType(
     {
         Reason.GROUP_NOT_FOUND: "once its target group is defined",
         Reason.TARGET_NOT_FOUND: "once its target is defined",
@@ -25,11 +26,14 @@ HEALS: Mapping[str, str] = MappingProxyType(
         Reason.REFUSED_BY_DATABASE: "once the database takes it",
     }
 )
-"""What a letter waits for, by its reason. One with another reason never heals, unless somebody edits it."""
+"""When a retry of an unchanged record succeeds, by the letter's reason. With any other reason it never does."""
 
 
-class LetterFate(StrEnum):
-    """What becomes of a letter, the first that applies: it is left alone for a reason, parked, or put back."""
+class RedriveDecision(StrEnum):
+    """What a redrive does with a letter. The first that applies wins, from the top.
+
+    The redrive leaves the letter alone, except for TOO_OFTEN (parks it) and PUT_BACK.
+    """
 
     OTHER_TOPIC = "of another topic"
     ERASED = "of customers who were erased since"
@@ -44,58 +48,60 @@ class LetterFate(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordEdit:
-    """What takes the place of a record's value, if anything, and of its headers of these names."""
+    """A new value for a record (None: keep the value), and headers that replace all headers of the same names."""
 
     value: bytes | None = None
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class JudgedLetter(NamedTuple):
-    """A letter's fate, and what goes back to its topic if that is the fate."""
+class DecidedLetter(NamedTuple):
+    """The decision on a letter, and the record that goes back to its topic if the decision is PUT_BACK."""
 
-    fate: LetterFate
+    decision: RedriveDecision
     record: Record
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RedriveRules:
-    """What is put back. `limits` has the most bytes of a record of each topic that takes any, by its full name.
+    """The limits and options of a redrive.
 
-    `even_unhealing`: also what never heals as it is. `even_parked`: also what somebody parked.
+    `limits` has the largest batch in bytes that each input topic takes, by its full name. A letter that was put back
+    `max_redrives` times is parked. `include_permanent` also puts back letters whose failure is permanent: those whose
+    reason is not in `RETRY_CONDITIONS`. `include_parked` also puts back parked letters.
     """
 
     limits: Mapping[str, int]
-    most_redrives: int
-    even_unhealing: bool = False
-    even_parked: bool = False
+    max_redrives: int
+    include_permanent: bool = False
+    include_parked: bool = False
     edit: RecordEdit | None = None
 
-    def judge(self, letter: Letter, state: LetterState) -> JudgedLetter:
-        """What becomes of the letter. Raises UnenrollError if it would be a dead letter again as it was edited."""
-        fate = self._done_with(letter, state) or self._unfit(letter)
+    def decide(self, letter: Letter, state: LetterState) -> DecidedLetter:
+        """Return the decision on the letter. Raises UnenrollError if the edited record would be a dead letter again."""
+        decision = self._excluded_by_state(letter, state) or self._excluded_by_content(letter)
         record = restored_record(letter)
-        if fate is None:
+        if decision is None:
             record = self._edited(record)
             fits = batch_bytes(as_message(record)) <= self.limits[record.topic]
-            fate = LetterFate.PUT_BACK if fits else LetterFate.TOO_LARGE
-        return JudgedLetter(fate, record)
+            decision = RedriveDecision.PUT_BACK if fits else RedriveDecision.TOO_LARGE
+        return DecidedLetter(decision, record)
 
-    def _done_with(self, letter: Letter, state: LetterState) -> LetterFate | None:
+    def _excluded_by_state(self, letter: Letter, state: LetterState) -> RedriveDecision | None:
         if letter.record.topic not in self.limits:
-            return LetterFate.OTHER_TOPIC
+            return RedriveDecision.OTHER_TOPIC
         if state in {LetterState.REDRIVEN, LetterState.UNSETTLED}:
-            return LetterFate.REDRIVEN_BEFORE
-        if state is LetterState.PARKED and not self.even_parked:
-            return LetterFate.IS_PARKED
+            return RedriveDecision.REDRIVEN_BEFORE
+        if state is LetterState.PARKED and not self.include_parked:
+            return RedriveDecision.IS_PARKED
         return None
 
-    def _unfit(self, letter: Letter) -> LetterFate | None:
-        if letter.reason not in HEALS and not self.even_unhealing:
-            return LetterFate.NEVER_HEALS
+    def _excluded_by_content(self, letter: Letter) -> RedriveDecision | None:
+        if letter.reason not in RETRY_CONDITIONS and not self.include_permanent:
+            return RedriveDecision.NEVER_HEALS
         if letter.left_out and self.edit is None:
-            return LetterFate.NOT_WHOLE
-        if letter.redrives >= self.most_redrives:
-            return LetterFate.TOO_OFTEN
+            return RedriveDecision.NOT_WHOLE
+        if letter.redrives >= self.max_redrives:
+            return RedriveDecision.TOO_OFTEN
         return None
 
     def _edited(self, record: Record) -> Record:
@@ -103,16 +109,18 @@ class RedriveRules:
             return record
         value = record.value if self.edit.value is None else self.edit.value
         edited = replace(record, value=value, headers=with_headers(record.headers, self.edit.headers))
-        read = decode(edited, CARRIES[_word(record.topic)])
-        if isinstance(read, DeadLetter):
-            raise UnenrollError(f"as it was edited it would be a dead letter again: {read.reason}, {read.detail}")
+        content = decode(edited, CARRIES[_topic(record.topic)])
+        if isinstance(content, DeadLetter):
+            raise UnenrollError(
+                f"the edited record would be a dead letter again: {content.reason}, {content.detail}. Nothing was sent"
+            )
         return edited
 
 
 def as_message(record: Record) -> Message:
-    """The record as something to publish."""
+    """Return the record as a message to publish."""
     return Message(topic=record.topic, key=record.key, value=record.value, headers=record.headers)
 
 
-def _word(topic: str) -> Topic:
-    return next(word for word in (Topic.REQUESTS, Topic.FACTS) if topic.endswith(word))
+def _topic(full_name: str) -> Topic:
+    return next(topic for topic in (Topic.REQUESTS, Topic.FACTS) if full_name.endswith(topic))

@@ -1,7 +1,8 @@
-"""Who may put dead letters back: one at a time for a topic prefix, and nothing of it is done twice.
+"""Put dead letters back in transactions, so that each goes back once. One redrive per topic prefix runs at a time.
 
-What is to be put back is noted in Postgres under the number of a transaction, then one Kafka transaction carries the
-records and that number. Whoever comes next ends what was under way, reads the number, and knows which notes came true.
+The redrive notes the letters in Postgres under a transaction number. Then one Kafka transaction carries the records and
+that number. The next redrive fences the former one, reads the number from Kafka, and settles the notes: letters up to
+that transaction were put back, later ones were not.
 """
 
 from collections import defaultdict
@@ -17,22 +18,23 @@ from unenroll.kafka.committed_offsets import last_published, metadata
 from unenroll.kafka.consumer_group import committed_by
 from unenroll.kafka.transactional_producer import LaneProducer
 from unenroll.ops.dlq.rules import as_message
-from unenroll.postgres.redrives import LetterKey, RedriveRow, note_redrive, only_redrive, settle_redrives, take_redrive
+from unenroll.postgres.ledger import LetterKey
+from unenroll.postgres.redrives import RedriveRow, record_redrive, redrive_lock, settle_redrives, take_redrive
 from unenroll.settings import WorkerSettings
-from unenroll.wire.topics import Message, Record
-from unenroll.wire.topics import Topic as Word
+from unenroll.wire.topics import Message, Record, Topic
 
-_NAME = "redrive"
+_REDRIVE = "redrive"
 
-Outgoing = Mapping[LetterKey, Record]
-"""Records to put back, by the letters that keep them."""
+RecordsByLetter = Mapping[LetterKey, Record]
+"""Records to put back, by the keys of their letters."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RedriveConfig:
-    """What it takes to put letters back. `inputs` are the topics that take them, by full name, `limits` their bytes.
+    """What a redrive needs.
 
-    `by` is who does it; `even_parked`: also letters that somebody parked.
+    `inputs` are the input topics by full name; `limits` has the largest batch in bytes that each of them takes. `by` is
+    the operator's name. `include_parked` also puts back parked letters.
     """
 
     settings: WorkerSettings
@@ -40,70 +42,81 @@ class RedriveConfig:
     inputs: Mapping[str, KafkaTopic]
     limits: Mapping[str, int]
     by: str
-    even_parked: bool
+    include_parked: bool
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator["RedriveSession"]:
-        """The office, once what a former one left is settled. Raises UnenrollError if it is taken, OutageError."""
+    async def session(self) -> AsyncIterator["RedriveSession"]:
+        """A session, after the transactions of the former one are settled.
+
+        Raises UnenrollError if another redrive is running, and OutageError.
+        """
         prefix = self.settings.topic_prefix
-        group = self.settings.model_copy(update={"group_id": prefix + _NAME})
-        async with only_redrive(self.pool, prefix):
+        group = self.settings.model_copy(update={"group_id": prefix + _REDRIVE})
+        async with redrive_lock(self.pool, prefix):
             row = await take_redrive(self.pool, prefix)
             producer = LaneProducer(
                 self.settings,
-                transactional_id=f"{prefix}:{_NAME}",
+                transactional_id=f"{prefix}:{_REDRIVE}",
                 group_id=group.group_id,
                 batch_bytes=min(self.limits.values()),
             )
-            async with producer:  # from here on, no former one can commit anything more
-                happened = max(row.published, await _last_transaction(group))
-                office = RedriveSession(desk=self, producer=producer, row=await self.settle(row, happened))
-                yield office
-                await self.settle(office.row, office.row.published)
+            async with producer:  # this fences the former session, so the number in Kafka is final
+                published = max(row.published, await _last_transaction(group))
+                session = RedriveSession(config=self, producer=producer, row=await self.settle(row, published))
+                yield session
+                await self.settle(session.row, session.row.published)
 
     async def settle(self, row: RedriveRow, published: int) -> RedriveRow:
-        """Keep what is known of the transactions that happened."""
+        """Save that the transactions up to `published` happened and later ones did not. Returns the new row."""
         return await settle_redrives(self.pool, row, list(self.inputs), published=published)
 
 
 @dataclass(kw_only=True, slots=True)
 class RedriveSession:
-    """The right to put letters back, while nobody takes over."""
+    """Puts letters back until another session takes over."""
 
-    desk: RedriveConfig
+    config: RedriveConfig
     producer: LaneProducer
     row: RedriveRow
 
-    async def put_back(self, outgoing: Outgoing) -> int:
-        """Put the records on their topics, those that nobody has put back or parked meanwhile. Returns how many.
+    async def put_back(self, records: RecordsByLetter) -> int:
+        """Put the records back, except those whose letter was put back or parked meanwhile. Returns how many went back.
 
-        After an exception nobody knows whether they are there, until the next one looks.
+        Raises LaneLostError if another session took over, and OutageError. After an error nobody knows whether the
+        records went back, until the next session reads the number of the last transaction.
         """
-        row, noted = await note_redrive(
-            self.desk.pool, self.row, list(outgoing), by=self.desk.by, even_parked=self.desk.even_parked
+        row, noted = await record_redrive(
+            self.config.pool,
+            self.row,
+            list(records),
+            by=self.config.by,
+            even_parked=self.config.include_parked,
         )
-        held = self._placed(record for key, record in outgoing.items() if key in noted)
-        await self.producer.publish_there(held, {_note(row.topic_prefix): (0, metadata(row.batch))})
+        by_partition = self._by_partition(record for key, record in records.items() if key in noted)
+        number = {_number_partition(row.topic_prefix): (0, metadata(row.batch))}
+        await self.producer.publish_to_partitions(by_partition, number)
         self.row = replace(row, published=row.batch)
         return len(noted)
 
-    def _placed(self, records: Iterable[Record]) -> dict[TopicPartitionNumber, list[Message]]:
-        held: dict[TopicPartitionNumber, list[Message]] = defaultdict(list)
+    def _by_partition(self, records: Iterable[Record]) -> dict[TopicPartitionNumber, list[Message]]:
+        messages: dict[TopicPartitionNumber, list[Message]] = defaultdict(list)
         for record in records:
-            held[self._place(record)].append(as_message(record))
-        return held
+            messages[self._partition(record)].append(as_message(record))
+        return messages
 
-    def _place(self, record: Record) -> TopicPartitionNumber:
-        """Where the record lay before, or, in a topic that has fewer partitions now, where its key belongs."""
-        there = list(range(self.desk.inputs[record.topic].partitions))
-        number = record.partition if record.partition in there else DefaultPartitioner()(record.key, there, there)
-        return TopicPartitionNumber(topic=record.topic, number=number)
+    def _partition(self, record: Record) -> TopicPartitionNumber:
+        """Return the record's own partition, or the one that its key hashes to if the topic lost that partition."""
+        existing = list(range(self.config.inputs[record.topic].partitions))
+        if record.partition in existing:
+            return TopicPartitionNumber(topic=record.topic, number=record.partition)
+        return TopicPartitionNumber(topic=record.topic, number=DefaultPartitioner()(record.key, existing, existing))
 
 
 async def _last_transaction(group: WorkerSettings) -> int:
-    return last_published(0, (await committed_by(group, [_note(group.topic_prefix)])).values())
+    committed = await committed_by(group, [_number_partition(group.topic_prefix)])
+    return last_published(0, committed.values())
 
 
-def _note(topic_prefix: str) -> TopicPartitionNumber:
-    """Where the transactions' numbers are committed, in a group of their own that reads nothing."""
-    return TopicPartitionNumber(topic=topic_prefix + Word.DEAD_LETTERS, number=0)
+def _number_partition(topic_prefix: str) -> TopicPartitionNumber:
+    """Return the partition whose committed offset carries the transaction number, in a group that reads nothing."""
+    return TopicPartitionNumber(topic=topic_prefix + Topic.DEAD_LETTERS, number=0)

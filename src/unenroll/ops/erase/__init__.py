@@ -1,1 +1,1 @@
-"""Erase a customer."""
+"""Erase a customer from Postgres."""

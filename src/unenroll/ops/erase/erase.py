@@ -1,4 +1,4 @@
-"""A customer erased from beginning to end, beside workers."""
+"""Erase a customer from Postgres while workers run."""
 
 import asyncio
 from collections import Counter
@@ -18,15 +18,24 @@ from unenroll.kafka.consumer_group import committed_by
 from unenroll.kafka.topics import INPUTS
 from unenroll.ops.dlq.read import LetterFilter, open_letter_reader
 from unenroll.ops.erase.outbox import OutboxErasure
-from unenroll.postgres.erasure import PublishedLane, all_lanes, counted, record_erasure, sweep, tombstone
-from unenroll.postgres.errors import blocked
+from unenroll.postgres.erasure import PublishedLane, all_lanes, count_rows, erase_remaining, record_erasure, tombstone
+from unenroll.postgres.errors import is_blocked
 from unenroll.postgres.pool import check_tables, connected
 from unenroll.settings import WorkerSettings
+
+_RETRY_SECONDS = 0.5
+
+TABLES = (
+    *("accounts", "ledger", "api_requests", "settlements_due", "replays"),
+    *("publications", "dead_letters", "handled_letters"),
+)
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ErasureOptions:
-    """Who is to be erased. `patience`: for how many seconds lanes and batches in hand are waited for."""
+    """The customer to erase. `patience` is how many seconds to wait for other transactions and for lanes."""
 
     customer_id: int
     dry_run: bool = False
@@ -35,11 +44,11 @@ class ErasureOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ErasureResult:
-    """What went, or of a dry run would: rows by table, and `messages` out of the bytes of batches.
+    """What was erased, or would be in a dry run: rows by table, and `messages` from the outbox.
 
-    `unpublished` batches hold messages of the customer that are not visible yet: they go once they are. What happened
-    up to `until` is not taken from any topic or file any more; of a dry run that is when the customer was erased
-    before, if ever.
+    `unpublished` counts batches that still have messages of the customer, because no worker has published them.
+    Workers and loads ignore the customer's events up to `until`; in a dry run it is that of an earlier erasure, or
+    None.
     """
 
     customer_id: int
@@ -50,104 +59,95 @@ class ErasureResult:
     unpublished: int
 
 
-_AGAIN_SECONDS = 0.5
+async def erase(settings: WorkerSettings, options: ErasureOptions) -> ErasureResult:
+    """Erase the customer. Safe to repeat: a repetition finishes an interrupted erasure and erases newer events.
 
-TABLES = (
-    *("accounts", "ledger", "api_requests", "settlements_due", "replays"),
-    *("publications", "dead_letters", "handled_letters"),
-)
-
-Done = TypeVar("Done")
-
-
-async def erase(settings: WorkerSettings, order: ErasureOptions) -> ErasureResult:
-    """Erase the customer. Raises UnenrollError where others are at work for too long, OutageError and SetupError.
-
-    Whatever breaks it off: to do it again goes on. So does a second order, for what has come since.
+    Raises OutageError and SetupError, and UnenrollError if other transactions block it for too long.
     """
     async with connected(settings.database_url, connections=2) as pool:
         await check_tables(pool)
-        erasing = _Erasing(settings=settings, pool=pool, order=order, deadline=monotonic() + order.patience)
-        return await (erasing.looked() if order.dry_run else erasing.done())
+        deadline = monotonic() + options.patience
+        erasure = _Erasure(settings=settings, pool=pool, options=options, deadline=deadline)
+        return await (erasure.preview() if options.dry_run else erasure.erase())
 
 
 @dataclass(kw_only=True, slots=True)
-class _Erasing:
+class _Erasure:
     settings: WorkerSettings
     pool: asyncpg.Pool
-    order: ErasureOptions
+    options: ErasureOptions
     deadline: float
     rows: Counter[str] = field(default_factory=Counter)
 
-    async def looked(self) -> ErasureResult:
-        """What would go."""
-        before = await tombstone(self.pool, self.order.customer_id)
-        self.rows.update(await counted(self.pool, self.order.customer_id))
-        found = self._bytes()
-        unpublished = await found.clear(await self._published())
-        return self._erased(found, unpublished, until=None if before is None else before.until)
+    async def preview(self) -> ErasureResult:
+        """Count what an erasure would delete."""
+        earlier = await tombstone(self.pool, self.options.customer_id)
+        self.rows.update(await count_rows(self.pool, self.options.customer_id))
+        outbox = self._outbox()
+        unpublished = await outbox.remove_messages(await self._published())
+        return self._result(outbox, unpublished, until=None if earlier is None else earlier.until)
 
-    async def done(self) -> ErasureResult:
-        """What went."""
-        tomb, rows = await self._patiently(lambda: record_erasure(self.pool, self.order.customer_id))
+    async def erase(self) -> ErasureResult:
+        """Erase the tables, then the outbox, then the dead letters, then what arrived in the tables meanwhile."""
+        recorded, rows = await self._while_blocked(lambda: record_erasure(self.pool, self.options.customer_id))
         self.rows.update(rows)
-        found = self._bytes()
-        while unpublished := await found.clear(await self._published()):
+        outbox = self._outbox()
+        while unpublished := await outbox.remove_messages(await self._published()):
             if monotonic() > self.deadline:
                 break
-            await asyncio.sleep(_AGAIN_SECONDS)
-        await self._letters(found)
-        self.rows.update(await self._patiently(lambda: sweep(self.pool, self.order.customer_id)))
-        return self._erased(found, unpublished, until=tomb.until)
+            await asyncio.sleep(_RETRY_SECONDS)
+        await self._forget_letters(outbox)
+        self.rows.update(await self._while_blocked(lambda: erase_remaining(self.pool, self.options.customer_id)))
+        return self._result(outbox, unpublished, until=recorded.until)
 
-    async def _letters(self, found: OutboxErasure) -> None:
-        """Letters whose bytes are not kept any more lie on their topic still."""
-        wanted = LetterFilter(prefix=self.settings.topic_prefix, customer_id=self.order.customer_id)
-        async for some in (await open_letter_reader(self.settings, KafkaAdmin(self.settings))).letters(wanted):
-            await found.forget(one.letter for one in some)
+    async def _forget_letters(self, outbox: OutboxErasure) -> None:
+        """Forget the dead letters that are still on their topic, but no longer in the outbox."""
+        letters = LetterFilter(prefix=self.settings.topic_prefix, customer_id=self.options.customer_id)
+        async for found in (await open_letter_reader(self.settings, KafkaAdmin(self.settings))).letters(letters):
+            await outbox.erase_letters(one.letter for one in found)
 
     async def _published(self) -> dict[int, int]:
-        """The last published number of each lane: as its row has it, or Kafka beside the offsets."""
+        """The number of the last published decision of each lane, from its row and from the committed offsets."""
         lanes = await all_lanes(self.pool)
         groups = groupby(sorted(lanes.items(), key=_group), key=_group)
-        found: dict[int, int] = {}
+        published: dict[int, int] = {}
         for (prefix, group_id), members in groups:
-            found.update(await self._published_by(prefix, group_id, dict(members)))
-        return found
+            published.update(await self._published_by(prefix, group_id, dict(members)))
+        return published
 
     async def _published_by(self, prefix: str, group_id: str, lanes: Mapping[int, PublishedLane]) -> dict[int, int]:
-        own = self.settings.model_copy(update={"group_id": group_id})
-        places = {
-            lane_id: [TopicPartitionNumber(topic=prefix + word, number=lane.key.partition) for word in INPUTS]
+        settings = self.settings.model_copy(update={"group_id": group_id})
+        partitions = {
+            lane_id: [TopicPartitionNumber(topic=prefix + topic, number=lane.key.partition) for topic in INPUTS]
             for lane_id, lane in lanes.items()
         }
-        committed = await committed_by(own, [place for some in places.values() for place in some])
+        committed = await committed_by(settings, [one for some in partitions.values() for one in some])
         return {
-            lane_id: last_published(lane.published, (committed[place] for place in places[lane_id]))
+            lane_id: last_published(lane.published, (committed[one] for one in partitions[lane_id]))
             for lane_id, lane in lanes.items()
         }
 
-    async def _patiently(self, work: Callable[[], Awaitable[Done]]) -> Done:
-        """The work done between batches that take long. Raises UnenrollError when patience has an end."""
+    async def _while_blocked(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        """The result of the work, retried while other transactions block it. Raises UnenrollError at the deadline."""
         while True:
             try:
                 return await work()
             except OutageError as outage:
-                if not blocked(outage):
+                if not is_blocked(outage):
                     raise
                 if monotonic() > self.deadline:
-                    raise UnenrollError(f"others are at work with the tables for too long: {outage}") from outage
-            await asyncio.sleep(_AGAIN_SECONDS)
+                    raise UnenrollError(f"other transactions block the erasure: {outage}; erase again") from outage
+            await asyncio.sleep(_RETRY_SECONDS)
 
-    def _bytes(self) -> OutboxErasure:
-        return OutboxErasure(pool=self.pool, customer_id=self.order.customer_id, dry_run=self.order.dry_run)
+    def _outbox(self) -> OutboxErasure:
+        return OutboxErasure(pool=self.pool, customer_id=self.options.customer_id, dry_run=self.options.dry_run)
 
-    def _erased(self, found: OutboxErasure, unpublished: int, *, until: datetime | None) -> ErasureResult:
-        rows = self.rows + found.counts
+    def _result(self, outbox: OutboxErasure, unpublished: int, *, until: datetime | None) -> ErasureResult:
+        rows = self.rows + outbox.counts
         messages = rows.pop("messages", 0)
         return ErasureResult(
-            customer_id=self.order.customer_id,
-            dry_run=self.order.dry_run,
+            customer_id=self.options.customer_id,
+            dry_run=self.options.dry_run,
             until=until,
             rows={table: rows[table] for table in TABLES},
             messages=messages,
@@ -155,5 +155,5 @@ class _Erasing:
         )
 
 
-def _group(one: tuple[int, PublishedLane]) -> tuple[str, str]:
-    return one[1].key.topic_prefix, one[1].key.group_id
+def _group(lane: tuple[int, PublishedLane]) -> tuple[str, str]:
+    return lane[1].key.topic_prefix, lane[1].key.group_id

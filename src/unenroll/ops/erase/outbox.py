@@ -1,4 +1,4 @@
-"""The bytes of batches without those of one customer: the messages of all others stay, to the byte and in order."""
+"""Remove one customer's messages from the outbox. All other messages keep their bytes and their order."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -8,16 +8,16 @@ import asyncpg
 
 from unenroll.postgres.erasure import (
     BatchKey,
-    LetterPlace,
-    batch_bytes,
-    batch_done,
-    batches_of,
-    forget_letters,
-    rewrite,
+    LetterRecord,
+    batches_to_rewrite,
+    erase_letters,
+    finish_batch,
+    read_batch,
+    replace_batch,
 )
+from unenroll.postgres.ledger import LetterKey
 from unenroll.postgres.outbox import pack, unpack
 from unenroll.postgres.pool import Connection, transaction
-from unenroll.postgres.redrives import LetterKey
 from unenroll.wire.data_subjects import customers_of
 from unenroll.wire.dead_letters import Letter, read_letter
 from unenroll.wire.topics import Message, Record, Topic
@@ -25,50 +25,54 @@ from unenroll.wire.topics import Message, Record, Topic
 
 @dataclass(kw_only=True, slots=True)
 class OutboxErasure:
-    """What is looked through, and what went by that. `counts` has rows by table, and `messages`."""
+    """Removes messages and dead letters of a customer. `counts` has the removed rows by table, and `messages`."""
 
     pool: asyncpg.Pool
     customer_id: int
     dry_run: bool
     counts: Counter[str] = field(default_factory=Counter)
 
-    async def clear(self, published: Mapping[int, int]) -> int:
-        """Take the customer's messages out of all batches that are `published`, by the lane's last published number.
+    async def remove_messages(self, published: Mapping[int, int]) -> int:
+        """Remove the customer's messages from published batches.
 
-        Returns how many batches hold some that are not published yet. Raises OutageError and SetupError.
+        `published` has the number of the last published decision by lane. Returns how many batches with messages of
+        the customer are not published yet. Raises OutageError and SetupError.
         """
-        keys = await batches_of(self.pool, self.customer_id)
-        return sum([await self._batch(key, visible=key.last_sequence <= published.get(key.lane_id, 0)) for key in keys])
+        unpublished = 0
+        for key in await batches_to_rewrite(self.pool, self.customer_id):
+            visible = key.last_sequence <= published.get(key.lane_id, 0)
+            unpublished += not await self._remove(key, visible=visible)
+        return unpublished
 
-    async def forget(self, letters: Iterable[Letter]) -> None:
-        """Forget the letters, whatever is kept of them. Raises OutageError and SetupError."""
+    async def erase_letters(self, letters: Iterable[Letter]) -> None:
+        """Delete the rows of these dead letters. Raises OutageError and SetupError."""
         async with transaction(self.pool) as connection:
-            await self._forget(connection, letters)
+            await self._forget_letters(connection, letters)
 
-    async def _batch(self, key: BatchKey, *, visible: bool) -> bool:
-        """Whether the batch has to wait."""
+    async def _remove(self, key: BatchKey, *, visible: bool) -> bool:
+        """Remove the messages from the batch. Returns False if it has some, but is not published yet."""
         async with transaction(self.pool) as connection:
-            packed = await batch_bytes(connection, key, hold=not self.dry_run)
+            packed = await read_batch(connection, key, lock=not self.dry_run)
             messages = unpack(packed) if packed else ()
-            concerned = [message for message in messages if self._concerns(message)]
-            if concerned and not visible:
-                return True
-            self.counts["messages"] += len(concerned)
-            self.counts["publications"] += bool(concerned)
-            await self._forget(connection, _letters(concerned))
+            removed = [message for message in messages if self._concerns_customer(message)]
+            if removed and not visible:
+                return False
+            self.counts["messages"] += len(removed)
+            self.counts["publications"] += bool(removed)
+            await self._forget_letters(connection, _letters(removed))
             if not self.dry_run:
-                if concerned:
-                    left = [message for message in messages if not self._concerns(message)]
-                    await rewrite(connection, key, pack(left) if left else None)
-                await batch_done(connection, self.customer_id, key)
-        return False
+                if removed:
+                    others = [message for message in messages if not self._concerns_customer(message)]
+                    await replace_batch(connection, key, pack(others) if others else None)
+                await finish_batch(connection, self.customer_id, key)
+        return True
 
-    def _concerns(self, message: Message) -> bool:
+    def _concerns_customer(self, message: Message) -> bool:
         return self.customer_id in customers_of(_record(message))
 
-    async def _forget(self, connection: Connection, letters: Iterable[Letter]) -> None:
-        places = [_place(letter) for letter in letters]
-        self.counts.update(await forget_letters(connection, places, dry_run=self.dry_run))
+    async def _forget_letters(self, connection: Connection, letters: Iterable[Letter]) -> None:
+        keys = [_letter_place(letter) for letter in letters]
+        self.counts.update(await erase_letters(connection, keys, dry_run=self.dry_run))
 
 
 def _letters(messages: Iterable[Message]) -> list[Letter]:
@@ -76,9 +80,9 @@ def _letters(messages: Iterable[Message]) -> list[Letter]:
     return [letter for letter in letters if letter is not None]
 
 
-def _place(letter: Letter) -> LetterPlace:
+def _letter_place(letter: Letter) -> LetterRecord:
     record = letter.record
-    return LetterPlace(LetterKey(record.topic, letter.digest), record.partition, record.offset, letter.reason)
+    return LetterRecord(LetterKey(record.topic, letter.digest), record.partition, record.offset, letter.reason)
 
 
 def _record(message: Message) -> Record:

@@ -1,1 +1,1 @@
-"""Load facts from files."""
+"""Load definitions and facts from files into Postgres."""

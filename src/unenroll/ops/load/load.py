@@ -1,4 +1,4 @@
-"""A load from beginning to end: chunk after chunk, bad lines set aside."""
+"""Load definitions and facts from NDJSON lines into Postgres, chunk by chunk, and collect the bad lines."""
 
 import asyncio
 from collections import Counter
@@ -9,91 +9,154 @@ from typing import NamedTuple
 
 import asyncpg
 
-from unenroll.cooperative import yielding
-from unenroll.core.definitions import Ignored, RefusedDefinition, TargetGroup
+from unenroll.cooperative import map_in_slices
+from unenroll.core.definitions import IgnoredDefinition, RefusedDefinition, TargetGroup
+from unenroll.core.reasons import Reason
 from unenroll.errors import OutageError, RefusedError
-from unenroll.ops.files import LONGEST, TOO_LONG, Line, LinePart
-from unenroll.ops.load.accounts import ChunkAdditions, LineResult, NewFact, Verdict, fact, gather_facts
+from unenroll.ops.files import LINE_TOO_LONG, MAX_LINE_BYTES, Line, LinePart
+from unenroll.ops.load.accounts import ChunkAdditions, LineResult, NewFact, Verdict, gather_facts, new_fact
 from unenroll.ops.progress import BadLines
 from unenroll.postgres.accounts import save_accounts
 from unenroll.postgres.definitions import AwaitedVersion, DefinitionCache, define
 from unenroll.postgres.ledger import LedgerRow, save_ledger
 from unenroll.postgres.pool import check_tables, connected, transaction
+from unenroll.text import plural
 from unenroll.wire.ndjson import LoadedFact, load_line
-from unenroll.wire.reasons import DeadLetter, Reason
-from unenroll.worker.backoff import retried
+from unenroll.wire.reasons import DeadLetter
+from unenroll.worker.backoff import retry
 
 DEFINITION_REFUSED = "definition_refused"
+
+MAX_CHUNK_LINES = 5_000
+MAX_CHUNK_BYTES = 4 * MAX_LINE_BYTES
+_LINES_AT_ONCE = 50  # takes a few milliseconds
 
 Content = NewFact | TargetGroup | DeadLetter
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LoadContext:
-    """What all chunks of a load share."""
+class LoadResult:
+    """How many lines were loaded as definitions and facts, were duplicates or of erased customers, or were bad."""
+
+    definitions: int
+    facts: int
+    duplicates: int
+    erased: int
+    bad: int
+
+
+async def load(lines: Iterable[Line], database_url: str, *, bad: BadLines) -> LoadResult:
+    """Load the lines in order. Raises OutageError and SetupError; the chunks before the error stay loaded."""
+    async with connected(database_url, connections=1) as pool:
+        await check_tables(pool)
+        loader = _Loader(writer=ChunkWriter(pool=pool, cache=DefinitionCache()), bad=bad)
+        parsed: Sequence[LoadLine] = ()
+        for chunk in chunks(lines):  # this may wait for standard input, so no transaction is open meanwhile
+            _, parsed = await asyncio.gather(loader.load(parsed), parse_chunk(chunk))
+        await loader.load(parsed)
+    return loader.result()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Loader:
+    writer: "ChunkWriter"
+    bad: BadLines
+    counts: Counter[LineResult] = field(default_factory=Counter)
+
+    async def load(self, chunk: Sequence["LoadLine"]) -> None:
+        """Write the valid lines of the chunk, and collect the others as bad lines."""
+        for run in runs(chunk):
+            try:
+                results = await self.writer.write([entry.content for entry in run])
+            except OutageError as outage:
+                raise _stopped(outage, run[0].line) from outage
+            for entry, result in zip(run, results, strict=True):
+                if isinstance(result, DeadLetter):
+                    self.bad.add(entry.line, result)
+                else:
+                    self.counts[result] += 1
+
+    def result(self) -> LoadResult:
+        """The counts of all lines so far."""
+        return LoadResult(
+            definitions=self.counts[LineResult.DEFINITION],
+            facts=self.counts[LineResult.FACT],
+            duplicates=self.counts[LineResult.DUPLICATE],
+            erased=self.counts[LineResult.ERASED],
+            bad=self.bad.count,
+        )
+
+
+def _stopped(outage: OutageError, line: Line) -> OutageError:
+    return OutageError(
+        f"{outage}; stopped at line {line.number} of {line.file}: load again, lines that are loaded are skipped",
+        server=outage.server,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChunkWriter:
+    """Writes facts and definitions to Postgres."""
 
     pool: asyncpg.Pool
     cache: DefinitionCache
 
-    async def keep(self, contents: Sequence[Content]) -> list[LineResult | DeadLetter]:
-        """What becomes of each: what the database refuses is found by halves. Raises OutageError and SetupError."""
+    async def write(self, contents: Sequence[Content]) -> list[LineResult | DeadLetter]:
+        """Write one definition, or facts in one transaction. Raises OutageError and SetupError.
+
+        If Postgres refuses the data, writes each half alone, until it finds the line that Postgres refuses.
+        """
         try:
-            return await retried(lambda: self._once(contents))
+            return await retry(lambda: self._write(contents))
         except RefusedError as refused:
             if len(contents) == 1:
                 return [DeadLetter(reason=Reason.REFUSED_BY_DATABASE, detail=str(refused))]
         middle = len(contents) // 2
-        return [*await self.keep(contents[:middle]), *await self.keep(contents[middle:])]
+        return [*await self.write(contents[:middle]), *await self.write(contents[middle:])]
 
-    async def _once(self, contents: Sequence[Content]) -> list[LineResult | DeadLetter]:
+    async def _write(self, contents: Sequence[Content]) -> list[LineResult | DeadLetter]:
         first = contents[0]
         if isinstance(first, TargetGroup):
             return [await self._define(first)]
         facts = [content for content in contents if not isinstance(content, TargetGroup)]
-        return [_taken(verdict) for verdict in await self._add(facts)]
+        return [
+            LineResult.FACT if isinstance(verdict, LedgerRow) else verdict for verdict in await self._add_facts(facts)
+        ]
 
     async def _define(self, group: TargetGroup) -> LineResult | DeadLetter:
         verdict = await define(self.pool, group)
         if isinstance(verdict, AwaitedVersion):
-            detail = f"{verdict.accounts} accounts wait for the cycles that it appends: use `unenroll publish`"
+            accounts = plural(verdict.accounts, "waiting account")
+            detail = f"appends cycles for {accounts}, which a lane has to settle: use `unenroll publish`"
             return DeadLetter(reason=Reason.BELONGS_ON_TOPIC, detail=detail)
         if isinstance(verdict, RefusedDefinition):
             return DeadLetter(reason=DEFINITION_REFUSED, detail=verdict.detail)
-        return LineResult.DUPLICATE if isinstance(verdict, Ignored) else LineResult.DEFINITION
+        return LineResult.DUPLICATE if isinstance(verdict, IgnoredDefinition) else LineResult.DEFINITION
 
-    async def _add(self, contents: Sequence[NewFact | DeadLetter]) -> list[Verdict]:
+    async def _add_facts(self, contents: Sequence[NewFact | DeadLetter]) -> list[Verdict]:
         async with transaction(self.pool) as connection:
             facts = [content for content in contents if isinstance(content, NewFact)]
             gathered = await gather_facts(connection, facts, self.cache)
             additions = ChunkAdditions(gathered=gathered, decided_at=datetime.now(UTC))
-            verdicts = additions.take(contents)
+            verdicts = additions.decide(contents)
             await save_accounts(connection, additions.changed(), now=additions.decided_at)
             await save_ledger(connection, [verdict for verdict in verdicts if isinstance(verdict, LedgerRow)])
         return verdicts
 
 
-def _taken(verdict: Verdict) -> LineResult | DeadLetter:
-    return LineResult.FACT if isinstance(verdict, LedgerRow) else verdict
-
-
-MOST_LINES = 5_000
-MOST_BYTES = 4 * LONGEST
-_LINES_IN_A_TURN = 50  # some milliseconds
-
-
 class LoadLine(NamedTuple):
-    """A line, or a part of one, and what it says."""
+    """A line, or a part of one, and its parsed content."""
 
     line: Line
-    content: NewFact | TargetGroup | DeadLetter
+    content: Content
 
 
 def chunks(lines: Iterable[Line]) -> Iterator[list[Line]]:
-    """The lines, so many or so large as may be in memory at once."""
+    """The lines in chunks that fit in memory: limited in number and in bytes."""
     chunk: list[Line] = []
     size = 0
     for line in lines:
-        if chunk and (len(chunk) == MOST_LINES or size + len(line.content) > MOST_BYTES):
+        if chunk and (len(chunk) == MAX_CHUNK_LINES or size + len(line.content) > MAX_CHUNK_BYTES):
             yield chunk
             chunk, size = [], 0
         chunk.append(line)
@@ -102,15 +165,15 @@ def chunks(lines: Iterable[Line]) -> Iterator[list[Line]]:
         yield chunk
 
 
-async def parse_line(chunk: Sequence[Line]) -> list[LoadLine]:
-    """What the lines say. Whoever waits for an answer of Postgres meanwhile gets a turn now and then."""
-    return await yielding(_entries, chunk, at_once=_LINES_IN_A_TURN)
+async def parse_chunk(chunk: Sequence[Line]) -> list[LoadLine]:
+    """The lines, parsed. Yields to other tasks every few lines, so that a transaction can go on meanwhile."""
+    return await map_in_slices(_parse_lines, chunk, size=_LINES_AT_ONCE)
 
 
-def runs(entries: Iterable[LoadLine]) -> Iterator[list[LoadLine]]:
-    """The entries, each definition by itself."""
+def runs(chunk: Iterable[LoadLine]) -> Iterator[list[LoadLine]]:
+    """The lines in order, split so that each definition is alone."""
     run: list[LoadLine] = []
-    for entry in entries:
+    for entry in chunk:
         if isinstance(entry.content, TargetGroup):
             if run:
                 yield run
@@ -122,76 +185,16 @@ def runs(entries: Iterable[LoadLine]) -> Iterator[list[LoadLine]]:
         yield run
 
 
-def _entries(lines: Iterable[Line]) -> list[LoadLine]:
+def _parse_lines(lines: Iterable[Line]) -> list[LoadLine]:
     return [LoadLine(line, _content(line)) for line in lines]
 
 
-def _content(line: Line) -> NewFact | TargetGroup | DeadLetter:
+def _content(line: Line) -> Content:
     if line.part is not LinePart.WHOLE:
-        return TOO_LONG
+        return LINE_TOO_LONG
     content = load_line(line.content)
     if isinstance(content, LoadedFact):
-        return fact(content)
+        return new_fact(content)
     if isinstance(content, DeadLetter) and content.reason == Reason.UNKNOWN_TYPE:
-        return replace(content, detail=f"{content.detail}; requests belong on their topic: use `unenroll publish`")
+        return replace(content, detail=f"{content.detail}; for requests use `unenroll publish`")
     return content
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LoadResult:
-    """How many lines became definitions and facts, were known already, told of who was erased since, or were bad."""
-
-    definitions: int
-    facts: int
-    duplicates: int
-    erased: int
-    bad: int
-
-
-async def load(lines: Iterable[Line], database_url: str, *, bad: BadLines) -> LoadResult:
-    """Load the lines in their order. Raises OutageError and SetupError; what was loaded by then stays loaded."""
-    async with connected(database_url, connections=1) as pool:
-        await check_tables(pool)
-        loading = _Loading(keeping=LoadContext(pool=pool, cache=DefinitionCache()), bad=bad)
-        entries: Sequence[LoadLine] = ()
-        for chunk in chunks(lines):  # this may wait for whoever writes them, so nothing is locked meanwhile
-            _, entries = await asyncio.gather(loading.keep(entries), parse_line(chunk))
-        await loading.keep(entries)
-    return loading.loaded()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Loading:
-    keeping: LoadContext
-    bad: BadLines
-    counts: Counter[LineResult] = field(default_factory=Counter)
-
-    async def keep(self, entries: Sequence[LoadLine]) -> None:
-        """Keep what is in order, and set the rest aside."""
-        for run in runs(entries):
-            try:
-                became = await self.keeping.keep([entry.content for entry in run])
-            except OutageError as outage:
-                raise _given_up(outage, run[0].line) from outage
-            for entry, taken in zip(run, became, strict=True):
-                if isinstance(taken, DeadLetter):
-                    self.bad.add(entry.line, taken)
-                else:
-                    self.counts[taken] += 1
-
-    def loaded(self) -> LoadResult:
-        """What became of all lines up to now."""
-        return LoadResult(
-            definitions=self.counts[LineResult.DEFINITION],
-            facts=self.counts[LineResult.FACT],
-            duplicates=self.counts[LineResult.DUPLICATE],
-            erased=self.counts[LineResult.ERASED],
-            bad=self.bad.count,
-        )
-
-
-def _given_up(outage: OutageError, line: Line) -> OutageError:
-    return OutageError(
-        f"{outage}; gave up at line {line.number} of {line.file}: what was loaded may be loaded again",
-        server=outage.server,
-    )

@@ -1,4 +1,4 @@
-"""Offsets set by a person: nobody reads meanwhile, nothing is skipped unsaid, and who did it why is kept."""
+"""Set the group's committed offsets, while no worker runs, and keep who did it and why."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,10 +18,11 @@ from unenroll.postgres.lanes import LaneKey, LaneRow, take_lane
 from unenroll.postgres.offset_changes import OffsetChange, begin_offset_changes, offset_changes
 from unenroll.postgres.pool import check_tables, connected
 from unenroll.settings import WorkerSettings
+from unenroll.text import plural
 
 
 class OffsetTarget(StrEnum):
-    """An end of a topic, or up to where Postgres has decided: of what it never decided, the earliest record."""
+    """The beginning or end of the topic, or the offset in Postgres (the beginning if Postgres has none)."""
 
     EARLIEST = "earliest"
     LATEST = "latest"
@@ -29,45 +30,27 @@ class OffsetTarget(StrEnum):
 
 
 Target = OffsetTarget | int | datetime
-"""An end of the topic, where the database stands, an offset, or the first record that was written then or later."""
+"""Where to set the offsets. An instant means the first record that was written then or later."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PartitionChoice:
-    """Which partitions are meant: of these topics, by their full names, and of these numbers, or all if empty."""
+    """Selects partitions by the full names of their topics and by their numbers. Empty: all of them."""
 
     topics: frozenset[str] = frozenset()
     numbers: frozenset[int] = frozenset()
 
-    def takes(self, place: TopicPartitionNumber) -> bool:
-        """Whether the partition is meant."""
-        return (not self.topics or place.topic in self.topics) and (not self.numbers or place.number in self.numbers)
-
-
-async def offsets_of(
-    cluster: KafkaAdmin, target: Target, places: Mapping[TopicPartitionNumber, int | None]
-) -> dict[TopicPartitionNumber, int]:
-    """The offset that the target is in each partition, of which is known up to where it is decided.
-
-    Raises OutageError and SetupError.
-    """
-    if target is OffsetTarget.DECIDED:
-        beginnings = await cluster.beginnings(places.keys())
-        return {place: beginnings[place] if at is None else at for place, at in places.items()}
-    if target is OffsetTarget.EARLIEST:
-        return await cluster.beginnings(places.keys())
-    if target is OffsetTarget.LATEST:
-        return await cluster.ends(places.keys())
-    if isinstance(target, datetime):
-        return await cluster.at(places.keys(), target)
-    return dict.fromkeys(places, int(target))
+    def includes(self, partition: TopicPartitionNumber) -> bool:
+        """Whether the partition is selected."""
+        in_topic = not self.topics or partition.topic in self.topics
+        return in_topic and (not self.numbers or partition.number in self.numbers)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OffsetChangeOptions:
-    """Where offsets are to be set, by whom and why. `skip`: even where records are left out that nobody decided."""
+    """Which offsets to set and where, by which operator and why. `skip`: also where undecided records are skipped."""
 
-    chosen: PartitionChoice
+    choice: PartitionChoice
     target: Target
     by: str
     why: str
@@ -77,7 +60,7 @@ class OffsetChangeOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PartitionChange:
-    """One partition's offset, before and now. `skipped`: so many offsets behind the last decided one are left out."""
+    """One partition's offset, before and now. `skipped` counts the undecided offsets that the change skips."""
 
     topic: str
     partition: int
@@ -88,134 +71,155 @@ class PartitionChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OffsetsResult:
-    """What was set, or of a dry run would be. `move_id` is the number of the trace that is kept, None of a dry run."""
+    """The changes (in a dry run: what would change). `move_id` is the number of the change in Postgres."""
 
     dry_run: bool
     move_id: int | None
     places: tuple[PartitionChange, ...]
 
 
-_ANY_BYTES = 1_000_000  # nothing is sent
+_BATCH_BYTES = 1_000_000  # any number will do: the producer sends nothing
 
 
-async def set_offsets(settings: WorkerSettings, order: OffsetChangeOptions) -> OffsetsResult:
-    """Set them. Raises UnenrollError where a worker is alive or records would be left out unsaid, UsageError.
+async def set_offsets(settings: WorkerSettings, options: OffsetChangeOptions) -> OffsetsResult:
+    """Set the offsets. It is safe to repeat after any error.
 
-    Raises OutageError and SetupError. Whatever breaks it off: to do it again helps.
+    Raises UnenrollError if a worker runs or if undecided records would be skipped without `skip`, UsageError if the
+    target or the choice does not exist, OutageError and SetupError.
     """
     cluster = KafkaAdmin(settings)
     async with connected(settings.database_url, connections=2) as pool:
         await check_tables(pool)
-        seen = await group_snapshot(settings, pool, cluster)
-        _check_alone(seen, settings.group_id)
-        places = [place for place in seen.committed if order.chosen.takes(place)]
-        if not places:
-            raise UsageError("no partition of the input topics is meant: see `unenroll offsets show`")
-        wanted = await offsets_of(cluster, order.target, {place: seen.standing(place).decided for place in places})
-        planned = [_planned(seen, place, wanted[place]) for place in places]
-        _check_skipped(planned, order)
-        setting = _Setting(settings=settings, pool=pool, cluster=cluster, topics=seen.topics)
-        move_id = None if order.dry_run else await setting.run(planned, order)
-    return OffsetsResult(dry_run=order.dry_run, move_id=move_id, places=tuple(planned))
+        snapshot = await group_snapshot(settings, pool, cluster)
+        _check_no_members(snapshot, settings.group_id)
+        partitions = [partition for partition in snapshot.committed if options.choice.includes(partition)]
+        if not partitions:
+            raise UsageError("no such partition of the input topics: `unenroll offsets show` lists them")
+        decided = {partition: snapshot.partition_state(partition).decided for partition in partitions}
+        offsets = await target_offsets(cluster, options.target, decided)
+        changes = [_change(snapshot, partition, offsets[partition]) for partition in partitions]
+        _check_skipped(changes, options)
+        setter = _OffsetSetter(settings=settings, pool=pool, cluster=cluster, topics=snapshot.topics)
+        move_id = None if options.dry_run else await setter.run(changes, options)
+    return OffsetsResult(dry_run=options.dry_run, move_id=move_id, places=tuple(changes))
 
 
-def _check_alone(seen: GroupSnapshot, group_id: str) -> None:
-    if seen.members:
+async def target_offsets(
+    cluster: KafkaAdmin, target: Target, decided: Mapping[TopicPartitionNumber, int | None]
+) -> dict[TopicPartitionNumber, int]:
+    """Return the offset that the target means in each of these partitions, by their offsets in Postgres.
+
+    Raises OutageError and SetupError.
+    """
+    if target is OffsetTarget.DECIDED:
+        first = await cluster.beginnings(decided.keys())
+        return {partition: first[partition] if offset is None else offset for partition, offset in decided.items()}
+    if target is OffsetTarget.EARLIEST:
+        return await cluster.beginnings(decided.keys())
+    if target is OffsetTarget.LATEST:
+        return await cluster.ends(decided.keys())
+    if isinstance(target, datetime):
+        return await cluster.offsets_at(decided.keys(), target)
+    return dict.fromkeys(decided, int(target))
+
+
+def _check_no_members(snapshot: GroupSnapshot, group_id: str) -> None:
+    if snapshot.members:
         raise UnenrollError(
-            f"group {group_id} has members: {', '.join(seen.members)}; stop them first. "
-            "One that was killed leaves after UNENROLL_SESSION_TIMEOUT_MS"
+            f"group {group_id} has members: {', '.join(snapshot.members)}. Stop these workers first; "
+            "a killed one leaves the group after UNENROLL_SESSION_TIMEOUT_MS"
         )
 
 
-def _planned(seen: GroupSnapshot, place: TopicPartitionNumber, offset: int) -> PartitionChange:
-    standing = seen.standing(place)
-    if not standing.first <= offset <= standing.end:
+def _change(snapshot: GroupSnapshot, partition: TopicPartitionNumber, offset: int) -> PartitionChange:
+    before = snapshot.partition_state(partition)
+    if not before.first <= offset <= before.end:
         raise UsageError(
-            f"{place.topic}, partition {place.number}, holds offsets {standing.first} to {standing.end}: "
-            f"there is no {offset}"
+            f"--to {offset}: partition {partition.number} of {partition.topic} takes {before.first} to {before.end}"
         )
-    reached = standing.decided if standing.decided is not None else standing.committed
+    decided = before.decided if before.decided is not None else before.committed
     return PartitionChange(
-        topic=place.topic,
-        partition=place.number,
-        before=standing.committed,
+        topic=partition.topic,
+        partition=partition.number,
+        before=before.committed,
         offset=offset,
-        skipped=max(0, offset - (standing.first if reached is None else reached)),
+        skipped=max(0, offset - (before.first if decided is None else decided)),
     )
 
 
-def _check_skipped(planned: Iterable[PartitionChange], order: OffsetChangeOptions) -> None:
-    skipped = [place for place in planned if place.skipped]
-    if skipped and not (order.skip or order.dry_run):
-        told = ", ".join(f"{place.skipped} of {place.topic}, partition {place.partition}" for place in skipped[:10])
-        raise UnenrollError(f"this would leave out offsets that nobody has decided ({told}); if that is meant: --skip")
+def _check_skipped(changes: Iterable[PartitionChange], options: OffsetChangeOptions) -> None:
+    skipped = [change for change in changes if change.skipped]
+    if skipped and not (options.skip or options.dry_run):
+        where = ", ".join(f"{one.skipped} in partition {one.partition} of {one.topic}" for one in skipped[:10])
+        total = plural(sum(one.skipped for one in skipped), "offset")
+        raise UnenrollError(f"this would skip {total} that no worker has decided ({where}); to skip them, use --skip")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Setting:
+class _OffsetSetter:
     settings: WorkerSettings
     pool: asyncpg.Pool
     cluster: KafkaAdmin
     topics: Mapping[str, KafkaTopic]
 
-    async def run(self, planned: Sequence[PartitionChange], order: OffsetChangeOptions) -> int:
-        """The number of the trace."""
-        numbers = sorted({place.partition for place in planned})
-        before = await asyncio.gather(*map(self._fenced, numbers))
-        committed = await self._committed(planned)
-        after = [_moved(lane, self._reached(planned, lane), committed) for lane in before]
-        asked = [_place(place, committed) for place in planned]
+    async def run(self, changes: Sequence[PartitionChange], options: OffsetChangeOptions) -> int:
+        """Set the offsets. Returns the number of the change."""
+        numbers = sorted({change.partition for change in changes})
+        before = await asyncio.gather(*map(self._fenced_lane, numbers))
+        committed = await committed_by(self.settings, [_partition(change) for change in changes])
+        after = [_changed_lane(lane, self._offsets(changes, lane), committed) for lane in before]
         group = (self.settings.topic_prefix, self.settings.group_id)
-        move_id = await begin_offset_changes(self.pool, asked, group=group, by=order.by, why=order.why)
-        said = f"unenroll/1 set by move={move_id}"
+        rows = [_row(change, committed) for change in changes]
+        move_id = await begin_offset_changes(self.pool, rows, group=group, by=options.by, why=options.why)
+        metadata = f"unenroll/1 set by move={move_id}"
         try:
             async with offset_changes(self.pool, move_id, before, after=after):
-                # The last step: Kafka turns it away if anybody has joined the group, and then nothing has happened.
-                offsets = {_partition(place): (place.offset, said) for place in planned}
+                # This comes last: Kafka refuses it if a worker has joined the group, and then nothing has changed.
+                offsets = {_partition(change): (change.offset, metadata) for change in changes}
                 await self.cluster.commit(self.settings.group_id, offsets)
-        except LaneLostError as lost:
-            raise UnenrollError(f"a worker came in between ({lost}): look with `unenroll offsets show`") from lost
+        except LaneLostError as error:
+            raise UnenrollError(
+                f"a worker started meanwhile ({error}): check `unenroll offsets show`, stop it, and try again"
+            ) from error
         return move_id
 
-    async def _fenced(self, number: int) -> LaneRow:
-        """The lane, whose last owner can neither decide nor publish any more. What it had under way is ended."""
+    async def _fenced_lane(self, number: int) -> LaneRow:
+        """Fence the lane's last owner, so that it can neither decide nor publish any more. Returns the lane."""
         key = LaneKey(topic_prefix=self.settings.topic_prefix, group_id=self.settings.group_id, partition=number)
-        lane = await take_lane(self.pool, key, to_work=False)
-        async with LaneProducer.of_lane(self.settings, number, batch_bytes=_ANY_BYTES):
+        lane = await take_lane(self.pool, key, as_worker=False)
+        async with LaneProducer.for_lane(self.settings, number, batch_bytes=_BATCH_BYTES):
             return lane
 
-    def _reached(self, planned: Iterable[PartitionChange], lane: LaneRow) -> dict[str, int]:
-        return {
-            self.topics[place.topic].topic_id: place.offset for place in planned if place.partition == lane.partition
-        }
-
-    async def _committed(
-        self, planned: Iterable[PartitionChange]
-    ) -> Mapping[TopicPartitionNumber, CommittedOffset | None]:
-        return await committed_by(self.settings, [_partition(place) for place in planned])
+    def _offsets(self, changes: Iterable[PartitionChange], lane: LaneRow) -> dict[str, int]:
+        """Return the lane's new offsets, by topic id."""
+        return {self.topics[one.topic].topic_id: one.offset for one in changes if one.partition == lane.partition}
 
 
-def _moved(
-    lane: LaneRow, reached: Mapping[str, int], committed: Mapping[TopicPartitionNumber, CommittedOffset | None]
+def _changed_lane(
+    lane: LaneRow, offsets: Mapping[str, int], committed: Mapping[TopicPartitionNumber, CommittedOffset | None]
 ) -> LaneRow:
-    """The lane, which has learned what it published, and decides nothing before offsets `reached`, by topic id.
+    """Return the lane with the new offsets (by topic id) and with the last published number that Kafka knows.
 
-    Numbers that decisions had which the database does not know any more are not given again.
+    An offset never goes back, so decided records stay decided. The numbers of decisions that Kafka has and a restored
+    database lacks are not used again.
     """
-    told = [at for place, at in committed.items() if place.number == lane.partition]
+    own = [offset for partition, offset in committed.items() if partition.number == lane.partition]
     positions = tuple(
-        replace(position, offset=max(position.offset, reached.get(position.topic_id, 0))) for position in lane.positions
+        replace(position, offset=max(position.offset, offsets.get(position.topic_id, 0))) for position in lane.positions
     )
-    published = last_published(lane.published, told)
+    published = last_published(lane.published, own)
     return replace(lane, sequence=max(lane.sequence, published), published=published, positions=positions)
 
 
-def _place(place: PartitionChange, committed: Mapping[TopicPartitionNumber, CommittedOffset | None]) -> OffsetChange:
-    at = committed[_partition(place)]
+def _row(change: PartitionChange, committed: Mapping[TopicPartitionNumber, CommittedOffset | None]) -> OffsetChange:
+    before = committed[_partition(change)]
     return OffsetChange(
-        topic=place.topic, partition=place.partition, before=at.offset if at else None, offset=place.offset
+        topic=change.topic,
+        partition=change.partition,
+        before=before.offset if before else None,
+        offset=change.offset,
     )
 
 
-def _partition(place: PartitionChange) -> TopicPartitionNumber:
-    return TopicPartitionNumber(topic=place.topic, number=place.partition)
+def _partition(change: PartitionChange) -> TopicPartitionNumber:
+    return TopicPartitionNumber(topic=change.topic, number=change.partition)

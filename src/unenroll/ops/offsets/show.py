@@ -1,4 +1,4 @@
-"""Where each partition stands: what Kafka has committed, what Postgres has decided, what the topic still holds."""
+"""Show for each partition the offset in Kafka, the offset in Postgres, and where a lane would resume."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -10,17 +10,19 @@ from unenroll.kafka.admin import KafkaAdmin, KafkaTopic, TopicPartitionNumber, p
 from unenroll.kafka.committed_offsets import CommittedOffset, last_published, lost_offsets, resume_point
 from unenroll.kafka.consumer_group import GroupCoordinator, group_coordinator
 from unenroll.kafka.topics import INPUTS, existing_topics
-from unenroll.postgres.lanes import LaneBehind, lanes_of
+from unenroll.postgres.lanes import LaneBacklog, group_lanes
 from unenroll.postgres.offset_changes import OffsetChanges, latest_offset_changes
 from unenroll.settings import WorkerSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PartitionStanding:
-    """One partition. `sequence` is the number that is committed beside the offset, `metadata` what else may be there.
+class PartitionState:
+    """The offsets of one partition.
 
-    `goes_on_at` is where a lane would read on, None where `refused` says why it would not, or where nothing was ever
-    read. `remark`: what else there is to know.
+    `committed` is the group's offset in Kafka; `metadata` was committed with it, and `sequence` is the decision number
+    in that metadata. `decided` is the lane's offset in Postgres. The topic holds `first` (included) to `end`
+    (excluded). `goes_on_at` is the offset where a lane would resume; it is None if the partition was never read, or if
+    the lane would refuse for the reason `refused`. `remark` is anything else that an operator should know.
     """
 
     topic: str
@@ -38,8 +40,11 @@ class PartitionStanding:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LaneStanding:
-    """A lane: its decisions, and the last one that is surely published. `gone`: no topic has its partition any more."""
+class LaneSequence:
+    """A lane: the number of its last decision, and of the last one that is known to be published.
+
+    `gone`: no input topic has the lane's partition any more.
+    """
 
     lane: int
     epoch: int
@@ -50,136 +55,138 @@ class LaneStanding:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GroupOffsets:
-    """A group's offsets. `members` are the client ids of who is in it, `moves` what people have set, latest first."""
+    """A group's offsets. `members` are client ids; `moves` are the last changes by operators, latest first."""
 
     topic_prefix: str
     group_id: str
     members: tuple[str, ...]
-    partitions: tuple[PartitionStanding, ...]
-    lanes: tuple[LaneStanding, ...]
+    partitions: tuple[PartitionState, ...]
+    lanes: tuple[LaneSequence, ...]
     moves: tuple[OffsetChanges, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GroupSnapshot:
-    """What was asked for. Committed offsets are those at one moment, and the others not before it."""
+async def group_offsets(settings: WorkerSettings, pool: asyncpg.Pool, cluster: KafkaAdmin) -> GroupOffsets:
+    """Return the group's offsets. Changes nothing. Raises OutageError and SetupError."""
+    snapshot = await group_snapshot(settings, pool, cluster)
+    moves = await latest_offset_changes(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
+    return GroupOffsets(
+        topic_prefix=settings.topic_prefix,
+        group_id=settings.group_id,
+        members=snapshot.members,
+        partitions=tuple(map(snapshot.partition_state, snapshot.committed)),
+        lanes=tuple(_lanes(snapshot)),
+        moves=tuple(moves),
+    )
 
-    topics: Mapping[str, KafkaTopic]
-    members: tuple[str, ...]
-    committed: Mapping[TopicPartitionNumber, CommittedOffset | None]
-    lanes: Mapping[int, LaneBehind]
-    first: Mapping[TopicPartitionNumber, int]
-    end: Mapping[TopicPartitionNumber, int]
 
-    def standing(self, place: TopicPartitionNumber) -> PartitionStanding:
-        """Where this partition stands."""
-        topic, at = self.topics[place.topic], self.committed[place]
-        goes_on_at, refused = self._goes_on(place)
-        return PartitionStanding(
-            topic=place.topic,
-            topic_id=topic.topic_id,
-            partition=place.number,
-            committed=at.offset if at else None,
-            sequence=at.sequence if at else None,
-            metadata=at.metadata if at else "",
-            decided=self._decided(place),
-            first=self.first[place],
-            end=self.end[place],
-            goes_on_at=goes_on_at,
-            refused=refused,
-            remark=self._remark(place),
+def _lanes(snapshot: "GroupSnapshot") -> Iterable[LaneSequence]:
+    for number, lane in snapshot.lanes.items():
+        committed = [offset for partition, offset in snapshot.committed.items() if partition.number == number]
+        yield LaneSequence(
+            lane=number,
+            epoch=lane.row.epoch,
+            sequence=lane.row.sequence,
+            published=last_published(lane.row.published, committed),
+            gone=snapshot.is_gone(number),
         )
 
-    def gone(self, lane: int) -> bool:
-        """Whether no input topic has the lane's partition any more."""
-        return all(lane >= topic.partitions for topic in self.topics.values())
 
-    def _decided(self, place: TopicPartitionNumber) -> int | None:
-        return self._known(place).get(self.topics[place.topic].topic_id)
-
-    def _known(self, place: TopicPartitionNumber) -> dict[str, int]:
-        """The lane's offsets in topics of this name, by their ids."""
-        lane = self.lanes.get(place.number)
-        positions = lane.row.positions if lane else ()
-        return {position.topic_id: position.offset for position in positions if position.topic == place.topic}
-
-    def _goes_on(self, place: TopicPartitionNumber) -> tuple[int | None, str | None]:
-        lane, decided = self.lanes.get(place.number), self._decided(place)
-        try:
-            plan = resume_point(
-                sequence=lane.row.sequence if lane else 0,
-                published=lane.row.published if lane else 0,
-                decided={} if decided is None else {place.topic: decided},
-                committed={place.topic: self.committed[place]},
-                topic_ids={place.topic: self.topics[place.topic].topic_id},
-            )
-        except DataLossError as error:
-            return None, str(error)
-        offset = plan.read_from[place.topic]
-        if offset is None:
-            return None, None
-        gone = lost_offsets(place.topic, place.number, offset=offset, first=self.first[place], end=self.end[place])
-        return (offset, None) if gone is None else (None, str(gone))
-
-    def _remark(self, place: TopicPartitionNumber) -> str | None:
-        at, known = self.committed[place], self._known(place)
-        if known and self.topics[place.topic].topic_id not in known:
-            return "the topic was deleted and made again: it is read from its first record"
-        if at is None:
-            return "expired in Kafka: goes on from what Postgres has decided" if known else "never read"
-        if at.sequence is None:
-            return "set by hand: what was decided already is read again and changes nothing"
-        return None
-
-
-async def group_snapshot(settings: WorkerSettings, pool: asyncpg.Pool, cluster: KafkaAdmin) -> GroupSnapshot:
-    """How things are. Changes nothing. Raises OutageError and SetupError."""
-    topics = await existing_topics(cluster, (settings.topic_prefix + word for word in INPUTS))
-    places = partitions_of(topics.values())
-    members, committed = await _said(settings, places)
-    lanes = await lanes_of(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
+async def group_snapshot(settings: WorkerSettings, pool: asyncpg.Pool, cluster: KafkaAdmin) -> "GroupSnapshot":
+    """Read the group's state. Changes nothing. Raises OutageError and SetupError."""
+    topics = await existing_topics(cluster, (settings.topic_prefix + topic for topic in INPUTS))
+    partitions = partitions_of(topics.values())
+    members, committed = await _members_and_offsets(settings, partitions)
+    lanes = await group_lanes(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
     return GroupSnapshot(
         topics=topics,
         members=tuple(members),
         committed=committed,
         lanes={lane.row.partition: lane for lane in lanes},
-        first=await cluster.beginnings(places),
-        end=await cluster.ends(places),
+        first=await cluster.beginnings(partitions),
+        end=await cluster.ends(partitions),
     )
 
 
-async def group_offsets(settings: WorkerSettings, pool: asyncpg.Pool, cluster: KafkaAdmin) -> GroupOffsets:
-    """How the offsets stand. Changes nothing. Raises OutageError and SetupError."""
-    seen = await group_snapshot(settings, pool, cluster)
-    moves = await latest_offset_changes(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
-    return GroupOffsets(
-        topic_prefix=settings.topic_prefix,
-        group_id=settings.group_id,
-        members=seen.members,
-        partitions=tuple(map(seen.standing, seen.committed)),
-        lanes=tuple(_lanes(seen)),
-        moves=tuple(moves),
-    )
-
-
-async def _said(
-    settings: WorkerSettings, places: Collection[TopicPartitionNumber]
+async def _members_and_offsets(
+    settings: WorkerSettings, partitions: Collection[TopicPartitionNumber]
 ) -> tuple[list[str], Mapping[TopicPartitionNumber, CommittedOffset | None]]:
-    async def question(
+    async def read(
         coordinator: GroupCoordinator,
     ) -> tuple[list[str], Mapping[TopicPartitionNumber, CommittedOffset | None]]:
-        return await coordinator.members(), await coordinator.committed(places)
+        return await coordinator.members(), await coordinator.committed(partitions)
 
-    return await group_coordinator(settings, question)
+    return await group_coordinator(settings, read)
 
 
-def _lanes(seen: GroupSnapshot) -> Iterable[LaneStanding]:
-    for number, lane in seen.lanes.items():
-        told = [at for place, at in seen.committed.items() if place.number == number]
-        yield LaneStanding(
-            lane=number,
-            epoch=lane.row.epoch,
-            sequence=lane.row.sequence,
-            published=last_published(lane.row.published, told),
-            gone=seen.gone(number),
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GroupSnapshot:
+    """A group's state. The committed offsets are of one moment; everything else was read after it."""
+
+    topics: Mapping[str, KafkaTopic]
+    members: tuple[str, ...]
+    committed: Mapping[TopicPartitionNumber, CommittedOffset | None]
+    lanes: Mapping[int, LaneBacklog]
+    first: Mapping[TopicPartitionNumber, int]
+    end: Mapping[TopicPartitionNumber, int]
+
+    def partition_state(self, partition: TopicPartitionNumber) -> PartitionState:
+        """Return the offsets of this partition."""
+        topic, committed = self.topics[partition.topic], self.committed[partition]
+        resume_at, refused = self._resume_at(partition)
+        return PartitionState(
+            topic=partition.topic,
+            topic_id=topic.topic_id,
+            partition=partition.number,
+            committed=committed.offset if committed else None,
+            sequence=committed.sequence if committed else None,
+            metadata=committed.metadata if committed else "",
+            decided=self._decided(partition),
+            first=self.first[partition],
+            end=self.end[partition],
+            goes_on_at=resume_at,
+            refused=refused,
+            remark=self._remark(partition),
         )
+
+    def is_gone(self, lane: int) -> bool:
+        """Whether no input topic has the lane's partition any more."""
+        return all(lane >= topic.partitions for topic in self.topics.values())
+
+    def _decided(self, partition: TopicPartitionNumber) -> int | None:
+        return self._decided_by_topic_id(partition).get(self.topics[partition.topic].topic_id)
+
+    def _decided_by_topic_id(self, partition: TopicPartitionNumber) -> dict[str, int]:
+        """Return the lane's offsets in all topics that ever had this name, by topic id."""
+        lane = self.lanes.get(partition.number)
+        positions = lane.row.positions if lane else ()
+        return {position.topic_id: position.offset for position in positions if position.topic == partition.topic}
+
+    def _resume_at(self, partition: TopicPartitionNumber) -> tuple[int | None, str | None]:
+        """Return where a lane would resume, or why it would refuse."""
+        topic, lane, decided = partition.topic, self.lanes.get(partition.number), self._decided(partition)
+        try:
+            point = resume_point(
+                sequence=lane.row.sequence if lane else 0,
+                published=lane.row.published if lane else 0,
+                decided={} if decided is None else {topic: decided},
+                committed={topic: self.committed[partition]},
+                topic_ids={topic: self.topics[topic].topic_id},
+            )
+        except DataLossError as error:
+            return None, str(error)
+        offset = point.read_from[topic]
+        if offset is None:
+            return None, None
+        first, end = self.first[partition], self.end[partition]
+        lost = lost_offsets(topic, partition.number, offset=offset, first=first, end=end)
+        return (offset, None) if lost is None else (None, str(lost))
+
+    def _remark(self, partition: TopicPartitionNumber) -> str | None:
+        committed, decided = self.committed[partition], self._decided_by_topic_id(partition)
+        if decided and self.topics[partition.topic].topic_id not in decided:
+            return "the topic was deleted and created again: a lane reads it from its first record"
+        if committed is None:
+            return "no offset in Kafka (expired): a lane resumes at the offset in Postgres" if decided else "never read"
+        if committed.sequence is None:
+            return "an operator set this offset: a lane reads decided records again and changes nothing"
+        return None

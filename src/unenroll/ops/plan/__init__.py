@@ -1,1 +1,1 @@
-"""Plan many requests, and apply the plan."""
+"""Predict what many requests do, then publish exactly those requests."""

@@ -1,4 +1,4 @@
-"""What the lane would decide, request by request: the very fold of the lane, and nothing kept of it."""
+"""Predict the decisions of requests with the same code as a lane, on accounts in memory and in a temporary file."""
 
 import sqlite3
 import sys
@@ -14,104 +14,104 @@ import msgspec.msgpack
 from unenroll.core.events import AccountKey, EventId, EventKey, ExpectedAccount
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import RewardState
-from unenroll.ops.plan.lines import KeptReward, PlannedEvent, Prediction, planned_line, predicted_events
+from unenroll.ops.plan.lines import KeptReward, ParsedRequest, Prediction, planned_line, predicted_event
 from unenroll.postgres.account_codec import dump_account, load_account
 from unenroll.postgres.accounts import KnownAccount
-from unenroll.postgres.erasure import Until, is_before
+from unenroll.postgres.erasure import ErasedUntil, erasure_covers
 from unenroll.postgres.ledger import EventContent
-from unenroll.wire.data_subjects import received_happened
+from unenroll.wire.data_subjects import happened_at
 from unenroll.wire.reasons import DeadLetter
 from unenroll.wire.topics import Topic
 from unenroll.worker.batch import GatheredState, Skipped, account_of
 from unenroll.worker.fold import AccountFold, RecordedEvent
 
-_MADE = "create table shelf (name blob primary key, content blob not null) without rowid"
-_PUT = "insert or replace into shelf values (?, ?)"
-_TAKE = "select content from shelf where name = ?"
+_CREATE = "create table entries (name blob primary key, content blob not null) without rowid"
+_PUT = "insert or replace into entries values (?, ?)"
+_GET = "select content from entries where name = ?"
 
 
 class SpillStore:
-    """Gives back what was last put under a name."""
+    """A map from bytes to bytes in a temporary file, so that a large plan needs little memory."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        connection.execute(_MADE)
+        connection.execute(_CREATE)
 
     def put(self, name: bytes, content: bytes) -> None:
-        """Keep the content under this name, in place of what was there."""
+        """Store the content under this name, in place of an earlier one."""
         self._connection.execute(_PUT, (name, content))
 
-    def take(self, name: bytes) -> bytes | None:
-        """What is kept under this name, or None."""
-        found = self._connection.execute(_TAKE, (name,)).fetchone()
-        return None if found is None else found[0]
+    def get(self, name: bytes) -> bytes | None:
+        """The content under this name, or None."""
+        row = self._connection.execute(_GET, (name,)).fetchone()
+        return None if row is None else row[0]
 
 
 @contextmanager
 def spill_store() -> Iterator[SpillStore]:
-    """An empty one, gone when the block ends, or the process."""
-    with closing(sqlite3.connect("")) as connection:  # a file that has no name
+    """An empty store. Its file is deleted when the block or the process ends."""
+    with closing(sqlite3.connect("")) as connection:  # an empty name means a temporary file
         yield SpillStore(connection)
 
 
 class PredictedAccount(NamedTuple):
-    """An account as a request of the plan will leave it: `last` is the latest one that leaves a fact."""
+    """An account after the requests of the plan so far. `last_request` is the last one that added a fact."""
 
     account: KnownAccount
-    last: EventId
+    last_request: EventId
 
 
-class _Kept(NamedTuple):
+class _StoredAccount(NamedTuple):
     decisions: int
     facts: str
-    last: EventId
+    last_request: EventId
 
 
 _PACK = msgspec.msgpack.Encoder().encode
-_KEPT = msgspec.msgpack.Decoder(_Kept)
+_ACCOUNT = msgspec.msgpack.Decoder(_StoredAccount)
 _CONTENT = msgspec.msgpack.Decoder(EventContent)
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedState:
-    """Kept on a shelf: the accounts that are not as the database has them, and the requests of the plan."""
+    """The requests of the plan so far, and the accounts that they change."""
 
-    shelf: SpillStore
+    store: SpillStore
 
-    def learn(self, foreseen: PredictedAccount, *, now: datetime) -> None:
-        """Keep the account."""
-        account, last = foreseen
-        kept = _Kept(account.decisions, dump_account(account.state, account.seen, now=now), last)
-        self.shelf.put(_PACK(account.key), _PACK(kept))
+    def save_account(self, predicted: PredictedAccount, *, now: datetime) -> None:
+        """Store the account."""
+        account, last_request = predicted
+        facts = dump_account(account.state, account.first_seen, now=now)
+        self.store.put(_PACK(account.key), _PACK(_StoredAccount(account.decisions, facts, last_request)))
 
-    def learn_of(self, key: EventKey, content: EventContent) -> None:
-        """Keep that this is one of the requests."""
-        self.shelf.put(_PACK(key), _PACK(content))
+    def save_request(self, key: EventKey, content: EventContent) -> None:
+        """Store the request."""
+        self.store.put(_PACK(key), _PACK(content))
 
     def accounts(self, keys: Iterable[AccountKey]) -> dict[AccountKey, PredictedAccount]:
-        """Those of the accounts that are kept."""
-        found = ((key, self.shelf.take(_PACK(key))) for key in set(keys))
-        return {key: _foreseen(key, kept) for key, kept in found if kept is not None}
+        """Those of the accounts that the plan changes."""
+        stored = ((key, self.store.get(_PACK(key))) for key in set(keys))
+        return {key: _load_account(key, packed) for key, packed in stored if packed is not None}
 
-    def known(self, keys: Iterable[EventKey]) -> dict[EventKey, EventContent]:
-        """Those of the requests that are kept."""
-        found = ((key, self.shelf.take(_PACK(key))) for key in set(keys))
-        return {key: _CONTENT.decode(content) for key, content in found if content is not None}
+    def requests(self, keys: Iterable[EventKey]) -> dict[EventKey, EventContent]:
+        """Those of the requests that the plan has already."""
+        stored = ((key, self.store.get(_PACK(key))) for key in set(keys))
+        return {key: _CONTENT.decode(packed) for key, packed in stored if packed is not None}
 
 
-def _foreseen(key: AccountKey, packed: bytes) -> PredictedAccount:
-    decisions, facts, last = _KEPT.decode(packed)
+def _load_account(key: AccountKey, packed: bytes) -> PredictedAccount:
+    decisions, facts, last_request = _ACCOUNT.decode(packed)
     state, seen = load_account(facts, customer_id=key.customer_id, target_id=key.target_id)
-    return PredictedAccount(KnownAccount(state=state, decisions=decisions, seen=seen), last)
+    return PredictedAccount(KnownAccount(state=state, decisions=decisions, first_seen=seen), last_request)
 
 
-_ANY_SIZE: Mapping[str, int] = MappingProxyType(
+_NO_LIMITS: Mapping[str, int] = MappingProxyType(
     dict.fromkeys((Topic.UNENROLLMENTS, Topic.REJECTIONS, Topic.REWARDS), sys.maxsize)
 )
 
 
 class PlanEntry(NamedTuple):
-    """A request of the plan: its line, what it says there, and what is known of it from now on."""
+    """A request of the plan: its line, its prediction, and its key and content."""
 
     line: bytes
     predicted: Prediction
@@ -121,50 +121,55 @@ class PlanEntry(NamedTuple):
 
 @dataclass(kw_only=True, slots=True)
 class DryRun:
-    """A page of requests. `erased` has those of its customers who were.
+    """Predicts the decisions of a page of requests, one on top of the other.
 
-    `last` has the request of the plan that was the last to leave a fact in an account.
+    `erased` has the erased customers of the page. `last_requests` has, by account, the last request of the plan that
+    adds a fact to it.
     """
 
     gathered: GatheredState
-    erased: Until
-    last: dict[AccountKey, EventId]
+    erased: ErasedUntil
+    last_requests: dict[AccountKey, EventId]
     now: datetime
     _fold: AccountFold = field(init=False)
-    _moved: set[AccountKey] = field(default_factory=set)
+    _changed: set[AccountKey] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        """Begin with the accounts as they are."""
-        self._fold = AccountFold(gathered=self.gathered, decided_at=self.now, limits=_ANY_SIZE)
+        """Start with the accounts as gathered."""
+        self._fold = AccountFold(gathered=self.gathered, decided_at=self.now, limits=_NO_LIMITS)
 
-    def foresee(self, request: PlannedEvent) -> PlanEntry | Skipped | DeadLetter:
-        """What the lane would make of the request behind those before it."""
+    def predict(self, request: ParsedRequest) -> PlanEntry | Skipped | DeadLetter:
+        """What a lane would decide about the request, after the requests before it."""
         event = request.received.event
-        if is_before(self.erased, event.customer_id, received_happened(request.received)):
+        if erasure_covers(self.erased, event.customer_id, happened_at(request.received.event, request.received.time)):
             return Skipped.ERASED
         key = account_of(event)
-        expected = ExpectedAccount(self._fold.account(key).decisions, self.last.get(key))
-        (fate,) = self._fold.take([request.received])
-        if not isinstance(fate, RecordedEvent):
-            return fate
-        if fate.decision is not None:
-            self.last[key] = event.key
-            self._moved.add(key)
-        predicted = self._predicted(fate, key)
-        return PlanEntry(planned_line(request, expected, predicted), predicted, fate.key, fate.content)
+        expected = ExpectedAccount(self._fold.account(key).decisions, self.last_requests.get(key))
+        (result,) = self._fold.decide_all([request.received])
+        if not isinstance(result, RecordedEvent):
+            return result
+        if result.decision is not None:
+            self.last_requests[key] = event.key
+            self._changed.add(key)
+        predicted = self._prediction(result, key)
+        return PlanEntry(planned_line(request, expected, predicted), predicted, result.key, result.content)
 
-    def moved(self) -> Iterator[PredictedAccount]:
-        """The accounts that requests of the page leave a fact in."""
-        return (PredictedAccount(self._fold.account(key), self.last[key]) for key in self._moved)
+    def changed_accounts(self) -> Iterator[PredictedAccount]:
+        """The accounts to which requests of the page add facts."""
+        return (PredictedAccount(self._fold.account(key), self.last_requests[key]) for key in self._changed)
 
-    def _predicted(self, kept: RecordedEvent, key: AccountKey) -> Prediction:
+    def _prediction(self, recorded: RecordedEvent, key: AccountKey) -> Prediction:
         return Prediction(
-            outcome=Outcome(str(kept.outcome)),  # a request always has one
-            decision=kept.decision,
-            kept=() if kept.decision is None else self._rewards_kept(key),
-            events=tuple(predicted_events(message) for message in kept.messages),
+            outcome=Outcome(str(recorded.outcome)),  # a request always has an outcome
+            decision=recorded.decision,
+            kept=() if recorded.decision is None else self._kept_rewards(key),
+            events=tuple(predicted_event(message) for message in recorded.messages),
         )
 
-    def _rewards_kept(self, key: AccountKey) -> tuple[KeptReward, ...]:
+    def _kept_rewards(self, key: AccountKey) -> tuple[KeptReward, ...]:
         rewards = self._fold.account(key).state.settled.rewards
-        return tuple(KeptReward(name, now.rule) for name, now in rewards.items() if now.state is RewardState.KEPT)
+        return tuple(
+            KeptReward(reward_id, reward.rule)
+            for reward_id, reward in rewards.items()
+            if reward.state is RewardState.KEPT
+        )

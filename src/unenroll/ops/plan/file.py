@@ -1,6 +1,6 @@
-"""The file of a plan: a first line that says what it is, then a line for each request.
+"""Write and read the file of a plan: a header line, then a line for each request.
 
-The first line is `{"sha256": ..., "plan": {...}}`. The hash is of all lines behind it, then of the text of its `plan`.
+The header is `{"sha256": ..., "plan": {...}}`. The hash covers all other lines, then the text of `plan`.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ from unenroll.ops.plan.totals import PlanTotals
 
 FORMAT = "unenroll plan 1"
 
-_LONGEST_FIRST_LINE = 64 * 1024 * 1024
+_MAX_HEADER_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What the first line says. `definitions` has the version of each group as it was seen, None: nobody defined it."""
+    """The header of a plan. `definitions` has the version of each group at planning time, None if it was undefined."""
 
     format: str
     database: str
@@ -36,18 +36,18 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class _First:
+class _Header:
     sha256: str
     plan: msgspec.Raw
 
 
 _JSON = msgspec.json.Encoder().encode
-_FIRST = msgspec.json.Decoder(_First)
+_HEADER = msgspec.json.Decoder(_Header)
 _PLAN = msgspec.json.Decoder(Plan)
 
 
 class PlanDraft:
-    """The requests of a plan that is being made, where its file will be."""
+    """The requests of a new plan, in a temporary file until the plan is saved."""
 
     def __init__(self, path: Path, body: IO[bytes]) -> None:
         self._path = path
@@ -55,18 +55,18 @@ class PlanDraft:
         self._hash = hashlib.sha256()
 
     def add(self, line: bytes) -> None:
-        """One request more."""
+        """Add the line of a request."""
         self._body.write(line)
         self._hash.update(line)
 
-    def keep(self, plan: Plan) -> str:
-        """Make the file: at once, and in full. Returns its hash."""
+    def save(self, plan: Plan) -> str:
+        """Write the complete file, atomically. Returns its hash."""
         text = _JSON(plan)
         self._hash.update(text)
         sha256 = self._hash.hexdigest()
         with NamedTemporaryFile(dir=self._path.parent, prefix=f".{self._path.name}.", delete=False) as file:
             try:
-                file.write(_JSON(_First(sha256, msgspec.Raw(text))) + b"\n")
+                file.write(_JSON(_Header(sha256, msgspec.Raw(text))) + b"\n")
                 self._body.seek(0)
                 shutil.copyfileobj(self._body, file)
                 file.flush()
@@ -78,19 +78,19 @@ class PlanDraft:
 
 
 @contextmanager
-def draft(path: Path) -> Iterator[PlanDraft]:
-    """A draft of the plan that is to be this file. Raises UsageError if it cannot be, or is there already."""
+def plan_draft(path: Path) -> Iterator[PlanDraft]:
+    """A draft of a plan for this file. Raises UsageError if the file exists or cannot be written."""
     if path.exists():
-        raise UsageError(f"there is a file {path} already; name another one with --out")
-    with _beside(path) as body:
+        raise UsageError(f"{path} exists already; name another file with --out")
+    with _temporary_file(path) as body:
         try:
             yield PlanDraft(path, body)
         except OSError as error:
             raise UnenrollError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _beside(path: Path) -> IO[bytes]:
-    """A file without a name, on the same disk."""
+def _temporary_file(path: Path) -> IO[bytes]:
+    """A file without a name in the same folder."""
     try:
         return TemporaryFile(dir=path.parent)
     except OSError as error:
@@ -99,44 +99,44 @@ def _beside(path: Path) -> IO[bytes]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanFile:
-    """A plan that is as it was made."""
+    """A plan file whose hash matches its contents."""
 
     path: Path
     sha256: str
     plan: Plan
 
     def lines(self) -> Iterator[bytes]:
-        """Its requests in order."""
+        """The lines of its requests, in order."""
         with self.path.open("rb") as file:
             file.readline()
             yield from file
 
 
 def read_plan(path: Path) -> PlanFile:
-    """The plan in the file. Raises UnenrollError if it holds none, or another one than was made."""
+    """The plan in the file. Raises UnenrollError if the file is not a plan, or was changed."""
     try:
         with path.open("rb") as file:
-            first, plan = _opened(path, file.readline(_LONGEST_FIRST_LINE))
+            header, plan = _read_header(path, file.readline(_MAX_HEADER_BYTES))
             sha256, requests = hashlib.sha256(), 0
             for line in file:
                 sha256.update(line)
                 requests += 1
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    sha256.update(first.plan)
+    sha256.update(header.plan)
     if requests < plan.requests:
-        raise UnenrollError(f"{path} is cut off: it has {requests} of {plan.requests} requests; plan again")
-    if sha256.hexdigest() != first.sha256:
-        raise UnenrollError(f"{path} is not as it was made: its contents do not have the hash it names; plan again")
-    return PlanFile(path=path, sha256=first.sha256, plan=plan)
+        raise UnenrollError(f"{path} is truncated: it has {requests} of {plan.requests} requests; plan again")
+    if sha256.hexdigest() != header.sha256:
+        raise UnenrollError(f"{path} was changed: its hash does not match its contents; plan again")
+    return PlanFile(path=path, sha256=header.sha256, plan=plan)
 
 
-def _opened(path: Path, line: bytes) -> tuple[_First, Plan]:
+def _read_header(path: Path, line: bytes) -> tuple[_Header, Plan]:
     try:
-        first = _FIRST.decode(line)
-        plan = _PLAN.decode(first.plan)
+        header = _HEADER.decode(line)
+        plan = _PLAN.decode(header.plan)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise UnenrollError(f"{path} is no plan that `unenroll plan` has made") from None
+        raise UnenrollError(f"{path} is not a plan that `unenroll plan` wrote") from None
     if plan.format != FORMAT:
-        raise UnenrollError(f"{path} is of format {plan.format!r}, and this program knows {FORMAT!r}; plan again")
-    return first, plan
+        raise UnenrollError(f"{path} has format {plan.format!r}, but this version reads {FORMAT!r}; plan again")
+    return header, plan

@@ -1,4 +1,4 @@
-"""A plan from beginning to end: page after page of requests, bad lines set aside."""
+"""Make a plan: predict the decisions of requests page by page, write their lines, and collect the bad lines."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,78 +11,29 @@ from unenroll.core.definitions import DefinitionSet
 from unenroll.core.events import Event, SettlementDue
 from unenroll.core.outcomes import Outcome
 from unenroll.errors import UnenrollError
-from unenroll.ops.files import TOO_LONG, Line, LinePart
+from unenroll.ops.files import LINE_TOO_LONG, Line, LinePart
 from unenroll.ops.load.load import chunks
 from unenroll.ops.plan.dry_run import DryRun, PlannedState, spill_store
 from unenroll.ops.plan.file import FORMAT, Plan, PlanDraft
-from unenroll.ops.plan.lines import PlannedEvent, Prediction, request_line
-from unenroll.ops.plan.totals import RequestSample, TotalsCounter, sample
+from unenroll.ops.plan.lines import ParsedRequest, Prediction, parse_request
+from unenroll.ops.plan.totals import RequestSample, TotalsCounter, request_sample
 from unenroll.ops.progress import BadLines
 from unenroll.postgres.definitions import DefinitionCache
 from unenroll.postgres.plans import account_snapshot, database_identity
 from unenroll.postgres.pool import check_tables, connected
 from unenroll.wire.reasons import DeadLetter, schema
-from unenroll.worker.backoff import retried
-from unenroll.worker.batch import GatheredState, Skipped, account_of, groups_of, identity
+from unenroll.worker.backoff import retry
+from unenroll.worker.batch import GatheredState, Skipped, account_of, group_ids_of, identity
 
-
-@dataclass(kw_only=True, slots=True)
-class PlanReader:
-    """`versions` has that of each group as it was seen, None: nobody has defined it."""
-
-    pool: asyncpg.Pool
-    meanwhile: PlannedState
-    now: datetime
-    versions: dict[int, int | None] = field(default_factory=dict)
-    _cache: DefinitionCache = field(default_factory=DefinitionCache)
-
-    async def foreseeing(self, requests: Sequence[PlannedEvent]) -> DryRun:
-        """All that these requests concern, as it is behind those before them.
-
-        Raises OutageError and SetupError, and UnenrollError if a group was defined anew since it was first seen.
-        """
-        received = [request.received for request in requests]
-        definitions = await self._defined([one.event for one in received])
-        accounts = {account_of(one.event) for one in received}
-        events = [identity(one) for one in received]
-        foreseen = self.meanwhile.accounts(accounts)
-        untouched = accounts - foreseen.keys()
-        seen = await retried(lambda: account_snapshot(self.pool, accounts=untouched, events=events))
-        gathered = GatheredState(
-            definitions=definitions,
-            accounts=seen.accounts | {key: one.account for key, one in foreseen.items()},
-            known=self.meanwhile.known(events) | seen.known,
-        )
-        return DryRun(
-            gathered=gathered, erased=seen.erased, last={key: one.last for key, one in foreseen.items()}, now=self.now
-        )
-
-    @property
-    def definitions(self) -> DefinitionSet:
-        """All that were seen."""
-        return self._cache.known
-
-    async def _defined(self, events: Sequence[Event | SettlementDue]) -> DefinitionSet:
-        groups, targets = groups_of(events), {event.target_id for event in events}
-        await retried(lambda: self._cache.look(self.pool, group_ids=groups, target_ids=targets))
-        self._hold_versions(groups)
-        return self.definitions
-
-    def _hold_versions(self, named: Iterable[int]) -> None:
-        groups = self.definitions.groups
-        now = {group_id: group.version if (group := groups.get(group_id)) else None for group_id in {*named, *groups}}
-        for group_id, version in now.items():
-            if self.versions.setdefault(group_id, version) != version:
-                raise UnenrollError(f"target group {group_id} was defined anew meanwhile; plan again")
-
-
-MOST_REQUESTS = 500
-MOST_SAMPLES = 20
-_ERASED = DeadLetter(reason="customer_erased", detail="the customer was erased since it happened: no lane takes it")
+PAGE_REQUESTS = 500
+MAX_SAMPLES = 20
+_ERASED = DeadLetter(
+    reason="customer_erased", detail="the customer was erased after this request, so workers ignore it"
+)
 
 
 class MadePlan(NamedTuple):
-    """The plan of all requests, and the first of those that are granted and of those that are refused."""
+    """The plan, its first granted and refused requests, and how many requests were decided before."""
 
     plan: Plan
     granted: tuple[RequestSample, ...]
@@ -91,57 +42,108 @@ class MadePlan(NamedTuple):
 
 
 async def make_plan(lines: Iterable[Line], database_url: str, *, bad: BadLines, draft: PlanDraft) -> MadePlan:
-    """Plan the requests in their order, each on top of those before it. Changes and locks nothing.
+    """Plan the requests in order, each on top of those before it. Changes and locks nothing.
 
-    Raises OutageError and SetupError, and UnenrollError if a group is defined anew meanwhile.
+    Raises OutageError and SetupError, and UnenrollError if a group gets a new definition meanwhile.
     """
     async with connected(database_url, connections=1) as pool:
         await check_tables(pool)
         created_at, database = datetime.now(UTC), await database_identity(pool)
-        with spill_store() as kept:
-            looking = PlanReader(pool=pool, meanwhile=PlannedState(kept), now=created_at)
-            planning = _Planning(looking=looking, bad=bad, draft=draft)
+        with spill_store() as store:
+            reader = PlanReader(pool=pool, planned=PlannedState(store), now=created_at)
+            planner = _Planner(reader=reader, bad=bad, draft=draft)
             for chunk in chunks(lines):
-                for begin in range(0, len(chunk), MOST_REQUESTS):
-                    await planning.page(chunk[begin : begin + MOST_REQUESTS])
-    totals = planning.counting.totals(looking.definitions)
+                for begin in range(0, len(chunk), PAGE_REQUESTS):
+                    await planner.plan_page(chunk[begin : begin + PAGE_REQUESTS])
+    totals = planner.counter.totals(reader.definitions)
     plan = Plan(
         format=FORMAT,
         database=database,
         created_at=created_at,
         requests=totals.requests,
-        definitions=looking.versions,
+        definitions=reader.versions,
         totals=totals,
     )
-    return MadePlan(plan, tuple(planning.granted), tuple(planning.refused), planning.known_already)
+    return MadePlan(plan, tuple(planner.granted), tuple(planner.refused), planner.known_already)
 
 
 @dataclass(kw_only=True, slots=True)
-class _Planning:
-    looking: PlanReader
+class PlanReader:
+    """Reads from Postgres what a plan needs.
+
+    `planned` has the accounts that the plan changes. `versions` has the version of each group, None if undefined.
+    """
+
+    pool: asyncpg.Pool
+    planned: PlannedState
+    now: datetime
+    versions: dict[int, int | None] = field(default_factory=dict)
+    _cache: DefinitionCache = field(default_factory=DefinitionCache)
+
+    async def dry_run(self, requests: Sequence[ParsedRequest]) -> DryRun:
+        """A dry run with all that these requests concern, on top of the requests before them.
+
+        Raises OutageError and SetupError, and UnenrollError if a group got a new definition since it was first read.
+        """
+        received = [request.received for request in requests]
+        definitions = await self._read_definitions([one.event for one in received])
+        accounts = {account_of(one.event) for one in received}
+        events = [identity(one) for one in received]
+        planned = self.planned.accounts(accounts)
+        unplanned = accounts - planned.keys()
+        snapshot = await retry(lambda: account_snapshot(self.pool, accounts=unplanned, events=events))
+        gathered = GatheredState(
+            definitions=definitions,
+            accounts=snapshot.accounts | {key: one.account for key, one in planned.items()},
+            ledger=self.planned.requests(events) | snapshot.events,
+        )
+        last_requests = {key: one.last_request for key, one in planned.items()}
+        return DryRun(gathered=gathered, erased=snapshot.erased_until, last_requests=last_requests, now=self.now)
+
+    @property
+    def definitions(self) -> DefinitionSet:
+        """All definitions that were read."""
+        return self._cache.cached
+
+    async def _read_definitions(self, events: Sequence[Event | SettlementDue]) -> DefinitionSet:
+        groups, targets = group_ids_of(events), {event.target_id for event in events}
+        await retry(lambda: self._cache.refresh(self.pool, group_ids=groups, target_ids=targets))
+        self._check_versions(groups)
+        return self.definitions
+
+    def _check_versions(self, group_ids: Iterable[int]) -> None:
+        groups = self.definitions.groups
+        for group_id in {*group_ids, *groups}:
+            group = groups.get(group_id)
+            version = None if group is None else group.version
+            if self.versions.setdefault(group_id, version) != version:
+                raise UnenrollError(f"target group {group_id} got a new definition while the plan was made; plan again")
+
+
+@dataclass(kw_only=True, slots=True)
+class _Planner:
+    reader: PlanReader
     bad: BadLines
     draft: PlanDraft
-    counting: TotalsCounter = field(default_factory=TotalsCounter)
+    counter: TotalsCounter = field(default_factory=TotalsCounter)
     granted: list[RequestSample] = field(default_factory=list)
     refused: list[RequestSample] = field(default_factory=list)
     known_already: int = 0
 
-    async def page(self, page: Sequence[Line]) -> None:
+    async def plan_page(self, page: Sequence[Line]) -> None:
         """Plan the requests of these lines."""
-        said = [(line, _request(line)) for line in page]
-        foreseeing = await self.looking.foreseeing(
-            [request for _, request in said if isinstance(request, PlannedEvent)]
-        )
-        for line, request in said:
-            if isinstance(request, PlannedEvent):
-                self._plan(line, request, foreseeing)
+        parsed = [(line, _parse(line)) for line in page]
+        dry_run = await self.reader.dry_run([request for _, request in parsed if isinstance(request, ParsedRequest)])
+        for line, request in parsed:
+            if isinstance(request, ParsedRequest):
+                self._plan(line, request, dry_run)
             else:
                 self.bad.add(line, request)
-        for foreseen in foreseeing.moved():
-            self.looking.meanwhile.learn(foreseen, now=self.looking.now)
+        for account in dry_run.changed_accounts():
+            self.reader.planned.save_account(account, now=self.reader.now)
 
-    def _plan(self, line: Line, request: PlannedEvent, foreseeing: DryRun) -> None:
-        entry = foreseeing.foresee(request)
+    def _plan(self, line: Line, request: ParsedRequest, dry_run: DryRun) -> None:
+        entry = dry_run.predict(request)
         if isinstance(entry, DeadLetter):
             self.bad.add(line, entry)
         elif entry is Skipped.ERASED:
@@ -150,20 +152,20 @@ class _Planning:
             self.known_already += 1
         else:
             self.draft.add(entry.line)
-            self.counting.count(entry.predicted)
-            self.looking.meanwhile.learn_of(entry.key, entry.content)
-            self._show(request, entry.predicted)
+            self.counter.count(entry.predicted)
+            self.reader.planned.save_request(entry.key, entry.content)
+            self._add_sample(request, entry.predicted)
 
-    def _show(self, request: PlannedEvent, predicted: Prediction) -> None:
-        shown = self.granted if predicted.outcome is Outcome.UNENROLLED else self.refused
-        if len(shown) < MOST_SAMPLES:
-            shown.append(sample(request, predicted))
+    def _add_sample(self, request: ParsedRequest, predicted: Prediction) -> None:
+        samples = self.granted if predicted.outcome is Outcome.UNENROLLED else self.refused
+        if len(samples) < MAX_SAMPLES:
+            samples.append(request_sample(request, predicted))
 
 
-def _request(line: Line) -> PlannedEvent | DeadLetter:
+def _parse(line: Line) -> ParsedRequest | DeadLetter:
     if line.part is not LinePart.WHOLE:
-        return TOO_LONG
-    request = request_line(line.content)
-    if isinstance(request, PlannedEvent) and request.expects:
-        return schema("data.expected", "is for the plan to say")
+        return LINE_TOO_LONG
+    request = parse_request(line.content)
+    if isinstance(request, ParsedRequest) and request.has_expectation:
+        return schema("data.expected", "must be absent, because `unenroll plan` sets it")
     return request

@@ -1,4 +1,4 @@
-"""What a plan does in all: counted by group, cycle, rule and unit of value."""
+"""Totals of a plan, the limits that they must not exceed, and samples of its requests."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,12 +11,14 @@ from pydantic_core import from_json
 from unenroll.core.definitions import DefinitionSet
 from unenroll.core.outcomes import Outcome
 from unenroll.errors import UsageError
-from unenroll.ops.plan.lines import PlannedEvent, Prediction
+from unenroll.ops.plan.lines import ParsedRequest, Prediction
+
+_Data = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DroppedCycles:
-    """How many leaves drop the cycles of a group from this one on."""
+    """How many leaves drop the cycles of a group, starting with this one."""
 
     group_id: int
     period_name: str
@@ -25,9 +27,9 @@ class DroppedCycles:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RewardTotals:
-    """Rewards of one cycle of a group that go the same way. `action` None: they are reinstated.
+    """Rewards of one cycle that change by the same rule and action. `action` is None if they are reinstated.
 
-    `amount` is what they are worth together, in this unit; both are None of rewards without a value.
+    `amount` is their total value in `unit`; both are None for rewards without a value.
     """
 
     group_id: int
@@ -41,7 +43,10 @@ class RewardTotals:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanTotals:
-    """Requests by outcome, cycles that fall, rewards that change; `cancelled` and `values` are of cancelled ones."""
+    """Requests by outcome, cycles that fall, and rewards that change.
+
+    `cancelled` counts the cancelled rewards; `values` has their total value by unit.
+    """
 
     requests: int
     outcomes: Mapping[str, int]
@@ -51,7 +56,7 @@ class PlanTotals:
     values: Mapping[str, Decimal]
 
 
-class _Way(NamedTuple):
+class _RewardChange(NamedTuple):
     group_id: int
     period_name: str
     rule: str
@@ -61,15 +66,15 @@ class _Way(NamedTuple):
 
 @dataclass(slots=True)
 class TotalsCounter:
-    """The totals while a plan is made."""
+    """Counts the totals while a plan is made."""
 
     _outcomes: Counter[str] = field(default_factory=Counter)
     _falls: Counter[tuple[int, str]] = field(default_factory=Counter)
-    _rewards: Counter[_Way] = field(default_factory=Counter)
-    _amounts: defaultdict[_Way, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+    _rewards: Counter[_RewardChange] = field(default_factory=Counter)
+    _amounts: defaultdict[_RewardChange, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
 
     def count(self, predicted: Prediction) -> None:
-        """One request more."""
+        """Count one more request."""
         self._outcomes[predicted.outcome] += 1
         for event in predicted.events:
             data = from_json(bytes(event.data))
@@ -79,87 +84,85 @@ class TotalsCounter:
                 self._count_reward(data)
 
     def totals(self, definitions: DefinitionSet) -> PlanTotals:
-        """All counted up to now, in the order of groups and their cycles."""
-        cancelled = [way for way in self._rewards if way.action is not None]
+        """The totals so far, in the order of groups and their cycles."""
+
+        def position(key: _RewardChange | tuple[int, str]) -> tuple[int, int]:
+            group_id, name = key[:2]
+            cycle = definitions.groups[group_id].calendar.cycle_named(name)
+            return group_id, 0 if cycle is None else cycle.number
+
+        cancelled = [change for change in self._rewards if change.action is not None]
         values: defaultdict[str, Decimal] = defaultdict(Decimal)
-        for way in cancelled:
-            if way.unit is not None:
-                values[way.unit] += self._amounts[way]
-        place = _Places(definitions).place
+        for change in cancelled:
+            if change.unit is not None:
+                values[change.unit] += self._amounts[change]
         return PlanTotals(
             requests=self._outcomes.total(),
             outcomes=dict(sorted(self._outcomes.items())),
             falls=tuple(
                 DroppedCycles(group_id=group_id, period_name=name, leaves=self._falls[group_id, name])
-                for group_id, name in sorted(self._falls, key=place)
+                for group_id, name in sorted(self._falls, key=position)
             ),
-            rewards=tuple(self._told(way) for way in sorted(self._rewards, key=lambda way: (*place(way), str(way)))),
-            cancelled=sum(self._rewards[way] for way in cancelled),
+            rewards=tuple(
+                self._reward_totals(change)
+                for change in sorted(self._rewards, key=lambda change: (*position(change), str(change)))
+            ),
+            cancelled=sum(self._rewards[change] for change in cancelled),
             values=dict(sorted(values.items())),
         )
 
-    def _count_reward(self, data: Mapping[str, Any]) -> None:
+    def _count_reward(self, data: _Data) -> None:
         value = data["value"]
         unit = None if value is None else value["unit"]
-        way = _Way(data["targetGroupId"], data["periodName"], data["rule"], data.get("action"), unit)
-        self._rewards[way] += 1
+        change = _RewardChange(data["targetGroupId"], data["periodName"], data["rule"], data.get("action"), unit)
+        self._rewards[change] += 1
         if value is not None:
-            self._amounts[way] += Decimal(value["amount"])
+            self._amounts[change] += Decimal(value["amount"])
 
-    def _told(self, way: _Way) -> RewardTotals:
-        amount = None if way.unit is None else self._amounts[way]
-        return RewardTotals(**way._asdict(), rewards=self._rewards[way], amount=amount)
-
-
-class _Places(NamedTuple):
-    definitions: DefinitionSet
-
-    def place(self, way: _Way | tuple[int, str]) -> tuple[int, int]:
-        group_id, name = way[:2]
-        cycle = self.definitions.groups[group_id].calendar.named(name)
-        return group_id, 0 if cycle is None else cycle.number
+    def _reward_totals(self, change: _RewardChange) -> RewardTotals:
+        amount = None if change.unit is None else self._amounts[change]
+        return RewardTotals(**change._asdict(), rewards=self._rewards[change], amount=amount)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanLimits:
-    """At most so many cancelled rewards, None: any number, worth at most so much in each of these units."""
+    """The maximum number of cancelled rewards, None for no limit, and their maximum value by unit."""
 
     rewards: int | None
     values: Mapping[str, Decimal]
 
     def exceeded(self, totals: PlanTotals) -> Iterator[str]:
-        """In what the plan goes beyond them."""
+        """A sentence for each limit that the plan exceeds."""
         if self.rewards is not None and totals.cancelled > self.rewards:
-            yield f"it cancels {totals.cancelled} rewards, and at most {self.rewards} are allowed"
-        for unit, most in self.values.items():
-            worth = totals.values.get(unit, Decimal(0))
-            if worth > most:
-                yield f"it cancels {worth:f} {unit}, and at most {most:f} are allowed"
+            yield f"it cancels {totals.cancelled} rewards, more than --max-rewards {self.rewards}"
+        for unit, limit in self.values.items():
+            value = totals.values.get(unit, Decimal(0))
+            if value > limit:
+                yield f"it cancels {value:f} {unit}, more than --max-value {unit}={limit:f}"
 
 
 def read_limits(rewards: int | None, values: Sequence[str]) -> PlanLimits:
-    """The limits in these words, each value `UNIT=AMOUNT`. Raises UsageError."""
-    return PlanLimits(rewards=rewards, values=dict(_value(text) for text in values))
+    """The limits of these options, each value as `UNIT=AMOUNT`. Raises UsageError."""
+    return PlanLimits(rewards=rewards, values=dict(_value_limit(text) for text in values))
 
 
-def _value(text: str) -> tuple[str, Decimal]:
+def _value_limit(text: str) -> tuple[str, Decimal]:
     unit, _, amount = text.rpartition("=")
     try:
-        most = Decimal(amount)
+        limit = Decimal(amount)
     except InvalidOperation:
-        most = Decimal("NaN")
-    if not unit or not most.is_finite():
+        limit = Decimal("NaN")
+    if not unit or not limit.is_finite():
         raise UsageError(f"--max-value {text}: must be UNIT=AMOUNT, like EUR=1000.00")
-    return unit, most
-
-
-_Data = Mapping[str, Any]
-_Told = tuple[str, _Data]
+    return unit, limit
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequestSample:
-    """One request and what it will get. `detail` is a refusal's sentence, the rest is in words."""
+    """A request and its prediction, in words. `detail` is the sentence of a refusal.
+
+    `falls` and `stays` are ranges of cycles, `rewards` those that change, `kept` those that the customer keeps.
+    """
 
     customer_id: int
     target_id: int
@@ -174,12 +177,12 @@ class RequestSample:
     kept: tuple[str, ...]
 
 
-def sample(request: PlannedEvent, predicted: Prediction) -> RequestSample:
-    """The request as it is shown."""
+def request_sample(request: ParsedRequest, predicted: Prediction) -> RequestSample:
+    """The request and its prediction in words."""
     event = request.received.event
-    told: list[_Told] = [(one.type, from_json(bytes(one.data))) for one in predicted.events]
-    own: _Data = next((data for kind, data in told if kind == "UserUnenrolled"), {})
-    refusal: _Data = next((data for kind, data in told if kind == "UnenrollRejected"), {})
+    events: list[tuple[str, _Data]] = [(one.type, from_json(bytes(one.data))) for one in predicted.events]
+    unenrolled: _Data = next((data for name, data in events if name == "UserUnenrolled"), {})
+    refusal: _Data = next((data for name, data in events if name == "UnenrollRejected"), {})
     return RequestSample(
         customer_id=event.customer_id,
         target_id=event.target_id,
@@ -188,23 +191,21 @@ def sample(request: PlannedEvent, predicted: Prediction) -> RequestSample:
         outcome=predicted.outcome,
         code=predicted.outcome.code,
         detail=refusal.get("detail"),
-        falls=_span(own.get("droppedPeriods")),
-        stays=_span(own.get("keptPeriods")),
-        rewards=tuple(_rewards(told)),
+        falls=_range(unenrolled.get("droppedPeriods")),
+        stays=_range(unenrolled.get("keptPeriods")),
+        rewards=tuple(_reward_text(data) for _, data in events if "rewardId" in data),
         kept=tuple(f"{kept.reward_id} {kept.rule}" for kept in predicted.kept),
     )
 
 
-def _span(span: _Data | None) -> str | None:
-    if not span:
+def _range(periods: _Data | None) -> str | None:
+    if not periods:
         return None
-    first, last = str(span["first"]), str(span["last"])
+    first, last = str(periods["first"]), str(periods["last"])
     return first if first == last else f"{first}\u2013{last}"
 
 
-def _rewards(told: list[_Told]) -> Iterator[str]:
-    for _, data in told:
-        if "rewardId" in data:
-            value = data["value"]
-            worth = f", {value['amount']} {value['unit']}" if value else ""
-            yield f"{data['rewardId']} {data.get('action', 'REINSTATED')} ({data['rule']}{worth})"
+def _reward_text(data: _Data) -> str:
+    value = data["value"]
+    value_text = f", {value['amount']} {value['unit']}" if value else ""
+    return f"{data['rewardId']} {data.get('action', 'REINSTATED')} ({data['rule']}{value_text})"

@@ -1,4 +1,4 @@
-"""What the lanes decided of a plan's request, held against what the plan predicted. Pure."""
+"""Compare what the lanes decided about a plan's requests with the plan, and report the differences."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,12 +15,16 @@ from unenroll.core.sentences import OUTCOMES
 from unenroll.errors import UnenrollError
 from unenroll.ops.files import new_file
 from unenroll.ops.plan.file import PlanFile
-from unenroll.ops.plan.lines import PlannedRequest, PredictedEvent, repeated_request
+from unenroll.ops.plan.lines import PlannedRequest, PredictedEvent, request_again
 from unenroll.postgres.plans import DecidedRequest
+
+MAX_LISTED = 20
+
+_JSON = msgspec.json.Encoder().encode
 
 
 class RequestResult(StrEnum):
-    """What became of a request of a plan."""
+    """How the decision of a request compares with the plan."""
 
     AS_PREDICTED = "AS_PREDICTED"
     STALE = "STALE"
@@ -30,7 +34,7 @@ class RequestResult(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequestVerdict:
-    """A request, what it was to get and what it got, and in words why it is not as predicted."""
+    """A request, its predicted and its actual outcome, and sentences that say why they differ."""
 
     result: RequestResult
     customer_id: int
@@ -42,10 +46,10 @@ class RequestVerdict:
     why: tuple[str, ...]
 
 
-def judge_requests(
+def judge_request(
     planned: PlannedRequest, decided: DecidedRequest | None, published: Iterable[PredictedEvent]
 ) -> RequestVerdict:
-    """The verdict on a request: what the ledger says of it, if anything, and what was published for it."""
+    """Compare the request with its decision, None if it has none, and with the events that it published. Pure."""
     result, why = _result(planned, decided, list(published))
     event = planned.request.received.event
     return RequestVerdict(
@@ -64,9 +68,7 @@ def _result(
     planned: PlannedRequest, decided: DecidedRequest | None, published: list[PredictedEvent]
 ) -> tuple[RequestResult, tuple[str, ...]]:
     if decided is None:
-        return RequestResult.UNDECIDED, (
-            "No lane has decided it yet, unless it was dead-lettered: see `unenroll dlq list`.",
-        )
+        return RequestResult.UNDECIDED, ("No lane has decided it yet, or it is in `unenroll dlq list`.",)
     if decided.outcome is Outcome.PLAN_STALE:
         return RequestResult.STALE, (OUTCOMES[Outcome.PLAN_STALE],)
     why = tuple(_differences(planned, decided, published))
@@ -74,65 +76,60 @@ def _result(
 
 
 def _differences(planned: PlannedRequest, decided: DecidedRequest, published: list[PredictedEvent]) -> Iterator[str]:
-    predicted = planned.predicted
-    if decided.outcome is not predicted.outcome:
-        yield f"{decided.outcome} instead of {predicted.outcome}"
-    if decided.decision != predicted.decision:
-        yield f"decision {decided.decision} on the account instead of {predicted.decision}"
-    foretold, found = _by_id(predicted.events), _by_id(published)
-    yield from (f"no {event.type} {key}" for key, event in foretold.items() if key not in found)
-    yield from (f"{event.type} {key} was not predicted" for key, event in found.items() if key not in foretold)
-    for key in foretold.keys() & found.keys():
-        if foretold[key] != found[key]:
-            yield f"{found[key].type} {key} says {bytes(found[key].data).decode()}"
+    prediction = planned.predicted
+    if decided.outcome is not prediction.outcome:
+        yield f"outcome {decided.outcome} instead of {prediction.outcome}"
+    if decided.decision != prediction.decision:
+        yield f"decision {decided.decision} on the account instead of {prediction.decision}"
+    expected, actual = _by_id(prediction.events), _by_id(published)
+    yield from (f"{event.type} {key} was not published" for key, event in expected.items() if key not in actual)
+    yield from (f"{event.type} {key} was not predicted" for key, event in actual.items() if key not in expected)
+    for key in expected.keys() & actual.keys():
+        if expected[key] != actual[key]:
+            yield f"{actual[key].type} {key} was published as {bytes(actual[key].data).decode()}"
 
 
 def _by_id(events: Iterable[PredictedEvent]) -> dict[str, PredictedEvent]:
     return {event.id: event for event in events}
 
 
-MOST_NAMED = 20
-
-_JSON = msgspec.json.Encoder().encode
-
-
 class ApplyReport:
-    """How many requests came out in each way, and the first of those that did not come out as predicted.
+    """Counts requests by result, and lists the first that were not decided as predicted.
 
-    `told` takes every verdict, one a line; `stale` the requests that were stale, to be planned again: their ids get the
-    `mark`.
+    Writes every verdict to `verdicts`, one a line. Writes stale requests to `stale` so that they can be planned again;
+    `suffix` makes their ids new.
     """
 
-    def __init__(self, *, told: BinaryIO | None, stale: BinaryIO | None, mark: str) -> None:
+    def __init__(self, *, verdicts: BinaryIO | None, stale: BinaryIO | None, suffix: str) -> None:
         self.counts: Counter[RequestResult] = Counter()
-        self.named: list[RequestVerdict] = []
-        self._told = told
+        self.listed: list[RequestVerdict] = []
+        self._verdicts = verdicts
         self._stale = stale
-        self._mark = mark
+        self._suffix = suffix
 
     def add(self, planned: PlannedRequest, verdict: RequestVerdict) -> None:
-        """One request more."""
+        """Add one request."""
         self.counts[verdict.result] += 1
-        if verdict.result is not RequestResult.AS_PREDICTED and len(self.named) < MOST_NAMED:
-            self.named.append(verdict)
-        if self._told is not None:
-            self._told.write(_JSON(verdict) + b"\n")
+        if verdict.result is not RequestResult.AS_PREDICTED and len(self.listed) < MAX_LISTED:
+            self.listed.append(verdict)
+        if self._verdicts is not None:
+            self._verdicts.write(_JSON(verdict) + b"\n")
         if self._stale is not None and verdict.result is RequestResult.STALE:
-            self._stale.write(repeated_request(planned.request, mark=self._mark))
+            self._stale.write(request_again(planned.request, suffix=self._suffix))
 
 
 @contextmanager
-def apply_report(told: Path | None, stale: Path | None, *, plan: PlanFile) -> Iterator[ApplyReport]:
-    """A report on the plan, in these files. Raises UsageError or UnenrollError if one of them cannot be written."""
+def apply_report(report: Path | None, stale: Path | None, *, plan: PlanFile) -> Iterator[ApplyReport]:
+    """A report on the plan in these files. Raises UsageError or UnenrollError if one of them cannot be written."""
     with ExitStack() as stack:
-        told_file = _made(stack, told, "the report", read=[plan.path])
-        stale_file = _made(stack, stale, "stale requests", read=[plan.path, *([told] if told else [])])
+        report_file = _open(stack, report, "the report", inputs=[plan.path])
+        stale_file = _open(stack, stale, "stale requests", inputs=[plan.path, *([report] if report else [])])
         try:
-            yield ApplyReport(told=told_file, stale=stale_file, mark=f"~{plan.sha256[:8]}")
+            yield ApplyReport(verdicts=report_file, stale=stale_file, suffix=f"~{plan.sha256[:8]}")
             stack.close()
         except OSError as error:
             raise UnenrollError(f"cannot write the report: {error.strerror}") from error
 
 
-def _made(stack: ExitStack, path: Path | None, what: str, *, read: Sequence[Path]) -> BinaryIO | None:
-    return None if path is None else stack.enter_context(new_file(path, what, read=read))
+def _open(stack: ExitStack, path: Path | None, content: str, *, inputs: Sequence[Path]) -> BinaryIO | None:
+    return None if path is None else stack.enter_context(new_file(path, content, inputs=inputs))

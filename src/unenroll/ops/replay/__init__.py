@@ -1,1 +1,1 @@
-"""Replay requests and decisions."""
+"""Replay records, and publish decisions again."""

@@ -1,4 +1,4 @@
-"""A replay of records from beginning to end: read, held against the ledger, sent where missing, told of."""
+"""Replay records from files or topics, and report what happened to them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -9,25 +9,52 @@ from pathlib import Path
 from unenroll.kafka.admin import KafkaAdmin, TopicPartitionNumber
 from unenroll.kafka.consumer_group import GroupCoordinator, committed_by
 from unenroll.ops.files import lines, total_bytes
-from unenroll.ops.progress import BadLines, bad_lines, counted, progress
-from unenroll.ops.publish import Sender, most_bytes
+from unenroll.ops.progress import BadLines, bad_lines, count_unit, progress
+from unenroll.ops.publish import Sender, batch_limits_by_topic
 from unenroll.ops.replay.in_flight import InFlight, RateLimit
-from unenroll.ops.replay.selection import InputPartition, Ranges, ReplaySelection, length, ranges, read_before
+from unenroll.ops.replay.selection import (
+    InputPartition,
+    PartitionRanges,
+    ReplaySelection,
+    offset_count,
+    partition_ranges,
+    processed_ranges,
+)
 from unenroll.ops.replay.sources import FileSource, ReplaySource, TopicSource
 from unenroll.ops.replay.suppress import RecordReplay, ReplaySender
 from unenroll.ops.report import ReportSheet, counts
 from unenroll.postgres.pool import check_tables, connected
 from unenroll.settings import WorkerSettings
+from unenroll.text import plural
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReplayOptions:
+    """What to replay, and how.
+
+    `prefix` is the prefix of the topics to read; None: read `files`. At most `ahead` records are sent and not decided
+    at any time. `patience` is how many seconds the lanes may make no progress; None: do not wait for them. `rate`:
+    records per second, None: no limit.
+    """
+
+    selection: ReplaySelection
+    prefix: str | None
+    files: tuple[Path, ...]
+    rate: float | None
+    ahead: int
+    patience: float | None
+    dry_run: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReplayResult:
-    """How many records were read, and what became of them.
+    """How many records were read, and what happened to them.
 
-    `unread` are offsets that were left out, because the lanes are yet to read them. `missing` were sent, or would be
-    without `dry_run`; `became` and `dead_lettered` say what the lanes made of those, `undecided` were not waited for.
-    `unsendable` cannot be sent as they are: the topic takes less, or their headers cannot be read. `go_on`: the
-    arguments that read on where it was `stopped`.
+    `unread` counts offsets that were left out because the lanes have not read them yet. `unchosen` counts records that
+    the selection left out. `missing` counts the records that were sent (in a dry run: would be). `became` and
+    `dead_lettered` count what the lanes made of these; `undecided` are not known to be decided yet. `unsendable`
+    records cannot be sent as they came, because they do not fit the topic or their headers cannot be read. `go_on` are
+    the arguments that continue a replay that was `stopped`.
     """
 
     dry_run: bool
@@ -48,33 +75,88 @@ class ReplayResult:
     go_on: str
 
 
-def replay_result(done: RecordReplay, source: ReplaySource, *, bad: int) -> ReplayResult:
-    """The result of a replay that has ended, or was stopped."""
-    found, lead = done.counts, done.lead
-    became = lead.became if lead is not None else {}
+async def replay_records(settings: WorkerSettings, options: ReplayOptions, *, stopping: asyncio.Event) -> ReplayResult:
+    """Replay the records until all are done or stopping. It is safe to repeat after any error.
+
+    Raises OutageError, SetupError, and UnenrollError if the lanes make no progress.
+    """
+    limits = await batch_limits_by_topic(settings)
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(connected(settings.database_url, connections=1))
+        await check_tables(pool)
+        in_flight = None
+        if options.patience is not None and not options.dry_run:
+            coordinator = await stack.enter_async_context(GroupCoordinator(settings))
+            in_flight = InFlight(pool=pool, coordinator=coordinator, limit=options.ahead, patience=options.patience)
+        bad = stack.enter_context(bad_lines(options.files))
+        source = await stack.enter_async_context(_source(settings, options, limits=limits, bad=bad))
+        sender = Sender(settings, batch_bytes=min(limits.values()))
+        replay = RecordReplay(
+            pool=pool,
+            selection=options.selection,
+            sender=ReplaySender(sender=sender, prefix=settings.topic_prefix, limits=limits),
+            in_flight=in_flight,
+            rate_limit=RateLimit(options.rate),
+            stopping=stopping,
+            dry_run=options.dry_run,
+        )
+        await replay.run(source)
+        return _result(replay, source, bad=bad.count)
+
+
+@asynccontextmanager
+async def _source(
+    settings: WorkerSettings, options: ReplayOptions, *, limits: dict[str, int], bad: BadLines
+) -> AsyncIterator[ReplaySource]:
+    if options.prefix is None:
+        with progress("replay", total_bytes(options.files)) as advance:
+            file_lines = lines(options.files, advance)
+            yield FileSource(lines=file_lines, prefix=settings.topic_prefix, limits=limits, bad=bad)
+        return
+    selected = await partition_ranges(KafkaAdmin(settings), options.prefix, options.selection)
+    ranges = selected
+    if options.prefix == settings.topic_prefix:
+        ranges = processed_ranges(selected, await _committed(settings, selected))
+    unread = offset_count(selected) - offset_count(ranges)
+    with progress("replay", offset_count(ranges), count_unit("records")) as advance:
+        yield TopicSource(settings=settings, prefix=options.prefix, ranges=ranges, unread=unread, advance=advance)
+
+
+async def _committed(settings: WorkerSettings, ranges: PartitionRanges) -> dict[InputPartition, int]:
+    """Return the group's committed offsets of these partitions."""
+    prefix = settings.topic_prefix
+    partitions = {TopicPartitionNumber(topic=prefix + one.topic, number=one.partition): one for one in ranges}
+    committed = await committed_by(settings, partitions)
+    return {partitions[number]: one.offset for number, one in committed.items() if one is not None}
+
+
+def _result(replay: RecordReplay, source: ReplaySource, *, bad: int) -> ReplayResult:
+    found, in_flight = replay.counts, replay.in_flight
+    results = sorted(in_flight.results.items()) if in_flight is not None else []
+    sent = 0 if replay.dry_run else found["missing"]
     return ReplayResult(
-        dry_run=done.dry_run,
-        stopped=done.stopping.is_set(),
+        dry_run=replay.dry_run,
+        stopped=replay.stopping.is_set(),
         read=found["read"],
         unread=source.unread,
-        unchosen=found["unchosen"],
+        unchosen=found["unselected"],
         decided_before=found["decided"],
-        dead_lettered_before=found["buried"],
+        dead_lettered_before=found["dead_lettered"],
         erased=found["erased"],
         missing=found["missing"],
         unsendable=found["unsendable"],
         bad=bad,
         definitions=found["definitions"],
-        became={one.what: count for one, count in sorted(became.items()) if not one.dead},
-        dead_lettered={one.what: count for one, count in sorted(became.items()) if one.dead},
-        undecided=lead.count if lead is not None else 0 if done.dry_run else found["missing"],
-        go_on=source.go_on(),
+        became={one.outcome: count for one, count in results if not one.is_dead_letter},
+        dead_lettered={one.outcome: count for one, count in results if one.is_dead_letter},
+        undecided=sent if in_flight is None else in_flight.count,
+        go_on=source.resume_arguments(),
     )
 
 
-def sheet(result: ReplayResult) -> ReportSheet:
-    """The report."""
-    missing = "missing, and would be sent" if result.dry_run else "missing, and sent to the lanes"
+def replay_sheet(result: ReplayResult) -> ReportSheet:
+    """Return the report of the replay."""
+    missing = "missing: would be sent to the lanes" if result.dry_run else "missing: sent to the lanes"
     return ReportSheet(
         title="Replay (dry run)" if result.dry_run else "Replay",
         sentences=tuple(_sentences(result)),
@@ -83,13 +165,13 @@ def sheet(result: ReplayResult) -> ReportSheet:
                 "Records",
                 (
                     ("read", result.read),
-                    ("left out by the selection", result.unchosen),
-                    ("decided before: nothing is published again", result.decided_before),
-                    ("dead-lettered before: not again", result.dead_lettered_before),
-                    ("of customers who were erased since: never again", result.erased),
+                    ("not selected", result.unchosen),
+                    ("decided before: not sent", result.decided_before),
+                    ("dead-lettered before: not sent", result.dead_lettered_before),
+                    ("of customers who were erased since: not sent", result.erased),
                     (missing, result.missing),
-                    ("cannot be sent as they are", result.unsendable),
-                    ("bad lines", result.bad),
+                    ("missing, but too large or with unreadable headers: not sent", result.unsendable),
+                    ("bad lines: not sent", result.bad),
                     ("definitions newer than those in force", result.definitions),
                 ),
             ),
@@ -100,76 +182,11 @@ def sheet(result: ReplayResult) -> ReportSheet:
 
 
 def _sentences(result: ReplayResult) -> list[str]:
-    said = [f"{result.read:,} records were held against the ledger."]
+    sentences = [f"Compared {plural(result.read, 'record')} with the ledger."]
     if result.undecided:
-        said.append(f"{result.undecided:,} of those that were sent are not known to be decided yet.")
+        sentences.append(f"Sent {plural(result.undecided, 'record')} that may not be decided yet.")
     if result.unread:
-        said.append(f"{result.unread:,} offsets were left to the lanes, which are yet to read them.")
+        sentences.append(f"Left out {plural(result.unread, 'offset')} that the lanes have not read yet.")
     if result.stopped:
-        said.append("It was stopped before its end.")
-    return said
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReplayOptions:
-    """What is to be replayed, and how.
-
-    `prefix` begins the names of the topics to read; None: `files` are read. `most` records may be under way before the
-    lanes have decided them, which may stand still for so many seconds of `patience`; None: they are not waited for.
-    """
-
-    selection: ReplaySelection
-    prefix: str | None
-    files: tuple[Path, ...]
-    rate: float | None
-    most: int
-    patience: float | None
-    dry_run: bool
-
-
-async def replay_records(settings: WorkerSettings, order: ReplayOptions, *, stopping: asyncio.Event) -> ReplayResult:
-    """Replay them. Raises OutageError, SetupError and UnenrollError: the same replay may then be tried again."""
-    limits = await most_bytes(settings)
-    async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(connected(settings.database_url, connections=1))
-        await check_tables(pool)
-        lead = None
-        if order.patience is not None and not order.dry_run:
-            coordinator = await stack.enter_async_context(GroupCoordinator(settings))
-            lead = InFlight(pool=pool, coordinator=coordinator, most=order.most, patience=order.patience)
-        bad = stack.enter_context(bad_lines(order.files))
-        source = await stack.enter_async_context(_source(settings, order, limits=limits, bad=bad))
-        sender = Sender(settings, batch_bytes=min(limits.values()))
-        suppressing = RecordReplay(
-            pool=pool,
-            selection=order.selection,
-            sending=ReplaySender(sender=sender, prefix=settings.topic_prefix, limits=limits),
-            lead=lead,
-            pace=RateLimit(order.rate),
-            stopping=stopping,
-            dry_run=order.dry_run,
-        )
-        await suppressing.run(source)
-        return replay_result(suppressing, source, bad=bad.count)
-
-
-@asynccontextmanager
-async def _source(
-    settings: WorkerSettings, order: ReplayOptions, *, limits: dict[str, int], bad: BadLines
-) -> AsyncIterator[ReplaySource]:
-    if order.prefix is None:
-        with progress("replay", total_bytes(order.files)) as done:
-            yield FileSource(lines=lines(order.files, done), prefix=settings.topic_prefix, limits=limits, bad=bad)
-        return
-    asked = await ranges(KafkaAdmin(settings), order.prefix, order.selection)
-    found = asked if order.prefix != settings.topic_prefix else read_before(asked, await _committed(settings, asked))
-    unread = length(asked) - length(found)
-    with progress("replay", length(found), counted("records")) as done:
-        yield TopicSource(settings=settings, prefix=order.prefix, ranges=found, unread=unread, done=done)
-
-
-async def _committed(settings: WorkerSettings, asked: Ranges) -> dict[InputPartition, int]:
-    """How far the group has read the topics."""
-    places = {TopicPartitionNumber(topic=settings.topic_prefix + one.topic, number=one.partition): one for one in asked}
-    committed = await committed_by(settings, places)
-    return {places[place]: found.offset for place, found in committed.items() if found is not None}
+        sentences.append("The replay was stopped before its end.")
+    return sentences

@@ -1,4 +1,4 @@
-"""What of all records or decisions is to be replayed. Pure."""
+"""Select what a replay takes: by offsets, times and accounts. Find the offsets that the topics hold."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _OFFSETS = re.compile(r"(?P<topic>facts|requests)/(?P<partition>\d{1,9}):(?P<fir
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OffsetRange:
-    """From the first to the last offset of a partition, both included. `last` None: to its end."""
+    """Offsets `first` to `last` of a partition, both included. `last` None: to the end of the partition."""
 
     first: int
     last: int | None = None
@@ -23,7 +23,7 @@ class OffsetRange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InputPartition:
-    """One partition of an input topic, by the topic's word."""
+    """One partition of an input topic. The topic is without a prefix."""
 
     topic: Topic
     partition: int
@@ -31,10 +31,10 @@ class InputPartition:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReplaySelection:
-    """What is chosen; nothing said chooses everything.
+    """Conditions on what to replay. All of them have to hold; an empty condition always holds.
 
-    `since` and `until` (not included) are about when a record came to its topic, in a file about the event's `time`,
-    of decisions about when they were made.
+    `since` is included and `until` is not. They apply to the Kafka timestamp of a record, to the `time` of an event in
+    a file, and to the time of a decision that is published again.
     """
 
     offsets: Mapping[InputPartition, OffsetRange] = field(default_factory=dict)
@@ -43,97 +43,112 @@ class ReplaySelection:
     customers: frozenset[int] = frozenset()
     targets: frozenset[int] = frozenset()
 
-    def at(self, instant: datetime | None) -> bool:
-        """Whether something of this time is chosen. What tells no time is chosen only where none is asked for."""
+    def includes_time(self, instant: datetime | None) -> bool:
+        """Whether this time is selected. No time (None) is selected only without `since` and `until`."""
         if instant is None:
             return self.since is None and self.until is None
         return (self.since is None or self.since <= instant) and (self.until is None or instant < self.until)
 
-    def of(self, customer_id: int, target_id: int) -> bool:
-        """Whether something of this account is chosen."""
-        return self.every_customer(customer_id) and (not self.targets or target_id in self.targets)
+    def includes_account(self, customer_id: int, target_id: int) -> bool:
+        """Whether this account is selected."""
+        return self.includes_customer(customer_id) and (not self.targets or target_id in self.targets)
 
-    def every_customer(self, customer_id: int) -> bool:
-        """Whether something of this customer may be chosen."""
+    def includes_customer(self, customer_id: int) -> bool:
+        """Whether some account of this customer may be selected."""
         return not self.customers or customer_id in self.customers
 
     @property
-    def of_accounts(self) -> bool:
-        """Whether only some accounts are chosen: then nothing that names none."""
+    def is_by_account(self) -> bool:
+        """Whether only some accounts are selected. Then records that name no account are not."""
         return bool(self.customers or self.targets)
 
 
-def read_offsets(texts: list[str]) -> dict[InputPartition, OffsetRange]:
-    """The ranges in texts like `requests/0:100-199` or `facts/3:17-`. Raises UsageError."""
-    found: dict[InputPartition, OffsetRange] = {}
+def parse_offsets(texts: list[str]) -> dict[InputPartition, OffsetRange]:
+    """Return the ranges in texts like `requests/0:100-199` or `facts/3:17-`. Raises UsageError."""
+    offsets: dict[InputPartition, OffsetRange] = {}
     for text in texts:
-        told = _OFFSETS.fullmatch(text)
-        if told is None:
-            raise UsageError(
-                f"--offsets {text}: must be like requests/0:100-199, or requests/0:100- for all from there on"
-            )
-        place = InputPartition(topic=Topic(told["topic"]), partition=int(told["partition"]))
-        if place in found:
-            raise UsageError(f"--offsets names {place.topic}/{place.partition} twice")
-        offsets = OffsetRange(first=int(told["first"]), last=int(told["last"]) if told["last"] else None)
-        if offsets.last is not None and offsets.last < offsets.first:
-            raise UsageError(f"--offsets {text}: ends before it begins")
-        found[place] = offsets
-    return found
+        partition, offset_range = _parse_range(text)
+        if partition in offsets:
+            raise UsageError(f"--offsets names {partition.topic}/{partition.partition} twice")
+        offsets[partition] = offset_range
+    return offsets
+
+
+def _parse_range(text: str) -> tuple[InputPartition, OffsetRange]:
+    match = _OFFSETS.fullmatch(text)
+    if match is None:
+        raise UsageError(
+            f"--offsets {text}: must be like requests/0:100-199, or requests/0:100- for all from offset 100"
+        )
+    first, last = int(match["first"]), int(match["last"]) if match["last"] else None
+    if last is not None and last < first:
+        raise UsageError(f"--offsets {text}: the last offset is before the first")
+    partition = InputPartition(topic=Topic(match["topic"]), partition=int(match["partition"]))
+    return partition, OffsetRange(first=first, last=last)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PartitionRange:
-    """Offsets of a partition: `first` is read, `end` is not."""
+    """Offsets of a partition from `first` (included) to `end` (excluded)."""
 
     first: int
     end: int
 
 
-Ranges = Mapping[InputPartition, PartitionRange]
+PartitionRanges = Mapping[InputPartition, PartitionRange]
 
 
-async def ranges(cluster: KafkaAdmin, prefix: str, selection: ReplaySelection) -> Ranges:
-    """The ranges that hold something, as of now. Raises SetupError for what is not there, and OutageError."""
-    names = {prefix + word: word for word in INPUTS}
+async def partition_ranges(cluster: KafkaAdmin, prefix: str, selection: ReplaySelection) -> PartitionRanges:
+    """Return the selected ranges of the topics under this prefix, as of now, without empty ones.
+
+    Raises SetupError if a topic, partition or offset does not exist, and OutageError.
+    """
+    names = {prefix + topic: topic for topic in INPUTS}
     topics = await cluster.topics(names)
     missing = [name for name in names if name not in topics]
-    if len(missing) == len(names) or any(place.topic == names[name] for place in selection.offsets for name in missing):
+    if len(missing) == len(names) or any(one.topic == names[name] for one in selection.offsets for name in missing):
         raise SetupError(f"Kafka has no topic {', '.join(missing)}, so there is nothing to replay")
-    partitions = partitions_of(topic for _, topic in sorted(topics.items()))
-    places = {one: InputPartition(topic=names[one.topic], partition=one.number) for one in partitions}
-    firsts, ends = await cluster.beginnings(places), await cluster.ends(places)
-    held = {places[place]: PartitionRange(first=firsts[place], end=ends[place]) for place in places}
+    numbers = partitions_of(topic for _, topic in sorted(topics.items()))
+    partitions = {one: InputPartition(topic=names[one.topic], partition=one.number) for one in numbers}
+    firsts, ends = await cluster.beginnings(partitions), await cluster.ends(partitions)
+    existing = {one: PartitionRange(first=firsts[number], end=ends[number]) for number, one in partitions.items()}
     if selection.offsets:
-        return {place: _cut(place, asked, held.get(place)) for place, asked in selection.offsets.items()}
+        return {one: _selected(one, offsets, existing.get(one)) for one, offsets in selection.offsets.items()}
     if selection.since is not None:
-        since = await cluster.at(places, selection.since)
-        held = {places[place]: _from(held[places[place]], since[place]) for place in places}
-    return {place: one for place, one in held.items() if one.first < one.end}
+        since = await cluster.offsets_at(partitions, selection.since)
+        existing = {one: _starting_at(existing[one], since[number]) for number, one in partitions.items()}
+    return _without_empty(existing)
 
 
-def read_before(found: Ranges, committed: Mapping[InputPartition, int]) -> Ranges:
-    """What of the ranges the lanes have read: they read the rest in any case, and it is not to be sent twice."""
-    cut = {place: replace(one, end=min(one.end, committed.get(place, 0))) for place, one in found.items()}
-    return {place: one for place, one in cut.items() if one.first < one.end}
+def processed_ranges(ranges: PartitionRanges, committed: Mapping[InputPartition, int]) -> PartitionRanges:
+    """Return the parts of the ranges below the committed offsets. The lanes read the rest anyway."""
+    return _without_empty(
+        {partition: replace(one, end=min(one.end, committed.get(partition, 0))) for partition, one in ranges.items()}
+    )
 
 
-def length(found: Ranges) -> int:
-    """How many offsets the ranges have together."""
-    return sum(one.end - one.first for one in found.values())
+def offset_count(ranges: PartitionRanges) -> int:
+    """Return the number of offsets in all ranges together."""
+    return sum(one.end - one.first for one in ranges.values())
 
 
-def _cut(place: InputPartition, asked: OffsetRange, held: PartitionRange | None) -> PartitionRange:
-    name = f"{place.topic}, partition {place.partition}"
-    if held is None:
-        raise SetupError(f"there is no {name}")
-    end = held.end if asked.last is None else asked.last + 1
-    if held.first <= asked.first <= end <= held.end:
-        return PartitionRange(first=asked.first, end=end)
-    holds = f"holds offsets {held.first} to {held.end - 1}" if held.first < held.end else "holds nothing"
-    last = "its end" if asked.last is None else asked.last
-    raise SetupError(f"{name}, {holds}; there is no {asked.first} to {last}")
+def _without_empty(ranges: PartitionRanges) -> PartitionRanges:
+    return {partition: one for partition, one in ranges.items() if one.first < one.end}
 
 
-def _from(held: PartitionRange, since: int) -> PartitionRange:
-    return PartitionRange(first=max(held.first, min(since, held.end)), end=held.end)
+def _selected(partition: InputPartition, offsets: OffsetRange, existing: PartitionRange | None) -> PartitionRange:
+    name = f"partition {partition.partition} of {partition.topic}"
+    if existing is None:
+        raise SetupError(f"{name} does not exist")
+    end = existing.end if offsets.last is None else offsets.last + 1
+    if existing.first <= offsets.first <= end <= existing.end:
+        return PartitionRange(first=offsets.first, end=end)
+    holds = "is empty"
+    if existing.first < existing.end:
+        holds = f"has offsets {existing.first} to {existing.end - 1}"
+    last = "its end" if offsets.last is None else offsets.last
+    raise SetupError(f"{name} {holds}; --offsets asks for {offsets.first} to {last}")
+
+
+def _starting_at(existing: PartitionRange, offset: int) -> PartitionRange:
+    return PartitionRange(first=max(existing.first, min(offset, existing.end)), end=existing.end)

@@ -1,4 +1,4 @@
-"""A lane's publications cut into what one transaction publishes again, each with the progress behind it. Pure."""
+"""Cut a lane's published batches into slices, each with the progress that its transaction commits. Pure."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ REPLAY_ID = "ce_replayid"
 
 
 class ReplayTopics(StrEnum):
-    """The topics that are published to again. A dead letter is put back on the topic that it came from instead."""
+    """The topics that a re-emit publishes to. It does not publish dead letters: `dlq redrive` puts those back."""
 
     UNENROLLMENTS = Topic.UNENROLLMENTS
     REJECTIONS = Topic.REJECTIONS
@@ -28,67 +28,67 @@ class ReplayTopics(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReplayMarking:
-    """Which messages are chosen, and how they are marked."""
+    """Selects messages and marks them with the replay's id."""
 
     replay_id: str
     selection: ReplaySelection
     topics: Collection[ReplayTopics]
 
-    def chosen(self, messages: Collection[Message], decided_at: datetime) -> list[Message]:
-        """Those of a batch's messages that are chosen, marked, in their order."""
-        if not self.selection.at(decided_at):
+    def marked(self, messages: Collection[Message], decided_at: datetime) -> list[Message]:
+        """Return the selected messages of a batch in their order, each with header `ce_replayid`."""
+        if not self.selection.includes_time(decided_at):
             return []
-        mark = (REPLAY_ID, self.replay_id.encode())
-        return [replace(one, headers=(*one.headers, mark)) for one in messages if self._chosen(one)]
+        header = (REPLAY_ID, self.replay_id.encode())
+        return [replace(one, headers=(*one.headers, header)) for one in messages if self._is_selected(one)]
 
-    def _chosen(self, message: Message) -> bool:
+    def _is_selected(self, message: Message) -> bool:
         if message.topic not in self.topics:
             return False
-        if not self.selection.of_accounts:
+        if not self.selection.is_by_account:
             return True
-        if not self.selection.every_customer(int(message.key or b"0")):
+        if not self.selection.includes_customer(int(message.key or b"0")):
             return False
         data = from_json(message.value or b"{}")
-        return self.selection.of(data["customerId"], data["targetId"])
+        return self.selection.includes_account(data["customerId"], data["targetId"])
 
 
 class SliceProgress(NamedTuple):
-    """All up to the decision of this number was published again, and so many messages of the next batch."""
+    """How far a lane is: all batches up to decision `sequence`, and so many `messages` of the next batch."""
 
     sequence: int = 0
     messages: int = 0
 
     @property
-    def committed(self) -> tuple[int, str]:
-        """The same as an offset, and what stands beside it."""
+    def as_offset(self) -> tuple[int, str]:
+        """The progress as an offset and its metadata."""
         return self.messages, metadata(self.sequence)
 
     @classmethod
-    def of(cls, committed: CommittedOffset | None) -> "SliceProgress":
-        """What `committed` tells of it; None: nothing was published again yet."""
+    def from_offset(cls, committed: CommittedOffset | None) -> "SliceProgress":
+        """Return the progress in a committed offset; None: the beginning."""
         return cls() if committed is None else cls(committed.sequence or 0, committed.offset)
 
 
 class MessageSlice(NamedTuple):
-    """Messages that go together, perhaps none, and the progress behind them."""
+    """Messages for one transaction, perhaps none, and the lane's progress after them."""
 
     messages: list[Message]
-    behind: SliceProgress
+    progress: SliceProgress
 
 
 def slices(
-    publications: Sequence[ReplayBatch], begin: SliceProgress, *, marking: ReplayMarking, most: int
+    batches: Sequence[ReplayBatch], begin: SliceProgress, *, marking: ReplayMarking, size: int
 ) -> Iterator[MessageSlice]:
-    """What is left of the publications, at most so many messages at a time. The last one ends behind all of them."""
+    """Yield what is left of the batches in slices of at most `size` messages. The last slice ends after all batches."""
     messages: list[Message] = []
     at = begin
-    for publication in publications:
-        chosen = marking.chosen(unpack(publication.outputs), publication.decided_at)
-        for message in chosen[at.messages :]:
+    for batch in batches:
+        marked = marking.marked(unpack(batch.outputs), batch.decided_at)
+        for message in marked[at.messages :]:
             messages.append(message)
             at = at._replace(messages=at.messages + 1)
-            if len(messages) >= most:
+            if len(messages) >= size:
                 yield MessageSlice(messages, at)
                 messages = []
-        at = SliceProgress(publication.sequence)
+        at = SliceProgress(batch.sequence)
     yield MessageSlice(messages, at)

@@ -1,4 +1,4 @@
-"""Where records to be replayed come from, whatever that is."""
+"""Read the records to replay, from files or from Kafka topics."""
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,23 +14,26 @@ from unenroll.kafka.topics import INPUTS
 from unenroll.ops.files import Line
 from unenroll.ops.progress import BadLines
 from unenroll.ops.publish import parse_line
-from unenroll.ops.replay.selection import InputPartition, Ranges
+from unenroll.ops.replay.selection import InputPartition, PartitionRanges
 from unenroll.settings import KafkaSettings
-from unenroll.wire.decode import Received, ReceivedGroup, decode, decode_group
+from unenroll.wire.decode import ReceivedEvent, ReceivedGroup, decode, decode_group
 from unenroll.wire.reasons import DeadLetter
 from unenroll.wire.topics import CARRIES, Message, Record, Topic
-from unenroll.worker.batch import DecodedRecord, read
+from unenroll.worker.batch import DecodedRecord, decode_records
 
 
 class ReplayEntry(NamedTuple):
-    """A record as it would stand on an input topic of ours, what it says, and when it came."""
+    """A decoded record, and its time: the Kafka timestamp, or the event's `time` if it comes from a file.
 
-    reading: DecodedRecord
+    The record has the name of our input topic, also if it comes from a file or from a copy of the topic.
+    """
+
+    decoded: DecodedRecord
     at: datetime | None
 
 
 class ReplayDefinition(NamedTuple):
-    """A definition, and the message that tells of it."""
+    """A definition, and its message."""
 
     received: ReceivedGroup
     message: Message
@@ -38,29 +41,29 @@ class ReplayDefinition(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReplayChunk:
-    """Some records, in the order they are to be sent."""
+    """Records and definitions, in the order in which to send them. Definitions go first."""
 
     entries: list[ReplayEntry] = field(default_factory=list)
     definitions: list[ReplayDefinition] = field(default_factory=list)
 
 
 class ReplaySource(Protocol):
-    """All the records there are."""
+    """Where the records come from."""
 
     @property
     def unread(self) -> int:
-        """How many offsets are left out, because the lanes are yet to read them."""
+        """How many offsets the source leaves out because the lanes have not read them yet."""
 
-    def chunks(self, most: int) -> AsyncGenerator[ReplayChunk, None]:
-        """The records, at most so many at a time."""
+    def chunks(self, size: int) -> AsyncGenerator[ReplayChunk, None]:
+        """Yield the records in chunks of at most `size`; some may be empty."""
 
-    def go_on(self) -> str:
-        """The arguments that read on behind the last chunk, or nothing where all is to be read again."""
+    def resume_arguments(self) -> str:
+        """Return the arguments that continue after the last chunk; empty if the replay starts again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileSource:
-    """The lines, of which bad ones are set aside. `limits` has the most bytes that a batch to a topic may have."""
+    """Reads lines of NDJSON and reports bad ones to `bad`. `limits` has the largest batch in bytes of each topic."""
 
     lines: Iterable[Line]
     prefix: str
@@ -68,30 +71,30 @@ class FileSource:
     bad: BadLines
     unread: int = 0
 
-    async def chunks(self, most: int) -> AsyncGenerator[ReplayChunk, None]:
-        """The records, at most so many at a time."""
+    async def chunks(self, size: int) -> AsyncGenerator[ReplayChunk, None]:
+        """Yield the records in chunks of at most `size` lines."""
         lines = iter(self.lines)
-        while held := list(islice(lines, most)):
+        while some := list(islice(lines, size)):
             chunk = ReplayChunk()
-            for line in held:
-                self._take(line, chunk)
+            for line in some:
+                self._add(line, chunk)
             yield chunk
 
-    def go_on(self) -> str:
-        """Nothing: lines have no offsets."""
+    def resume_arguments(self) -> str:
+        """Return nothing: lines have no offsets."""
         return ""
 
-    def _take(self, line: Line, chunk: ReplayChunk) -> None:
+    def _add(self, line: Line, chunk: ReplayChunk) -> None:
         message = parse_line(line, self.limits)
-        told = message if isinstance(message, DeadLetter) else self._told(message)
-        if isinstance(told, DeadLetter):
-            self.bad.add(line, told)
-        elif isinstance(told, ReplayDefinition):
-            chunk.definitions.append(told)
+        content = message if isinstance(message, DeadLetter) else self._decoded(message)
+        if isinstance(content, DeadLetter):
+            self.bad.add(line, content)
+        elif isinstance(content, ReplayDefinition):
+            chunk.definitions.append(content)
         else:
-            chunk.entries.append(told)
+            chunk.entries.append(content)
 
-    def _told(self, message: Message) -> ReplayEntry | ReplayDefinition | DeadLetter:
+    def _decoded(self, message: Message) -> ReplayEntry | ReplayDefinition | DeadLetter:
         record = Record(
             topic=self.prefix + message.topic,
             partition=0,
@@ -101,59 +104,62 @@ class FileSource:
             headers=message.headers,
         )
         topic = Topic(message.topic)
-        told = decode_group(record) if topic is Topic.DEFINITIONS else decode(record, CARRIES[topic])
-        if isinstance(told, ReceivedGroup):
-            return ReplayDefinition(told, message)
-        return ReplayEntry(DecodedRecord(record, told), told.time) if isinstance(told, Received) else told
+        content = decode_group(record) if topic is Topic.DEFINITIONS else decode(record, CARRIES[topic])
+        if isinstance(content, ReceivedGroup):
+            return ReplayDefinition(content, message)
+        return (
+            ReplayEntry(DecodedRecord(record, content), content.time) if isinstance(content, ReceivedEvent) else content
+        )
 
 
 @dataclass(kw_only=True, slots=True)
 class TopicSource:
-    """The records of some ranges. `prefix` begins the names of the topics that are read, `settings` those of ours.
+    """Reads ranges of the topics under `prefix`. `settings` has the prefix of our own topics.
 
-    `unread` counts the offsets that the ranges leave to the lanes, which are yet to read them.
+    `unread` counts the offsets that the ranges leave out because the lanes have not read them yet. `advance` is called
+    with the number of offsets that were read.
     """
 
     settings: KafkaSettings
     prefix: str
-    ranges: Ranges
+    ranges: PartitionRanges
     unread: int
-    done: Callable[[int], None]
+    advance: Callable[[int], None]
     _next: dict[InputPartition, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin at the beginning of each range."""
-        self._next = {place: one.first for place, one in self.ranges.items()}
+        """Start at the beginning of each range."""
+        self._next = {partition: one.first for partition, one in self.ranges.items()}
 
-    async def chunks(self, most: int) -> AsyncGenerator[ReplayChunk, None]:
-        """The records, at most so many at a time; now and then none. Raises OutageError and SetupError."""
+    async def chunks(self, size: int) -> AsyncGenerator[ReplayChunk, None]:
+        """Yield the records in chunks of at most `size`, some of them empty. Raises OutageError and SetupError."""
         for topic in INPUTS:
-            wanted = {
-                TopicPartitionNumber(topic=self.prefix + topic, number=place.partition): (one.first, one.end)
-                for place, one in self.ranges.items()
-                if place.topic is topic
+            stretch = {
+                TopicPartitionNumber(topic=self.prefix + topic, number=partition.partition): (one.first, one.end)
+                for partition, one in self.ranges.items()
+                if partition.topic is topic
             }
-            async with open_range_reader(self.settings, wanted) as reader:
-                while reader.left:
-                    found = await reader.read(most)
-                    self._move(topic, reader.next)
-                    yield ReplayChunk(entries=[self._entry(written, topic) for written in found])
+            async with open_range_reader(self.settings, stretch) as reader:
+                while reader.unfinished:
+                    records = await reader.read(size)
+                    self._advance_to(topic, reader.next_offsets)
+                    yield ReplayChunk(entries=[self._entry(record, topic) for record in records])
 
-    def go_on(self) -> str:
-        """The arguments that read on behind the last chunk."""
-        left = (
-            f"--offsets {place.topic}/{place.partition}:{self._next[place]}-{one.end - 1}"
-            for place, one in self.ranges.items()
-            if self._next[place] < one.end
+    def resume_arguments(self) -> str:
+        """Return the --offsets that continue after the last chunk."""
+        rest = (
+            f"--offsets {partition.topic}/{partition.partition}:{self._next[partition]}-{one.end - 1}"
+            for partition, one in self.ranges.items()
+            if self._next[partition] < one.end
         )
-        return " ".join(left)
+        return " ".join(rest)
 
-    def _move(self, topic: Topic, reached: Mapping[TopicPartitionNumber, int]) -> None:
-        now = {InputPartition(topic=topic, partition=place.number): offset for place, offset in reached.items()}
-        self.done(sum(offset - self._next[place] for place, offset in now.items()))
-        self._next |= now
+    def _advance_to(self, topic: Topic, offsets: Mapping[TopicPartitionNumber, int]) -> None:
+        reached = {InputPartition(topic=topic, partition=one.number): offset for one, offset in offsets.items()}
+        self.advance(sum(offset - self._next[partition] for partition, offset in reached.items()))
+        self._next |= reached
 
-    def _entry(self, written: TimestampedRecord, topic: Topic) -> ReplayEntry:
+    def _entry(self, timestamped: TimestampedRecord, topic: Topic) -> ReplayEntry:
         name = self.settings.topic_prefix + topic
-        (told,) = read([replace(written.record, topic=name)], {name: CARRIES[topic]})
-        return ReplayEntry(told, written.at)
+        (decoded,) = decode_records([replace(timestamped.record, topic=name)], {name: CARRIES[topic]})
+        return ReplayEntry(decoded, timestamped.at)

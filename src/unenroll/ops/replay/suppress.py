@@ -1,4 +1,4 @@
-"""What is missing is sent to its topic, and what was decided before is not: the lanes decide, each event once."""
+"""Send the records that the ledger lacks to their input topics, where the lanes decide them. Skip all others."""
 
 import asyncio
 from collections import Counter
@@ -13,35 +13,38 @@ from unenroll.kafka.admin import TopicPartitionNumber
 from unenroll.kafka.topics import INPUTS
 from unenroll.ops.publish import Sender
 from unenroll.ops.replay.in_flight import InFlight, RateLimit
-from unenroll.ops.replay.ledger_check import LedgerRecord, RecordFate, ledger_records, record_fates
+from unenroll.ops.replay.ledger_check import LedgerRecord, RecordStatus, ledger_record, record_statuses
 from unenroll.ops.replay.selection import ReplaySelection
 from unenroll.ops.replay.sources import ReplayDefinition, ReplayEntry, ReplaySource
 from unenroll.postgres.definitions import DefinitionCache
-from unenroll.wire.decode import Received
+from unenroll.wire.decode import ReceivedEvent
 from unenroll.wire.topics import Message, Record, batch_bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReplaySender:
-    """`limits` has the most bytes that a batch to each topic may have, by the topic's word."""
+    """Sends records and messages to Kafka. `limits` has the largest batch in bytes of each topic, without prefix."""
 
     sender: Sender
     prefix: str
     limits: Mapping[str, int]
 
-    def fits(self, record: Record) -> bool:
-        """Whether the record can be sent as it was: a copy may take more, and headers may not be readable."""
+    def can_send(self, record: Record) -> bool:
+        """Whether the record can be sent as it came: its headers are readable, and it fits its topic."""
         message = self._message(record)
         return record.unreadable is None and batch_bytes(message) <= self.limits[message.topic]
 
-    async def send(self, records: Sequence[Record]) -> Mapping[TopicPartitionNumber, int]:
-        """Send them in order. Returns when all are there: before which offsets. Raises OutageError and SetupError."""
-        await self.tell([self._message(record) for record in records])
-        inputs = {self.prefix + word for word in INPUTS}
-        return {place: end for place, end in self.sender.ends.items() if place.topic in inputs}
+    async def send_records(self, records: Sequence[Record]) -> Mapping[TopicPartitionNumber, int]:
+        """Send the records in order and wait until they arrived. Returns offsets that all of them lie before.
 
-    async def tell(self, messages: Sequence[Message]) -> None:
-        """The same of messages."""
+        Raises OutageError and SetupError.
+        """
+        await self.send_messages([self._message(record) for record in records])
+        inputs = {self.prefix + topic for topic in INPUTS}
+        return {partition: end for partition, end in self.sender.ends.items() if partition.topic in inputs}
+
+    async def send_messages(self, messages: Sequence[Message]) -> None:
+        """Send the messages in order and wait until they arrived. Raises OutageError and SetupError."""
         await asyncio.to_thread(self._send, messages)
 
     def _send(self, messages: Sequence[Message]) -> None:
@@ -50,57 +53,65 @@ class ReplaySender:
         self.sender.finish()
 
     def _message(self, record: Record) -> Message:
-        word = record.topic.removeprefix(self.prefix)
-        return Message(topic=word, key=record.key, value=record.value, headers=record.headers)
+        topic = record.topic.removeprefix(self.prefix)
+        return Message(topic=topic, key=record.key, value=record.value, headers=record.headers)
 
 
-_AT_ONCE = 500
+_CHUNK_RECORDS = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordReplay:
-    """A replay that publishes nothing for what was decided before.
+    """A replay that sends missing records.
 
-    `lead` None: what the lanes decide is not waited for. `counts` has how many records were `read`, `unchosen`,
-    `decided` or `buried` before, of customers `erased` since, `missing`, `unsendable` as they are, and how many
+    `in_flight` is None if the replay does not wait for the lanes. `counts` has how many records were `read`,
+    `unselected`, `decided` or `dead_lettered` before, of `erased` customers, `missing`, or `unsendable`, and how many
     `definitions` are newer than those in force.
     """
 
     pool: asyncpg.Pool
     selection: ReplaySelection
-    sending: ReplaySender
-    lead: InFlight | None
-    pace: RateLimit
+    sender: ReplaySender
+    in_flight: InFlight | None
+    rate_limit: RateLimit
     stopping: asyncio.Event
     dry_run: bool
     counts: Counter[str] = field(default_factory=Counter)
     _cache: DefinitionCache = field(default_factory=DefinitionCache)
 
     async def run(self, source: ReplaySource) -> None:
-        """Replay what the source has, until stopping. Raises OutageError, SetupError, and UnenrollError as `Lead`."""
-        most = _AT_ONCE if self.lead is None else min(_AT_ONCE, self.lead.most)
-        async with aclosing(source.chunks(self.pace.at_once(most))) as chunks:
+        """Replay the source to its end or until stopping, and wait for the lanes.
+
+        Raises OutageError, SetupError, and UnenrollError if the lanes make no progress.
+        """
+        limit = _CHUNK_RECORDS if self.in_flight is None else min(_CHUNK_RECORDS, self.in_flight.limit)
+        async with aclosing(source.chunks(self.rate_limit.burst_size(limit))) as chunks:
             async for chunk in chunks:
-                await self._define(chunk.definitions)
-                await self._take(chunk.entries)
+                await self._replay_definitions(chunk.definitions)
+                await self._replay_entries(chunk.entries)
                 if self.stopping.is_set():
                     break
-        if self.lead is not None:
-            await self.lead.shrink(0, self.stopping)
+        if self.in_flight is not None:
+            await self.in_flight.wait_for_at_most(0, self.stopping)
 
-    async def _take(self, entries: Sequence[ReplayEntry]) -> None:
-        chosen = [ledger_records(one.reading) for one in entries if self._chosen(one)]
-        await self.pace.wait(len(chosen), self.stopping)
-        found = await record_fates(self.pool, chosen, self.lead.under_way if self.lead else {})
-        missing = list(_once(one for one, fate in zip(chosen, found, strict=True) if fate is RecordFate.MISSING))
-        sendable = [one for one in missing if self.sending.fits(one.record)]
-        buried, erased = found.count(RecordFate.BURIED), found.count(RecordFate.ERASED)
+    async def _replay_entries(self, entries: Sequence[ReplayEntry]) -> None:
+        selected = [ledger_record(one.decoded) for one in entries if self._is_selected(one)]
+        await self.rate_limit.wait(len(selected), self.stopping)
+        statuses = await record_statuses(self.pool, selected, self.in_flight.events if self.in_flight else {})
+        by_status = Counter(statuses)
+        missing = list(
+            _without_repeats(
+                one for one, status in zip(selected, statuses, strict=True) if status is RecordStatus.MISSING
+            )
+        )
+        sendable = [one for one in missing if self.sender.can_send(one.record)]
+        repeats = by_status[RecordStatus.MISSING] - len(missing)
         self.counts.update(
             read=len(entries),
-            unchosen=len(entries) - len(chosen),
-            buried=buried,
-            erased=erased,
-            decided=len(chosen) - buried - erased - len(missing),
+            unselected=len(entries) - len(selected),
+            dead_lettered=by_status[RecordStatus.DEAD_LETTERED],
+            erased=by_status[RecordStatus.ERASED],
+            decided=by_status[RecordStatus.DECIDED] + repeats,
             missing=len(sendable),
             unsendable=len(missing) - len(sendable),
         )
@@ -108,40 +119,40 @@ class RecordReplay:
             await self._send(sendable)
 
     async def _send(self, records: Sequence[LedgerRecord]) -> None:
-        if self.lead is not None:
-            await self.lead.shrink(self.lead.most - len(records), self.stopping)
-        ends = await self.sending.send([one.record for one in records])
-        if self.lead is not None:
-            self.lead.add(records, ends)
+        if self.in_flight is not None:
+            await self.in_flight.wait_for_at_most(self.in_flight.limit - len(records), self.stopping)
+        ends = await self.sender.send_records([one.record for one in records])
+        if self.in_flight is not None:
+            self.in_flight.add(records, ends)
 
-    def _chosen(self, entry: ReplayEntry) -> bool:
-        content = entry.reading.content
-        if not self.selection.at(entry.at):
+    def _is_selected(self, entry: ReplayEntry) -> bool:
+        content = entry.decoded.content
+        if not self.selection.includes_time(entry.at):
             return False
-        if not isinstance(content, Received):
-            return not self.selection.of_accounts
-        return self.selection.of(content.event.customer_id, content.event.target_id)
+        if not isinstance(content, ReceivedEvent):
+            return not self.selection.is_by_account
+        return self.selection.includes_account(content.event.customer_id, content.event.target_id)
 
-    async def _define(self, definitions: Sequence[ReplayDefinition]) -> None:
+    async def _replay_definitions(self, definitions: Sequence[ReplayDefinition]) -> None:
         """Send the definitions that are newer than those in force."""
-        if not definitions or self.selection.of_accounts:
+        if not definitions or self.selection.is_by_account:
             return
         group_ids = {one.received.group.group_id for one in definitions}
-        await self._cache.look(self.pool, group_ids=group_ids, target_ids=())
-        newer = [one for one in definitions if self.selection.at(one.received.time) and self._newer(one)]
+        await self._cache.refresh(self.pool, group_ids=group_ids, target_ids=())
+        newer = [one for one in definitions if self.selection.includes_time(one.received.time) and self._is_newer(one)]
         self.counts.update(definitions=len(newer))
         if newer and not self.dry_run:
-            await self.sending.tell([one.message for one in newer])
+            await self.sender.send_messages([one.message for one in newer])
 
-    def _newer(self, one: ReplayDefinition) -> bool:
-        in_force = self._cache.known.groups.get(one.received.group.group_id)
-        return in_force is None or in_force.version < one.received.group.version
+    def _is_newer(self, definition: ReplayDefinition) -> bool:
+        in_force = self._cache.cached.groups.get(definition.received.group.group_id)
+        return in_force is None or in_force.version < definition.received.group.version
 
 
-def _once(records: Iterable[LedgerRecord]) -> Iterator[LedgerRecord]:
-    """The records without those that repeat one before them."""
-    known: dict[EventKey, LedgerRecord] = {}
+def _without_repeats(records: Iterable[LedgerRecord]) -> Iterator[LedgerRecord]:
+    """Yield the records, without those that repeat the event of a record before them."""
+    first: dict[EventKey, LedgerRecord] = {}
     for one in records:
-        before = one if one.event is None else known.setdefault(one.event.key, one)
+        before = one if one.event is None else first.setdefault(one.event.key, one)
         if before is one or before.event != one.event:
             yield one

@@ -1,1 +1,1 @@
-"""Check the ledger, accounts and published events against each other."""
+"""Check accounts against their own facts, the ledger and the published events."""

@@ -1,13 +1,17 @@
-"""One thing that is kept otherwise than it follows from the rest."""
+"""A difference between what is stored of an account and what follows from the rest."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from unenroll.core.events import AccountKey, EventId
 
 
 class CheckedAgainst(StrEnum):
-    """What was held against what."""
+    """What an account was compared with.
+
+    ACCOUNT: it can be read, and its target is defined. SETTLEMENT: a new settlement of its facts. LEDGER: its rows in
+    the ledger. PUBLISHED: its published events.
+    """
 
     ACCOUNT = "account"
     SETTLEMENT = "settlement"
@@ -17,7 +21,7 @@ class CheckedAgainst(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
-    """What an account has of something (`kept`), and what it should have been (`decided`)."""
+    """What is stored of one part of an account (`kept`), and what it should be (`decided`). `about` names the part."""
 
     customer_id: int
     target_id: int
@@ -28,38 +32,43 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class AccountDrift:
-    """The differences of one account, as they are found."""
+class AccountCheck:
+    """Compares one account with one thing and collects the differences."""
 
     key: AccountKey
     against: CheckedAgainst
-    found: list[Difference]
+    differences: list[Difference] = field(default_factory=list)
 
-    def unless(self, alike: bool, about: str, *, kept: object, decided: object) -> None:  # noqa: FBT001 - reads as a sentence
-        """Note a difference unless the two are alike."""
-        if not alike:
-            self.found.append(
+    def check(self, ok: bool, about: str, *, stored: object, expected: object) -> None:  # noqa: FBT001 - like assert
+        """Add a difference unless `ok`."""
+        if not ok:
+            self.differences.append(
                 Difference(
                     customer_id=self.key.customer_id,
                     target_id=self.key.target_id,
                     against=self.against,
                     about=about,
-                    kept=_words(kept),
-                    decided=_words(decided),
+                    kept=_text(stored),
+                    decided=_text(expected),
                 )
             )
 
-    def same(self, about: str, *, kept: object, decided: object) -> None:
-        """Note a difference unless the two are equal."""
-        self.unless(kept == decided, about, kept=kept, decided=decided)
+    def check_equal(self, about: str, *, stored: object, expected: object) -> None:
+        """Add a difference unless the two are equal."""
+        self.check(stored == expected, about, stored=stored, expected=expected)
 
 
-def leave_named(key: EventId) -> str:
-    """A leave in words."""
+def leave_text(key: EventId) -> str:
+    """Return a leave's name for people, like `leave 17 of /app`."""
     return f"leave {key.id} of {key.source}"
 
 
-def _words(what: object) -> str:
-    if isinstance(what, tuple):
-        return " ".join(_words(one) for one in what if one is not None) or "nothing"
-    return "nothing" if what is None else str(what)
+def reward_text(reward_id: str) -> str:
+    """Return a reward's name for people, like `reward R17`."""
+    return f"reward {reward_id}"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return " ".join(_text(part) for part in value if part is not None) or "nothing"
+    return "nothing" if value is None else str(value)

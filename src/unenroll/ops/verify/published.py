@@ -1,4 +1,4 @@
-"""An account held against the bytes that were published of it: what was told last is what is so. Pure."""
+"""Compare an account with its published events: the last event on each part has to match its state. Pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from unenroll.core.events import EventId
 from unenroll.core.facts import Reward
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import Rule
-from unenroll.ops.verify.differences import AccountDrift, CheckedAgainst, Difference, leave_named
+from unenroll.ops.verify.differences import AccountCheck, CheckedAgainst, Difference, leave_text, reward_text
 from unenroll.postgres.accounts import KnownAccount
 from unenroll.postgres.audit import AuditedAccount, LedgerReceipt
 from unenroll.wire.encode import DecisionContext, encode, event_uuid
@@ -23,7 +23,7 @@ _NO_CAUSE = EventId("", "")
 
 
 class PublishedEvent(NamedTuple):
-    """One of our events, as it was published."""
+    """An event that the worker published. `data` is its decoded value."""
 
     name: str
     id: str
@@ -31,60 +31,78 @@ class PublishedEvent(NamedTuple):
     value: bytes
 
 
-def published_drift(
+def published_differences(
     one: AuditedAccount, known: KnownAccount, owner: TargetGroup, *, kept_since: datetime | None
 ) -> list[Difference]:
-    """The differences. What was told before `kept_since`, the oldest bytes that are kept, is not missed."""
-    drift = AccountDrift(one.key, CheckedAgainst.PUBLISHED, [])
-    events = [event for event in map(_event, one.sent or ()) if event.data["targetId"] == one.key.target_id]
+    """Return the differences. Events older than `kept_since`, the oldest stored bytes, may be missing."""
+    check = AccountCheck(one.key, CheckedAgainst.PUBLISHED)
+    events = [event for event in map(_event, one.published or ()) if event.data["targetId"] == one.key.target_id]
     ids = [event.id for event in events]
-    drift.unless(len(set(ids)) == len(ids), "the account", kept="an event published twice", decided="each once")
-    _Rewards(known, owner, kept_since, drift).hold([event for event in events if "rewardId" in event.data])
-    _leaves(known, [event for event in events if event.name == "UserUnenrolled"], owner=owner, drift=drift)
-    _answers(events, one.receipts, drift)
-    return drift.found
+    check.check(len(set(ids)) == len(ids), "the account", stored="an event published twice", expected="each once")
+    reward_events = [event for event in events if "rewardId" in event.data]
+    _RewardChecks(known, owner, kept_since, check).check_all(reward_events)
+    unenrolled = [event for event in events if event.name == "UserUnenrolled"]
+    _check_leaves(known, unenrolled, owner=owner, check=check)
+    _check_answers(events, one.receipts, check)
+    return check.differences
 
 
-class _Rewards(NamedTuple):
+def _event(message: Message) -> PublishedEvent:
+    headers = {name: (value or b"").decode() for name, value in message.headers}
+    value = message.value or b"{}"
+    name = event_name(headers["ce_type"]) or headers["ce_type"]
+    return PublishedEvent(name, headers["ce_id"], from_json(value), value)
+
+
+def _revision(event: PublishedEvent) -> int:
+    return int(event.data["revision"])
+
+
+class _RewardChecks(NamedTuple):
     known: KnownAccount
     owner: TargetGroup
     kept_since: datetime | None
-    drift: AccountDrift
+    check: AccountCheck
 
-    def hold(self, events: Sequence[PublishedEvent]) -> None:
-        """Hold what was told last of each reward against how it stands."""
+    def check_all(self, events: Sequence[PublishedEvent]) -> None:
+        """Compare each reward with the last event that was published of it."""
         last = {event.data["rewardId"]: event for event in sorted(events, key=_revision)}
         settled = self.known.state.settled.rewards
         for reward in self.known.state.account.rewards:
-            now, told = settled[reward.reward_id], last.pop(reward.reward_id, None)
-            if told is not None:
-                self._one(reward, now, told)
-            elif now.revision:
-                about = f"reward {reward.reward_id}"
-                kept = f"revision {now.revision}, never published"
-                self.drift.unless(self._gone(now), about, kept=kept, decided="published")
+            state, event = settled[reward.reward_id], last.pop(reward.reward_id, None)
+            if event is not None:
+                self._check_reward(reward, state, event)
+            elif state.revision:
+                stored = f"revision {state.revision}, never published"
+                about = reward_text(reward.reward_id)
+                self.check.check(self._may_be_pruned(state), about, stored=stored, expected="published")
         for reward_id in last:
-            self.drift.same(f"reward {reward_id}", kept="nothing, yet published", decided="a reward")
+            self.check.check_equal(reward_text(reward_id), stored="nothing, but published", expected="a reward")
 
-    def _gone(self, now: SettledReward) -> bool:
-        """Whether the bytes may have been pruned: it was told of when its leave came, or later."""
-        leaves = zip(self.known.state.account.leaves, self.known.seen.leaves, strict=True)
-        told_at = next((seen_at for leave, seen_at in leaves if leave.key == now.cancelled_by), None)
-        return self.kept_since is None or told_at is None or told_at < self.kept_since
+    def _may_be_pruned(self, state: SettledReward) -> bool:
+        """Whether the event may be older than the oldest stored bytes. It is not older than its leave's first read."""
+        leaves = zip(self.known.state.account.leaves, self.known.first_seen.leaves, strict=True)
+        first_read = next((read_at for leave, read_at in leaves if leave.key == state.cancelled_by), None)
+        return self.kept_since is None or first_read is None or first_read < self.kept_since
 
-    def _one(self, reward: Reward, now: SettledReward, told: PublishedEvent) -> None:
-        about = f"reward {reward.reward_id}"
-        kept = ("RewardReinstated" if now.action is None else "RewardCancelled", f"revision {now.revision}")
-        published = (told.name, f"revision {told.data['revision']}")
-        self.drift.same(about, kept=kept, decided=published)
-        if kept == published:
-            alike = self._bytes(reward, now, Rule(told.data["rule"])) == told.value
-            self.drift.unless(alike, about, kept="another event than was published", decided=told.value.decode())
+    def _check_reward(self, reward: Reward, state: SettledReward, event: PublishedEvent) -> None:
+        about = reward_text(reward.reward_id)
+        name = "RewardReinstated" if state.action is None else "RewardCancelled"
+        stored = (name, f"revision {state.revision}")
+        published = (event.name, f"revision {event.data['revision']}")
+        self.check.check_equal(about, stored=stored, expected=published)
+        if stored == published:
+            same = self._value(reward, state, Rule(event.data["rule"])) == event.value
+            differs = "a state that does not give the published event"
+            self.check.check(same, about, stored=differs, expected=event.value.decode())
 
-    def _bytes(self, reward: Reward, now: SettledReward, rule: Rule) -> bytes | None:
-        """The event's value. A change of rule alone publishes nothing, so the rule is that of the time."""
+    def _value(self, reward: Reward, state: SettledReward, rule: Rule) -> bytes | None:
+        """Return the value of the event that the state gives.
+
+        The rule is the published one: a change of the rule alone publishes nothing.
+        """
         account = self.known.state.account
-        leave = next((leave for leave in account.leaves if leave.key == now.cancelled_by), None)
+        leave = next((leave for leave in account.leaves if leave.key == state.cancelled_by), None)
         if leave is None:
             return None
         context = DecisionContext(
@@ -95,44 +113,45 @@ class _Rewards(NamedTuple):
             decided_at=_NO_TIME,
             calendar=self.owner.calendar,
         )
-        if now.action is None:
-            return encode(RewardReinstatement(reward, leave, rule, now.revision), context).value
-        return encode(RewardCancellation(reward, leave, rule, now.action, now.revision), context).value
+        if state.action is None:
+            return encode(RewardReinstatement(reward, leave, rule, state.revision), context).value
+        return encode(RewardCancellation(reward, leave, rule, state.action, state.revision), context).value
 
 
-def _leaves(
-    known: KnownAccount, farewells: Sequence[PublishedEvent], *, owner: TargetGroup, drift: AccountDrift
+def _check_leaves(
+    known: KnownAccount, events: Sequence[PublishedEvent], *, owner: TargetGroup, check: AccountCheck
 ) -> None:
+    """Compare the leaves with the UserUnenrolled events."""
     account, settled = known.state
-    if farewells:
-        told = f"{max(map(_revision, farewells))} UserUnenrolled"
-        drift.same("the account", kept=f"{settled.revision} UserUnenrolled", decided=told)
-    in_force = _in_force(farewells)
+    if events:
+        published = f"{max(map(_revision, events))} UserUnenrolled"
+        check.check_equal("the account", stored=f"{settled.revision} UserUnenrolled", expected=published)
+    in_force = _in_force(events)
     for leave in account.leaves:
         if event_uuid(leave.key) not in in_force:
             continue
-        now, event = settled.leaves[leave.key], in_force[event_uuid(leave.key)]
-        told = "superseded" if event is None else Outcome.UNENROLLED
-        kept = now.outcome if now.outcome is Outcome.UNENROLLED else "superseded"
-        drift.same(leave_named(leave.key), kept=kept, decided=told)
+        state, event = settled.leaves[leave.key], in_force[event_uuid(leave.key)]
+        about = leave_text(leave.key)
+        stored = state.outcome if state.outcome is Outcome.UNENROLLED else "superseded"
+        check.check_equal(about, stored=stored, expected="superseded" if event is None else Outcome.UNENROLLED)
         dropped = None if event is None else event.data["droppedPeriods"]
-        if dropped is not None and now.first_dropped is not None:
-            first = owner.calendar.numbered(now.first_dropped).name
-            drift.same(leave_named(leave.key), kept=("from", first), decided=("from", dropped["first"]))
+        if dropped is not None and state.first_dropped is not None:
+            first = owner.calendar.cycle_numbered(state.first_dropped).name
+            check.check_equal(about, stored=("from", first), expected=("from", dropped["first"]))
 
 
-def _in_force(farewells: Sequence[PublishedEvent]) -> Mapping[str, PublishedEvent | None]:
-    """What is in force of each leave that was told to have taken effect; None: another leave's supersedes it."""
+def _in_force(events: Sequence[PublishedEvent]) -> Mapping[str, PublishedEvent | None]:
+    """Return the event in force by the UUID of its leave; None if another leave's event supersedes it."""
     in_force: dict[str, PublishedEvent | None] = {}
-    for event in sorted(farewells, key=_revision):
+    for event in sorted(events, key=_revision):
         if event.data["supersedes"] is not None:
             in_force[event.data["supersedes"]] = None
         in_force[event.data["unenrollmentId"]] = event
     return in_force
 
 
-def _answers(events: Sequence[PublishedEvent], receipts: Sequence[LedgerReceipt], drift: AccountDrift) -> None:
-    """The first answer of each request is what the ledger says that it was."""
+def _check_answers(events: Sequence[PublishedEvent], receipts: Sequence[LedgerReceipt], check: AccountCheck) -> None:
+    """Compare each rejection with the outcome in the ledger."""
     rejected: dict[str, str] = {}
     for event in events:
         if event.name == "UnenrollRejected":
@@ -141,16 +160,4 @@ def _answers(events: Sequence[PublishedEvent], receipts: Sequence[LedgerReceipt]
     for receipt in receipts:
         published = rejected.pop(str(receipt.event_key), None)
         if published is not None:
-            drift.same(f"request {receipt.event_key}", kept=receipt.outcome, decided=published)
-
-
-def _revision(event: PublishedEvent) -> int:
-    return int(event.data["revision"])
-
-
-def _event(message: Message) -> PublishedEvent:
-    headers = {name: (value or b"").decode() for name, value in message.headers}
-    value = message.value or b"{}"
-    return PublishedEvent(
-        event_name(headers["ce_type"]) or headers["ce_type"], headers["ce_id"], from_json(value), value
-    )
+            check.check_equal(f"request {receipt.event_key}", stored=receipt.outcome, expected=published)

@@ -1,1 +1,1 @@
-"""The schema, as Alembic applies it."""
+"""The migrations of the tables, which Alembic runs."""

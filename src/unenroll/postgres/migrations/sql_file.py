@@ -1,4 +1,4 @@
-"""Runs the SQL file of a migration."""
+"""Run the SQL file of a migration."""
 
 from pathlib import Path
 

@@ -1,1 +1,1 @@
-"""One step a file."""
+"""One migration per module, with an SQL file of the same name."""

@@ -1,4 +1,4 @@
-"""The first tables."""
+"""Create the first tables."""
 
 from unenroll.postgres.migrations.sql_file import run_sql_file
 

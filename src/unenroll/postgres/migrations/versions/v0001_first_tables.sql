@@ -1,8 +1,8 @@
--- The oldest program that works with these tables, by the version of the tables that it was written for.
+-- The oldest program that works with these tables: the version of the tables that it was written for.
 create table oldest_program (version text not null);
 insert into oldest_program values ('0001');
 
--- What is defined upstream. A target belongs to the first group that defined it.
+-- Target groups and targets from topic `definitions`. The first group that defines a target owns it.
 create table target_groups (
     group_id    bigint primary key,
     version     bigint not null,
@@ -15,7 +15,7 @@ create table targets (
     group_id  bigint not null references target_groups
 );
 
--- Definitions that were refused, each record of the topic once.
+-- Refused definitions, one row per record of the topic.
 create table definition_refusals (
     topic_id   text not null,
     partition  integer not null,
@@ -28,7 +28,7 @@ create table definition_refusals (
     primary key (topic_id, partition, "offset")
 );
 
--- Accounts that appended cycles concern, until the lanes are told.
+-- Accounts to settle again after cycles were appended, until their SettlementDue events are published.
 create table settlements_due (
     customer_id bigint not null,
     target_id   bigint not null,
@@ -51,20 +51,19 @@ create type reward_rule as enum (
     'PERIOD_END_LOST', 'ALREADY_ACHIEVED'
 );
 
--- What is known of one customer in one target, and what it was last settled to. An account is read and written as a
--- whole, so it is one row: `facts` is one JSON text of arrays (postgres/account_codec.py). Only people ask for a single reward by
--- SQL: they have the views below.
+-- One customer in one target: the facts and their last settlement. The worker reads and writes an account as a whole,
+-- so it is one row: `facts` is one JSON text of arrays (postgres/account_codec.py). The views below show single facts.
 create table accounts (
     customer_id bigint not null,
     target_id   bigint not null,
-    decisions   bigint not null default 0,      -- how many decisions were made on the account
-    waits       boolean not null default false, -- cycles appended to the group concern it
+    decisions   bigint not null default 0,      -- the number of decisions on the account
+    waits       boolean not null default false, -- appended cycles may change the account
     facts       text not null,
     primary key (customer_id, target_id)
 ) with (fillfactor = 80);
 create index accounts_that_wait on accounts (target_id) where waits;
 
--- For people, and for what counts over all accounts.
+-- Views for people, and for queries over all accounts.
 create view enrollments as
 select customer_id, target_id, fact -> 0 ->> 0 as id, fact -> 0 ->> 1 as source,
        (fact ->> 1)::timestamptz as enrolled_at, (fact ->> 2)::integer as from_cycle,
@@ -87,7 +86,7 @@ select customer_id, target_id, fact ->> 0 as reward_id, (fact ->> 1)::integer as
        (fact ->> 4)::bigint as level, (fact -> 5 ->> 0)::numeric as amount, fact -> 5 ->> 1 as unit,
        (settled ->> 0)::reward_state as state, (settled ->> 1)::reward_rule as rule,
        (settled ->> 2)::reward_action as action, (settled ->> 3)::integer as revision,
-       -- the leave that governs it now, and the one that was named when it was last cancelled
+       -- the leave that governs the reward now, and the leave of its last cancellation
        facts::json -> 3 -> (settled ->> 4)::integer -> 0 ->> 0 as leave_id,
        facts::json -> 3 -> (settled ->> 4)::integer -> 0 ->> 1 as leave_source,
        facts::json -> 3 -> (settled ->> 5)::integer -> 0 ->> 0 as cancelled_id,
@@ -100,9 +99,10 @@ cross join lateral (select facts::json -> 7 -> (place - 1)::integer as settled) 
 create view issuances as
 select customer_id, target_id, reward_id, issued_at::timestamptz as issued_at,
        (facts::json -> 8 -> 3 ->> (place - 1)::integer)::timestamptz as seen_at
-from accounts cross join lateral json_each_text(facts::json -> 5) with ordinality as listed (reward_id, issued_at, place);
+from accounts
+cross join lateral json_each_text(facts::json -> 5) with ordinality as listed (reward_id, issued_at, place);
 
--- One row a lane: how far it has decided, and how far it is known to have published.
+-- One row per lane: the positions that it has decided up to, and its last published decision (a lower bound).
 create table lanes (
     lane_id          integer generated always as identity primary key,
     topic_prefix     text not null,
@@ -113,14 +113,14 @@ create table lanes (
     published        bigint not null default 0,
     topics           text[] not null default '{}',
     topic_ids        text[] not null default '{}',
-    partition_counts integer[] not null default '{}', -- of each topic, when the lane was opened
-    positions        bigint[] not null default '{}',  -- the next offset to decide
+    partition_counts integer[] not null default '{}', -- of each topic, when a worker opened the lane
+    positions        bigint[] not null default '{}',  -- of each topic, the next offset to decide
     updated_at       timestamptz not null default now(),
-    owner_version    text, -- the version that the program which holds the lane was written for; null: none does
+    owner_version    text, -- the version of the tables that the owner was written for; null: no owner
     unique (topic_prefix, group_id, partition)
 ) with (fillfactor = 50);
 
--- One row an event, at whatever offsets it is read: what it was and what was decided.
+-- One row per inbound event, however often it is read: its content and the decision.
 create table ledger (
     customer_id     bigint not null,
     event_key       uuid not null,
@@ -130,8 +130,8 @@ create table ledger (
     event_time      timestamptz,
     target_id       bigint not null,
     outcome         outcome,
-    decision        bigint,  -- its number among the decisions on the account; null where it left no fact
-    lane_id         integer, -- null: loaded, not read from a topic
+    decision        bigint,  -- its number among the decisions on the account; null: it left no fact
+    lane_id         integer, -- null: from `unenroll load`, not from a topic
     sequence        bigint,  -- its number among the decisions of the lane
     topic_id        text,
     partition       integer,
@@ -140,7 +140,7 @@ create table ledger (
     primary key (customer_id, event_key)
 );
 
--- The bytes to publish, one row a batch, kept until pruned.
+-- The outbox: one row per batch with its messages, until `unenroll prune` deletes it.
 create table publications (
     lane_id        integer not null references lanes,
     last_sequence  bigint not null,
@@ -151,7 +151,7 @@ create table publications (
 );
 alter table publications alter column outputs set storage external;
 
--- What could not be read or placed, once for each content.
+-- Dead letters: records that the worker cannot read or decide, one row per content.
 create table dead_letters (
     topic      text not null,
     digest     bytea not null,
@@ -167,8 +167,8 @@ create table dead_letters (
     primary key (topic, digest)
 );
 
--- Who puts dead letters back: one at a time for a topic prefix. `batch` numbers the transactions, `published` is a
--- lower bound of those that happened.
+-- The redrives of dead letters, one at a time per topic prefix. `batch` is the number of the last transaction,
+-- `published` that of the last one which is known to be committed.
 create table redrives (
     topic_prefix text primary key,
     epoch        bigint not null default 0,
@@ -176,18 +176,18 @@ create table redrives (
     published    bigint not null default 0
 );
 
--- What was done about a dead letter, once for each content: it was put back on its topic, or parked.
+-- Dead letters that were redriven to their topic or parked, one row per content.
 create table handled_letters (
     topic      text not null,
     digest     bytea not null,
-    batch      bigint, -- the transaction that puts it back; null: it is parked
+    batch      bigint, -- the transaction that sends it; null: it is parked
     handled_by text not null,
     handled_at timestamptz not null default now(),
     why        text,
     primary key (topic, digest)
 );
 
--- Offsets that somebody has set. `done_at` null: it was broken off, and Kafka may say either.
+-- Changes of committed offsets. `done_at` null: interrupted, and Kafka may have the offsets before or after it.
 create table offset_moves (
     move_id      bigint generated always as identity primary key,
     topic_prefix text not null,
@@ -196,14 +196,14 @@ create table offset_moves (
     why          text not null,
     topics       text[] not null,
     partitions   integer[] not null,
-    committed    bigint[] not null, -- before; null where the group never did
-    offsets      bigint[] not null, -- from now on
+    committed    bigint[] not null, -- before; null: none
+    offsets      bigint[] not null, -- after
     asked_at     timestamptz not null default now(),
     done_at      timestamptz
 );
 
--- Replays that publish again: what each was asked for, and up to which decision of each lane it goes. How far it is
--- stands in Kafka, with what it has published.
+-- Replays that publish decisions again: the selection, and the last decision of each lane to replay. Kafka stores the
+-- progress together with the published messages.
 create table replays (
     replay_id    text primary key,
     topic_prefix text not null,
@@ -216,40 +216,40 @@ create table replays (
     finished_at  timestamptz
 );
 
--- What came over HTTP, kept before it is published: the event is made of the row, so that it is the same however often
--- it is asked for.
+-- Requests of the HTTP API, stored before they are published. The event is made from the row, so that a repeated
+-- request publishes the same event.
 create table api_requests (
-    request_id  uuid primary key, -- of the caller and its Idempotency-Key, or else random; the event's id as well
+    request_id  uuid primary key, -- from the caller and its Idempotency-Key, or else random; also the id of the event
     caller      text not null,
     event_type  text not null,
-    fingerprint bytea not null,   -- of what was asked for: the same key for anything else is refused
+    fingerprint bytea not null,   -- of the content: the same key with other content is refused
     customer_id bigint not null,
     target_id   bigint not null,
-    event_key   uuid not null,    -- by which the ledger knows the event
+    event_key   uuid not null,    -- the key of the event in the ledger
     event_time  timestamptz not null,
     traceparent text,
-    data        text not null,    -- the event's data
-    answer      text,             -- what an enrollment was answered first; a request's first outcome is in the ledger
+    data        text not null,    -- the data of the event, as JSON
+    answer      text,             -- the first answer to an enrollment; that to a leave is in the ledger
     created_at  timestamptz not null default now()
 );
 
--- Customers who were erased on request. What happened to them up to `until` is not taken from anywhere any more.
+-- Customers who were erased on request. Unenroll ignores all events of theirs up to `until`.
 create table erased_customers (
     customer_id bigint primary key,
     erased_at   timestamptz not null,
     until       timestamptz not null
 );
 
--- What was decided of all of them, in sums, so that what is counted stays what it was.
+-- The numbers of erased rows, so that counts stay the same after an erasure.
 create table erased_counts (
-    lane_id    integer not null, -- 0: loaded
-    event_type text not null,    -- '': what could not be read or placed
-    became     text not null,    -- the outcome of a request, the reason of a dead letter, '' of a fact
+    lane_id    integer not null, -- 0: from `unenroll load`
+    event_type text not null,    -- '': dead letters
+    became     text not null,    -- the outcome of a request, the reason of a dead letter, or '' for a fact
     count      bigint not null,
     primary key (lane_id, event_type, became)
 );
 
--- Batches that may still hold bytes of a customer who was erased, until they were looked through.
+-- Batches that may contain messages of an erased customer, until they are checked.
 create table erased_batches (
     customer_id   bigint not null,
     lane_id       integer not null,

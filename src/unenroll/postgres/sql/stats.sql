@@ -1,0 +1,48 @@
+-- raise_statement_timeout: allow more time for a count than for other statements
+set local statement_timeout = '60s';
+
+-- lane_rows: select the lanes of a group
+select partition, epoch, sequence, published, topics, topic_ids, positions, updated_at
+from lanes
+where topic_prefix = $1 and group_id = $2
+order by partition;
+
+-- event_counts: count the decided events by type, and requests by outcome
+select event_type, outcome, sum(count)::bigint as count
+from (
+    select event_type, outcome::text, count(*) from ledger group by event_type, ledger.outcome
+    union all
+    select event_type, nullif(became, ''), count from erased_counts where event_type <> ''
+) as counted
+group by event_type, outcome
+order by event_type, outcome::outcome;
+
+-- dead_letter_counts: count the dead letters by reason
+select reason, sum(count)::bigint as count
+from (
+    select reason, count(*) from dead_letters group by reason
+    union all
+    select became, count from erased_counts where event_type = ''
+) as counted
+group by reason
+order by reason;
+
+-- erased_customers_count: count the erased customers
+select count(*) from erased_customers;
+
+-- definition_summaries: select the target groups with the numbers of their cycles and targets
+select group_id, version, accepted_at, definition::json ->> 'name' as name,
+       (definition::json ->> 'active')::boolean as active,
+       json_array_length(definition::json -> 'cycles') as cycles,
+       json_array_length(definition::json -> 'targets') as targets
+from target_groups
+order by group_id;
+
+-- settlements_due_count: count the accounts that are due for settlement
+select count(*) from settlements_due;
+
+-- latest_refusals: select the latest refused definitions
+select group_id, version, reason, detail, topic_id, partition, "offset", refused_at
+from definition_refusals
+order by refused_at desc, topic_id, partition, "offset" desc
+limit $1;
