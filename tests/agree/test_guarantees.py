@@ -3,10 +3,9 @@
 import re
 
 from agree.pages import ROOT, rows, section
-from chaos.cases import CASES
+from chaos.cases import CASES, tried
 from chaos.poison_records import ORDERS
 from chaos.revoked_rights import RIGHTS
-from chaos.selection import tried
 from chaos.server_faults import FALLS
 from chaos.server_refusals import STATES
 from chaos.worker_faults import STORIES

@@ -18,7 +18,7 @@ from support.databases import cloned
 from support.decisions import decide
 from support.events import definition, enrolled
 from support.files import appended, leave, written
-from support.html_page import Looked
+from support.http import Looked
 from support.stories import EXAMPLES, path, played
 from unenroll.api.account_routes import routes
 from unenroll.core.outcomes import Outcome

@@ -10,7 +10,7 @@ from support.api_process import PAGE, reader
 from support.databases import cloned
 from support.decisions import decide
 from support.files import written
-from support.html_page import Looked
+from support.http import Looked
 from unenroll.api import page
 from unenroll.sandbox.servers import ServerAddresses
 from unenroll.text import escape_control

@@ -1,13 +1,39 @@
-"""All cases of one fault, by names that read as words."""
+"""All cases of one fault by name, and which of them every test run tries."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import pytest
+from _pytest.mark import ParameterSet
 
 from chaos.fault_scene import Scene
 from chaos.poison_records import ORDERS, poisoned
+from chaos.revoked_rights import RIGHTS
 from chaos.rolling_restart import rolling_restart
 from chaos.server_refusals import STATES, TIMES, cut, lacks_a_right, says, topic_is_away, topic_refuses
 from chaos.worker_faults import STORIES, Story
+from support.phases import PHASES
 from support.wire_cutter import Moment
+
+_SOME = frozenset({"deciding", "commit sent"})
+_ALSO = frozenset({"killed, decided", "killed, begun", "frozen, sent"})
+_SELDOM = frozenset(RIGHTS)
+_SELDOM_WHEN = " at a statement"
+
+
+def tried(names: Iterable[str]) -> list[str | ParameterSet]:
+    """To be parametrized with: cases by name, which end with their phase if they have one, or phases themselves.
+
+    Every fault is always tried at some phases, and what Postgres refuses at COMMIT.
+    """
+    return [name if _always(name) else pytest.param(name, marks=pytest.mark.thorough) for name in names]
+
+
+def _always(name: str) -> bool:
+    phase = name.rpartition(", ")[2]
+    if name in _SELDOM or name.endswith(_SELDOM_WHEN):
+        return False
+    return phase not in PHASES or phase in _SOME or name in _ALSO
+
 
 Case = Callable[[Scene], None]
 

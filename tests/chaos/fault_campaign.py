@@ -17,7 +17,7 @@ from shutil import rmtree
 from statistics import median
 from tempfile import mkdtemp
 
-from chaos.fault_plan import plan
+from chaos.fault_kinds import plan
 from chaos.killable_servers import Mortals, mortal
 from chaos.round import MarkersSkippedError, Outcome, play
 from support.databases import migrated

@@ -1,13 +1,60 @@
-"""The kinds of faults. Each strikes, and is healed when it returns; several may be under way at once."""
+"""The kinds of faults, the scene in which they strike, and the plan of a round by its seed."""
 
 import asyncio
 import signal
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 import asyncpg
 
-from chaos.killable_servers import Mortal
-from chaos.round_scene import POSTS, Fault, Scene, pause
+from chaos.killable_servers import Mortal, Mortals
+from chaos.workers import Crew
+from support.wire_cutter import Cutter
+
+POSTS = ("one", "two")
+
+_COMMIT_SECONDS = 3.0
+_BETWEEN_COMMITS_SECONDS = 0.03
+
+
+@dataclass(frozen=True, kw_only=True)
+class Struck:
+    """A fault, and when it struck, in seconds since 1970."""
+
+    kind: str
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What a fault may lay hands on. It notes the moment at which it strikes."""
+
+    crew: Crew
+    servers: Mortals
+    cutter: Cutter
+    database: str
+    struck: list[Struck] = field(default_factory=list)
+
+    async def bad_moment(self, chance: Random) -> None:
+        """Now, or as often while some worker is between its commits: what it decided is not published yet."""
+        if chance.randrange(2):
+            await self.cutter.commit_passes(seconds=_COMMIT_SECONDS)
+            await pause(chance, 0, _BETWEEN_COMMITS_SECONDS)
+
+    def strike(self, kind: str) -> None:
+        self.struck.append(Struck(kind=kind, at=time.time()))
+
+
+Fault = Callable[[Scene, Random], Coroutine[Any, Any, None]]
+
+
+async def pause(chance: Random, least: float, most: float) -> None:
+    """Let some time pass: when it happens is what chance is for."""
+    await asyncio.sleep(chance.uniform(least, most))
+
 
 _SESSION_SECONDS = 6.0
 
@@ -127,3 +174,33 @@ async def _down(scene: Scene, server: Mortal, by: signal.Signals, *, kind: str, 
         await server.fall(by)
         await pause(chance, 0, chance.choice([0.2, 4]))
         await server.rise()
+
+
+_FAULTS = (1, 1, 3, 4, 5, 6, 7)  # alone as well: only then does a recovery time say what it seems to say
+_PAUSES = (0.2, 1.0, 3.0, 7.0)
+_ORDERS = 8
+_BATCHES = (7, 20, 60, 200)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """`faults`: each with the seconds to wait before it, and its own chance. `order`: of arrival."""
+
+    seed: int
+    faults: tuple[tuple[float, Fault, Random], ...]
+    order: int
+    batch_records: int
+
+
+def plan(seed: int) -> Plan:
+    """The same plan of the same seed. Whom exactly a fault meets at what is up to the machine."""
+    chance = Random(f"plan {seed}")  # noqa: S311 - no secret
+    return Plan(
+        seed=seed,
+        order=chance.randrange(_ORDERS),
+        batch_records=chance.choice(_BATCHES),
+        faults=tuple(
+            (chance.choice(_PAUSES) * chance.random(), chance.choice(KINDS), Random(chance.random()))  # noqa: S311
+            for _ in range(chance.choice(_FAULTS))
+        ),
+    )

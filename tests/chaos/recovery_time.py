@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from chaos.round_scene import Struck
+from chaos.fault_kinds import Struck
 from support.arrivals import PARTITIONS
 
 _POLL_SECONDS = 0.1

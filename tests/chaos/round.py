@@ -11,10 +11,9 @@ from urllib.parse import urlsplit
 
 from confluent_kafka.admin import AdminClient
 
-from chaos.fault_plan import Plan
+from chaos.fault_kinds import POSTS, Plan, Scene, Struck
 from chaos.killable_servers import Mortals
 from chaos.recovery_time import Listener
-from chaos.round_scene import POSTS, Scene, Struck
 from chaos.traffic import Traffic
 from chaos.workers import Crew
 from checker.collect import collected, watched
@@ -25,13 +24,11 @@ from support.arrivals import arrival
 from support.consumer import heard
 from support.crowd import crowd
 from support.databases import cloned
-from support.final_state import rows
+from support.final_state import complaints, rows
 from support.place import Place, made
 from support.producer import Stream
-from support.threads import beside
-from support.verdicts import complaints
 from support.wire_cutter import cutting
-from support.workers import running
+from support.workers import beside, running
 from unenroll.sandbox.servers import ServerAddresses
 from unenroll.wire.topics import Topic
 from waiting import until

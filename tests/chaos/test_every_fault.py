@@ -6,9 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from chaos.cases import CASES
+from chaos.cases import CASES, tried
 from chaos.fault_scene import place_of, scene
-from chaos.selection import tried
 from support.databases import cloned
 from unenroll.sandbox.servers import ServerAddresses
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from chaos.cases import tried
 from chaos.fault_scene import place_of, scene
 from chaos.killable_servers import Mortals, mortal
 from chaos.revoked_rights import RIGHTS, can_deny, lacks
-from chaos.selection import tried
 from chaos.server_faults import FALLS, Verdicts, chosen, outlived
 from support.databases import cloned, migrated
 from support.phases import PHASES

@@ -16,7 +16,7 @@ from typing import IO
 
 from docs.shown import Block, Step, shell_blocks
 from docs.shown import blocks as all_blocks
-from support.clock import without_clock
+from support.terminal import without_clock
 from support.workers import wait_until
 
 _SECONDS = 120.0

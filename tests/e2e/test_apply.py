@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from support.commands import PlanMade, applied, plan, requests
 from support.databases import cloned
 from support.events import definition, enrolled, reward, three_rewards
 from support.files import appended, command, event, tables
 from support.killed_commands import doomed_sender
 from support.place import Place
-from support.plans import PlanMade, applied, plan, requests
 from support.workers import running
 from unenroll.sandbox.servers import ServerAddresses
 from waiting import until

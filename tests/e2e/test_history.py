@@ -14,9 +14,8 @@ from support.arrivals import arrival
 from support.crowd import Crowd, crowd
 from support.place import Place, made
 from support.producer import Stream
-from support.threads import beside
 from support.topics import Put, put
-from support.workers import doomed
+from support.workers import beside, doomed
 from unenroll.kafka.topics import INPUTS
 
 

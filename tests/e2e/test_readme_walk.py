@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agree.pages import README, ROOT, Command, commands, section
-from support.clock import without_clock
+from support.terminal import without_clock
 from support.workers import wait_until
 
 START, *STEPS = commands(section(README, "Walk through"))

@@ -16,10 +16,10 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from support.cases import some
+from support.commands import INPUTS, copied, everything, lines_of, replay, replayed
 from support.events import leaves, three_rewards
 from support.files import leave, tables, written
 from support.place import Place, answers
-from support.replays import INPUTS, copied, everything, lines_of, replay, replayed
 from support.terminal import typed
 from support.topics import Put, put
 from support.workers import running, wait_until

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 import pytest
 
 from support.cases import some
+from support.commands import INPUTS, everything, replay, replayed
 from support.events import leaves
 from support.files import tables
 from support.place import Place
-from support.replays import INPUTS, everything, replay, replayed
 from support.topics import Seen
 from support.workers import doomed, running, wait_until
 

@@ -15,11 +15,10 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from dotenv import dotenv_values
 
 from support.certificates import nobody_listens
-from support.clock import without_clock
 from support.events import ABC, definition, leaves, three_rewards
 from support.files import Said, command, tables
 from support.place import Place
-from support.terminal import typed
+from support.terminal import typed, without_clock
 from support.topics import Put
 from support.workers import running, wait_until
 from unenroll.cli.worker import defaults

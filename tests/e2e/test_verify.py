@@ -9,11 +9,11 @@ from typing import Any
 import asyncpg
 import pytest
 
+from support.commands import everything
 from support.databases import cloned
 from support.events import enrolled, leaves, three_rewards
 from support.files import Said, appended, command, tables
 from support.place import Place, group_of, made
-from support.replays import everything
 from unenroll.core.definitions import AcceptedDefinition
 from unenroll.postgres import audit
 from unenroll.postgres.definitions import define

@@ -9,10 +9,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from support.clock import without_clock
 from support.decisions import decide
 from support.events import definition, enrolled, reward
 from support.files import XYZ, appended, command, event, leave, tables, written
+from support.terminal import without_clock
 from unenroll.errors import UnenrollError
 from unenroll.explain.story import ExplainQuery, explain
 from unenroll.explain.text import render_story

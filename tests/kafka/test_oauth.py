@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from support.certificates import Authority
-from support.token_server import TokenServer, token_server
+from support.secure_kafka import TokenServer, token_server
 from unenroll.errors import OutageError, Server, SetupError
 from unenroll.kafka.oauth import OAuthGrant, OAuthToken, TokenCache
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from support.commands import PlanMade, plan, requests
 from support.events import definition, reward, three_rewards
 from support.files import command, event, leave, tables, written
-from support.plans import PlanMade, plan, requests
 from unenroll.ops.plan.plan import PAGE_REQUESTS
 
 

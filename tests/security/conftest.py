@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from security.fortified import fortified
-from support.secure_kafka import Guarded
+from support.secure_kafka import Guarded, TokenServer
 from support.secure_servers import Stronghold, strong_database, strong_kafka
-from support.token_server import TokenServer
 from unenroll.sandbox.servers import ServerAddresses
 
 Doors = tuple[Guarded, TokenServer, dict[str, str]]

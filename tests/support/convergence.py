@@ -9,10 +9,9 @@ from support.arrivals import Arrival, arrival
 from support.consumer import Heard, heard
 from support.crowd import Crowd
 from support.databases import cloned
-from support.final_state import rows
+from support.final_state import complaints, rows
 from support.place import Place, made
 from support.topics import put
-from support.verdicts import complaints
 from support.workers import Running, running, wait_until
 from unenroll.sandbox.servers import ServerAddresses
 

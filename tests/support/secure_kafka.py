@@ -1,20 +1,25 @@
-"""An Apache Kafka that lets in only who shows a password, a token or a certificate, each over TLS.
-
-`open` is a listener that asks nothing, for the tests themselves: whoever comes in there may do anything.
-"""
+"""A Kafka that requires a password, a token or a certificate over TLS, and the server that issues the tokens."""
 
 import asyncio
+import json
 import os
-from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import ssl
+import time
+from base64 import b64decode, urlsafe_b64encode
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from os import pathsep
 from pathlib import Path
 from signal import SIGTERM
+from threading import Thread
+from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
+import jwt
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, but not said to be
     AdminClient,
@@ -22,15 +27,78 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
     ScramMechanism,
     UserScramCredentialUpsertion,
 )
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from chaos.killable_servers import Mortal, mortal_kafka
 from support.certificates import Authority, Pair
 from support.place import done
-from support.token_server import AUDIENCE, TokenServer
 from unenroll.sandbox.environment import LOOPBACK, cache_folder, free_ports
 from unenroll.sandbox.jars import cached_jars, locked_jars
 from unenroll.sandbox.kafka import CONFIG, JAVA_OPTIONS, PROPERTIES, java
 from unenroll.sandbox.process import ServerProgram, run_to_end, start
+
+AUDIENCE = "kafka"
+_KEY_ID = "the only one"
+
+
+@dataclass
+class TokenServer:
+    """`secrets`: of whom it knows. `given`: how many tokens it gave to whom, in order."""
+
+    url: str
+    secrets: dict[str, str]
+    seconds: int
+    given: list[str] = field(default_factory=list)
+    key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
+
+    def publish_keys(self, path: Path) -> None:
+        """Write what the broker checks tokens with."""
+        public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
+        path.write_text(json.dumps({"keys": [{**public, "kid": _KEY_ID, "alg": "RS256", "use": "sig"}]}))
+
+    def answer(self, authorization: str) -> tuple[int, dict[str, Any]]:
+        """Status and body."""
+        name, _, secret = b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
+        if self.secrets.get(unquote(name)) != unquote(secret):
+            return 401, {"error": "invalid_client", "error_description": f"not {secret}"}
+        now = int(time.time())
+        claims = {"sub": unquote(name), "aud": AUDIENCE, "iss": self.url, "iat": now, "exp": now + self.seconds}
+        token = jwt.encode(claims, self.key, algorithm="RS256", headers={"kid": _KEY_ID})
+        self.given.append(unquote(name))
+        return 200, {"access_token": token, "token_type": "Bearer", "expires_in": self.seconds}
+
+
+@contextmanager
+def token_server(certificate: Pair, *, secrets: dict[str, str], seconds: int = 300) -> Iterator[TokenServer]:
+    """A server of tokens that last so many seconds."""
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            status, told = tokens.answer(self.headers.get("Authorization", ""))
+            body = json.dumps(told).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.certificate, certificate.key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    tokens = TokenServer(url=f"https://127.0.0.1:{server.server_port}/token", secrets=secrets, seconds=seconds)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield tokens
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
 
 _ITERATIONS = 4096
 _OAUTH = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;"

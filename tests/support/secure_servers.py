@@ -22,8 +22,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
 from support.certificates import Authority, Pair
 from support.databases import made_new
 from support.place import done
-from support.secure_kafka import Guarded, Guards, guarded
-from support.token_server import TokenServer, token_server
+from support.secure_kafka import Guarded, Guards, TokenServer, guarded, token_server
 from support.workers import wait_until
 from unenroll.sandbox.servers import ServerAddresses
 

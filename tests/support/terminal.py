@@ -1,6 +1,7 @@
-"""The real command on a terminal."""
+"""The real command on a terminal, and its output without the times of the clock."""
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 
@@ -19,3 +20,11 @@ def typed(*arguments: str, environment: Mapping[str, str], size: tuple[int, int]
         timeout=_SECONDS,
         dimensions=size,
     )
+
+
+_CLOCK_TIME = re.compile(r"\b\d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\dZ")  # times of events have no seconds in tests
+
+
+def without_clock(text: str) -> str:
+    """The text with `<now>` in place of each time that has seconds."""
+    return _CLOCK_TIME.sub("<now>", text)

@@ -1,7 +1,7 @@
-"""The real command in a process of its own, with its log at hand when something goes wrong.
+"""The real command in a process of its own, with its log for a failing test to show.
 
-The process is forked from one that has imported the program and done nothing else: to import it takes a second, which
-is longer than most of what the tests have the command do.
+The process is forked from one that has imported the program and done nothing else: an import takes a second, longer
+than most of what the tests let the command do.
 """
 
 import os
@@ -15,7 +15,7 @@ from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from threading import Lock
+from threading import Event, Lock, Thread
 from typing import IO, NamedTuple
 
 from support.strikes import live_until
@@ -175,3 +175,16 @@ def _become(
 
 def _bare() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("UNENROLL_")}
+
+
+@contextmanager
+def beside(work: Callable[[Event], None]) -> Iterator[None]:
+    """The work goes on until the block ends: then the event that it was given is set, and its end is waited for."""
+    stopping = Event()
+    thread = Thread(target=work, args=(stopping,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join()
