@@ -19,26 +19,26 @@ _FILE = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start one pair of servers for all processes, where there are several: they share what it costs."""
+    """Start one pair of servers for all test processes if there are several."""
     if config.getoption("numprocesses", None) and not config.getoption("collectonly"):
         config.stash[_ENDING] = ExitStack()
         config.stash[_FILE] = config.stash[_ENDING].enter_context(shared_servers.started())
 
 
 def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 - xdist has no type for it
-    """Tell a process where it finds the addresses."""
+    """Pass the file with the addresses to a test process."""
     node.workerinput["servers"] = str(node.config.stash[_FILE])
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End the servers."""
+    """Stop the servers."""
     if _ENDING in config.stash:
         config.stash[_ENDING].close()
 
 
 @pytest.fixture(scope="session")
 async def servers(pytestconfig: pytest.Config) -> AsyncIterator[ServerAddresses]:
-    """A pair of servers for all tests: shared with other test processes, or by the provider chain."""
+    """A pair of servers for all tests: shared with other test processes, or from the provider chain."""
     if shared := getattr(pytestconfig, "workerinput", {}).get("servers"):
         yield await shared_servers.found(Path(shared))
         return
@@ -57,13 +57,13 @@ async def servers(pytestconfig: pytest.Config) -> AsyncIterator[ServerAddresses]
 
 @pytest.fixture
 def prefix() -> str:
-    """What the names of a test's topics begin with."""
+    """The topic prefix of a test."""
     return f"t{secrets.token_hex(4)}."
 
 
 @pytest.fixture(scope="session")
 async def template(servers: ServerAddresses) -> AsyncIterator[str]:
-    """The name of a migrated database that tests clone."""
+    """The name of the migrated database that tests clone."""
     from support.databases import migrated  # noqa: PLC0415 - half a second that tests without servers need not pay
 
     async with migrated(servers) as name:
@@ -72,7 +72,7 @@ async def template(servers: ServerAddresses) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 def databases(servers: ServerAddresses, template: str) -> Iterator[Stock[str]]:
-    """Migrated databases, made ahead."""
+    """Migrated databases, created ahead."""
     from support.databases import cloned  # noqa: PLC0415 - the same
 
     with closing(Stock(lambda: cloned(servers, template))) as stock:
@@ -81,7 +81,7 @@ def databases(servers: ServerAddresses, template: str) -> Iterator[Stock[str]]:
 
 @pytest.fixture
 def database_url(databases: Stock[str]) -> Iterator[str]:
-    """A migrated database of the test's own."""
-    made = databases.take()
-    yield made.thing
-    databases.give_back(made)
+    """The URL of the test's own migrated database."""
+    database = databases.take()
+    yield database.thing
+    databases.give_back(database)

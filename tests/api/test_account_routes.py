@@ -18,7 +18,7 @@ from support.databases import cloned
 from support.decisions import decide
 from support.events import definition, enrolled
 from support.files import appended, leave, written
-from support.http import Looked
+from support.http import ParsedPage
 from support.stories import EXAMPLES, path, played
 from unenroll.api.account_routes import routes
 from unenroll.core.outcomes import Outcome
@@ -80,7 +80,7 @@ async def test_the_page_of_an_example_says_why_and_draws_it(examples: httpx.Asyn
     explained = await data(examples, f"{path(name)}/explain")
     answer = await examples.get(f"{path(name)}/explain", headers=PAGE)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
-    page = Looked(answer.text)
+    page = ParsedPage(answer.text)
     for one in explained["standings"]:
         assert one["sentence"] in page.text
         assert one["missed"] is None or one["missed"] in page.text
@@ -192,7 +192,7 @@ async def test_a_customer_that_there_cannot_be_has_the_code_of_the_rules(
 async def test_a_page_says_in_words_that_nothing_is_known(examples: httpx.AsyncClient) -> None:
     answer = await examples.get("/customers/7/targets/21/explain", headers=PAGE)
     assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
-    assert "no account found for customer 7 in target 21" in Looked(answer.text).text
+    assert "no account found for customer 7 in target 21" in ParsedPage(answer.text).text
 
 
 @pytest.mark.parametrize("where", [path("A3"), f"{path('A3')}/explain", "/customers/7/targets/21/explain"])
@@ -204,7 +204,7 @@ async def test_nobody_between_keeps_an_answer(examples: httpx.AsyncClient, where
 
 async def test_a_page_loads_nothing_runs_nothing_and_may_not(examples: httpx.AsyncClient) -> None:
     answer = await examples.get(f"{path('A3')}/explain", headers=PAGE)
-    page = Looked(answer.text)
+    page = ParsedPage(answer.text)
     (style,) = re.findall(r"<style>(.*)</style>", answer.text, re.DOTALL)
     allowed = b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = answer.headers["content-security-policy"]
@@ -225,7 +225,7 @@ async def test_cycles_that_were_appended_since_are_a_warning(database_url: str, 
     await connection.close()
     async with reader(database_url) as client:
         answer = (await client.get("/customers/8/targets/21")).json()
-        page = Looked((await client.get("/customers/8/targets/21/explain", headers=PAGE)).text)
+        page = ParsedPage((await client.get("/customers/8/targets/21/explain", headers=PAGE)).text)
     assert answer["warnings"] == [{"code": 200, "message": SETTLEMENT_DUE}]
     assert answer["data"]["due"]
     assert SETTLEMENT_DUE in page.text

@@ -10,7 +10,7 @@ from support.api_process import PAGE, reader
 from support.databases import cloned
 from support.decisions import decide
 from support.files import written
-from support.http import Looked
+from support.http import ParsedPage
 from unenroll.api import page
 from unenroll.sandbox.servers import ServerAddresses
 from unenroll.text import escape_control
@@ -18,11 +18,11 @@ from unenroll.text import escape_control
 WHERE = f"/customers/{hostile.CUSTOMER}/targets/21/explain"
 
 
-async def page_of(database_url: str, folder: Path, words: dict[str, str]) -> Looked:
+async def page_of(database_url: str, folder: Path, words: dict[str, str]) -> ParsedPage:
     assert (await written(folder, [hostile.definition(words)]).load(database_url)).bad == 0
     await decide(database_url, *hostile.facts(words))
     async with reader(database_url) as client:
-        return Looked((await client.get(WHERE, headers=PAGE)).text)
+        return ParsedPage((await client.get(WHERE, headers=PAGE)).text)
 
 
 async def test_hostile_names_are_shown_as_they_are_and_add_nothing_to_the_page(
@@ -41,6 +41,6 @@ async def test_hostile_names_are_shown_as_they_are_and_add_nothing_to_the_page(
 
 @pytest.mark.parametrize("words", hostile.WORDS.values())
 def test_a_refusal_escapes_what_it_is_given(words: str) -> None:
-    refusal = Looked(page.not_found_page(words).html)
+    refusal = ParsedPage(page.not_found_page(words).html)
     assert " ".join(escape_control(words).split()) in refusal.text
-    assert refusal.tags == Looked(page.not_found_page("").html).tags
+    assert refusal.tags == ParsedPage(page.not_found_page("").html).tags

@@ -1,7 +1,7 @@
 """`PYTHONPATH=tests python tests/chaos/api_campaign.py`: the HTTP API compared with its own OpenAPI document.
 
-Schemathesis makes calls of every kind from the document, the real worker decides, and every answer must be one that the
-document tells of. Arguments go to schemathesis, which `make campaign-api` installs.
+Schemathesis generates calls from the document, the real worker decides, and the document must allow every answer.
+Arguments go to schemathesis, which `make campaign-api` installs.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ expected-statuses = ["2xx", 400, 401, 403, 404, 409, 422]
 
 
 async def conforms(*arguments: str) -> int:
-    """How schemathesis ended."""
+    """Run schemathesis and return its exit code."""
     async with (
         provided(os.environ, say=_say) as servers,
         migrated(servers) as template,

@@ -21,9 +21,9 @@ _SELDOM_WHEN = " at a statement"
 
 
 def tried(names: Iterable[str]) -> list[str | ParameterSet]:
-    """To be parametrized with: cases by name, which end with their phase if they have one, or phases themselves.
+    """Parameters for parametrize: names of cases, which end with their phase if they have one, or phases.
 
-    Every fault is always tried at some phases, and what Postgres refuses at COMMIT.
+    Every run tries each fault at some phases, and what Postgres refuses at COMMIT. The others are marked thorough.
     """
     return [name if _always(name) else pytest.param(name, marks=pytest.mark.thorough) for name in names]
 
@@ -38,7 +38,7 @@ def _always(name: str) -> bool:
 Case = Callable[[Scene], None]
 
 
-def _befallen() -> Iterator[tuple[str, Case]]:
+def _worker_cases() -> Iterator[tuple[str, Case]]:
     for fault, (story, phases) in STORIES.items():
         for phase in phases:
             yield f"{fault}, {phase}", _at(story, fault, phase)
@@ -48,7 +48,7 @@ def _at(story: Story, fault: str, phase: str) -> Case:
     return lambda scene: story(scene, fault, phase)
 
 
-def _postgres() -> Iterator[tuple[str, Case]]:
+def _postgres_cases() -> Iterator[tuple[str, Case]]:
     for name, state in STATES.items():
         for when, time in TIMES.items():
             yield f"{name} {when}", says(state, time)
@@ -57,15 +57,20 @@ def _postgres() -> Iterator[tuple[str, Case]]:
     yield "a right is missing", lacks_a_right
 
 
-def _records() -> Iterator[tuple[str, Case]]:
+def _record_cases() -> Iterator[tuple[str, Case]]:
     for order in ORDERS:
         yield f"poison, {order}", poisoned(order)
 
 
-def _kafka() -> Iterator[tuple[str, Case]]:
+def _kafka_cases() -> Iterator[tuple[str, Case]]:
     yield "a topic takes no message this large", topic_refuses("max.message.bytes", "200", "1048588")
     yield "a topic is away", topic_is_away
     yield "rolling restart", rolling_restart
 
 
-CASES: Mapping[str, Case] = {**dict(_befallen()), **dict(_postgres()), **dict(_kafka()), **dict(_records())}
+CASES: Mapping[str, Case] = {
+    **dict(_worker_cases()),
+    **dict(_postgres_cases()),
+    **dict(_kafka_cases()),
+    **dict(_record_cases()),
+}

@@ -1,6 +1,6 @@
 """`PYTHONPATH=tests python tests/chaos/convergence_campaign.py --minutes 30`: crowds in many orders of arrival.
 
-One crowd after the other, each as in `tests/e2e/test_convergence.py`, until time is up or one ends as it must not.
+It plays one crowd after the other, each as in `tests/e2e/test_convergence.py`, until time is up or one goes wrong.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from support.databases import migrated
 
 
 async def campaign(*, seconds: float, accounts: int, orders: int, first_seed: int) -> str:
-    """What is wrong with the first crowd that ends otherwise than it must; empty if none does until time is up."""
+    """Play crowds until time is up. Returns what is wrong with the first bad one, empty if there is none."""
     end = time.monotonic() + seconds
     seed = first_seed
     tried = 0
@@ -48,13 +48,13 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    given = _arguments()
+    arguments = _arguments()
     found = asyncio.run(
         campaign(
-            seconds=given.minutes * 60,
-            accounts=given.accounts,
-            orders=given.orders,
-            first_seed=secrets.randbelow(2**32) if given.seed is None else given.seed,
+            seconds=arguments.minutes * 60,
+            accounts=arguments.accounts,
+            orders=arguments.orders,
+            first_seed=secrets.randbelow(2**32) if arguments.seed is None else arguments.seed,
         )
     )
     sys.exit(found or 0)

@@ -1,7 +1,7 @@
 """`PYTHONPATH=tests python tests/chaos/fault_campaign.py --minutes 30`: faults by chance, and what they leave behind.
 
-One round after the other on servers of its own, until time is up or one ends as it must not. A round with `--seed`
-draws the same crowd and the same faults again.
+It plays one round after the other on servers of its own, until time is up or a round goes wrong. `--seed` draws the
+same crowd and the same faults again.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from statistics import median
 from tempfile import mkdtemp
 
 from chaos.fault_kinds import plan
-from chaos.killable_servers import Mortals, mortal
+from chaos.killable_servers import KillablePair, killable_pair
 from chaos.round import MarkersSkippedError, Outcome, play
 from support.databases import migrated
 from unenroll.sandbox.environment import cache_folder
@@ -29,7 +29,7 @@ _MOST_SENTENCES = 20
 
 @dataclass(kw_only=True)
 class Tally:
-    """What was counted over all rounds."""
+    """The totals over all rounds."""
 
     rounds: int = 0
     not_judged: int = 0
@@ -45,7 +45,7 @@ class Tally:
 
     def add(self, outcome: Outcome) -> None:
         self.rounds += 1
-        self.batches += outcome.said["batch_published"]
+        self.batches += outcome.log_events["batch_published"]
         self.records += len(outcome.history.inputs)
         self.visible += len(outcome.history.visible)
         self.aborted += len(outcome.history.present) - len(outcome.history.visible)
@@ -73,11 +73,11 @@ def _worst(seconds: list[float]) -> str:
 
 
 async def campaign(data: Path, *, seconds: float, first_seed: int) -> bool:
-    """Whether all rounds until time is up, and one at least, ended as they must."""
+    """Play rounds until time is up, at least one. Returns whether all went well."""
     end = time.monotonic() + seconds
     tally = Tally()
     well = True
-    async with embedded_servers(cache=cache_folder({}), say=_say, data=data) as pair, mortal(pair) as servers:
+    async with embedded_servers(cache=cache_folder({}), say=_say, data=data) as pair, killable_pair(pair) as servers:
         names = ServerAddresses(kafka=servers.kafka.address, database_url=servers.postgres.address)
         async with migrated(names) as template:
             while well and (tally.rounds == 0 or time.monotonic() < end):
@@ -87,7 +87,7 @@ async def campaign(data: Path, *, seconds: float, first_seed: int) -> bool:
     return well
 
 
-async def _round(number: int, servers: Mortals, tally: Tally, *, template: str, data: Path) -> bool:
+async def _round(number: int, servers: KillablePair, tally: Tally, *, template: str, data: Path) -> bool:
     """Play the round of this seed. Returns whether it went well."""
     folder = data / f"round-{number}"
     folder.mkdir()
@@ -98,14 +98,14 @@ async def _round(number: int, servers: Mortals, tally: Tally, *, template: str, 
         _say(f"seed {number}: not judged, Kafka says that it skipped markers (docs/guarantees.md)")
         return True
     except BaseException:
-        _say(f"seed {number}: the round could not be played to its end, before it: " + "\n".join(tally.lines()))
+        _say(f"seed {number}: the round failed; totals before it: " + "\n".join(tally.lines()))
         raise
     tally.add(outcome)
-    return _told(outcome, folder)
+    return _report(outcome, folder)
 
 
-def _told(outcome: Outcome, folder: Path) -> bool:
-    """Say how the round went. Returns whether it went well."""
+def _report(outcome: Outcome, folder: Path) -> bool:
+    """Print the result of the round. Returns whether it went well."""
     story = ", ".join(f"{fault.kind} {fault.at - outcome.began:.1f}" for fault in outcome.struck)
     _say(f"seed {outcome.plan.seed}: {'WRONG' if outcome.wrong else 'well'} after {story}")
     for sentence in outcome.wrong[:_MOST_SENTENCES]:
@@ -127,11 +127,11 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    given = _arguments()
-    seed = secrets.randbelow(2**31) if given.seed is None else given.seed
+    arguments = _arguments()
+    seed = secrets.randbelow(2**31) if arguments.seed is None else arguments.seed
     folder = Path(mkdtemp(prefix="unenroll-campaign-"))
-    folder.chmod(0o755)  # whoever Postgres runs as must get in
-    well = asyncio.run(campaign(folder, seconds=given.minutes * 60, first_seed=seed))
+    folder.chmod(0o755)  # the user that Postgres runs as must be able to enter
+    well = asyncio.run(campaign(folder, seconds=arguments.minutes * 60, first_seed=seed))
     if well:
         rmtree(folder, ignore_errors=True)
     sys.exit(0 if well else 1)

@@ -10,9 +10,9 @@ from typing import Any
 
 import asyncpg
 
-from chaos.killable_servers import Mortal, Mortals
-from chaos.workers import Crew
-from support.wire_cutter import Cutter
+from chaos.killable_servers import KillablePair, KillableServer
+from chaos.workers import WorkerCrew
+from support.wire_cutter import ConnectionCutter
 
 POSTS = ("one", "two")
 
@@ -21,8 +21,8 @@ _BETWEEN_COMMITS_SECONDS = 0.03
 
 
 @dataclass(frozen=True, kw_only=True)
-class Struck:
-    """A fault, and when it struck, in seconds since 1970."""
+class AppliedFault:
+    """A fault that was applied, and when, in seconds since 1970."""
 
     kind: str
     at: float
@@ -30,29 +30,29 @@ class Struck:
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """What a fault may lay hands on. It notes the moment at which it strikes."""
+    """What a fault can act on: workers, servers and the proxy to Postgres. `struck` lists the applied faults."""
 
-    crew: Crew
-    servers: Mortals
-    cutter: Cutter
+    crew: WorkerCrew
+    servers: KillablePair
+    cutter: ConnectionCutter
     database: str
-    struck: list[Struck] = field(default_factory=list)
+    struck: list[AppliedFault] = field(default_factory=list)
 
     async def bad_moment(self, chance: Random) -> None:
-        """Now, or as often while some worker is between its commits: what it decided is not published yet."""
+        """Return now, or as often between a worker's two commits, when its decisions are not published yet."""
         if chance.randrange(2):
             await self.cutter.commit_passes(seconds=_COMMIT_SECONDS)
             await pause(chance, 0, _BETWEEN_COMMITS_SECONDS)
 
     def strike(self, kind: str) -> None:
-        self.struck.append(Struck(kind=kind, at=time.time()))
+        self.struck.append(AppliedFault(kind=kind, at=time.time()))
 
 
 Fault = Callable[[Scene, Random], Coroutine[Any, Any, None]]
 
 
 async def pause(chance: Random, least: float, most: float) -> None:
-    """Let some time pass: when it happens is what chance is for."""
+    """Sleep for a random time."""
     await asyncio.sleep(chance.uniform(least, most))
 
 
@@ -60,7 +60,7 @@ _SESSION_SECONDS = 6.0
 
 
 async def worker_killed(scene: Scene, chance: Random) -> None:
-    """kill -9; it starts again at once or after its lanes have moved."""
+    """SIGKILL a worker. It starts again at once, or after its lanes have moved."""
     post = chance.choice(POSTS)
     async with scene.crew.turn(post):
         await scene.bad_moment(chance)
@@ -71,7 +71,7 @@ async def worker_killed(scene: Scene, chance: Random) -> None:
 
 
 async def all_workers_killed(scene: Scene, chance: Random) -> None:
-    """As when the power fails; they start again one after the other."""
+    """SIGKILL all workers, as a power failure does. They start again one after the other."""
     async with scene.crew.turn(POSTS[0]), scene.crew.turn(POSTS[1]):
         await scene.bad_moment(chance)
         scene.strike("all workers killed")
@@ -82,7 +82,7 @@ async def all_workers_killed(scene: Scene, chance: Random) -> None:
 
 
 async def worker_frozen(scene: Scene, chance: Random) -> None:
-    """A zombie: it sleeps until others have its lanes, and wakes up in the middle of what it did."""
+    """SIGSTOP a worker, briefly or until others have its lanes, and then SIGCONT it in the middle of its work."""
     post = chance.choice(POSTS)
     async with scene.crew.turn(post):
         await scene.bad_moment(chance)
@@ -93,7 +93,7 @@ async def worker_frozen(scene: Scene, chance: Random) -> None:
 
 
 async def worker_stopped(scene: Scene, chance: Random) -> None:
-    """SIGTERM, as in a rolling restart."""
+    """SIGTERM a worker, as in a rolling restart."""
     post = chance.choice(POSTS)
     async with scene.crew.turn(post):
         scene.strike("worker stopped")
@@ -103,7 +103,7 @@ async def worker_stopped(scene: Scene, chance: Random) -> None:
 
 
 async def worker_joins(scene: Scene, chance: Random) -> None:
-    """A third worker comes, and leaves in order or not."""
+    """Start a third worker, and stop or kill it."""
     post = "guest"
     async with scene.crew.turn(post):
         scene.strike("worker joins")
@@ -121,12 +121,12 @@ async def broker_restarted(scene: Scene, chance: Random) -> None:
 
 
 async def postgres_shut_down(scene: Scene, chance: Random) -> None:
-    """Immediate shutdown: it recovers from its log."""
+    """Shut Postgres down at once. It recovers from its log."""
     await _down(scene, scene.servers.postgres, signal.SIGQUIT, kind="Postgres shut down", chance=chance)
 
 
 async def backends_terminated(scene: Scene, chance: Random) -> None:
-    """All connections are ended, some times in a row."""
+    """Terminate all backends, up to five times in a row."""
     async with scene.servers.postgres.turn:
         scene.strike("backends terminated")
         for _ in range(chance.randint(1, 5)):
@@ -139,14 +139,14 @@ async def backends_terminated(scene: Scene, chance: Random) -> None:
 
 
 async def commits_unanswered(scene: Scene, chance: Random) -> None:
-    """The connection is cut behind COMMITs: they happen, and nobody hears of it."""
+    """Cut the connection after COMMITs: Postgres commits, and the worker gets no answer."""
     scene.strike("commits unanswered")
     scene.cutter.left += chance.randint(1, 3)
     await pause(chance, 0.5, 2)
 
 
 async def commits_lost(scene: Scene, chance: Random) -> None:
-    """The connection is cut before COMMITs: they never happen."""
+    """Cut the connection before COMMITs: Postgres never gets them."""
     scene.strike("commits lost")
     scene.cutter.lost += chance.randint(1, 3)
     await pause(chance, 0.5, 2)
@@ -167,16 +167,16 @@ KINDS: tuple[Fault, ...] = (
 )
 
 
-async def _down(scene: Scene, server: Mortal, by: signal.Signals, *, kind: str, chance: Random) -> None:
+async def _down(scene: Scene, server: KillableServer, by: signal.Signals, *, kind: str, chance: Random) -> None:
     async with server.turn:
         await scene.bad_moment(chance)
         scene.strike(kind)
-        await server.fall(by)
+        await server.kill(by)
         await pause(chance, 0, chance.choice([0.2, 4]))
-        await server.rise()
+        await server.start_again()
 
 
-_FAULTS = (1, 1, 3, 4, 5, 6, 7)  # alone as well: only then does a recovery time say what it seems to say
+_FAULTS = (1, 1, 3, 4, 5, 6, 7)  # also a single one: only then is its recovery time its own
 _PAUSES = (0.2, 1.0, 3.0, 7.0)
 _ORDERS = 8
 _BATCHES = (7, 20, 60, 200)
@@ -184,7 +184,7 @@ _BATCHES = (7, 20, 60, 200)
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """`faults`: each with the seconds to wait before it, and its own chance. `order`: of arrival."""
+    """`faults`: each with the seconds to wait before it and its own random generator. `order`: the order of arrival."""
 
     seed: int
     faults: tuple[tuple[float, Fault, Random], ...]
@@ -193,7 +193,7 @@ class Plan:
 
 
 def plan(seed: int) -> Plan:
-    """The same plan of the same seed. Whom exactly a fault meets at what is up to the machine."""
+    """The plan of this seed, always the same. Which batch a fault meets depends on the machine."""
     chance = Random(f"plan {seed}")  # noqa: S311 - no secret
     return Plan(
         seed=seed,

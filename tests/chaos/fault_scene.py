@@ -1,4 +1,4 @@
-"""What every case of a fault begins with, and how it is judged: a crowd's events, and the history they left."""
+"""The scene of a fault's case: a crowd's events, a worker, and the verdict on the history they leave."""
 
 import asyncio
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ LATE = replace(_CROWD, lives=_CROWD.lives[_HALF:], refused=())
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """A place of its own, where the case befalls a worker."""
+    """The topics and tables of one case, and what it has published and sampled."""
 
     place: Place
     sent: list[Sent] = field(default_factory=list)
@@ -38,14 +38,14 @@ class Scene:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Small batches, so that a fault hits the first of several."""
+        """Settings with small batches, so that a fault hits the first of several."""
         few = {"UNENROLL_BATCH_RECORDS": "25", "UNENROLL_DEFINITION_WAIT_MS": "100"}
         return {**self.place.environment, **few}
 
     def tell(self, some: Crowd) -> None:
-        """Publish what is told of them, good and bad."""
-        told = all_records(arrival(some, 2))
-        for word, records in (*told.items(), ("facts", bad_records(some))):
+        """Publish the events of these accounts, and bad records."""
+        records_by_topic = all_records(arrival(some, 2))
+        for word, records in (*records_by_topic.items(), ("facts", bad_records(some))):
             self.put(word, records)
 
     def put(self, word: str, records: list[Put]) -> None:
@@ -56,23 +56,23 @@ class Scene:
         )
 
     def look(self) -> None:
-        """Keep what is committed and visible now, if Kafka can tell."""
+        """Sample what is committed and visible now, if Kafka answers."""
         with suppress(*NO_TELLING):
             self.samples.append(watched(self.place).sample())
 
     def catch_up(self) -> None:
-        """Let a worker without faults do all that is in the topics now."""
+        """Run a worker without faults until it has caught up."""
         run("run", "--until-caught-up", environment=self.environment)
 
     @contextmanager
     def worker(self) -> Iterator[Running]:
-        """A worker without faults of its own. It has its lanes."""
+        """Run a worker without faults. It has its lanes when the block begins."""
         with running("run", environment=self.environment) as worker:
             worker.wait_to_say('"lane_opened"', times=LANES)
             yield worker
 
     def goes_on(self, worker: Running) -> None:
-        """The worker does the rest by itself, and stops when it is asked to."""
+        """Check that the worker processes the rest, and stops when asked to."""
         self.tell(LATE)
         self.wait_for_lanes(worker)
         worker.tell(SIGTERM)
@@ -80,36 +80,36 @@ class Scene:
         assert code == 0, f"exit code {code}\n{worker.output()}"
 
     def wait_for_lanes(self, worker: Running) -> None:
-        """Wait until all that was told is done."""
+        """Wait until the worker has processed all records."""
         self.place.wait_for_lanes(seconds=_SECONDS, show=worker.output)
 
     def nothing_is_open(self) -> bool:
-        """Whether no transaction holds up the readers of any output."""
+        """Whether no output topic has an open transaction."""
         ends = told_at_last(watched(self.place).ends)
         return all(end.stable == end.high for end in ends.values())
 
     def execute(self, statement: str) -> None:
-        """Do something to the database that the product would not."""
+        """Run a statement that the product would not run."""
         asyncio.run(self.place.execute(statement))
 
     def value(self, query: str) -> int:
-        """What the database says in one number."""
+        """The number that the query returns."""
         ((number,),) = (row.values() for row in asyncio.run(self.place.rows(query)))
         return int(number)
 
     async def verdict(self) -> dict[str, list[str]]:
-        """What is wrong in the end, by invariant."""
+        """The violations in the final history, by invariant."""
         history = await collected(self.place, sent=self.sent, samples=self.samples)
         assert history.visible
         return violations(history)
 
 
 def place_of(servers: ServerAddresses, database_url: str, folder: Path) -> Place:
-    """Where topics and tables of a scene's own may be, in this database."""
+    """The place of a scene in this database."""
     return Place(kafka=servers.kafka, database_url=database_url, prefix=f"{database_url[-8:]}.", folder=folder)
 
 
 async def scene(place: Place) -> Scene:
-    """Topics and tables are made, and the crowd's groups defined."""
+    """Create the topics and define the crowd's groups."""
     await made(place, *_CROWD.groups)
     return Scene(place=place)

@@ -1,4 +1,4 @@
-"""Servers that are killed and come back on the same data and the same port."""
+"""Servers that a test kills and starts again on the same data and the same port."""
 
 import asyncio
 import os
@@ -20,8 +20,8 @@ _SKIPPED = "these partitions are likely deleted already and hence can be skipped
 
 
 @dataclass(kw_only=True)
-class Mortal:
-    """One server. `turn` is held by whoever has taken it down."""
+class KillableServer:
+    """One server. A fault holds the lock `turn` while the server is down."""
 
     server: ServerProcess
     answers: Callable[[], Awaitable[bool]]
@@ -32,14 +32,14 @@ class Mortal:
     def address(self) -> str:
         return self.server.program.address
 
-    async def fall(self, by: signal.Signals) -> None:
-        """Let the signal end it."""
+    async def kill(self, by: signal.Signals) -> None:
+        """End the server by this signal."""
         os.kill(_inner(self.server), by)
         await self.server.wait()
-        self._skipped += self._says_it_skipped()  # the next start begins the log anew
+        self._skipped += self._says_it_skipped()  # the next start truncates the log
 
-    async def rise(self) -> None:
-        """Start it again, and wait until it answers."""
+    async def start_again(self) -> None:
+        """Start the server again, and wait until it answers."""
         self.server = await start(self.server.program, answers=self.answers)
 
     def skipped_markers(self, prefix: str) -> bool:
@@ -56,25 +56,25 @@ class Mortal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mortals:
+class KillablePair:
     """A Kafka and a Postgres."""
 
-    kafka: Mortal
-    postgres: Mortal
+    kafka: KillableServer
+    postgres: KillableServer
 
 
 @asynccontextmanager
-async def mortal(pair: ServerPair) -> AsyncIterator[Mortals]:
-    """The pair, ended at the end even where it was started again."""
-    async with mortal_kafka(pair.kafka) as kafka, mortal_postgres(pair.postgres) as postgres:
-        yield Mortals(kafka=kafka, postgres=postgres)
+async def killable_pair(pair: ServerPair) -> AsyncIterator[KillablePair]:
+    """Make the pair killable. The end of the block stops both servers, also those that were started again."""
+    async with killable_kafka(pair.kafka) as kafka, killable_postgres(pair.postgres) as postgres:
+        yield KillablePair(kafka=kafka, postgres=postgres)
 
 
 @asynccontextmanager
-async def mortal_kafka(server: ServerProcess) -> AsyncIterator[Mortal]:
-    """A Kafka."""
+async def killable_kafka(server: ServerProcess) -> AsyncIterator[KillableServer]:
+    """Make this Kafka killable."""
     address = server.program.address
-    kafka = Mortal(server=server, answers=lambda: asyncio.to_thread(_kafka_answers, address))
+    kafka = KillableServer(server=server, answers=lambda: asyncio.to_thread(_kafka_answers, address))
     try:
         yield kafka
     finally:
@@ -82,10 +82,10 @@ async def mortal_kafka(server: ServerProcess) -> AsyncIterator[Mortal]:
 
 
 @asynccontextmanager
-async def mortal_postgres(server: ServerProcess) -> AsyncIterator[Mortal]:
-    """A Postgres."""
+async def killable_postgres(server: ServerProcess) -> AsyncIterator[KillableServer]:
+    """Make this Postgres killable."""
     address = server.program.address
-    postgres = Mortal(server=server, answers=lambda: postgres_answers(address))
+    postgres = KillableServer(server=server, answers=lambda: postgres_answers(address))
     try:
         yield postgres
     finally:
@@ -93,9 +93,9 @@ async def mortal_postgres(server: ServerProcess) -> AsyncIterator[Mortal]:
 
 
 def _inner(server: ServerProcess) -> int:
-    """The process id of the server proper, which is its tether's child."""
-    tether = server._process.pid  # noqa: SLF001 - nobody but a test wants to know
-    children = Path(f"/proc/{tether}/task/{tether}/children").read_text(encoding="ascii").split()
+    """The process id of the server itself, a child of its supervisor."""
+    supervisor = server._process.pid  # noqa: SLF001 - only a test needs it
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text(encoding="ascii").split()
     return int(children[0])
 
 

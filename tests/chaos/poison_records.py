@@ -1,4 +1,4 @@
-"""How a worker goes on that meets records that nobody can read, wherever they stand in a batch."""
+"""Cases of unreadable records at different places of a batch."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +14,7 @@ Part = Callable[[Scene], None]
 
 
 def _poison(scene: Scene, *, times: int = 1) -> None:
-    """In every partition, no two alike."""
+    """Put unreadable records on every partition, no two alike."""
     places = [(partition, time) for partition in range(LANES) for time in range(times)]
     for word in INPUTS:
         scene.put(word, [Put(key=b"p%d" % at, value=b"{ %d %d" % (at, time), partition=at) for at, time in places])
@@ -37,7 +37,7 @@ ORDERS: dict[str, tuple[Part, ...]] = {
 
 
 def poisoned(order: str) -> Callable[[Scene], None]:
-    """Everything is there before the worker begins, so that a batch holds as much as it may."""
+    """The case of this order. All records are there before the worker starts, so its batches are full."""
 
     def story(scene: Scene) -> None:
         for part in ORDERS[order]:

@@ -1,4 +1,4 @@
-"""How long it took after a fault until every lane answered again."""
+"""Measures the time from a fault until every lane answers again."""
 
 import time
 from collections import defaultdict
@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from chaos.fault_kinds import Struck
+from chaos.fault_kinds import AppliedFault
 from support.arrivals import PARTITIONS
 
 _POLL_SECONDS = 0.1
@@ -18,14 +18,14 @@ _POLL_SECONDS = 0.1
 
 @dataclass(kw_only=True)
 class Listener:
-    """Reads the rejections as they become visible until it is told to stop, and notes when."""
+    """Reads the rejections as they become visible, and notes when, until the event is set."""
 
     kafka: str
     prefix: str
-    heard: list[tuple[float, int, float]] = field(default_factory=list)  # when, partition, decided when
+    rejections: list[tuple[float, int, float]] = field(default_factory=list)  # time seen, partition, time decided
 
-    def recoveries(self, struck: Iterable[Struck]) -> Mapping[str, list[float]]:
-        """By kind of fault, seconds from the stroke until all lanes have shown something decided after it."""
+    def recoveries(self, struck: Iterable[AppliedFault]) -> Mapping[str, list[float]]:
+        """The seconds from each fault until all lanes had published something decided after it, by kind of fault."""
         found: dict[str, list[float]] = defaultdict(list)
         for fault in struck:
             first = self._first_since(fault.at)
@@ -34,12 +34,12 @@ class Listener:
         return found
 
     def all_lanes_since(self, moment: float) -> bool:
-        """Whether each lane has shown something that was decided after this moment."""
+        """Whether each lane has published something that was decided after this moment."""
         return len(self._first_since(moment)) == PARTITIONS
 
     def _first_since(self, moment: float) -> dict[int, float]:
         first: dict[int, float] = {}
-        for at, partition, decided in list(self.heard):
+        for at, partition, decided in list(self.rejections):
             if decided > moment:
                 first.setdefault(partition, at)
         return first
@@ -61,7 +61,7 @@ class Listener:
             message = consumer.poll(_POLL_SECONDS)
             if message is not None and message.error() is None:
                 decided = datetime.fromisoformat(_header(message, "ce_time")).timestamp()
-                self.heard.append((time.time(), message.partition() or 0, decided))
+                self.rejections.append((time.time(), message.partition() or 0, decided))
         consumer.close()
 
 

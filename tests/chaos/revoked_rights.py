@@ -1,4 +1,4 @@
-"""How a worker ends that Kafka takes a right from, and how work goes on once it has it again."""
+"""Cases in which the worker loses a right in Kafka: it ends with one line, and another goes on later."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
 )
 
 from chaos.fault_scene import EARLY, LATE, Scene
-from chaos.killable_servers import Mortal
+from chaos.killable_servers import KillableServer
 from support.place import Place, done
 from unenroll.sandbox.kafka import CONFIG
 
@@ -37,16 +37,16 @@ allow.everyone.if.no.acl.found=true
 """
 
 
-async def can_deny(kafka: Mortal) -> None:
-    """Let the broker ask from now on who may do what."""
-    await kafka.fall(SIGTERM)
+async def can_deny(kafka: KillableServer) -> None:
+    """Restart the broker with ACLs enabled."""
+    await kafka.kill(SIGTERM)
     with (kafka.server.program.folder / CONFIG).open("a", encoding="utf-8") as settings:
         settings.write(_AUTHORIZER)
-    await kafka.rise()
+    await kafka.start_again()
 
 
 def lacks(scene: Scene, right: str) -> None:
-    """A person has to act, which is said in one line."""
+    """The worker ends with one line that names the right: an operator has to act."""
     with scene.worker() as worker, _denied(scene.place, right):
         scene.tell(EARLY)
         assert worker.wait() == 1
@@ -57,7 +57,7 @@ def lacks(scene: Scene, right: str) -> None:
 
 @contextmanager
 def _denied(place: Place, right: str) -> Iterator[None]:
-    """Within the body nobody has the right."""
+    """Deny the right to everybody until the end of the block."""
     operation, kind, name = RIGHTS[right]
     admin, pattern = AdminClient({"bootstrap.servers": place.kafka}), (kind, name(place), ResourcePatternType.PREFIXED)
     rule = partial(AclBinding, *pattern, "User:*", "*")

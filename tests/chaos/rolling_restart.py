@@ -1,4 +1,4 @@
-"""How work goes on while every worker is replaced by another one in turn."""
+"""The case of a rolling restart: a new worker replaces each one in turn."""
 
 from contextlib import ExitStack
 from itertools import cycle
@@ -12,7 +12,7 @@ _WORKERS = 2
 
 
 def rolling_restart(scene: Scene) -> None:
-    """Each is asked to stop in the middle of its work, and the next one is asked when the first is replaced."""
+    """Stop each worker in the middle of its work, the second after the first is replaced."""
     with ExitStack() as stack:
 
         def starts() -> Running:

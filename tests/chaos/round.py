@@ -1,4 +1,4 @@
-"""One round of a campaign: workers, a crowd, faults by seed; then all is healed, drained and checked."""
+"""One round of a campaign: workers, a crowd and faults by seed. Then all recovers, and the history is checked."""
 
 import asyncio
 import time
@@ -11,17 +11,17 @@ from urllib.parse import urlsplit
 
 from confluent_kafka.admin import AdminClient
 
-from chaos.fault_kinds import POSTS, Plan, Scene, Struck
-from chaos.killable_servers import Mortals
+from chaos.fault_kinds import POSTS, AppliedFault, Plan, Scene
+from chaos.killable_servers import KillablePair
 from chaos.recovery_time import Listener
 from chaos.traffic import Traffic
-from chaos.workers import Crew
+from chaos.workers import WorkerCrew
 from checker.collect import collected, watched
 from checker.history import History
 from checker.sampling import Sampler
 from checker.verdict import violations
 from support.arrivals import arrival
-from support.consumer import heard
+from support.consumer import receive
 from support.crowd import crowd
 from support.databases import cloned
 from support.final_state import complaints, rows
@@ -42,14 +42,14 @@ _MOST_CHARACTERS = 3_000  # of a log
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a round ended. `wrong` has sentences, none if all is well."""
+    """The result of a round. `wrong` has one sentence for each violation."""
 
     plan: Plan
     began: float
-    struck: tuple[Struck, ...]
+    struck: tuple[AppliedFault, ...]
     wrong: tuple[str, ...]
     false_starts: int
-    said: Counter[str]
+    log_events: Counter[str]
     recoveries: Mapping[str, list[float]]
     history: History
 
@@ -58,7 +58,7 @@ class MarkersSkippedError(Exception):
     """Kafka ended a transaction of the round without its markers, so there is nothing to judge."""
 
 
-async def play(plan: Plan, servers: Mortals, *, template: str, folder: Path) -> Outcome:
+async def play(plan: Plan, servers: KillablePair, *, template: str, folder: Path) -> Outcome:
     """Play a round on servers that answer; they answer again when it ends. Raises MarkersSkippedError."""
     began = time.time()
     pair = ServerAddresses(kafka=servers.kafka.address, database_url=servers.postgres.address)
@@ -79,9 +79,9 @@ async def play(plan: Plan, servers: Mortals, *, template: str, folder: Path) -> 
             plan=plan,
             began=began,
             struck=tuple(scene.struck),
-            wrong=(*scene.crew.strays, *wrong),
+            wrong=(*scene.crew.unexpected_ends, *wrong),
             false_starts=scene.crew.false_starts,
-            said=scene.crew.said,
+            log_events=scene.crew.log_events,
             recoveries=listener.recoveries(scene.struck),
             history=history,
         )
@@ -95,8 +95,8 @@ async def _traffic(place: Place, plan: Plan) -> Traffic:
 
 
 @asynccontextmanager
-async def _scene(place: Place, servers: Mortals, plan: Plan) -> AsyncIterator[Scene]:
-    """Workers at their posts, with the way to Postgres through the cutter. In the end nobody is left."""
+async def _scene(place: Place, servers: KillablePair, plan: Plan) -> AsyncIterator[Scene]:
+    """Start the workers, which reach Postgres through the proxy. The end of the block kills them."""
     async with cutting(place.database_url, commits=0) as cutter:
         environment = {
             **place.environment,
@@ -104,7 +104,7 @@ async def _scene(place: Place, servers: Mortals, plan: Plan) -> AsyncIterator[Sc
             "UNENROLL_BATCH_RECORDS": str(plan.batch_records),
             "UNENROLL_DEFINITION_WAIT_MS": "100",
         }
-        crew = Crew(environment=environment, folder=place.folder)
+        crew = WorkerCrew(environment=environment, folder=place.folder)
         try:
             for post in POSTS:
                 crew.start(post)
@@ -116,7 +116,7 @@ async def _scene(place: Place, servers: Mortals, plan: Plan) -> AsyncIterator[Sc
 
 
 async def _storm(scene: Scene, plan: Plan, traffic: Traffic, *, listener: Listener) -> list[str]:
-    """All faults, each healed; then every lane must answer again, and all workers stop in order."""
+    """Apply all faults and let each recover. Then every lane must answer again, and all workers stop."""
     async with _supervised(scene, traffic):
         begun = await _answering(listener, since=time.time())
         async with asyncio.TaskGroup() as faults:
@@ -132,7 +132,7 @@ async def _storm(scene: Scene, plan: Plan, traffic: Traffic, *, listener: Listen
 
 @asynccontextmanager
 async def _supervised(scene: Scene, traffic: Traffic) -> AsyncIterator[None]:
-    """Whoever ends is started again, and records are published; in the end all that are left."""
+    """Restart workers that end and publish records. At the end of the block publish all that are left."""
     supervising = asyncio.create_task(scene.crew.supervise())
     flowing = asyncio.create_task(asyncio.to_thread(traffic.run))
     try:
@@ -146,7 +146,7 @@ async def _supervised(scene: Scene, traffic: Traffic) -> AsyncIterator[None]:
 
 
 async def _answering(listener: Listener, *, since: float) -> bool:
-    """Whether every lane shows something that was decided since then, before too long."""
+    """Whether every lane publishes something that was decided since then, within the deadline."""
 
     async def all_lanes() -> bool:
         return listener.all_lanes_since(since)
@@ -159,7 +159,7 @@ async def _answering(listener: Listener, *, since: float) -> bool:
 
 
 def _drained(place: Place) -> list[str]:
-    """What is wrong with a worker that is to do all that is left."""
+    """Run a worker that processes all that is left. Returns what is wrong with it."""
     with running("run", "--until-caught-up", environment=place.environment) as worker:
         try:
             code = worker.wait(_DRAIN_SECONDS)
@@ -178,6 +178,6 @@ def _forgotten(place: Place) -> None:
 async def _judged(place: Place, history: History, traffic: Traffic) -> list[str]:
     """By the invariants of any history, and by what is known of this crowd."""
     wrong = [f"{name}: {one}" for name, sentences in violations(history).items() for one in sentences]
-    told = replace(heard(history.visible), dead=[])
+    received = replace(receive(history.visible), dead=[])
     keyed = traffic.coming.way.keyed
-    return [*wrong, *complaints(traffic.told(), await rows(place.database_url), told, keyed=keyed)]
+    return [*wrong, *complaints(traffic.with_probes(), await rows(place.database_url), received, keyed=keyed)]

@@ -1,4 +1,4 @@
-"""How workers go on whose server falls: one worker for each phase of a batch, and all at the same moment."""
+"""Cases in which a server dies while one worker is at each phase of a batch."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,33 +11,33 @@ from signal import SIGCONT, SIGKILL, SIGQUIT, SIGTERM, Signals
 import pytest
 
 from chaos.fault_scene import EARLY, LANES, Scene
-from chaos.killable_servers import Mortal, Mortals
+from chaos.killable_servers import KillablePair, KillableServer
 from support.phases import PHASES, STRUCK
 from support.workers import Running, struck
 
 Verdicts = Mapping[str, "asyncio.Future[Mapping[str, list[str]]]"]
-"""What is wrong in the end, by phase; an exception if the worker did not go on as it must. All are there."""
+"""The violations by phase, or an exception if the worker did not go on. All futures are done."""
 
 Scenes = Mapping[str, Scene]
 
 
 async def _stays_down() -> None:
-    """Others are there."""
+    """Nothing to do: the server stays down, and others take over."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fall:
-    """How a server falls, and how it comes back."""
+    """How to kill a server, and how to start it again."""
 
     falls: Callable[[], Awaitable[None]]
     rises: Callable[[], Awaitable[None]] = _stays_down
 
 
-def _of(server: Mortal, by: Signals) -> Fall:
-    return Fall(falls=partial(server.fall, by), rises=server.rise)
+def _of(server: KillableServer, by: Signals) -> Fall:
+    return Fall(falls=partial(server.kill, by), rises=server.start_again)
 
 
-FALLS: dict[str, Callable[[Mortals], Fall]] = {
+FALLS: dict[str, Callable[[KillablePair], Fall]] = {
     "broker killed": lambda pair: _of(pair.kafka, SIGKILL),
     "broker restarted": lambda pair: _of(pair.kafka, SIGTERM),
     "Postgres shut down at once": lambda pair: _of(pair.postgres, SIGQUIT),
@@ -45,7 +45,7 @@ FALLS: dict[str, Callable[[Mortals], Fall]] = {
 
 
 def chosen(session: pytest.Session, fall: str = "") -> list[str]:
-    """The phases that the session is to try."""
+    """The phases that this session tests."""
     tried = [item.name for item in session.items]
     return [
         phase for phase in PHASES if any(fall in name and name.endswith((f"[{phase}]", f"-{phase}]")) for name in tried)
@@ -53,7 +53,7 @@ def chosen(session: pytest.Session, fall: str = "") -> list[str]:
 
 
 async def outlived(scenes: Scenes, fall: Fall) -> Verdicts:
-    """Let the server fall, and see how all of them go on."""
+    """Kill the server, and check how all workers go on."""
     with ExitStack() as stack, ThreadPoolExecutor(len(scenes)) as threads:
         workers = {
             phase: stack.enter_context(struck("held up", phase, "run", environment=scene.environment))
@@ -73,7 +73,7 @@ async def outlived(scenes: Scenes, fall: Fall) -> Verdicts:
 
 
 def _be_amid(scenes: Scenes, workers: Mapping[str, Running]) -> None:
-    """Have all workers at their phases, none of them for long."""
+    """Bring all workers to their phases."""
     for worker in workers.values():
         worker.wait_to_say('"lane_opened"', times=LANES)
     for scene in scenes.values():

@@ -8,7 +8,7 @@ from chaos.fault_scene import EARLY, LATE, Scene, place_of, scene
 from checker.collect import collected
 from checker.erased import without
 from checker.verdict import violations
-from support.killed_commands import dying_erase
+from support.killed_commands import killed_erase
 from support.workers import run, struck
 from unenroll.sandbox.servers import ServerAddresses
 
@@ -17,7 +17,7 @@ ERASED = {life.customer_id for life in (*EARLY.lives[:6], *LATE.lives[:2])}
 
 def erase(scene: Scene, customer: int, *, dying: str | None = None) -> None:
     if dying is not None:
-        with dying_erase(dying, customer, environment=scene.environment) as command:
+        with killed_erase(dying, customer, environment=scene.environment) as command:
             command.wait()
     run("erase", f"--customer={customer}", environment=scene.environment)
 

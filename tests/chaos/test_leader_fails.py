@@ -45,7 +45,7 @@ async def verdicts(
             place = replace(place_of(pair, url, tmp_path_factory.mktemp("fall")), replication=3)
             brokers.make_led([place.prefix + word for word in INPUTS], by=leader)
             scenes[phase] = await scene(place)
-        return await outlived(scenes, Fall(falls=partial(brokers.by_number[leader].fall, SIGKILL)))
+        return await outlived(scenes, Fall(falls=partial(brokers.by_number[leader].kill, SIGKILL)))
 
 
 @pytest.mark.parametrize("phase", PHASES)

@@ -11,7 +11,7 @@ import pytest
 
 from chaos.cases import tried
 from chaos.fault_scene import place_of, scene
-from chaos.killable_servers import Mortals, mortal
+from chaos.killable_servers import KillablePair, killable_pair
 from chaos.revoked_rights import RIGHTS, can_deny, lacks
 from chaos.server_faults import FALLS, Verdicts, chosen, outlived
 from support.databases import cloned, migrated
@@ -23,14 +23,17 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
-async def pair() -> AsyncIterator[Mortals]:
+async def pair() -> AsyncIterator[KillablePair]:
     """Servers that may fall."""
-    async with embedded_servers(cache=cache_folder(os.environ), say=print) as started, mortal(started) as servers:
+    async with (
+        embedded_servers(cache=cache_folder(os.environ), say=print) as started,
+        killable_pair(started) as servers,
+    ):
         yield servers
 
 
 @pytest.fixture(scope="module")
-def named(pair: Mortals) -> ServerAddresses:
+def named(pair: KillablePair) -> ServerAddresses:
     """Where they answer."""
     return ServerAddresses(kafka=pair.kafka.address, database_url=pair.postgres.address)
 
@@ -43,7 +46,7 @@ async def own_template(named: ServerAddresses) -> AsyncIterator[str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outlived:
+class FallResult:
     """The verdicts on all phases, and the phases of whose transactions Kafka says that it skipped the markers."""
 
     verdicts: Verdicts
@@ -52,12 +55,12 @@ class Outlived:
 
 @pytest.fixture(scope="module", params=FALLS)
 async def fallen(
-    pair: Mortals,
+    pair: KillablePair,
     named: ServerAddresses,
     own_template: str,
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
-) -> Outlived:
+) -> FallResult:
     """One fall for the workers of all phases."""
     async with AsyncExitStack() as stack:
         phases = chosen(request.session, request.param)
@@ -67,19 +70,19 @@ async def fallen(
         }
         verdicts = await outlived(scenes, FALLS[request.param](pair))
         skipped = {phase for phase, one in scenes.items() if pair.kafka.skipped_markers(one.place.prefix)}
-        return Outlived(verdicts=verdicts, skipped=frozenset(skipped))
+        return FallResult(verdicts=verdicts, skipped=frozenset(skipped))
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("phase", PHASES)
-async def test_a_server_that_falls_leaves_nothing_wrong(fallen: Outlived, phase: str) -> None:
+async def test_a_server_that_falls_leaves_nothing_wrong(fallen: FallResult, phase: str) -> None:
     if phase in fallen.skipped:
         pytest.xfail("Kafka ended a transaction without its markers: docs/guarantees.md, what is not promised")
     assert await fallen.verdicts[phase] == {}
 
 
 @pytest.fixture(scope="module")
-async def guarded(pair: Mortals, named: ServerAddresses) -> ServerAddresses:
+async def guarded(pair: KillablePair, named: ServerAddresses) -> ServerAddresses:
     """The same, where rights can be taken away."""
     await can_deny(pair.kafka)
     return named

@@ -1,4 +1,4 @@
-"""What a crowd tells, published bit by bit while the servers come and go, and probes in between."""
+"""Publishes a crowd's events bit by bit while servers fail, with probes in between."""
 
 import threading
 import time
@@ -20,9 +20,9 @@ _PAUSE_SECONDS = 0.05  # so that a lane is hardly ever idle
 
 @dataclass(kw_only=True)
 class Traffic:
-    """Probes are requests that are answered at once, one a lane at a time.
+    """Spreads the crowd's records over `seconds`. Afterwards it publishes probes only.
 
-    `seconds`: the time over which the crowd's records are spread. Afterwards there are probes only.
+    A probe is a request that the worker answers at once: one for each lane at a time.
     """
 
     crowd: Crowd
@@ -33,7 +33,7 @@ class Traffic:
     _stopping: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        """Publish until told to stop, and then all that is left. Fails if the broker stays away."""
+        """Publish until `stop`, and then all that is left. Fails if the broker stays down."""
         lanes = _customer_of_each_lane()
         left = all_records(self.coming)
         total = {word: len(records) for word, records in left.items()}
@@ -49,8 +49,8 @@ class Traffic:
     def stop(self) -> None:
         self._stopping.set()
 
-    def told(self) -> Crowd:
-        """The crowd with the probes among those who were refused."""
+    def with_probes(self) -> Crowd:
+        """The crowd, with the probes among the refused requests."""
         return replace(self.crowd, refused=(*self.crowd.refused, *self.probes))
 
     def _put_what_is_due(self, left: dict[str, list[Put]], stay: dict[str, int]) -> None:
@@ -60,7 +60,7 @@ class Traffic:
             del records[: len(due)]
 
     def _probe(self, customer_id: int) -> Put:
-        """A request of a customer who cannot be."""
+        """A request of an invalid customer."""
         group = self.crowd.groups[0]
         probe = UnenrollRequested(
             key=EventId(f"probe {len(self.probes)}", "/probe"),

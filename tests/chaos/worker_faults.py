@@ -1,4 +1,4 @@
-"""How a worker goes on that a fault of its own process befell at a phase of a batch."""
+"""Cases in which a fault hits a worker's own process at a phase of a batch."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,8 +15,8 @@ _IN_KAFKA = ("begun", "sent", "offsets sent", "commit sent", "committed")
 
 
 @contextmanager
-def befallen(scene: Scene, fault: str, phase: str) -> Iterator[Running]:
-    """A worker that the fault has just befallen."""
+def faulty_worker(scene: Scene, fault: str, phase: str) -> Iterator[Running]:
+    """Run a worker until the fault has hit it."""
     scene.tell(EARLY)
     with struck(fault, phase, "run", environment=scene.environment) as worker:
         worker.wait_to_say(STRUCK)
@@ -24,15 +24,15 @@ def befallen(scene: Scene, fault: str, phase: str) -> Iterator[Running]:
 
 
 def dies(scene: Scene, fault: str, phase: str) -> None:
-    """The machine is gone, and another one takes over."""
-    with befallen(scene, fault, phase) as worker:
+    """The worker dies, and another one takes over."""
+    with faulty_worker(scene, fault, phase) as worker:
         assert worker.wait() == -SIGKILL
     others_go_on(scene)
 
 
 def ends(scene: Scene, fault: str, phase: str) -> None:
-    """It ends as it should when asked to, and another one goes on."""
-    with befallen(scene, fault, phase) as worker:
+    """The worker ends with exit code 0, and another one goes on."""
+    with faulty_worker(scene, fault, phase) as worker:
         assert worker.wait() == 0
     others_go_on(scene)
 
@@ -44,8 +44,8 @@ def others_go_on(scene: Scene) -> None:
 
 
 def wakes_up(scene: Scene, fault: str, phase: str) -> None:
-    """Another one has taken over by then: it must do no harm, and be of use again."""
-    with befallen(scene, fault, phase) as zombie:
+    """The worker wakes up after another one has taken over: it does no harm, and works again."""
+    with faulty_worker(scene, fault, phase) as zombie:
         scene.catch_up()
         scene.look()
         zombie.tell(SIGCONT)
@@ -53,22 +53,22 @@ def wakes_up(scene: Scene, fault: str, phase: str) -> None:
 
 
 def recovers(scene: Scene, fault: str, phase: str) -> None:
-    """It goes on by itself."""
-    with befallen(scene, fault, phase) as worker:
+    """The worker goes on by itself."""
+    with faulty_worker(scene, fault, phase) as worker:
         scene.goes_on(worker)
 
 
 def comes_too_late(scene: Scene, fault: str, phase: str) -> None:
-    """Its transaction was ended for it meanwhile."""
-    with befallen(scene, fault, phase) as worker:
+    """The worker wakes up after the coordinator has aborted its transaction."""
+    with faulty_worker(scene, fault, phase) as worker:
         wait_until(scene.nothing_is_open, "the coordinator to abort the transaction", show=worker.output)
         worker.tell(SIGCONT)
         scene.goes_on(worker)
 
 
 def shares(scene: Scene, fault: str, phase: str) -> None:
-    """It gives lanes to another one in the middle of a batch, and gets them back when that one leaves."""
-    with befallen(scene, fault, phase) as worker:
+    """Another worker gets lanes in the middle of a batch, and gives them back when it leaves."""
+    with faulty_worker(scene, fault, phase) as worker:
         with running("run", environment=scene.environment) as other:
             other.wait_to_say('"lane_opened"', times=LANES // 2)
             other.tell(SIGTERM)
@@ -89,4 +89,4 @@ STORIES: dict[str, tuple[Story, tuple[str, ...]]] = {
     "too slow": (recovers, _IN_KAFKA),
     "transaction timed out": (comes_too_late, ("sent", "offsets sent")),
 }
-"""By fault: how it goes on, and the phases at which the fault makes sense."""
+"""For each fault: the case, and the phases at which the fault makes sense."""

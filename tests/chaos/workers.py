@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 class Worker:
-    """`unenroll run`, started."""
+    """A running `unenroll run`, whose log stays readable after its end."""
 
     def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
         self._log = log
@@ -29,7 +29,7 @@ class Worker:
 
     @property
     def code(self) -> int | None:
-        """Its exit code, once it has ended."""
+        """The exit code, None while it runs."""
         return self._process.poll()
 
     def log(self) -> str:
@@ -39,7 +39,7 @@ class Worker:
         self._process.send_signal(number)
 
     def wait(self, seconds: float) -> None:
-        """Until it has ended, or is killed because it does not."""
+        """Wait for the end, and kill it after this many seconds."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -57,25 +57,25 @@ def _bare() -> dict[str, str]:
 _STOP_SECONDS = 90.0
 _LOOK_SECONDS = 0.5
 _JOINED = '"lanes_assigned"'
-_CANNOT_START = (1, -signal.SIGTERM)  # or asked to stop before it could listen
+_CANNOT_START = (1, -signal.SIGTERM)  # or SIGTERM came before it had installed its handler
 _MOST_CHARACTERS = 300
 
 
 @dataclass(kw_only=True)
-class Crew:
-    """The workers by post. Logs are kept in the folder.
+class WorkerCrew:
+    """The workers by post. Their logs are in the folder.
 
-    `strays` are those that ended otherwise than they must. One that cannot start while a server is away may end:
-    of these there is only the number. `said` counts the events of all logs.
+    `unexpected_ends` has a sentence for each worker that ended by itself or with an error. `false_starts` counts those
+    that could not start while a server was down: they may end. `log_events` counts the events of all logs.
     """
 
     environment: Mapping[str, str]
     folder: Path
     posts: dict[str, Worker] = field(default_factory=dict)
     turns: dict[str, asyncio.Lock] = field(default_factory=dict)
-    strays: list[str] = field(default_factory=list)
+    unexpected_ends: list[str] = field(default_factory=list)
     false_starts: int = 0
-    said: Counter[str] = field(default_factory=Counter)
+    log_events: Counter[str] = field(default_factory=Counter)
     _started: int = 0
 
     def start(self, post: str) -> None:
@@ -83,56 +83,56 @@ class Crew:
         self.posts[post] = Worker(self.folder / f"{self._started:03}-{post}.log", self.environment)
 
     def turn(self, post: str) -> asyncio.Lock:
-        """Held by whoever does something to the worker at this post."""
+        """The lock that a fault holds while it acts on the worker at this post."""
         return self.turns.setdefault(post, asyncio.Lock())
 
     async def kill(self, post: str) -> None:
         self.posts[post].tell(signal.SIGKILL)
-        await self._gone(post)
+        await self._wait_for_end(post)
 
     async def stop(self, post: str) -> None:
-        """As an operator does. It must end in order, and soon."""
+        """Stop the worker with SIGTERM, as an operator does. It must end with exit code 0."""
         self.posts[post].tell(signal.SIGTERM)
-        worker = await self._gone(post)
+        worker = await self._wait_for_end(post)
         if worker.code != 0:
-            self._odd(worker, f"worker {post} was asked to stop")
+            self._note_end(worker, f"worker {post} was asked to stop")
 
     async def supervise(self) -> None:
-        """Start again whoever ends by itself, as a supervisor would, until cancelled."""
+        """Restart each worker that ends, as a supervisor does, until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             for post, worker in list(self.posts.items()):
                 if worker.code is not None and not self.turn(post).locked():
-                    self._odd(await self._gone(post), f"worker {post} was not asked")
+                    self._note_end(await self._wait_for_end(post), f"worker {post} was not asked to stop")
                     self.start(post)
 
     async def leave(self) -> None:
-        """Everybody stops."""
+        """Stop all workers."""
         await asyncio.gather(*(self.stop(post) for post in list(self.posts)))
 
     def end(self) -> None:
-        """Nobody is left, whatever happened."""
+        """Kill all workers."""
         for worker in self.posts.values():
             worker.end()
 
-    async def _gone(self, post: str) -> Worker:
+    async def _wait_for_end(self, post: str) -> Worker:
         worker = self.posts[post]
         await asyncio.to_thread(worker.wait, _STOP_SECONDS)
         del self.posts[post]
-        self.said.update(_events(worker.log()))
+        self.log_events.update(_events(worker.log()))
         return worker
 
-    def _odd(self, worker: Worker, how: str) -> None:
+    def _note_end(self, worker: Worker, how: str) -> None:
         log = worker.log()
         if worker.code in _CANNOT_START and _JOINED not in log:
             self.false_starts += 1
             return
-        last = (log.strip().splitlines() or ["it said nothing"])[-1][:_MOST_CHARACTERS]
-        self.strays.append(f"{how} and ended with {worker.code}: {last}")
+        last = (log.strip().splitlines() or ["it logged nothing"])[-1][:_MOST_CHARACTERS]
+        self.unexpected_ends.append(f"{how} and ended with {worker.code}: {last}")
 
 
 def _events(log: str) -> Iterator[str]:
-    """What the lines of a log tell of."""
+    """The event names of a log."""
     for line in log.splitlines():
         try:
             yield str(json.loads(line).get("event"))

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from checker.evidence import Bytes, Evidence, bytes_of, named, spot_of
 from checker.history import Spot
-from support.consumer import heard
+from support.consumer import receive
 from unenroll.core.events import UnenrollRequested
 from unenroll.core.outcomes import Outcome
 from unenroll.postgres.ledger import LedgerRow
@@ -94,7 +94,7 @@ def attempts_that_failed_said_the_same(found: Evidence) -> Iterator[str]:
 
 def every_request_has_one_answer(found: Evidence) -> Iterator[str]:
     """However often it was told: one rejection, or one `UserUnenrolled` that it caused itself."""
-    told = heard(found.history.visible)
+    told = receive(found.history.visible)
     ids = Counter(told.ids)
     asked: set[tuple[int, str, str]] = set()
     for row in found.history.ledger:

@@ -34,7 +34,7 @@ def made_up() -> Iterator[str]:
     """Where it can be scraped, as host:port."""
     asked = count(1)
 
-    class Answering(BaseHTTPRequestHandler):
+    class TokenHandler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = page(next(asked)).encode()
             self.send_response(200)
@@ -46,7 +46,7 @@ def made_up() -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Nobody wants to read it."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), TokenHandler)
     thread = Thread(target=server.serve_forever)
     thread.start()
     try:

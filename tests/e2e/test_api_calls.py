@@ -89,14 +89,14 @@ def test_the_documented_call_gets_the_documented_answer(api: ApiProcess) -> None
 
 
 def test_leaving_twice_is_a_success_with_a_warning(api: ApiProcess) -> None:
-    assert api.leave(1, path=of(111, 121)).told == {"data": 1, "errors": None, "warnings": None}
+    assert api.leave(1, path=of(111, 121)).json == {"data": 1, "errors": None, "warnings": None}
     again = api.leave(1, path=of(111, 121))
-    assert (again.status, again.told["data"], again.told["errors"]) == (200, 1, None)
-    assert again.told["warnings"] == [{"code": 200, "message": "The customer had already left by that time."}]
+    assert (again.status, again.json["data"], again.json["errors"]) == (200, 1, None)
+    assert again.json["warnings"] == [{"code": 200, "message": "The customer had already left by that time."}]
 
 
 def test_the_same_call_is_answered_under_v3(api: ApiProcess) -> None:
-    assert api.leave(2, path=f"/v3{of(111, 121)}").told["data"] == 2
+    assert api.leave(2, path=f"/v3{of(111, 121)}").json["data"] == 2
 
 
 @pytest.mark.parametrize(
@@ -127,8 +127,8 @@ def test_only_callers_with_the_scope_may_say_when_it_takes_effect(where: Place, 
     body = {"customerId": 10, "effectiveAt": then.isoformat(), "reason": "moved", "requestedBy": "agent 7"}
     refused = api.post(of(111, 121), body)
     assert refused.code == 403
-    assert refused.told["errors"][0]["message"] == "effectiveAt needs the scope unenroll:backdate"
-    assert api.post(of(111, 121), body, who="clerk").told["data"] == 10
+    assert refused.json["errors"][0]["message"] == "effectiveAt needs the scope unenroll:backdate"
+    assert api.post(of(111, 121), body, who="clerk").json["data"] == 10
     (told,) = [record.data for record in where.seen("unenrollments") if record.key == b"10"]
     assert (told["cutPeriod"], told["reason"], told["requestedBy"]) == ("c2", "moved", "agent 7")
     assert told["requestSource"] == "/front-door/clerk"
@@ -139,16 +139,16 @@ def test_only_callers_with_the_scope_may_say_when_it_takes_effect(where: Place, 
 def test_whoever_left_comes_back_and_is_told_when_already_in(api: ApiProcess) -> None:
     path = of(111, 121, "enroll")
     assert api.enroll(12, path=path).code == 310119
-    assert api.leave(12, path=of(111, 121)).told["data"] == 12
+    assert api.leave(12, path=of(111, 121)).json["data"] == 12
     back = api.enroll(12, path=path, periodName="c4", initialBalance=12.50)
-    assert back.told == {"data": 12, "errors": None, "warnings": None}
+    assert back.json == {"data": 12, "errors": None, "warnings": None}
     assert api.enroll(12, path=path).code == 310119
 
 
 async def test_who_comes_back_starts_over_or_carries_on(where: Place, api: ApiProcess) -> None:
     for customer, reset in ((3, True), (4, False)):
         api.leave(customer, path=of(115, 125))
-        assert api.enroll(customer, path=of(115, 125, "enroll"), resetStreakStatus=reset).told["data"] == customer
+        assert api.enroll(customer, path=of(115, 125, "enroll"), resetStreakStatus=reset).json["data"] == customer
     rows = await where.rows(
         "select customer_id, reset_streak_status from enrollments where source like '/front-door/%' and target_id = 125"
     )
@@ -197,7 +197,7 @@ async def test_a_body_that_is_not_understood_is_refused_and_nothing_is_kept(
     before = await where.rows("select count(*) from api_requests")
     reply = api.call("POST", LEAVE, body, Authorization=authorization("clerk"), Content_Type="application/json")
     assert (reply.status, reply.code) == (400, 400)
-    assert reply.told["errors"][0]["message"].startswith(why)
+    assert reply.json["errors"][0]["message"].startswith(why)
     assert await where.rows("select count(*) from api_requests") == before
 
 
@@ -237,7 +237,7 @@ def test_nobody_gets_an_answer_without_being_known_and_allowed(api: ApiProcess) 
 def test_what_became_of_a_call_is_told_to_its_caller_alone(api: ApiProcess) -> None:
     made = api.leave(13, path=of(111, 121))
     path = f"/requests/{made.headers['request-id']}"
-    assert api.get(path).told == made.told
+    assert api.get(path).json == made.json
     assert api.get(path, who="other").code == 404
     assert api.get("/requests/5b0e1f0c-4f0d-4c43-9f3e-1f6f2d0a9c55").code == 404
     assert api.get("/requests/13").code == 400
@@ -254,7 +254,7 @@ async def test_the_same_key_gets_the_same_answer_and_is_done_once(where: Place, 
         Content_Type="application/json",
         Idempotency_Key="k-14",
     )
-    assert first.told == again.told == spaced.told == {"data": 14, "errors": None, "warnings": None}
+    assert first.json == again.json == spaced.json == {"data": 14, "errors": None, "warnings": None}
     assert first.headers["request-id"] == again.headers["request-id"] == spaced.headers["request-id"]
     rows = await where.rows("select outcome::text from ledger where customer_id = 14 and outcome is not null")
     assert rows == [{"outcome": "UNENROLLED"}]
@@ -268,7 +268,7 @@ def test_the_same_key_for_another_call_is_refused(api: ApiProcess) -> None:
     assert api.leave(15, path=of(111, 121), key="k-15", reason="another").code == 422
     assert api.enroll(15, path=of(111, 121, "enroll"), key="k-15").code == 422
     other = api.post(of(111, 121), {"customerId": 15}, key="k-15", who="other")
-    assert other.told["warnings"], "another caller's key is another key"
+    assert other.json["warnings"], "another caller's key is another key"
 
 
 def test_an_enrollment_is_answered_as_it_was_first(api: ApiProcess) -> None:
@@ -276,8 +276,8 @@ def test_an_enrollment_is_answered_as_it_was_first(api: ApiProcess) -> None:
     refused = api.enroll(17, path=path, key="k-17")
     assert refused.code == 310119
     early = {"customerId": 17, "effectiveAt": (NOW - timedelta(days=10)).isoformat()}
-    assert api.post(of(111, 121), early, who="clerk").told["data"] == 17
-    assert api.enroll(17, path=path, key="k-17").told == refused.told
+    assert api.post(of(111, 121), early, who="clerk").json["data"] == 17
+    assert api.enroll(17, path=path, key="k-17").json == refused.json
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "\xe9"])

@@ -28,16 +28,16 @@ async def test_who_waits_in_vain_is_told_where_to_ask_and_the_outcome_is_there(p
     place.load(three_rewards(1))
     with opened(place, **IN_VAIN) as api:
         first = api.post(LEAVE, leaves(1), who="clerk", key="k")
-        assert (first.status, first.told["data"], first.told["errors"]) == (202, None, None)
+        assert (first.status, first.json["data"], first.json["errors"]) == (202, None, None)
         assert first.headers["retry-after"] == "1"
         where = first.headers["location"]
         assert where == f"/requests/{first.headers['request-id']}"
         asked = api.get(where, who="clerk")
-        assert (asked.status, asked.told, asked.headers["location"]) == (202, first.told, where)
+        assert (asked.status, asked.json, asked.headers["location"]) == (202, first.json, where)
         place.catch_up()
         outcome = api.get(where, who="clerk")
-        assert (outcome.status, outcome.told) == (200, {"data": 1, "errors": None, "warnings": None})
-        assert api.post(LEAVE, leaves(1), who="clerk", key="k").told == outcome.told
+        assert (outcome.status, outcome.json) == (200, {"data": 1, "errors": None, "warnings": None})
+        assert api.post(LEAVE, leaves(1), who="clerk", key="k").json == outcome.json
     assert len(answers(place.seen())) == 1
 
 
@@ -52,7 +52,7 @@ async def test_an_api_that_is_killed_loses_nothing_and_does_nothing_twice(place:
     with decided(place), opened(place) as api:
         for _ in range(2):
             reply = api.post(LEAVE, leaves(1), who="clerk", key="k")
-            assert (reply.status, reply.told["data"]) == (200, 1)
+            assert (reply.status, reply.json["data"]) == (200, 1)
             assert reply.headers["request-id"] == str(kept["request_id"])
     told = await place.rows("select event_time from ledger where event_type = 'UnenrollRequested'")
     assert told == [{"event_time": kept["event_time"]}]
@@ -70,7 +70,7 @@ def test_an_api_that_is_stopped_answers_calls_in_flight_and_accepts_no_more(plac
         wait_until(lambda: refuses(api.host, api.port), "the HTTP API to accept no more")
         assert not waiting.done()
         place.catch_up()
-        assert waiting.result().told["data"] == 1
+        assert waiting.result().json["data"] == 1
         assert api.command.wait() == 0
 
 
@@ -84,7 +84,7 @@ def test_many_at_once_with_one_key_are_done_once(place: Place) -> None:
     place.load(three_rewards(1))
     with decided(place), opened(place) as api, ThreadPoolExecutor(8) as callers:
         asked = [callers.submit(api.post, LEAVE, leaves(1), who="clerk", key="k") for _ in range(8)]
-        assert [one.result().told["data"] for one in asked] == [1] * 8
+        assert [one.result().json["data"] for one in asked] == [1] * 8
     assert list(answers(place.seen()).values()) == [["unenroll.UserUnenrolled.v1"]]
 
 
@@ -95,7 +95,7 @@ def test_an_event_that_the_database_refuses_is_no_success(place: Place) -> None:
     with decided(place), opened(place) as api:
         reply = api.post(LEAVE, leaves(1), who="clerk")
         assert (reply.status, reply.code) == (500, 500)
-        assert api.get(f"/requests/{reply.headers['request-id']}", who="clerk").told == reply.told
+        assert api.get(f"/requests/{reply.headers['request-id']}", who="clerk").json == reply.json
 
 
 def test_nobody_is_let_in_where_nobody_could_be_known(place: Place) -> None:
@@ -107,7 +107,7 @@ def test_the_calls_of_a_customer_who_was_erased_are_gone_and_new_ones_are_answer
     place.load(three_rewards(1))
     with decided(place), opened(place) as api:
         before = api.post(LEAVE, leaves(1), who="clerk", key="k")
-        assert before.told["data"] == 1
+        assert before.json["data"] == 1
         run("erase", "--customer=1", environment=place.environment)
         where = f"/requests/{before.headers['request-id']}"
         assert api.get(where, who="clerk").status == 404
@@ -140,7 +140,7 @@ def finally_done(api: ApiProcess, customer: int) -> bool:
     """Whether the call is answered in time, asked again with one key: those who are back need a moment."""
 
     def done() -> bool:
-        return bool(api.post(LEAVE, leaves(customer), who="clerk", key=f"k-{customer}").told["data"] == customer)
+        return bool(api.post(LEAVE, leaves(customer), who="clerk", key=f"k-{customer}").json["data"] == customer)
 
     wait_until(done, "an answer", show=api.command.output)
     return True

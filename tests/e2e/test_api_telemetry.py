@@ -5,7 +5,7 @@ import signal
 
 from support.api_process import LEAVE, decided, opened
 from support.events import three_rewards
-from support.http import SHOWN, Shown
+from support.http import SERVE_STATUS, StatusPages
 from support.place import Place
 from support.workers import wait_until
 
@@ -15,20 +15,20 @@ MARCH = "2026-03-15T00:00:00Z"
 
 def test_calls_are_counted_by_route_and_health_needs_no_caller(place: Place) -> None:
     place.load(three_rewards(901))
-    with decided(place), opened(place, **SHOWN) as api:
-        shown = Shown(command=api.command)
+    with decided(place), opened(place, **SERVE_STATUS) as api:
+        shown = StatusPages(command=api.command)
         wait_until(lambda: shown.get("/readyz")[0] == 200, "an HTTP API that is ready", show=api.command.output)
         assert api.post(LEAVE, {"customerId": 901, "effectiveAt": MARCH}, who="clerk").status == 200
         stranger = base64.b64encode(b"crm:wrong").decode()
         assert api.call("POST", LEAVE, b"[]", Authorization=f"Basic {stranger}").status == 401
         assert api.get("/nowhere").status == 404
         healths = [api.call("GET", path) for path in ("/healthz", "/readyz")]
-        assert [(one.status, one.told) for one in healths] == [(200, {"alive": True}), (200, {"ready": True})]
+        assert [(one.status, one.json) for one in healths] == [(200, {"alive": True}), (200, {"ready": True})]
         assert api.call("GET", "/metrics").status == 401
         assert api.get("/metrics").status == 404
-        assert "/healthz" not in api.get("/openapi.json").told["paths"]
+        assert "/healthz" not in api.get("/openapi.json").json["paths"]
         found = shown.metrics()
-        alive = shown.told("/healthz")
+        alive = shown.json("/healthz")
         api.command.tell(signal.SIGTERM)
         assert api.command.wait() == 0
     counted = {name: value for name, value in found.items() if name.startswith("unenroll_api_requests_total")}

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from support.commands import PlanMade, applied, plan, requests
+from support.commands import MadePlan, applied, plan, requests
 from support.databases import cloned
 from support.events import definition, enrolled, reward, three_rewards
 from support.files import appended, command, event, tables
-from support.killed_commands import doomed_sender
+from support.killed_commands import killed_sender
 from support.place import Place
 from support.workers import running
 from unenroll.sandbox.servers import ServerAddresses
@@ -26,7 +26,7 @@ NEWS = reward(1, "R4-1", "c3", at="2026-03-06T00:00:00Z")
 AS_PREDICTED = {"AS_PREDICTED": 0, "STALE": 0, "DIFFERENT": 0, "UNDECIDED": 0}
 
 
-def planned(place: Place, *more: str) -> PlanMade:
+def planned(place: Place, *more: str) -> MadePlan:
     """Customers 1 to 4 leave, and 9, whom nobody knows."""
     place.load(line for customer in range(1, 5) for line in three_rewards(customer))
     return plan(place.folder, [*requests(1, 2, 3, 4, 9), *more], environment=place.environment)
@@ -93,7 +93,7 @@ async def test_what_moved_since_is_stale_is_named_and_loses_nothing(place: Place
 
 def test_an_apply_that_is_killed_is_finished_by_the_next_one(place: Place) -> None:
     made = planned(place)
-    with doomed_sender("apply", str(made.path), "--no-wait", environment=place.environment) as command:
+    with killed_sender("apply", str(made.path), "--no-wait", environment=place.environment) as command:
         assert command.wait() == -signal.SIGKILL
     with worker(place):
         done = applied(made.path, environment=place.environment)

@@ -80,15 +80,15 @@ def _turns(outcomes: Iterable[Outcome]) -> Counter[str]:
     """What late facts did on the way. Without these the orders would show nothing."""
     turns: Counter[str] = Counter()
     for outcome in outcomes:
-        for told in outcome.told.left.values():
+        for told in outcome.received.left.values():
             turns["superseded"] += sum(data["supersedes"] is not None for data in told)
             turns["cut moved"] += len(told) - len({data["unenrollmentId"] for data in told})
         turns["left once there were cycles"] += sum(
-            outcome.told.rejected.get((customer, data["requestSource"], data["requestId"])) == [NOTHING_LEFT]
-            for (customer, _), told in outcome.told.left.items()
+            outcome.received.rejected.get((customer, data["requestSource"], data["requestId"])) == [NOTHING_LEFT]
+            for (customer, _), told in outcome.received.left.items()
             for data in told
         )
-        for told in outcome.told.rewards.values():
+        for told in outcome.received.rewards.values():
             turns.update(_turn(one, other) for one, other in pairwise(told))
     return +turns
 

@@ -9,7 +9,7 @@ import pytest
 from support.api_process import ENROLL, Reply, opened
 from support.events import leaves, three_rewards
 from support.files import command, event, leave, tables, written
-from support.killed_commands import dying_erase
+from support.killed_commands import killed_erase
 from support.place import Place, answers
 from support.topics import Put, Seen
 from support.workers import doomed, run
@@ -140,7 +140,7 @@ async def test_only_the_customer_id_is_left_and_nothing_read_again_brings_the_re
 async def test_an_erasure_that_was_killed_is_finished_by_the_next(place: Place, moment: str) -> None:
     everybody_leaves(place)
     kept, counted = await of_others(place), counts(place)
-    with dying_erase(moment, GONE, environment=place.environment) as killed:
+    with killed_erase(moment, GONE, environment=place.environment) as killed:
         assert killed.wait() == -9, killed.output()
     erase(place)
     (left,) = await rows_about_customer(place)
@@ -191,7 +191,7 @@ def test_dead_letters_and_plans_do_not_bring_anybody_back(place: Place) -> None:
 
 def is_refused(reply: Reply, *, until: str) -> bool:
     """Whether the answer says that the customer was erased, and until when."""
-    (error,) = reply.told["errors"]
+    (error,) = reply.json["errors"]
     return (reply.status, error["code"]) == (409, 409) and f"up to {until} are not accepted" in error["message"]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from support.api_process import LEAVE, authorization, opened
 from support.events import enrolled, leaves, reward
-from support.http import SHOWN, Shown
+from support.http import SERVE_STATUS, StatusPages
 from support.place import Place
 from support.topics import Put
 from support.workers import running, struck
@@ -49,12 +49,12 @@ def test_a_worker_tells_ids_and_words_of_its_own_alone(place: Place) -> None:
     place.load([enrolled(951), earned])
     environment = {
         **place.environment,
-        **SHOWN,
+        **SERVE_STATUS,
         "UNENROLL_LOG_LEVEL": "debug",
         "UNENROLL_KAFKA_SASL_PASSWORD": PASSWORD,
     }
     with running("run", environment=environment) as worker:
-        shown = Shown(command=worker)
+        shown = StatusPages(command=worker)
         place.request(careless())
         place.tell([reward(955, REWARD, BAD, at="2026-03-05T00:00:00Z")])
         for outcome in REFUSED:
@@ -78,8 +78,8 @@ def test_who_is_ended_by_the_watchdog_tells_no_more(place: Place) -> None:
 
 
 def test_the_http_api_logs_ids_and_words_of_its_own_alone(place: Place) -> None:
-    with opened(place, **SHOWN, UNENROLL_LOG_LEVEL="debug", UNENROLL_API_WAIT_MS="0") as api:
-        shown = Shown(command=api.command)
+    with opened(place, **SERVE_STATUS, UNENROLL_LOG_LEVEL="debug", UNENROLL_API_WAIT_MS="0") as api:
+        shown = StatusPages(command=api.command)
         told = {"customerId": 951, "reason": REASON, "requestedBy": REQUESTER}
         assert api.post(LEAVE, told, key="k").status == 202
         assert api.post(LEAVE, {**told, "customerId": BAD}).status == 400

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from support.arrivals import all_records, arrival
-from support.consumer import heard, last_word
+from support.consumer import latest_state, receive
 from support.crowd import crowd
 from support.databases import cloned
 from support.events import leaves, three_rewards
@@ -122,13 +122,13 @@ async def test_a_crowd_ends_where_it_had_ended(servers: ServerAddresses, place: 
 
 async def revisions_behind(place: Place) -> tuple[int, int]:
     """How many rewards of how many have a lower revision than is visible. All stand as the highest one says."""
-    told = heard(place.seen()).rewards
+    told = receive(place.seen()).rewards
     rows = await place.rows(
         "select customer_id, target_id, reward_id, state::text, action::text, revision from rewards"
     )
     behind = 0
     for row in rows:
         events = told.get((row["customer_id"], row["target_id"], row["reward_id"]), [])
-        assert last_word(events) == (row["state"], row["action"]), row
+        assert latest_state(events) == (row["state"], row["action"]), row
         behind += bool(events) and events[-1]["revision"] > row["revision"]
     return behind, len(rows)

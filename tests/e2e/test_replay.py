@@ -256,7 +256,7 @@ def test_a_file_that_is_cut_off_is_refused_before_anything_is_sent(place: Place,
     file.write_bytes(whole[:-100])
     result = replay(place, str(file))
     assert (result.code, result.out) == (2, "")
-    assert f"unenroll: {file} is damaged or cut off" in result.err
+    assert f"unenroll: {file} is damaged or truncated" in result.err
     assert place.seen("requests") == []
 
 
@@ -285,7 +285,7 @@ def test_bad_lines_are_reported_and_the_others_replayed(place: Place, tmp_path: 
         (("--from-topics", "--replay-id", "a"), "--mode suppress takes no --replay-id"),
         (("--from-topics", "--since", "2026-03-15T00:00:00"), "must carry an offset"),
         (("--mode", "re-emit", "--replay-id", "a b"), "--replay-id a b: must be 1 to 64 letters"),
-        (("--from-topics", "--report", "report.pdf"), "a file whose name ends with .txt, .json"),
+        (("--from-topics", "--report", "report.pdf"), "its name must end with .txt or .json"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(nowhere: Place, arguments: tuple[str, ...], words: str) -> None:

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 from support.events import ABC, definition, leaves, three_rewards
-from support.http import SHOWN, Shown
+from support.http import SERVE_STATUS, StatusPages
 from support.place import Place, answers
 from support.workers import Running, running, wait_until
 from unenroll.sandbox.process import launch
@@ -14,7 +14,7 @@ from waiting import until
 NEW = 77
 DEF = {**ABC, "targets": [{"targetId": 22, "name": "DEF", "kind": "MILESTONE"}]}
 FIRST, LATER = range(601, 611), range(611, 621)
-WATCHED = {**SHOWN, "UNENROLL_PROGRESS_TIMEOUT_MS": "6000"}
+WATCHED = {**SERVE_STATUS, "UNENROLL_PROGRESS_TIMEOUT_MS": "6000"}
 LONGER = timedelta(seconds=8)
 
 
@@ -42,10 +42,10 @@ def waits(said: str) -> tuple[int, int]:
 
 def outlast_the_watchdog(worker: Running) -> None:
     """Wait until the outage is much older than progress may be, and somebody was told of it."""
-    shown = Shown(command=worker)
+    shown = StatusPages(command=worker)
 
     def old() -> bool:
-        status, told = shown.told("/healthz")
+        status, told = shown.json("/healthz")
         assert status == 200, told
         ages = [
             datetime.now(UTC) - datetime.fromisoformat(why.rpartition(" ")[2])
@@ -60,7 +60,7 @@ def outlast_the_watchdog(worker: Running) -> None:
 
 def behind(worker: Running) -> float:
     """How many records wait, if somebody says that one of them has waited for long."""
-    found = Shown(command=worker).metrics()
+    found = StatusPages(command=worker).metrics()
     waits = [value for name, value in found.items() if name.startswith("unenroll_lane_oldest_unprocessed_seconds")]
     lags = [value for name, value in found.items() if name.startswith("unenroll_lane_lag_records")]
     return sum(lags) if max(waits) > LONGER.total_seconds() / 2 else -1

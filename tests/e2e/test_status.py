@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 
 from support.certificates import nobody_listens
 from support.events import ABC, definition, leaves, three_rewards
-from support.files import Said, command, tables
+from support.files import CommandResult, command, tables
 from support.place import Place
 from support.terminal import typed, without_clock
 from support.topics import Put
@@ -30,7 +30,7 @@ NOTHING = "\N{EN DASH}"
 DUPLICATES = "Duplicates are not counted here: they leave no row. The workers' logs report them."
 
 
-def ask(place: Place, *options: str, **settings: str) -> Said:
+def ask(place: Place, *options: str, **settings: str) -> CommandResult:
     return command("status", *options, environment={**place.environment, **settings})
 
 
@@ -49,7 +49,7 @@ def on(partition: int, put: Put) -> Put:
     return Put(**{**vars(put), "partition": partition})
 
 
-def lines(said: Said) -> list[list[str]]:
+def lines(said: CommandResult) -> list[list[str]]:
     """The lines in a pipe, by their columns."""
     return [without_clock(line).split() for line in said.out.splitlines()]
 

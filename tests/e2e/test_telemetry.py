@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from support.events import leaves, three_rewards
-from support.http import SHOWN, Shown
+from support.http import SERVE_STATUS, StatusPages
 from support.place import Place, answers
 from support.topics import Put
 from support.workers import Running, run, running, struck, wait_until
@@ -21,8 +21,8 @@ def wait_for_answers(place: Place, worker: Running, *, count: int) -> None:
 
 def test_metrics_count_each_record_once_by_what_became_of_it(place: Place) -> None:
     place.load(line for customer in TWICE for line in three_rewards(customer))
-    with running("run", environment={**place.environment, **SHOWN}) as worker:
-        shown = Shown(command=worker)
+    with running("run", environment={**place.environment, **SERVE_STATUS}) as worker:
+        shown = StatusPages(command=worker)
         wait_until(lambda: shown.get("/readyz")[0] == 200, "a worker that is ready", show=worker.output)
         place.request([leaves(customer) for customer in (*TWICE, MISSING)])
         wait_for_answers(place, worker, count=6)
@@ -30,7 +30,7 @@ def test_metrics_count_each_record_once_by_what_became_of_it(place: Place) -> No
         wait_until(lambda: shown.metrics().get("unenroll_dead_letters_total not_json") == 1, "the dead letter")
         wait_until(lambda: duplicates(shown) == 1, "the duplicate", show=worker.output)
         found = shown.metrics()
-        ready, health = shown.told("/readyz"), shown.told("/healthz")
+        ready, health = shown.json("/readyz"), shown.json("/healthz")
     counted = {name: value for name, value in found.items() if name.startswith("unenroll_records_total")}
     assert counted == {
         "unenroll_records_total unenrolled UNENROLLED requests": 5,
@@ -51,7 +51,7 @@ def test_metrics_count_each_record_once_by_what_became_of_it(place: Place) -> No
     assert (ready[0], ready[1]["missing"], health[0]) == (200, [], 200)
 
 
-def duplicates(shown: Shown) -> float | None:
+def duplicates(shown: StatusPages) -> float | None:
     return shown.metrics().get("unenroll_records_total duplicate  requests")
 
 

@@ -12,7 +12,7 @@ import pytest
 from support.commands import everything
 from support.databases import cloned
 from support.events import enrolled, leaves, three_rewards
-from support.files import Said, appended, command, tables
+from support.files import CommandResult, appended, command, tables
 from support.place import Place, group_of, made
 from unenroll.core.definitions import AcceptedDefinition
 from unenroll.postgres import audit
@@ -51,7 +51,7 @@ async def database_url(servers: ServerAddresses, decided: Place) -> AsyncIterato
         yield url
 
 
-def run_verify(database_url: str, *arguments: str) -> Said:
+def run_verify(database_url: str, *arguments: str) -> CommandResult:
     return command("verify", *arguments, environment={"UNENROLL_DATABASE_URL": database_url})
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from support.commands import PlanMade, plan, requests
+from support.commands import MadePlan, plan, requests
 from support.events import definition, reward, three_rewards
 from support.files import command, event, leave, tables, written
 from unenroll.ops.plan.plan import PAGE_REQUESTS
@@ -212,7 +212,7 @@ def test_the_first_leaves_and_the_first_refusals_are_shown_of_many(environment: 
     assert "leave-2 of /crm" in said.out
 
 
-def made_twice(made: PlanMade, other: PlanMade) -> bool:
+def made_twice(made: MadePlan, other: MadePlan) -> bool:
     return made.lines() == other.lines() and made.said["sha256"] == other.said["sha256"]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from support.events import ABC
-from support.files import Said, command, event, leave, written
+from support.files import CommandResult, command, event, leave, written
 from support.topics import Put, Seen, put, seen
 from unenroll.errors import OutageError
 from unenroll.kafka.admin import KafkaAdmin
@@ -34,7 +34,7 @@ async def environment(servers: ServerAddresses, prefix: str) -> dict[str, str]:
     return {"UNENROLL_KAFKA_BOOTSTRAP_SERVERS": servers.kafka, "UNENROLL_TOPIC_PREFIX": prefix}
 
 
-def published(environment: dict[str, str], *lines: str | bytes) -> Said:
+def published(environment: dict[str, str], *lines: str | bytes) -> CommandResult:
     content = b"\n".join(line.encode() if isinstance(line, str) else line for line in lines)
     return command("publish", "-", environment=environment, stdin=content)
 

@@ -1,4 +1,4 @@
-"""A Kafka that guards its topics, and a database that guards its tables, for the tests of this folder."""
+"""A Kafka that config its topics, and a database that config its tables, for the tests of this folder."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,27 +6,29 @@ from pathlib import Path
 import pytest
 
 from security.fortified import fortified
-from support.secure_kafka import Guarded, TokenServer
-from support.secure_servers import Stronghold, strong_database, strong_kafka
+from support.secure_kafka import SecureKafka, TokenServer
+from support.secure_servers import SecureServers, secure_database, secure_kafka_with_users
 from unenroll.sandbox.servers import ServerAddresses
 
-Doors = tuple[Guarded, TokenServer, dict[str, str]]
+Doors = tuple[SecureKafka, TokenServer, dict[str, str]]
 
 
 @pytest.fixture(scope="session")
 async def doors(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Doors]:
-    """A guarded Kafka, who gives tokens for it, and the passwords."""
-    async with strong_kafka(tmp_path_factory.mktemp("doors")) as found:
+    """A secure_kafka Kafka, who gives tokens for it, and the passwords."""
+    async with secure_kafka_with_users(tmp_path_factory.mktemp("doors")) as found:
         yield found
 
 
 @pytest.fixture
-async def stronghold(doors: Doors, servers: ServerAddresses, prefix: str, tmp_path: Path) -> AsyncIterator[Stronghold]:
+async def stronghold(
+    doors: Doors, servers: ServerAddresses, prefix: str, tmp_path: Path
+) -> AsyncIterator[SecureServers]:
     """Topics and tables, with the rights of deploy/ and milestone ABC."""
     kafka, tokens, passwords = doors
-    async with strong_database(servers, passwords) as url:
+    async with secure_database(servers, passwords) as url:
         yield await fortified(
-            Stronghold(
+            SecureServers(
                 kafka=kafka,
                 tokens=tokens,
                 passwords=passwords,

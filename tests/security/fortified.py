@@ -3,12 +3,12 @@
 import json
 
 from support.events import ABC, enrolled, leaves
-from support.secure_servers import Stronghold
+from support.secure_servers import SecureServers
 from support.topics import Seen, put, seen
 from support.workers import run
 
 
-async def fortified(stronghold: Stronghold) -> Stronghold:
+async def fortified(stronghold: SecureServers) -> SecureServers:
     """Topics by who makes topics, tables by who owns them, and milestone ABC by an operator."""
     stronghold.admit()
     run("topics", "--partitions", "1", environment=stronghold.environment("topics", "reader"))
@@ -21,18 +21,18 @@ async def fortified(stronghold: Stronghold) -> Stronghold:
     return stronghold
 
 
-def asks(stronghold: Stronghold, customer: int) -> None:
+def asks(stronghold: SecureServers, customer: int) -> None:
     """The customer asks to leave."""
     put(stronghold.kafka.open, f"{stronghold.prefix}requests", [leaves(customer)])
 
 
-def publish(stronghold: Stronghold, line: str) -> None:
+def publish(stronghold: SecureServers, line: str) -> None:
     """By the real command, and as an operator."""
     file = stronghold.folder / "told.ndjson"
     file.write_text(f"{line}\n")
     run("publish", str(file), environment=stronghold.environment("operator", "operator"))
 
 
-def left(stronghold: Stronghold) -> list[Seen]:
+def left(stronghold: SecureServers) -> list[Seen]:
     """Who has left, as everybody can see."""
     return seen(stronghold.kafka.open, stronghold.prefix, ["unenrollments"])

@@ -10,7 +10,7 @@ import pytest
 from security.fortified import asks, left, publish
 from security.test_ways_in import in_file
 from support.files import appended
-from support.secure_servers import Stronghold
+from support.secure_servers import SecureServers
 from support.workers import Running, running, wait_until
 
 NEW = "the-next-password"
@@ -20,13 +20,13 @@ PASSWORD, URL = "UNENROLL_KAFKA_SASL_PASSWORD", "UNENROLL_DATABASE_URL"
 _END = "select pg_terminate_backend(pid) from pg_stat_activity where usename = '{}'"
 
 
-def leaves_of(stronghold: Stronghold, customers: int, worker: Running) -> None:
+def leaves_of(stronghold: SecureServers, customers: int, worker: Running) -> None:
     wait_until(lambda: len(left(stronghold)) == customers or worker.ended, "the leave", show=worker.output)
     assert len(left(stronghold)) == customers, worker.output()
 
 
 @pytest.fixture
-def worker_as_before(stronghold: Stronghold) -> Iterator[None]:
+def worker_as_before(stronghold: SecureServers) -> Iterator[None]:
     """Afterwards, the old password is right again."""
     yield
     stronghold.kafka.has_user("worker", stronghold.passwords["worker"])
@@ -34,14 +34,14 @@ def worker_as_before(stronghold: Stronghold) -> Iterator[None]:
 
 @pytest.mark.usefixtures("worker_as_before")
 @pytest.mark.thorough
-async def test_kafkas_password(stronghold: Stronghold) -> None:
+async def test_kafkas_password(stronghold: SecureServers) -> None:
     """The user's connections are cut as well, and the old password is worth nothing any more."""
     environment = in_file(stronghold.environment("worker", "worker"), PASSWORD, stronghold.folder)
     with running("run", environment=environment) as worker:
         asks(stronghold, 1)
         leaves_of(stronghold, 1, worker)
         stronghold.kafka.has_user("worker", NEW)
-        await stronghold.kafka.fall_and_rise()
+        await stronghold.kafka.restart()
         wait_until(lambda: "Failed authentication" in stronghold.kafka.said(), "Kafka to refuse the old password")
         (stronghold.folder / PASSWORD).write_text(NEW)
         asks(stronghold, 2)
@@ -54,7 +54,7 @@ async def test_kafkas_password(stronghold: Stronghold) -> None:
 
 
 @pytest.mark.thorough
-async def test_postgres_password(stronghold: Stronghold) -> None:
+async def test_postgres_password(stronghold: SecureServers) -> None:
     environment = in_file(stronghold.environment("worker", "worker"), URL, stronghold.folder)
     login = f"worker_{stronghold.suffix}"
     with running("run", environment=environment) as worker:
@@ -76,5 +76,5 @@ def _definition() -> str:
     return json.dumps({**told, "data": appended(2)})
 
 
-def environment_url(stronghold: Stronghold) -> str:
+def environment_url(stronghold: SecureServers) -> str:
     return stronghold.url("worker").replace(stronghold.passwords["worker"], NEW)

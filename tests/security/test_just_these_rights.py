@@ -9,14 +9,14 @@ from security.fortified import left, publish
 from support.api_process import opened
 from support.files import command, leave
 from support.place import Place
-from support.secure_servers import Stronghold
+from support.secure_servers import SecureServers
 from support.topics import Put, put, seen
 from support.workers import run, running
 from unenroll.worker.preflight import TABLE_RIGHTS
 
 
 @pytest.mark.thorough
-def test_each_part_works_with_just_its_rights(stronghold: Stronghold) -> None:
+def test_each_part_works_with_just_its_rights(stronghold: SecureServers) -> None:
     publish(stronghold, leave(1))
     run("run", "--until-caught-up", environment=stronghold.environment("worker", "worker"))
     assert [record.data["customerId"] for record in left(stronghold)] == [1]
@@ -27,7 +27,7 @@ def test_each_part_works_with_just_its_rights(stronghold: Stronghold) -> None:
 
 
 @pytest.mark.thorough
-def test_the_http_api_and_the_other_commands_work_with_just_their_rights(stronghold: Stronghold) -> None:
+def test_the_http_api_and_the_other_commands_work_with_just_their_rights(stronghold: SecureServers) -> None:
     place = Place(
         kafka=stronghold.kafka.sasl,
         database_url=stronghold.database_url,
@@ -59,7 +59,7 @@ def test_the_http_api_and_the_other_commands_work_with_just_their_rights(strongh
 
 
 @pytest.mark.thorough
-def test_dead_letters_are_put_back_with_just_the_rights_of_an_operator(stronghold: Stronghold) -> None:
+def test_dead_letters_are_put_back_with_just_the_rights_of_an_operator(stronghold: SecureServers) -> None:
     worker = stronghold.environment("worker", "worker")
     operator, reader = stronghold.environment("operator", "operator"), stronghold.environment("operator", "reader")
     put(stronghold.kafka.open, f"{stronghold.prefix}requests", [Put(key=b"1", value=b"{"), Put(key=b"1", value=b"[")])
@@ -72,7 +72,7 @@ def test_dead_letters_are_put_back_with_just_the_rights_of_an_operator(stronghol
 
 
 @pytest.mark.thorough
-async def test_each_right_of_the_worker_to_a_table_is_missed(stronghold: Stronghold) -> None:
+async def test_each_right_of_the_worker_to_a_table_is_missed(stronghold: SecureServers) -> None:
     worker = stronghold.environment("worker", "worker")
     run("run", "--until-caught-up", environment=worker)
     for table, rights in TABLE_RIGHTS.items():
@@ -83,7 +83,7 @@ async def test_each_right_of_the_worker_to_a_table_is_missed(stronghold: Strongh
 
 
 @pytest.mark.thorough
-async def test_each_right_of_the_worker_in_kafka_is_missed(stronghold: Stronghold) -> None:
+async def test_each_right_of_the_worker_in_kafka_is_missed(stronghold: SecureServers) -> None:
     worker = stronghold.environment("worker", "worker")
     rules = [rule for rule in stronghold.admit() if rule.principal == "User:worker"]
     seldom = [rule for rule in rules if rule.name.endswith(".lane-") or rule.name == "unenroll-"]
@@ -96,7 +96,7 @@ async def test_each_right_of_the_worker_in_kafka_is_missed(stronghold: Stronghol
 
 
 @pytest.mark.thorough
-async def test_all_that_is_missing_is_said_at_once(stronghold: Stronghold) -> None:
+async def test_all_that_is_missing_is_said_at_once(stronghold: SecureServers) -> None:
     await stronghold.execute("revoke update on lanes from unenroll_worker; revoke all on ledger from unenroll_worker")
     told = _refused(stronghold.environment("api", "worker"))
     assert "grant update on lanes to worker_" in told
@@ -105,7 +105,7 @@ async def test_all_that_is_missing_is_said_at_once(stronghold: Stronghold) -> No
 
 
 @pytest.mark.thorough
-async def test_a_schema_that_is_closed(stronghold: Stronghold) -> None:
+async def test_a_schema_that_is_closed(stronghold: SecureServers) -> None:
     await stronghold.execute("revoke usage on schema public from unenroll_worker")
     assert "grant usage on schema public to worker_" in _refused(stronghold.environment("worker", "worker"))
 

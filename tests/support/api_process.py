@@ -49,29 +49,29 @@ def _dying(when: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What a caller gets."""
+    """The answer to a call."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     @property
-    def told(self) -> Any:  # noqa: ANN401 - JSON
+    def json(self) -> Any:  # noqa: ANN401 - JSON
         return json.loads(self.body)
 
     @property
     def code(self) -> int:
-        """That of the only error."""
-        assert self.told["data"] is None
-        assert self.told["warnings"] is None
-        (error,) = self.told["errors"]
+        """The code of the only error."""
+        assert self.json["data"] is None
+        assert self.json["warnings"] is None
+        (error,) = self.json["errors"]
         assert error["message"]
         return int(error["code"])
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApiProcess:
-    """A process that answers calls."""
+    """A running HTTP API."""
 
     command: Running
     host: str
@@ -88,17 +88,17 @@ class ApiProcess:
             connection.close()
 
     def post(self, path: str, *records: object, key: str | None = None, who: str = "crm", **headers: str) -> Reply:
-        """Ask for something, with a body of these records."""
+        """POST these records."""
         named = headers | ({} if key is None else {"Idempotency_Key": key})
         body = json.dumps(records).encode()
         return self.call("POST", path, body, Authorization=authorization(who), Content_Type="application/json", **named)
 
     def leave(self, customer: object, *, path: str = LEAVE, key: str | None = None, **more: object) -> Reply:
-        """Ask that the customer leaves."""
+        """POST an un-enroll of the customer."""
         return self.post(path, {"customerId": customer, **more}, key=key)
 
     def enroll(self, customer: object, *, path: str = ENROLL, key: str | None = None, **more: object) -> Reply:
-        """Ask that the customer takes part."""
+        """POST an enrollment of the customer."""
         return self.post(path, {"customerId": customer, **more}, key=key)
 
     def get(self, path: str, *, who: str = "crm") -> Reply:
@@ -106,8 +106,8 @@ class ApiProcess:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Opened:
-    """How the HTTP API is started: `dies` names the moment at which it kills itself, if any."""
+class ApiOptions:
+    """How to start the HTTP API. `dies` names the moment at which it kills itself, None for never."""
 
     place: Place
     dies: str | None = None
@@ -115,7 +115,7 @@ class Opened:
 
     @property
     def _own(self) -> dict[str, str]:
-        """Anywhere, for these callers, and for more of their calls than a person makes."""
+        """A free port, the test's callers, and a high rate limit."""
         clients = write(
             self.place.folder / "clients", *(line(name, scopes=",".join(may)) for name, may in CALLERS.items())
         )
@@ -140,13 +140,13 @@ class Opened:
 
 
 def opened(place: Place, *, dies: str | None = None, **settings: str) -> Any:  # noqa: ANN401 - a context manager
-    """The HTTP API of the place, until the end of the block."""
-    return Opened(place=place, dies=dies, settings=settings).open()
+    """Run the HTTP API of the place until the end of the block."""
+    return ApiOptions(place=place, dies=dies, settings=settings).open()
 
 
 @contextmanager
 def decided(place: Place) -> Iterator[None]:
-    """Whatever is asked for is decided by the real worker, while the block runs."""
+    """Run the real worker while the block runs, so that it decides the calls."""
     quick = {"UNENROLL_DEFINITION_WAIT_MS": "0", "UNENROLL_BATCH_RECORDS": "100"}
     with running("run", environment=place.environment | quick) as worker:
         worker.wait_to_say('"lane_opened"', times=4)
@@ -154,7 +154,7 @@ def decided(place: Place) -> Iterator[None]:
 
 
 def authorization(who: str) -> str:
-    """The header that the caller sends to be known by."""
+    """The Authorization header of the caller."""
     return f"Basic {basic(who)}"
 
 
@@ -162,7 +162,7 @@ PAGE = {"Accept": "text/html"}
 
 
 def readable(pool: asyncpg.Pool) -> FastAPI:
-    """An app that has the read side only."""
+    """An app with the read routes only."""
     app = FastAPI()
     app.include_router(routes(pool=lambda: pool, reader=lambda: None))
     return app
@@ -170,7 +170,7 @@ def readable(pool: asyncpg.Pool) -> FastAPI:
 
 @asynccontextmanager
 async def reader(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Who reads what is in this database."""
+    """An HTTP client of the read routes on this database."""
     async with connected(database_url) as pool:
         transport = httpx.ASGITransport(readable(pool))
         async with httpx.AsyncClient(transport=transport, base_url="http://api.example") as client:

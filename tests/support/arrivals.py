@@ -1,4 +1,4 @@
-"""What is told of a crowd as it arrives: in some order, with repetitions, over both topics, while its groups grow."""
+"""Orders in which a crowd's events arrive: shuffled, repeated, on both topics, while target groups grow."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""An Apache Kafka of three brokers, of which one may die."""
+"""An Apache Kafka of three brokers, each of which can be killed."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
     NewTopic,
 )
 
-from chaos.killable_servers import Mortal, mortal_kafka
+from chaos.killable_servers import KillableServer, killable_kafka
 from support.place import done
 from unenroll.sandbox.environment import LOOPBACK, cache_folder, free_ports
 from unenroll.sandbox.jars import cached_jars, locked_jars
@@ -52,11 +52,11 @@ log.cleaner.dedupe.buffer.size=16777216
 class Brokers:
     """Three brokers by number."""
 
-    by_number: Mapping[int, Mortal]
+    by_number: Mapping[int, KillableServer]
 
     @property
     def addresses(self) -> str:
-        """All of them, as bootstrap servers."""
+        """All brokers, as bootstrap servers."""
         return ",".join(broker.address for broker in self.by_number.values())
 
     def admin(self) -> AdminClient:
@@ -70,7 +70,7 @@ class Brokers:
         return int(found.partitions[0].leader)
 
     def make_led(self, names: Iterable[str], *, by: int) -> None:
-        """Make topics of which this broker leads all partitions."""
+        """Create topics whose partitions this broker leads."""
         replicas = [by, *(number for number in self.by_number if number != by)]
         topics = [NewTopic(name, 4, replica_assignment=[replicas] * 4) for name in names]
         done(self.admin().create_topics, topics)
@@ -92,7 +92,7 @@ class _Node:
 
 @asynccontextmanager
 async def three_brokers(folder: Path) -> AsyncIterator[Brokers]:
-    """Brokers that know each other. They end with the body."""
+    """Run three brokers of one cluster until the end of the block."""
     jars = await cached_jars(locked_jars(), cache_folder(os.environ), say=print)
     command = (java(), *JAVA_OPTIONS, _LITTLE_MEMORY, "-cp", pathsep.join(map(str, jars)))
     nodes = _nodes(folder, command)
@@ -103,11 +103,11 @@ async def three_brokers(folder: Path) -> AsyncIterator[Brokers]:
     )
     async with AsyncExitStack() as stack:
         servers = await run_together(_started(node) for node in nodes)
-        mortals = [await stack.enter_async_context(mortal_kafka(server)) for server in servers]
-        yield Brokers(by_number=dict(zip(_NUMBERS, mortals, strict=True)))
-        for one in mortals:
+        killable = [await stack.enter_async_context(killable_kafka(server)) for server in servers]
+        yield Brokers(by_number=dict(zip(_NUMBERS, killable, strict=True)))
+        for one in killable:
             if not one.server.has_ended:
-                await one.fall(SIGKILL)  # to end in order, it would wait for those that are gone
+                await one.kill(SIGKILL)  # an orderly stop would wait for the killed ones
 
 
 def _nodes(folder: Path, command: tuple[str, ...]) -> list[_Node]:

@@ -1,4 +1,4 @@
-"""Cases that differ little: every test run tries some of them, `make test-all` all."""
+"""Similar cases: every test run tries some of them, `make test-all` tries all."""
 
 from collections.abc import Container, Iterable
 
@@ -7,5 +7,5 @@ from _pytest.mark import ParameterSet
 
 
 def some(cases: Iterable[str], *, always: Container[str]) -> list[str | ParameterSet]:
-    """To be parametrized with: those that are not for `always` are thorough."""
+    """Parameters for parametrize: the cases that are not in `always` are marked thorough."""
     return [case if case in always else pytest.param(case, marks=pytest.mark.thorough) for case in cases]

@@ -120,7 +120,7 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
 
 @contextmanager
 def nobody_listens() -> Iterator[int]:
-    """A port that is taken, so that nobody else gets it, and refuses connections."""
+    """A port that refuses connections, and that no other program can bind meanwhile."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]

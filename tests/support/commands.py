@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from support.events import leaves, three_rewards
-from support.files import Said, command, leave
+from support.files import CommandResult, command, leave
 from support.place import Place
 from support.topics import Put, Seen, put
 from unenroll.kafka.admin import KafkaAdmin
@@ -16,13 +16,13 @@ from unenroll.settings import KafkaSettings
 
 
 def requests(*customers: int, at: str = "2026-03-15T00:00:00Z") -> list[str]:
-    """Each of the customers wants to leave milestone ABC in March."""
+    """One request to leave milestone ABC in March for each customer."""
     return [leave(customer, at=at) for customer in customers]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanMade:
-    """A plan in a file, and what the command said of it."""
+class MadePlan:
+    """A plan file, and the JSON that the command printed."""
 
     path: Path
     said: dict[str, Any]
@@ -32,32 +32,32 @@ class PlanMade:
         return dict(self.said["plan"]["totals"])
 
     def lines(self) -> list[dict[str, Any]]:
-        """Its requests."""
+        """The requests of the plan."""
         return [json.loads(line) for line in self.path.read_text().splitlines()[1:]]
 
     def predicted(self) -> list[str]:
-        """What each request is to get."""
+        """The predicted outcome of each request."""
         return [line["predicted"]["outcome"] for line in self.lines()]
 
     def events(self) -> dict[str, tuple[str, Any]]:
-        """By id: the events that are to be published."""
-        told = (event for line in self.lines() for event in line["predicted"]["events"])
-        return {event["id"]: (event["type"], event["data"]) for event in told}
+        """The type and data of each event to publish, by its id."""
+        events = (event for line in self.lines() for event in line["predicted"]["events"])
+        return {event["id"]: (event["type"], event["data"]) for event in events}
 
 
-def plan(folder: Path, lines: Iterable[str], *options: str, environment: Mapping[str, str], code: int = 0) -> PlanMade:
-    """Make a plan of the lines with the real command."""
+def plan(folder: Path, lines: Iterable[str], *options: str, environment: Mapping[str, str], code: int = 0) -> MadePlan:
+    """Plan the requests with the real command."""
     file = folder / "requests.ndjson"
     file.write_text("".join(f"{line}\n" for line in lines))
     path = folder / "requests.ndjson.plan"
     path.unlink(missing_ok=True)
     said = command("plan", str(file), "--json", *options, environment=environment)
     assert said.code == code, said
-    return PlanMade(path=path, said=json.loads(said.out))
+    return MadePlan(path=path, said=json.loads(said.out))
 
 
 def applied(plan_file: Path, *options: str, environment: Mapping[str, str], code: int = 0) -> dict[str, Any]:
-    """What the real command says of the plan that it applies."""
+    """Apply the plan with the real command and return its JSON."""
     said = command("apply", str(plan_file), "--json", *options, environment=environment)
     assert said.code == code, said
     return dict(json.loads(said.out))
@@ -67,13 +67,13 @@ INPUTS = ("facts", "requests")
 BROKEN = Put(key=b"7", value=b"{")
 
 
-def replay(place: Place, *arguments: str, **settings: str) -> Said:
-    """The real command."""
+def replay(place: Place, *arguments: str, **settings: str) -> CommandResult:
+    """Run the real command `replay`."""
     return command("replay", *arguments, environment={**place.environment, **settings})
 
 
 def replayed(place: Place, *arguments: str) -> dict[str, Any]:
-    """What a replay that ends well says of itself."""
+    """Run a replay that succeeds and return its JSON."""
     said = replay(place, *arguments, "--json")
     assert said.code == 0, said
     found: dict[str, Any] = json.loads(said.out)
@@ -81,7 +81,7 @@ def replayed(place: Place, *arguments: str) -> dict[str, Any]:
 
 
 def everything(place: Place, customers: Iterable[int]) -> None:
-    """Facts and requests of these customers, over the topics; a duplicate, a record that cannot be read, a conflict."""
+    """Publish facts and requests of these customers, with a duplicate, an unreadable record and a conflict."""
     everybody = list(customers)
     place.tell(timed(line) for customer in everybody for line in three_rewards(customer))
     place.catch_up()  # else a leave may be read before its facts
@@ -91,13 +91,13 @@ def everything(place: Place, customers: Iterable[int]) -> None:
 
 
 def timed(line: str) -> str:
-    """A line for `load` as one for `publish`."""
+    """Turn a line for `load` into one for `publish`."""
     told = json.loads(line)
     return json.dumps({"time": "2026-01-01T00:00:00Z", **told})
 
 
 async def copied(place: Place, records: Mapping[str, Iterable[Seen]]) -> str:
-    """Topics of another prefix, with 2 partitions and these records. Returns the prefix."""
+    """Create topics with another prefix, 2 partitions and these records. Returns the prefix."""
     prefix = f"{place.prefix}copy."
     settings = KafkaSettings(kafka_bootstrap_servers=place.kafka, topic_prefix=prefix)
     await make_topics(KafkaAdmin(settings), prefix, partitions=2, replication=1)
@@ -107,7 +107,7 @@ async def copied(place: Place, records: Mapping[str, Iterable[Seen]]) -> str:
 
 
 def lines_of(found: Iterable[Seen]) -> list[str]:
-    """The records that can be read, as lines for `publish`."""
+    """The readable records, as lines for `publish`."""
     return [_line(one) for one in found if one.header("ce_id")]
 
 

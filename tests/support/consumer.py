@@ -1,4 +1,4 @@
-"""A consumer that knows nothing but what is published, and what it makes of it."""
+"""A downstream consumer: it derives the current state from the published events alone."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -17,29 +17,29 @@ Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heard:
+class ReceivedEvents:
     """`rejected` by customer, source and id of the request, `left` by account, `rewards` by account and reward.
 
-    What is told of a reward has the event's type under `type`. Both are in the order of their revisions. `jumbled`
-    has the accounts and rewards of which a partition did not tell in that order.
+    The events of an account and of a reward are sorted by revision, with their type under `type`. `out_of_order` has
+    the accounts and rewards whose events a partition had in another order.
     """
 
     rejected: Mapping[Key, list[str]]
     left: Mapping[Key, list[Data]]
     rewards: Mapping[Key, list[Data]]
-    jumbled: set[Key]
+    out_of_order: set[Key]
     ids: list[str]
     dead: list[str]
 
 
-def heard(found: Iterable[Seen]) -> Heard:
-    """What a consumer makes of the output topics."""
+def receive(records: Iterable[Seen]) -> ReceivedEvents:
+    """Read the output topics as a consumer does."""
     rejected: dict[Key, list[str]] = defaultdict(list)
     left: dict[Key, list[Data]] = defaultdict(list)
     rewards: dict[Key, list[Data]] = defaultdict(list)
     ids: list[str] = []
     dead: list[str] = []
-    for record in found:
+    for record in records:
         if record.header("dlq_reason") is not None:
             dead.append(f"{record.header('dlq_reason')}: {record.header('dlq_detail')}")
             continue
@@ -52,34 +52,34 @@ def heard(found: Iterable[Seen]) -> Heard:
             rewards[*account, data["rewardId"]].append(data)
         else:
             left[account].append(data)
-    jumbled = {key for told in (left, rewards) for key, all_of_it in told.items() if _sorted(all_of_it)}
-    return Heard(rejected=rejected, left=left, rewards=rewards, jumbled=jumbled, ids=ids, dead=dead)
+    out_of_order = {key for groups in (left, rewards) for key, events in groups.items() if _sorted(events)}
+    return ReceivedEvents(rejected=rejected, left=left, rewards=rewards, out_of_order=out_of_order, ids=ids, dead=dead)
 
 
-def _sorted(told: list[Data]) -> bool:
+def _sorted(events: list[Data]) -> bool:
     """Whether the events had to be sorted by revision."""
-    jumbled = any(one["revision"] > other["revision"] for one, other in pairwise(told))
-    told.sort(key=lambda data: data["revision"])
-    return jumbled
+    out_of_order = any(one["revision"] > other["revision"] for one, other in pairwise(events))
+    events.sort(key=lambda data: data["revision"])
+    return out_of_order
 
 
-def last_word(told: list[Data]) -> tuple[str, str | None]:
-    """A reward's state and what is to be done about it, by the highest revision. Untold, it is kept."""
-    if not told or told[-1]["type"] == "RewardReinstated":
+def latest_state(events: list[Data]) -> tuple[str, str | None]:
+    """A reward's state and action, by the event with the highest revision. Without events it is kept."""
+    if not events or events[-1]["type"] == "RewardReinstated":
         return "KEPT", None
-    return "CANCELLED", told[-1]["action"]
+    return "CANCELLED", events[-1]["action"]
 
 
-def in_force(told: list[Data]) -> dict[str, Data] | str:
-    """An account's `UserUnenrolled` that hold, by `unenrollmentId`; or what does not add up."""
-    held: dict[str, Data] = {}
-    for number, data in enumerate(told, start=1):
+def in_force(events: list[Data]) -> dict[str, Data] | str:
+    """An account's `UserUnenrolled` that none supersedes, by `unenrollmentId`; or a sentence on what is wrong."""
+    current: dict[str, Data] = {}
+    for number, data in enumerate(events, start=1):
         if data["revision"] != number:
             return f"revision {data['revision']} where {number} was due"
-        if data["supersedes"] is not None and held.pop(data["supersedes"], None) is None:
+        if data["supersedes"] is not None and current.pop(data["supersedes"], None) is None:
             return f"revision {number} supersedes a leave that is not in force"
-        held[data["unenrollmentId"]] = data
-    return held
+        current[data["unenrollmentId"]] = data
+    return current
 
 
 MODELS: Mapping[str, TypeAdapter[Any]] = MappingProxyType(

@@ -1,4 +1,4 @@
-"""One crowd in many orders of arrival, each with topics and tables of its own, through real workers."""
+"""Plays one crowd in many orders of arrival through real workers, each with its own topics and tables."""
 
 import asyncio
 import signal
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from support.arrivals import Arrival, arrival
-from support.consumer import Heard, heard
+from support.consumer import ReceivedEvents, receive
 from support.crowd import Crowd
 from support.databases import cloned
 from support.final_state import complaints, rows
@@ -24,23 +24,23 @@ _GROWN = "select sum(version)::int as versions, (select count(*) from settlement
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How one order of arrival ended: what was published, and what is wrong with it."""
+    """The result of one order of arrival: the published events, and what is wrong."""
 
     arrival: Arrival
-    told: Heard
+    received: ReceivedEvents
     complaints: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """Where orders of arrival are played: beside one another, never in one another's way."""
+    """The servers on which orders of arrival play, a few at a time, each apart from the others."""
 
     servers: ServerAddresses
     template: str
     prefix: str
 
     async def play(self, crowd: Crowd, numbers: range) -> list[Outcome]:
-        """The outcomes of these orders, a few at a time. After a bad one no other is begun."""
+        """Play these orders and return their outcomes. After a bad one it starts no other."""
         turns = asyncio.Semaphore(_AT_A_TIME)
         ended: list[Outcome] = []
 
@@ -58,15 +58,15 @@ class Stage:
             place = Place(kafka=self.servers.kafka, database_url=url, prefix=prefix, folder=Path())
             await made(place, *(crowd.defined(group, 1) for group in crowd.groups))
             try:
-                told = await asyncio.to_thread(_played, place, coming)
+                received = await asyncio.to_thread(_played, place, coming)
             except AssertionError as stuck:
-                return Outcome(arrival=coming, told=heard([]), complaints=[str(stuck)[-_MOST_CHARACTERS:]])
-            wrong = complaints(crowd, await rows(url), told, keyed=coming.way.keyed)
-            return Outcome(arrival=coming, told=told, complaints=list(wrong))
+                return Outcome(arrival=coming, received=receive([]), complaints=[str(stuck)[-_MOST_CHARACTERS:]])
+            wrong = complaints(crowd, await rows(url), received, keyed=coming.way.keyed)
+            return Outcome(arrival=coming, received=received, complaints=list(wrong))
 
 
 def report(crowd: Crowd, outcomes: list[Outcome]) -> str:
-    """What is wrong, if anything, and how to see it again."""
+    """What is wrong and how to reproduce it, empty if nothing is."""
     lines = [
         f"order {outcome.arrival.number}, {outcome.arrival.way.value}: {complaint}"
         for outcome in outcomes
@@ -75,15 +75,15 @@ def report(crowd: Crowd, outcomes: list[Outcome]) -> str:
     if not lines:
         return ""
     more = [f"and {len(lines) - _MOST_COMPLAINTS} more"] if len(lines) > _MOST_COMPLAINTS else []
-    again = f"see it again with UNENROLL_TEST_SEED={crowd.seed}, {len(crowd.lives)} accounts"
+    again = f"reproduce it with UNENROLL_TEST_SEED={crowd.seed}, {len(crowd.lives)} accounts"
     return "\n".join([again, *lines[:_MOST_COMPLAINTS], *more])
 
 
-def _played(place: Place, coming: Arrival) -> Heard:
+def _played(place: Place, coming: Arrival) -> ReceivedEvents:
     environment = {
         **place.environment,
         "UNENROLL_BATCH_RECORDS": str(coming.batch_records),
-        "UNENROLL_DEFINITION_WAIT_MS": "60000",  # whoever names a new cycle waits until it is defined
+        "UNENROLL_DEFINITION_WAIT_MS": "60000",  # an event that names a new cycle waits for its definition
     }
     with running("run", environment=environment) as one, running("run", environment=environment) as other:
         for part, versions in zip(coming.parts, coming.versions, strict=True):
@@ -94,11 +94,11 @@ def _played(place: Place, coming: Arrival) -> Heard:
             worker.tell(signal.SIGTERM)
         for worker in (one, other):
             assert worker.wait() == 0, worker.output()
-    return heard(place.seen())
+    return receive(place.seen())
 
 
 def _wait_until_decided(place: Place, versions: int, *workers: Running) -> None:
-    """Until all that was published is decided: the definitions, whom they concern, and what came beside them."""
+    """Wait until the workers have decided all published records and settled the accounts that definitions concern."""
 
     def show() -> str:
         return "\n".join(worker.output() for worker in workers)

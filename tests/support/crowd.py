@@ -1,4 +1,4 @@
-"""A crowd: many accounts in a few target groups, made up from a seed, and all that is told of them."""
+"""A crowd: many accounts in a few target groups with all their events, generated from a seed."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ class Crowd:
     refused: tuple[UnenrollRequested, ...]
 
     def events(self) -> list[Event]:
-        """All that is told, each once."""
+        """All events, each once."""
         return [*(event for life in self.lives for event in life.events), *self.refused]
 
     def defined(self, group: TargetGroup, version: int) -> TargetGroup:

@@ -1,4 +1,4 @@
-"""Databases that come and go."""
+"""Creates databases for tests: empty, migrated, cloned, or of a newer program version."""
 
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -20,7 +20,7 @@ from unenroll.sandbox.servers import ServerAddresses
 
 @asynccontextmanager
 async def migrated(servers: ServerAddresses) -> AsyncIterator[str]:
-    """The name of a new database with our tables, to be cloned."""
+    """A new migrated database to clone, by its name."""
     async with _new(servers, f"unenroll_template_{secrets.token_hex(4)}") as name:
         await migrate(_url(servers, name))
         yield name
@@ -28,14 +28,14 @@ async def migrated(servers: ServerAddresses) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def cloned(servers: ServerAddresses, template: str) -> AsyncIterator[str]:
-    """The address of a copy of the database `template`, to which nobody may be connected."""
+    """The URL of a copy of the database `template`. No connection to the template may be open."""
     async with _new(servers, f"unenroll_test_{secrets.token_hex(4)}", f"template {template}") as name:
         yield _url(servers, name)
 
 
 @asynccontextmanager
 async def made_new(servers: ServerAddresses) -> AsyncIterator[str]:
-    """The address of an empty database."""
+    """The URL of an empty database."""
     async with _new(servers, f"unenroll_test_{secrets.token_hex(4)}") as name:
         yield _url(servers, name)
 
@@ -62,7 +62,7 @@ def _url(servers: ServerAddresses, name: str) -> str:
 
 
 NEWER = "9001"
-"""The version that a newer program brings."""
+"""The tables' version of the newer program."""
 
 _STEP = '''
 """A step of a newer program."""
@@ -84,7 +84,7 @@ CONTRACTS = "alter table lanes drop column updated_at"
 
 
 def newer(folder: Path, sql: str, *, oldest: str) -> Upgrade:
-    """The history of a newer program, whose step does this and works with programs from `oldest` on."""
+    """The migrations of a newer program: its step runs this SQL and works with programs from version `oldest` on."""
     steps = folder / "versions"
     copytree(Path(migrations.__path__[0], "versions"), steps, ignore=ignore_patterns("__pycache__"))
     (steps / "v9001.py").write_text(_STEP.format(newer=NEWER, oldest=oldest, sql=sql))
@@ -98,7 +98,7 @@ def _be(version: str) -> None:
 
 @contextmanager
 def of_version(version: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
-    """The command, as a program of this version."""
+    """Run the command as a program of this version."""
     command = Running(partial(_be, version), arguments, environment)
     try:
         yield command

@@ -1,4 +1,4 @@
-"""Events with memorable names, as they stand on topics and in files."""
+"""Events with memorable names, as records for topics and as lines for files."""
 
 import json
 from datetime import UTC, datetime
@@ -132,13 +132,13 @@ def level(reward_id: str, number: int, cycle: str, at: str) -> dict[str, Any]:
 ENROLLED = enrollment_data("01 01", periodName="c1")
 
 
-def of(customer: int, told: list[dict[str, Any]]) -> list[str]:
+def of(customer: int, events: list[dict[str, Any]]) -> list[str]:
     """The lines of this customer."""
-    return [json.dumps({**one, "data": {"customerId": customer, **one["data"]}}) for one in told]
+    return [json.dumps({**one, "data": {"customerId": customer, **one["data"]}}) for one in events]
 
 
 def sentence(record: Seen) -> str:
-    """What is published, in words: of a leave its cut, of a reward its rule."""
+    """A published event in short: the dropped cycles of a leave, the rule of a reward."""
     kind = (record.header("ce_type") or str(record.header("dlq_reason"))).removeprefix("unenroll.").removesuffix(".v1")
     data = record.data
     if kind == "UnenrollRejected":
@@ -152,6 +152,6 @@ def sentence(record: Seen) -> str:
 
 
 def superseded(data: dict[str, Any]) -> str:
-    """The leave that the event says it supersedes, by the name it has here."""
+    """The name of the leave that the event supersedes."""
     instants = ("15 03", "12 03", "05 02")
     return next(f"leave {at}" for at in instants if event_uuid(EventId(f"leave {at}", SOURCE)) == data["supersedes"])

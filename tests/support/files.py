@@ -1,4 +1,4 @@
-"""NDJSON lines, files of them, and what the real command says when it takes one in."""
+"""NDJSON lines and files of them, and the real command that reads them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -50,7 +50,7 @@ def leave(customer: int, *, at: str = "2026-03-15T00:00:00Z", **more: Any) -> st
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A file to take in, and where its bad lines go."""
+    """A file to load, and the file for its bad lines."""
 
     path: Path
     rejects: Path
@@ -61,7 +61,7 @@ class File:
             return await load(lines([self.path], lambda _: None), database_url, bad=bad)
 
     def rejected(self) -> list[bytes]:
-        """The bad lines as they were kept."""
+        """The bad lines, as written to the file."""
         return self.rejects.read_bytes().splitlines()
 
 
@@ -73,18 +73,18 @@ def written(folder: Path, content: Sequence[str | bytes], name: str = "facts.ndj
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
-    """How a command ended, and what it printed."""
+class CommandResult:
+    """The exit code and the output of a command."""
 
     code: int
     out: str
     err: str
 
 
-def command(*arguments: str, environment: Mapping[str, str], stdin: bytes = b"") -> Said:
-    """The real command in a process of its own, none of its streams a terminal."""
-    code, out, err = piped(*arguments, environment=environment, given=stdin)
-    return Said(code=code, out=out.decode(), err=err.decode())
+def command(*arguments: str, environment: Mapping[str, str], stdin: bytes = b"") -> CommandResult:
+    """Run the real command in a process of its own, without a terminal."""
+    code, out, err = piped(*arguments, environment=environment, stdin=stdin)
+    return CommandResult(code=code, out=out.decode(), err=err.decode())
 
 
 async def tables(database_url: str) -> dict[str, list[str]]:

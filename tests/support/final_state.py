@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 
 from core.model import answer
-from support.consumer import Heard, in_force, last_word
+from support.consumer import ReceivedEvents, in_force, latest_state
 from support.crowd import Crowd
 from support.lives import Life
 from unenroll.core.calendar import Calendar
@@ -37,7 +37,7 @@ SAME: Mapping[str, tuple[str, ...]] = {
     ),
     "issuances": ("customer_id", "target_id", "reward_id"),
 }
-"""The columns that do not depend on the order of arrival."""
+"""The columns that must be equal whatever the order of arrival."""
 
 LUCK: Mapping[str, tuple[str, ...]] = {
     "accounts": ("facts",),  # all of it, with how many UserUnenrolled it took to get there
@@ -50,11 +50,11 @@ LUCK: Mapping[str, tuple[str, ...]] = {
     ),
     "issuances": ("seen_at", "issued_at"),  # of two times at which a reward was paid, the first to arrive is kept
 }
-"""The columns that do: they tell of the way, not of where it ends."""
+"""The columns that depend on the order of arrival."""
 
 
 async def rows(database_url: str) -> Rows:
-    """What the tables say. Each column must be known either to be the same in every order, or to be luck."""
+    """Read the tables. Fails for a column that is neither in SAME nor in LUCK."""
     connection = await asyncpg.connect(database_url)
     try:
         found = {}
@@ -70,19 +70,19 @@ async def rows(database_url: str) -> Rows:
 
 
 def ended(found: Rows) -> dict[str, set[Row]]:
-    """What must be the same whatever the order of arrival was. How often somebody was settled again is luck."""
+    """The part of the tables that must be equal in every order of arrival, without the number of resettlements."""
     again: Counter[Row] = Counter((row["customer_id"], row["target_id"]) for row in found["ledger"] if is_due(row))
     same = {**found, "accounts": [_without(again, row) for row in found["accounts"]]}
     return {table: {tuple(row[name] for name in columns) for row in same[table]} for table, columns in SAME.items()}
 
 
 def is_due(row: Mapping[str, Any]) -> bool:
-    """Whether this row of the ledger is an event of our own."""
+    """Whether this row of the ledger is an event of the worker itself."""
     return bool(row["event_type"] == "SettlementDue")
 
 
 def expected(crowd: Crowd) -> dict[str, set[Row]]:
-    """The same of all the facts at once, settled by the core."""
+    """The same part, as the core settles all facts at once."""
     ends: dict[str, set[Row]] = {table: set() for table in SAME}
     for life in crowd.lives:
         account = life.account()
@@ -94,7 +94,7 @@ def expected(crowd: Crowd) -> dict[str, set[Row]]:
 
 
 def paid(lives: Iterable[Life]) -> set[Row]:
-    """Each time at which a reward is told to be paid."""
+    """Every (reward, time) at which an event says that the reward was paid."""
     return {
         (event.customer_id, event.target_id, event.reward_id, event.issued_at)
         for life in lives
@@ -108,7 +108,7 @@ def _without(again: Mapping[Row, int], row: Mapping[str, Any]) -> dict[str, Any]
 
 
 def agreed(account: Account, target: Target, calendar: Calendar) -> Settlement:
-    """What the core says, and the rules when read literally: the core is no judge in its own case."""
+    """Settle with the core, and check the result against the literal reading of the rules."""
     settlement = settle(account, target, calendar)
     literally = answer(account, target, calendar)
     leaves = {key: (one.outcome, one.first_dropped, one.ended_by) for key, one in settlement.leaves.items()}
@@ -138,8 +138,8 @@ def _identity(key: EventId | None) -> Row:
     return (None, None) if key is None else key
 
 
-def complaints(crowd: Crowd, found: Rows, told: Heard, *, keyed: bool) -> Iterator[str]:
-    """All that is wrong. `keyed`: a customer's events lay on one partition, so what is published is in order."""
+def complaints(crowd: Crowd, found: Rows, told: ReceivedEvents, *, keyed: bool) -> Iterator[str]:
+    """Every deviation, as a sentence. `keyed`: a customer's events were on one partition, so outputs are in order."""
     yield from (f"dead letter: {why}" for why in told.dead)
     yield from (f"{event_id} is visible {times} times" for event_id, times in Counter(told.ids).items() if times > 1)
     yield from (f"definition refused: {row['detail']}" for row in found["definition_refusals"])
@@ -149,7 +149,7 @@ def complaints(crowd: Crowd, found: Rows, told: Heard, *, keyed: bool) -> Iterat
     yield from _leaves(found, told, crowd)
     yield from _rewards(found, told)
     if keyed:
-        yield from (f"{key} was not told in the order of its revisions" for key in told.jumbled)
+        yield from (f"{key} was not published in the order of its revisions" for key in told.out_of_order)
 
 
 def _tables(found: Mapping[str, set[Row]], wanted: Mapping[str, set[Row]]) -> Iterator[str]:
@@ -163,11 +163,11 @@ def _issuances(found: Rows, crowd: Crowd) -> Iterator[str]:
     for row in found["issuances"]:
         key = (row["customer_id"], row["target_id"], row["reward_id"], row["issued_at"])
         if key not in told:
-            yield f"nobody told that {key}"
+            yield f"no event says that {key}"
 
 
-def _answers(found: Rows, told: Heard, crowd: Crowd) -> Iterator[str]:
-    """Exactly one first answer: the rejection that the ledger has, or else a UserUnenrolled."""
+def _answers(found: Rows, told: ReceivedEvents, crowd: Crowd) -> Iterator[str]:
+    """Check that each request has exactly one first answer: the rejection in the ledger, or a UserUnenrolled."""
     ledger = {(row["customer_id"], str(row["event_key"])): row["outcome"] for row in found["ledger"] if not is_due(row)}
     if len(ledger) != len(crowd.events()):
         yield f"the ledger has {len(ledger)} of {len(crowd.events())} events"
@@ -182,11 +182,11 @@ def _answers(found: Rows, told: Heard, crowd: Crowd) -> Iterator[str]:
         if rejected != ([] if outcome == "UNENROLLED" else [outcome]) or (outcome == "UNENROLLED" and key not in left):
             yield f"request {key} was decided to be {outcome} at first, and got {rejected or 'no rejection'}"
     strangers = {*told.rejected, *left} - {(one.customer_id, one.key.source, one.key.id) for one in requests}
-    yield from (f"nobody asked for {key}" for key in strangers)
+    yield from (f"no request asks for {key}" for key in strangers)
 
 
-def _leaves(found: Rows, told: Heard, crowd: Crowd) -> Iterator[str]:
-    """The leaves that a consumer holds to be in force are those that are, and cut where they do."""
+def _leaves(found: Rows, told: ReceivedEvents, crowd: Crowd) -> Iterator[str]:
+    """Check that a consumer sees the leaves that are in force, each with its first dropped cycle."""
     cycles = {target: group.calendar.cycles for group in crowd.groups for target in group.targets}
     cuts: dict[tuple[int, int], dict[str, str]] = {}
     for row in found["leaves"]:
@@ -210,23 +210,23 @@ def _account(
     if len(told) != revision:
         yield f"account {account}: {len(told)} UserUnenrolled of {revision}"
     if held.keys() != cuts.keys():
-        yield f"account {account}: {sorted(held)} are told to be in force, and {sorted(cuts)} are"
+        yield f"account {account}: {sorted(held)} are published as in force, and {sorted(cuts)} are in force"
         return
     for key, data in held.items():
         dropped = data["droppedPeriods"]
         if dropped is not None and dropped["first"] != cuts[key]:
-            yield f"account {account}: {key} is told to drop {dropped['first']}, and drops {cuts[key]}"
+            yield f"account {account}: {key} is published to drop {dropped['first']}, and drops {cuts[key]}"
 
 
-def _rewards(found: Rows, told: Heard) -> Iterator[str]:
+def _rewards(found: Rows, told: ReceivedEvents) -> Iterator[str]:
     for row in found["rewards"]:
         key = (row["customer_id"], row["target_id"], row["reward_id"])
         events = told.rewards.get(key, [])
         if [event["revision"] for event in events] != list(range(1, row["revision"] + 1)):
             yield f"reward {key}: revisions {[event['revision'] for event in events]} of {row['revision']}"
             continue
-        if last_word(events) != (row["state"], row["action"]):
-            yield f"reward {key} is told to be {last_word(events)}, and is {row['state']} {row['action']}"
+        if latest_state(events) != (row["state"], row["action"]):
+            yield f"reward {key} is published as {latest_state(events)}, and is {row['state']} {row['action']}"
         blamed = None if row["cancelled_id"] is None else (row["cancelled_id"], row["cancelled_source"])
         named = (events[-1]["requestId"], events[-1]["requestSource"]) if events else None
         if named != blamed:

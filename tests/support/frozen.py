@@ -1,4 +1,4 @@
-"""Imported last by the process that commands are forked from: what it holds is left alone by their collectors."""
+"""Freezes the garbage collector of the process that commands are forked from. That process imports it last."""
 
 import gc
 

@@ -1,27 +1,27 @@
 """What a command serves over HTTP, as a test reads it: metrics, health, and HTML pages."""
 
 import http.client
-import json
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from json import loads
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from support.workers import Running
 
-SHOWN = {"UNENROLL_HTTP_ADDRESS": "127.0.0.1:0"}
+SERVE_STATUS = {"UNENROLL_HTTP_ADDRESS": "127.0.0.1:0"}
 _SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
-    """The pages of a command that serves them."""
+class StatusPages:
+    """The metrics and health pages of a running command."""
 
     command: Running
 
     def get(self, path: str) -> tuple[int, str]:
-        """The status and the body."""
+        """GET the page: status and body."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_SECONDS)
         try:
             connection.request("GET", path)
@@ -30,13 +30,13 @@ class Shown:
         finally:
             connection.close()
 
-    def told(self, path: str) -> tuple[int, Any]:
-        """The status and the JSON."""
+    def json(self, path: str) -> tuple[int, Any]:
+        """GET the page: status and parsed JSON."""
         status, body = self.get(path)
-        return status, json.loads(body)
+        return status, loads(body)
 
     def metrics(self) -> dict[str, float]:
-        """The value of each sample, by its name and the values of its labels in their order."""
+        """The value of each sample, by its name and label values."""
         _, text = self.get("/metrics")
         return {
             " ".join([sample.name, *(value for _, value in sorted(sample.labels.items()))]): sample.value
@@ -48,14 +48,14 @@ class Shown:
     def _port(self) -> int:
         self.command.wait_to_say('"metrics_listening"')
         lines = (line for line in self.command.output().splitlines() if '"metrics_listening"' in line)
-        return int(json.loads(next(lines))["address"].rpartition(":")[2])
+        return int(loads(next(lines))["address"].rpartition(":")[2])
 
 
 _UNSEEN = {"style", "script"}
 
 
-class Looked(HTMLParser):
-    """A page that was looked through from its beginning to its end."""
+class ParsedPage(HTMLParser):
+    """An HTML page: its text, its elements and their attributes."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -69,7 +69,7 @@ class Looked(HTMLParser):
 
     @property
     def text(self) -> str:
-        """What is written on it, each run of white space as one space."""
+        """The visible text, each run of white space as one space."""
         return " ".join("".join(self._pieces).split())
 
     def elements(self, tag: str) -> list[dict[str, str]]:

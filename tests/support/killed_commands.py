@@ -1,4 +1,4 @@
-"""The command `unenroll`, killed by itself at a call: for commands that send one transaction after the other."""
+"""Runs a command that kills itself at a moment of its work: while publishing, sending or erasing."""
 
 import os
 import signal
@@ -92,7 +92,7 @@ def _send_two() -> None:
 
 
 @contextmanager
-def doomed_sender(*arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
+def killed_sender(*arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
     """The command with these arguments, killed by itself when two messages of it have arrived."""
     command = Running(_send_two, arguments, environment)
     try:
@@ -125,7 +125,7 @@ def _erase_until(moment: str) -> None:
 
 
 @contextmanager
-def dying_erase(moment: str, customer: int, *, environment: Mapping[str, str]) -> Iterator[Running]:
+def killed_erase(moment: str, customer: int, *, environment: Mapping[str, str]) -> Iterator[Running]:
     """The command `erase`, which kills itself at this moment."""
     command = Running(partial(_erase_until, moment), ("erase", f"--customer={customer}"), environment)
     try:

@@ -1,4 +1,4 @@
-"""A collector of spans, as OTLP sends them over HTTP."""
+"""An OTLP collector that keeps the spans it gets over HTTP."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from support.workers import wait_until
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """A span that arrived. Ids are in hexadecimal digits, `parent` is empty where there is none."""
+    """A received span. Ids are hexadecimal; `parent` is empty for a root span."""
 
     service: str
     name: str
@@ -27,7 +27,7 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True)
 class Collector:
-    """What arrived, and where to send it."""
+    """The received spans, and the port to send them to."""
 
     port: int
     spans: list[Span] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Collector:
         return {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.port}", "OTEL_BSP_SCHEDULE_DELAY": "100"}
 
     def wait_for(self, name: str) -> Span:
-        """The span of this name, once it is there."""
+        """Wait for the only span of this name."""
         wait_until(lambda: bool(self.named(name)), f"the span {name}", show=lambda: str(self.spans))
         (found,) = self.named(name)
         return found
@@ -46,16 +46,16 @@ class Collector:
         return [span for span in self.spans if span.name == name]
 
     def below(self, span: Span) -> list[str]:
-        """The names of its children, in their order."""
+        """The names of its children, by start time."""
         children = [one for one in self.spans if one.parent == span.id]
         return [one.name for one in sorted(children, key=lambda one: one.nanoseconds)]
 
 
 @contextmanager
 def collecting() -> Iterator[Collector]:
-    """A collector, until the end of the block."""
+    """Run a collector until the end of the block."""
 
-    class Taking(BaseHTTPRequestHandler):
+    class SpanHandler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             sent = ExportTraceServiceRequest()
             sent.ParseFromString(self.rfile.read(int(self.headers["content-length"])))
@@ -66,7 +66,7 @@ def collecting() -> Iterator[Collector]:
         def log_message(self, *_: object) -> None:
             """Nobody wants to know."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Taking)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), SpanHandler)
     collector = Collector(port=server.server_port)
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()

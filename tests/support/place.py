@@ -1,4 +1,4 @@
-"""Where a test's worker works: topics and tables of its own."""
+"""The topics and tables of one test, and what a test does with them."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -34,7 +34,7 @@ from unenroll.wire.topics import Message
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Topics with 4 partitions, and tables, of which nobody else knows. `replication`: on so many brokers."""
+    """Topics with 4 partitions and a database that no other test uses. `replication`: the number of brokers."""
 
     kafka: str
     database_url: str
@@ -84,7 +84,7 @@ class Place:
             put(self.kafka, self.prefix + topic, told)
 
     def catch_up(self) -> str:
-        """Run the real worker until all that is in the topics now is done."""
+        """Run the real worker until it has processed all records that are in the topics now."""
         return run("run", "--until-caught-up", environment=self.environment)
 
     def forget_offsets(self) -> None:
@@ -116,11 +116,11 @@ class Place:
             reader.close()
 
     def limit(self, word: str, most_bytes: int) -> None:
-        """Let a topic take no more than this in one batch."""
+        """Set the maximum batch size of a topic."""
         self.configure(word, "max.message.bytes", str(most_bytes))
 
     def configure(self, word: str, name: str, value: str) -> None:
-        """Let a topic be configured so."""
+        """Set a configuration value of a topic, and wait until it applies."""
         change = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, self.prefix + word, incremental_configs=[change])
         admin = self._admin()
@@ -134,41 +134,41 @@ class Place:
         wait_until(applied, f"{name} of {word} to be {value}")
 
     def add_partitions(self, word: str, total: int) -> None:
-        """Let a topic have so many."""
+        """Increase the number of partitions of a topic."""
         done(self._admin().create_partitions, [NewPartitions(self.prefix + word, total)])
 
     def delete_group(self) -> None:
-        """As if the group had expired: its offsets are gone."""
+        """Delete the group and its offsets, as Kafka does when the group expires."""
         done(self._admin().delete_consumer_groups, [self.group_id])
 
     def delete_records(self) -> None:
-        """As if retention had passed: all requests are gone."""
+        """Delete all requests, as retention does."""
         ends = [TopicPartition(f"{self.prefix}requests", number, OFFSET_END) for number in range(4)]
         done(self._admin().delete_records, ends)
 
     def make_again(self, word: str, *, partitions: int = 4) -> None:
-        """Delete a topic with all its records, and make it anew."""
+        """Delete a topic with all its records, and create it again."""
         self.delete_topic(word)
         self.make_topic(word, partitions=partitions)
 
     def delete_topic(self, word: str) -> None:
-        """With all its records."""
+        """Delete a topic with all its records."""
         done(self._admin().delete_topics, [self.prefix + word])
         wait_until(lambda: self.prefix + word not in self._admin().list_topics(timeout=5).topics, "the topic to go")
 
     def make_topic(self, word: str, *, partitions: int = 4) -> None:
-        """A topic that was deleted."""
+        """Create a topic that was deleted."""
         done(self._admin().create_topics, [NewTopic(self.prefix + word, partitions, self.replication)])
 
     def _admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.kafka})
 
     def seen(self, *words: str, isolation: str = "read_committed") -> list[Seen]:
-        """What is visible in the output topics."""
+        """The visible records of the output topics, or of these."""
         return seen(self.kafka, self.prefix, words or OUTPUTS, isolation=isolation)
 
     async def rows(self, query: str) -> list[dict[str, Any]]:
-        """What the database says."""
+        """The rows that the query returns."""
         connection = await asyncpg.connect(self.database_url)
         try:
             return [dict(row) for row in await connection.fetch(query)]
@@ -176,7 +176,7 @@ class Place:
             await connection.close()
 
     async def execute(self, statement: str) -> None:
-        """Do something to the database that the product would not."""
+        """Run a statement that the product would not run."""
         connection = await asyncpg.connect(self.database_url)
         try:
             await connection.execute(statement)
@@ -185,7 +185,7 @@ class Place:
 
 
 async def made(place: Place, *groups: TargetGroup) -> Place:
-    """The place, with its topics made and these groups defined, or milestone ABC's. The tables are there."""
+    """Create the topics of the place and define these groups, by default milestone ABC's. The tables exist already."""
     settings = KafkaSettings(kafka_bootstrap_servers=place.kafka, topic_prefix=place.prefix)
     await make_topics(KafkaAdmin(settings), place.prefix, partitions=4, replication=place.replication)
     async with connected(place.database_url) as pool:
@@ -195,20 +195,20 @@ async def made(place: Place, *groups: TargetGroup) -> Place:
 
 
 def group_of(data: dict[str, Any]) -> TargetGroup:
-    """The group that this `data` of a definition defines."""
+    """The target group of this `data` of a definition."""
     group = read_group(data)
     assert isinstance(group, TargetGroup), group
     return group
 
 
 def done(ask: Callable[..., dict[Any, Any]], what: list[Any]) -> None:
-    """Ask the client for something and wait until it is done. The method keeps the client alive meanwhile."""
+    """Call an admin method and wait for all its results. The bound method keeps the client alive meanwhile."""
     for future in ask(what).values():
         future.result()
 
 
 def answers(found: Iterable[Seen]) -> dict[str, list[str]]:
-    """By request id: the types of the first answers that are visible."""
+    """The types of the first answers that are visible, by request id."""
     answered: dict[str, list[str]] = {}
     for record in found:
         kind = record.header("ce_type")

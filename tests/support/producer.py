@@ -1,4 +1,4 @@
-"""Records produced to topics that may be away: each again and again until the broker has acknowledged it."""
+"""Produces records while Kafka may be down: it repeats each one until the broker acknowledges it."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -16,14 +16,14 @@ _DEADLINE_SECONDS = 120.0
 
 @dataclass(kw_only=True)
 class Stream:
-    """What was produced up to now, and what is known of it. A record of unknown fate was sent again behind it."""
+    """What it produced so far. A record without an acknowledgment is sent again after it."""
 
     kafka: str
     prefix: str
     sent: list[Sent] = field(default_factory=list)
 
     def put(self, word: str, records: Iterable[Put]) -> None:
-        """Returns when all of the records are acknowledged. Fails after two minutes."""
+        """Return when the broker has acknowledged all records. Fails after two minutes."""
         left = list(records)
         deadline = time.monotonic() + _DEADLINE_SECONDS
         while left:
@@ -31,7 +31,7 @@ class Stream:
             left = self._once(word, left)
 
     def _once(self, word: str, records: list[Put]) -> list[Put]:
-        """Those of the records of which nobody knows whether they arrived."""
+        """Send the records and return those without an acknowledgment."""
         unknown: list[Put] = []
         producer = Producer(
             {

@@ -1,4 +1,4 @@
-"""Files of secrets, as tests need them."""
+"""Clients files of the HTTP API, with cheap hashes."""
 
 import base64
 from functools import cache
@@ -13,17 +13,17 @@ WRITE_READ = "unenroll:write,unenroll:read"
 
 @cache
 def hashed(secret: str) -> str:
-    """The cheapest hash that is taken."""
+    """The cheapest hash that the API accepts."""
     return CHEAP.hash(secret)
 
 
 def line(name: str, secret: str = RIGHT, scopes: str = WRITE_READ) -> str:
-    """A line of the file."""
+    """A line of a clients file."""
     return f"{name} {scopes} {hashed(secret)}"
 
 
 def write(path: Path, *lines: str, mode: int = 0o600) -> Path:
-    """The file with these lines, put in place at once, as an operator should."""
+    """Write the file with these lines, and rename it into place as an operator should."""
     beside = path.with_name(path.name + ".new")
     beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
     beside.chmod(mode)
@@ -31,5 +31,5 @@ def write(path: Path, *lines: str, mode: int = 0o600) -> Path:
 
 
 def basic(name: str, secret: str = RIGHT) -> str:
-    """What stands behind `Basic `."""
+    """The credentials of a Basic Authorization header."""
     return base64.b64encode(f"{name}:{secret}".encode()).decode()

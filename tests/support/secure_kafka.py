@@ -29,7 +29,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
 )
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from chaos.killable_servers import Mortal, mortal_kafka
+from chaos.killable_servers import KillableServer, killable_kafka
 from support.certificates import Authority, Pair
 from support.place import done
 from unenroll.sandbox.environment import LOOPBACK, cache_folder, free_ports
@@ -43,7 +43,7 @@ _KEY_ID = "the only one"
 
 @dataclass
 class TokenServer:
-    """`secrets`: of whom it knows. `given`: how many tokens it gave to whom, in order."""
+    """A token server. `secrets` has the secret of each client, `given` the client of each issued token, in order."""
 
     url: str
     secrets: dict[str, str]
@@ -52,12 +52,12 @@ class TokenServer:
     key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
 
     def publish_keys(self, path: Path) -> None:
-        """Write what the broker checks tokens with."""
+        """Write the public keys, by which the broker verifies tokens."""
         public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
         path.write_text(json.dumps({"keys": [{**public, "kid": _KEY_ID, "alg": "RS256", "use": "sig"}]}))
 
     def answer(self, authorization: str) -> tuple[int, dict[str, Any]]:
-        """Status and body."""
+        """Return the status and the body."""
         name, _, secret = b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
         if self.secrets.get(unquote(name)) != unquote(secret):
             return 401, {"error": "invalid_client", "error_description": f"not {secret}"}
@@ -70,9 +70,9 @@ class TokenServer:
 
 @contextmanager
 def token_server(certificate: Pair, *, secrets: dict[str, str], seconds: int = 300) -> Iterator[TokenServer]:
-    """A server of tokens that last so many seconds."""
+    """Run a token server whose tokens expire after this many seconds."""
 
-    class Answering(BaseHTTPRequestHandler):
+    class TokenHandler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             status, told = tokens.answer(self.headers.get("Authorization", ""))
@@ -83,9 +83,9 @@ def token_server(certificate: Pair, *, secrets: dict[str, str], seconds: int = 3
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
-            """Say nothing."""
+            """Log nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), TokenHandler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.certificate, certificate.key)
     server.socket = context.wrap_socket(server.socket, server_side=True)
@@ -137,8 +137,11 @@ super.users=User:ANONYMOUS
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guarded:
-    """Its doors, each as host:port. `wrong` shows the certificate of another host, `old` one that has expired."""
+class SecureKafka:
+    """The listeners, each as host:port. `wrong` has the certificate of another host, `old` an expired one.
+
+    `open` needs no credentials: the tests administer the broker through it.
+    """
 
     open: str
     sasl: str
@@ -147,36 +150,36 @@ class Guarded:
     old: str
     authority: Authority
     folder: Path
-    mortal: Mortal
+    server: KillableServer
 
-    async def fall_and_rise(self) -> None:
-        """Restart it, which cuts everybody's connections."""
-        await self.mortal.fall(SIGTERM)
-        await self.mortal.rise()
+    async def restart(self) -> None:
+        """Restart the broker, which ends all connections."""
+        await self.server.kill(SIGTERM)
+        await self.server.start_again()
 
     def said(self) -> str:
-        """What its log holds, from its last start on."""
-        return self.mortal.server.program.log.read_text(encoding="utf-8", errors="replace")
+        """The log since the last start."""
+        return self.server.server.program.log.read_text(encoding="utf-8", errors="replace")
 
     @property
     def admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.open, "log_level": 0})
 
     def has_user(self, name: str, password: str) -> None:
-        """Let a user log in with this password by SCRAM, and with no other."""
+        """Set the password with which the user logs in by SCRAM."""
         for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
             how = ScramCredentialInfo(mechanism, _ITERATIONS)
             done(self.admin.alter_user_scram_credentials, [UserScramCredentialUpsertion(name, how, password.encode())])
 
     def has_users(self, passwords: Mapping[str, str]) -> None:
-        """Let these users log in by SCRAM."""
+        """Set the SCRAM passwords of these users."""
         for name, password in passwords.items():
             self.has_user(name, password)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guards:
-    """What the broker checks who comes in with. `rights`: it also asks who may do what."""
+class SecureKafkaConfig:
+    """What the broker authenticates clients with. `rights`: it also checks ACLs."""
 
     authority: Authority
     server: Pair
@@ -188,17 +191,17 @@ class Guards:
 
 
 @asynccontextmanager
-async def guarded(folder: Path, guards: Guards) -> AsyncIterator[Guarded]:
-    """A running broker. It ends with the body."""
+async def secure_kafka(folder: Path, config: SecureKafkaConfig) -> AsyncIterator[SecureKafka]:
+    """Run the broker until the end of the block."""
     jars = await cached_jars(locked_jars(), cache_folder(os.environ), say=print)
     keys = folder / "keys.json"
-    guards.tokens.publish_keys(keys)
+    config.tokens.publish_keys(keys)
     command = (
         *(java(), *JAVA_OPTIONS, "-Xmx384m", f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={keys.as_uri()}"),
         *("-cp", pathsep.join(map(str, jars))),
     )
     ports = dict(zip(("open", "sasl", "ssl", "wrong", "old", "controller"), free_ports(6), strict=True))
-    (folder / CONFIG).write_text(_properties(guards, keys.as_uri(), ports), encoding="utf-8")
+    (folder / CONFIG).write_text(_properties(config, keys.as_uri(), ports), encoding="utf-8")
     doors = {name: f"{LOOPBACK}:{port}" for name, port in ports.items() if name != "controller"}
     program = partial(ServerProgram, name="Kafka", folder=folder, stop_signal=SIGTERM, address=doors["open"])
     cluster = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
@@ -207,27 +210,27 @@ async def guarded(folder: Path, guards: Guards) -> AsyncIterator[Guarded]:
     server = await start(
         program(command=(*command, "kafka.Kafka", CONFIG)), answers=lambda: asyncio.to_thread(_answers, doors["open"])
     )
-    async with mortal_kafka(server) as mortal:
-        yield Guarded(**doors, authority=guards.authority, folder=folder, mortal=mortal)
+    async with killable_kafka(server) as killable:
+        yield SecureKafka(**doors, authority=config.authority, folder=folder, server=killable)
 
 
-def _properties(guards: Guards, keys: str, ports: Mapping[str, int]) -> str:
+def _properties(config: SecureKafkaConfig, keys: str, ports: Mapping[str, int]) -> str:
     base = PROPERTIES.format(host=LOOPBACK, broker=ports["open"], controller=ports["controller"])
     tls = _TLS.format(
         host=LOOPBACK,
-        server=guards.server.both,
-        elsewhere=guards.elsewhere.both,
-        expired=guards.expired.both,
-        authority=guards.authority.file,
+        server=config.server.both,
+        elsewhere=config.elsewhere.both,
+        expired=config.expired.both,
+        authority=config.authority.file,
         **ports,
     )
-    users = " ".join(f'user_{name}="{password}"' for name, password in guards.plain.items())
+    users = " ".join(f'user_{name}="{password}"' for name, password in config.plain.items())
     doors = (
-        _LISTENER.format(name=name, users=users, oauth=_OAUTH, keys=keys, audience=AUDIENCE, issuer=guards.tokens.url)
+        _LISTENER.format(name=name, users=users, oauth=_OAUTH, keys=keys, audience=AUDIENCE, issuer=config.tokens.url)
         for name in ("sasl_ssl", "wrong", "old")
     )
     lines = [line for line in base.splitlines() if not line.startswith("listeners=")]
-    return "\n".join([*lines, tls, *doors, _RIGHTS if guards.rights else ""])
+    return "\n".join([*lines, tls, *doors, _RIGHTS if config.rights else ""])
 
 
 def _answers(address: str) -> bool:

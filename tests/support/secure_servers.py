@@ -1,4 +1,4 @@
-"""Servers that let nobody in whom they do not know: Kafka and Postgres with the rights of deploy/, and nothing more."""
+"""A Kafka and a Postgres with authentication, and with the rights that deploy/ grants and no others."""
 
 import secrets
 import shutil
@@ -22,7 +22,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
 from support.certificates import Authority, Pair
 from support.databases import made_new
 from support.place import done
-from support.secure_kafka import Guarded, Guards, TokenServer, guarded, token_server
+from support.secure_kafka import SecureKafka, SecureKafkaConfig, TokenServer, secure_kafka, token_server
 from support.workers import wait_until
 from unenroll.sandbox.servers import ServerAddresses
 
@@ -39,10 +39,10 @@ _KINDS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stronghold:
-    """A Kafka, and a database. `prefix` and `group_id` are what the rights are for."""
+class SecureServers:
+    """A Kafka and a database. The rights are for `prefix` and `group_id`."""
 
-    kafka: Guarded
+    kafka: SecureKafka
     tokens: TokenServer
     passwords: Mapping[str, str]
     folder: Path
@@ -55,7 +55,7 @@ class Stronghold:
         return self.kafka.authority
 
     def environment(self, kafka: str, postgres: str, *, how: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The settings of who is this part to Kafka, and in this role to Postgres."""
+        """The settings of a process that logs in to Kafka as this part and to Postgres in this role."""
         return {
             "UNENROLL_DATABASE_URL": self.url(postgres),
             "UNENROLL_TOPIC_PREFIX": self.prefix,
@@ -65,7 +65,7 @@ class Stronghold:
         }
 
     def url(self, role: str) -> str:
-        """Where the database is for who has this role."""
+        """The URL of the database for this role."""
         parts = urlsplit(self.database_url)
         login = f"{LOGINS[role]}_{self.suffix}"
         return parts._replace(netloc=f"{login}:{self.passwords[role]}@{parts.hostname}:{parts.port}").geturl()
@@ -109,7 +109,7 @@ class Stronghold:
         return {"UNENROLL_KAFKA_SASL_USERNAME": part, "UNENROLL_KAFKA_SASL_PASSWORD": self.passwords[part]}
 
     def admit(self) -> list[AclBinding]:
-        """Give each part the rights that deploy/kafka/acls.sh gives it."""
+        """Create the ACLs that deploy/kafka/acls.sh creates."""
         rules = list(granted(self.folder, prefix=self.prefix, group_id=self.group_id))
         self.allow(rules)
         return rules
@@ -120,7 +120,7 @@ class Stronghold:
 
     @contextmanager
     def without(self, rule: AclBinding) -> Iterator[None]:
-        """Within the body nobody has this right."""
+        """Take the right away until the end of the block."""
         done(self.kafka.admin.delete_acls, [_exactly(rule)])
         self._wait([rule], there=False)
         try:
@@ -135,23 +135,23 @@ class Stronghold:
         )
 
     async def execute(self, statement: str) -> None:
-        """As a superuser."""
+        """Run the statement as a superuser."""
         await _execute(self.database_url, statement)
 
     async def run_file(self, name: str, *, role: str | None = None) -> None:
-        """A file of deploy/postgres, as a superuser or in a role."""
+        """Run a file of deploy/postgres, as a superuser or in this role."""
         text = (DEPLOY / "postgres" / name).read_text(encoding="utf-8")
         await _execute(self.database_url if role is None else self.url(role), text)
 
 
 @asynccontextmanager
-async def strong_kafka(folder: Path) -> AsyncIterator[tuple[Guarded, TokenServer, dict[str, str]]]:
+async def secure_kafka_with_users(folder: Path) -> AsyncIterator[tuple[SecureKafka, TokenServer, dict[str, str]]]:
     """A Kafka that knows each part by a password, a token and a certificate; and the passwords."""
     authority = Authority(folder, "authority")
     server = authority.signs("broker", hosts=("127.0.0.1", "localhost"))
     passwords = {part: secrets.token_urlsafe(12) for part in (*PARTS, "owner", "reader")}
     with token_server(server, secrets=passwords) as tokens:
-        guards = Guards(
+        config = SecureKafkaConfig(
             authority=authority,
             server=server,
             elsewhere=authority.signs("elsewhere", hosts=("elsewhere.example",)),
@@ -160,13 +160,13 @@ async def strong_kafka(folder: Path) -> AsyncIterator[tuple[Guarded, TokenServer
             plain=passwords,
             rights=True,
         )
-        async with guarded(folder, guards) as kafka:
+        async with secure_kafka(folder, config) as kafka:
             kafka.has_users({part: passwords[part] for part in PARTS})
             yield kafka, tokens, passwords
 
 
 @asynccontextmanager
-async def strong_database(servers: ServerAddresses, passwords: Mapping[str, str]) -> AsyncIterator[str]:
+async def secure_database(servers: ServerAddresses, passwords: Mapping[str, str]) -> AsyncIterator[str]:
     """The address of an empty database whose roles are those of deploy/postgres/roles.sql, each with one login."""
     async with made_new(servers) as url:
         suffix = url[-8:]

@@ -1,4 +1,4 @@
-"""Databases and topics made ahead, by a thread of its own, while tests wait for something else."""
+"""Creates resources ahead of the tests that need them, in a thread of its own."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,14 +13,14 @@ _SECONDS = 120.0
 
 
 class Made(NamedTuple, Generic[Thing]):
-    """A thing, and the block that it lives in."""
+    """A resource, and the context manager that owns it."""
 
     thing: Thing
     block: AbstractAsyncContextManager[Thing]
 
 
 class Stock(Generic[Thing]):
-    """What `make` makes, each in a block of its own, two of them ahead of who takes them."""
+    """A pool of two resources that `make` creates ahead, each in a context manager of its own."""
 
     def __init__(self, make: Callable[[], AbstractAsyncContextManager[Thing]]) -> None:
         self._make = make
@@ -31,18 +31,18 @@ class Stock(Generic[Thing]):
         self._filling = asyncio.run_coroutine_threadsafe(self._fill(), self._loop)
 
     def take(self) -> Made[Thing]:
-        """The next one. Raises what went wrong when it was made."""
+        """Take the next resource. Raises the error of its creation."""
         found = asyncio.run_coroutine_threadsafe(self._ready.get(), self._loop).result(_SECONDS)
         if isinstance(found, BaseException):
             raise found
         return found
 
     def give_back(self, made: Made[Thing]) -> None:
-        """End its block, which nobody waits for."""
+        """Exit its context manager, without waiting."""
         asyncio.run_coroutine_threadsafe(made.block.__aexit__(None, None, None), self._loop)
 
     def close(self) -> None:
-        """End the blocks of those that nobody took, and of those that were given back."""
+        """Exit the context managers of all resources that are left or were given back."""
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -11,7 +11,7 @@ _SECONDS = 60
 
 
 def typed(*arguments: str, environment: Mapping[str, str], size: tuple[int, int] = (24, 80)) -> pexpect.spawn:
-    """The command, started and at hand, on a terminal of so many lines and columns."""
+    """Start the command on a terminal of this size (lines, columns)."""
     inherited = {name: value for name, value in os.environ.items() if name not in {"LINES", "COLUMNS"}}
     return pexpect.spawn(
         sys.executable,
@@ -26,5 +26,5 @@ _CLOCK_TIME = re.compile(r"\b\d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\dZ")  # times
 
 
 def without_clock(text: str) -> str:
-    """The text with `<now>` in place of each time that has seconds."""
+    """Replace each time that has seconds by `<now>`."""
     return _CLOCK_TIME.sub("<now>", text)

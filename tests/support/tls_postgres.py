@@ -1,4 +1,4 @@
-"""A PostgreSQL that speaks TLS only: Debian's, since the embedded one is built without it."""
+"""A PostgreSQL that accepts TLS connections only. It is Debian's: the embedded one is built without TLS."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ hostssl all certain all cert
 
 @dataclass(frozen=True, kw_only=True)
 class TlsPostgres:
-    """Where it is, and who signed its certificate, which names `localhost` alone."""
+    """The port, and the authority that signed the certificate, which names only `localhost`."""
 
     port: int
     authority: Authority
@@ -32,18 +32,18 @@ class TlsPostgres:
         return f"postgresql://{user}@localhost:{self.port}/postgres?{query}"
 
     def verified(self, *, user: str = f"postgres:{PASSWORD}", **options: object) -> str:
-        """The address as docs/security.md has it."""
+        """The URL in the form of docs/security.md."""
         return self.url(user=user, sslmode="verify-full", sslrootcert=self.authority.file, **options)
 
 
 def programs() -> Path | None:
-    """Where Debian's PostgreSQL keeps them, if it is installed."""
+    """The folder of the programs of Debian's PostgreSQL, None if it is not installed."""
     return max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
 
 
 @asynccontextmanager
 async def tls_postgres(folder: Path) -> AsyncIterator[TlsPostgres]:
-    """It runs until the end of the body."""
+    """Run it until the end of the block."""
     where, owner, (port,) = programs(), unprivileged_user(), free_ports(1)
     assert where is not None
     authority = Authority(folder, "authority")

@@ -1,4 +1,4 @@
-"""Topics as an independent client fills and reads them: confluent-kafka, read_committed."""
+"""Produces to topics and reads them with an independent client: confluent-kafka, read_committed."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -50,7 +50,7 @@ class Put:
 
 
 def put(kafka: str, topic: str, records: Iterable[Put]) -> list[Spot]:
-    """Publish the records in order, wait until all are there, and tell where each lies."""
+    """Publish the records in order, wait until the broker has all, and return where each is."""
     spots: dict[int, Spot] = {}
     failed: list[KafkaError] = []
 
@@ -77,7 +77,7 @@ def put(kafka: str, topic: str, records: Iterable[Put]) -> list[Spot]:
 
 @cache
 def _producer(kafka: str) -> Producer:
-    """One for all, from any thread: until a new one may publish takes half a second."""
+    """One producer for all tests and threads: a new one needs half a second before it can publish."""
     return Producer(
         {
             "bootstrap.servers": kafka,
@@ -104,7 +104,7 @@ async def put_with_odd_headers(kafka: str, topic: str, values: Iterable[bytes], 
 
 
 class NotUtf8(str):
-    """A name that no client of ours would send."""
+    """A header name that is not UTF-8."""
 
     __slots__ = ()
 
@@ -114,7 +114,7 @@ class NotUtf8(str):
 
 
 def seen(kafka: str, prefix: str, words: Iterable[str] = OUTPUTS, *, isolation: str = "read_committed") -> list[Seen]:
-    """All that is visible in the topics now, by topic and partition, in the order of each."""
+    """All visible records of the topics, sorted by topic, partition and offset."""
     consumer = Consumer(
         {
             "bootstrap.servers": kafka,
@@ -135,7 +135,7 @@ def seen(kafka: str, prefix: str, words: Iterable[str] = OUTPUTS, *, isolation: 
 
 
 def by_word(found: Iterable[Seen], prefix: str) -> Mapping[str, list[Seen]]:
-    """The records by the word behind the prefix."""
+    """The records by their topic without the prefix."""
     sorted_out: dict[str, list[Seen]] = {word: [] for word in OUTPUTS}
     for record in found:
         sorted_out[record.topic.removeprefix(prefix)].append(record)

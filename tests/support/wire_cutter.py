@@ -1,4 +1,4 @@
-"""A way to Postgres that is cut at the worst moment: around a COMMIT."""
+"""A proxy to Postgres that cuts connections around a COMMIT."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,23 +12,23 @@ _COMMIT = b"COMMIT;\0"
 
 
 class Moment(Enum):
-    """When the way is cut."""
+    """When the proxy cuts the connection."""
 
     BEFORE = "before COMMIT"
-    """Postgres never hears it."""
+    """Postgres never receives the COMMIT."""
 
     DURING = "during COMMIT"
-    """Postgres hears it, and finds nobody to answer."""
+    """Postgres receives the COMMIT, and its client is gone."""
 
     AFTER = "after COMMIT"
-    """It has happened, and its answer is not heard."""
+    """Postgres has committed, and the client does not get the answer."""
 
 
 @dataclass
-class Cutter:
-    """Where the way begins, how many COMMITs are still to be cut, and how many to be lost before Postgres hears them.
+class ConnectionCutter:
+    """The proxy: its URL, the number of COMMITs left to cut, and the number to drop before Postgres gets them.
 
-    `behind`: only those of connections that carried these words before are cut.
+    `behind`: it cuts only connections that have carried these bytes before.
     """
 
     database_url: str
@@ -41,18 +41,18 @@ class Cutter:
     _ways: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def commit_passes(self, *, seconds: float) -> None:
-        """Return when the next COMMIT is under way, or after so many seconds."""
+        """Return when the next COMMIT passes, or after this many seconds."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._commit.wait(), seconds)
 
     def carry(self, client: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
-        """One connection, until either side ends it or it is cut."""
+        """Carry one connection until a side ends it or the proxy cuts it."""
         way = asyncio.create_task(self._carry(client, answer))
         self._ways.add(way)
         way.add_done_callback(self._ways.discard)
 
     async def close(self) -> None:
-        """End what is still carried."""
+        """End all connections."""
         for way in self._ways:
             way.cancel()
         await asyncio.gather(*self._ways, return_exceptions=True)
@@ -87,7 +87,7 @@ class Cutter:
                 return
 
     def _stops(self, cut: asyncio.Event, *, armed: bool) -> bool:
-        """Whether this COMMIT goes no further. Its connection may be cut all the same."""
+        """Whether to drop this COMMIT. Marks the connection if it is to be cut."""
         if armed and self.left:
             self.left -= 1
             cut.set()
@@ -119,11 +119,11 @@ async def _carry_back(server: asyncio.StreamReader, answer: asyncio.StreamWriter
 @asynccontextmanager
 async def cutting(
     database_url: str, *, commits: int, moment: Moment = Moment.AFTER, behind: bytes = b""
-) -> AsyncIterator[Cutter]:
-    """The way to this database, cut at that many COMMITs."""
+) -> AsyncIterator[ConnectionCutter]:
+    """Run a proxy to this database that cuts this many COMMITs."""
     parts = urlsplit(database_url)
     to = (parts.hostname or "", parts.port or 5432)
-    cutter = Cutter(database_url="", left=commits, moment=moment, behind=behind, _to=to)
+    cutter = ConnectionCutter(database_url="", left=commits, moment=moment, behind=behind, _to=to)
     server = await asyncio.start_server(cutter.carry, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     cutter.database_url = parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}").geturl()

@@ -24,16 +24,16 @@ from unenroll.cli import main
 _DEADLINE_SECONDS = 60.0
 
 _ONE_AT_A_TIME = Lock()
-"""Python looks at all processes when it starts one, and trips over one that another thread closes just then."""
+"""Python polls all child processes when it starts one, and fails on one that another thread closes just then."""
 
 _READY = get_context("forkserver")
 _READY.set_forkserver_preload(["__main__", "unenroll.cli", "support.frozen"])
 
 
 class Streams(NamedTuple):
-    """Files of a command: what it is given to read, and what it prints."""
+    """The files that a command reads and writes."""
 
-    given: str
+    stdin: str
     out: str
     err: str
 
@@ -61,14 +61,14 @@ class Running:
         return self._log.read().decode(errors="replace")
 
     def wait(self, seconds: float = _DEADLINE_SECONDS) -> int:
-        """The exit code."""
+        """Wait for the end and return the exit code."""
         self._process.join(seconds)
         code = self._process.exitcode
         assert code is not None, f"still running after {seconds} s:\n{self.output()}"
         return code
 
     def wait_to_say(self, words: str, *, times: int = 1) -> None:
-        """Wait until the log has these words so often."""
+        """Wait until the log contains the words this many times."""
 
         def said() -> bool:
             return self.output().count(words) >= times
@@ -90,21 +90,21 @@ class Running:
 
 @contextmanager
 def running(*arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
-    """The command `unenroll` with these arguments, killed at the end if it still runs."""
+    """Run `unenroll` with these arguments. The end of the block kills it if it still runs."""
     with _ended(Running(main, arguments, environment)) as command:
         yield command
 
 
 @contextmanager
 def struck(fault: str, phase: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
-    """The same, met by the fault when its first batch with outputs reaches the phase."""
+    """Run the command, and apply the fault when its first batch with outputs reaches the phase."""
     with _ended(Running(partial(live_until, fault, phase), arguments, environment)) as command:
         yield command
 
 
 @contextmanager
 def doomed(phase: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
-    """The same, killed by itself at the phase."""
+    """Run the command, which kills itself at the phase."""
     with struck("killed", phase, *arguments, environment=environment) as command:
         yield command
 
@@ -118,19 +118,19 @@ def _ended(command: Running) -> Iterator[Running]:
 
 
 def run(*arguments: str, environment: Mapping[str, str], code: int = 0) -> str:
-    """What the command printed. It must end with this exit code."""
+    """Run the command to its end and return its output. Fails unless it ends with this exit code."""
     with running(*arguments, environment=environment) as command:
         found = command.wait()
         assert found == code, f"exit code {found}, not {code}:\n{command.output()}"
         return command.output()
 
 
-def piped(*arguments: str, environment: Mapping[str, str], given: bytes = b"") -> tuple[int, bytes, bytes]:
-    """The command's exit code, and what it printed on standard output and on standard error."""
-    with NamedTemporaryFile() as stdin, NamedTemporaryFile() as out, NamedTemporaryFile() as err:
-        stdin.write(given)
-        stdin.flush()
-        process = _started(main, arguments, environment, Streams(stdin.name, out.name, err.name))
+def piped(*arguments: str, environment: Mapping[str, str], stdin: bytes = b"") -> tuple[int, bytes, bytes]:
+    """Run the command and return its exit code, standard output and standard error."""
+    with NamedTemporaryFile() as source, NamedTemporaryFile() as out, NamedTemporaryFile() as err:
+        source.write(stdin)
+        source.flush()
+        process = _started(main, arguments, environment, Streams(source.name, out.name, err.name))
         process.join(_DEADLINE_SECONDS)
         code = process.exitcode
         if code is None:
@@ -142,11 +142,11 @@ def piped(*arguments: str, environment: Mapping[str, str], given: bytes = b"") -
 def wait_until(
     condition: Callable[[], bool], what: str, *, seconds: float = _DEADLINE_SECONDS, show: Callable[[], str] = str
 ) -> None:
-    """Wait for the condition. Fails after the deadline, with what `show` has to say."""
+    """Wait for the condition. Fails after the deadline, with the text that `show` returns."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s for {what}\n{show()}"
-        time.sleep(0.02)  # between two looks, with a deadline
+        time.sleep(0.02)  # a poll interval, with a deadline
 
 
 def _started(
@@ -161,12 +161,12 @@ def _started(
 def _become(
     program: Callable[[], object], arguments: tuple[str, ...], environment: Mapping[str, str], streams: Streams
 ) -> None:
-    """Be the command: its arguments, its environment, its streams, and a folder where no `.env` lies."""
+    """Become the command: set arguments, environment and streams, and change to a folder without `.env`."""
     os.chdir(Path(__file__).parent)
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["unenroll", *arguments]
-    os.dup2(os.open(streams.given, os.O_RDONLY), 0)
+    os.dup2(os.open(streams.stdin, os.O_RDONLY), 0)
     os.dup2(os.open(streams.out, os.O_WRONLY | os.O_APPEND), 1)
     os.dup2(os.open(streams.err, os.O_WRONLY | os.O_APPEND), 2)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - it was another's
@@ -179,7 +179,7 @@ def _bare() -> dict[str, str]:
 
 @contextmanager
 def beside(work: Callable[[Event], None]) -> Iterator[None]:
-    """The work goes on until the block ends: then the event that it was given is set, and its end is waited for."""
+    """Run the work in a thread until the block ends. Then set the event that it got, and wait for its end."""
     stopping = Event()
     thread = Thread(target=work, args=(stopping,), daemon=True)
     thread.start()

@@ -16,7 +16,7 @@ from confluent_kafka import (
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, but not said to be
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, but missing in its type stubs
     AdminClient,
     ConfigResource,
     NewTopic,

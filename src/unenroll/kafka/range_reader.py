@@ -99,7 +99,7 @@ class RangeReader:
         return found
 
     def _advance(self, message: Message) -> bool:
-        """Move the next offset behind the message. Returns whether it is a record of the range."""
+        """Move the next offset past the message. Returns whether it is a record of the range."""
         place = _place(message)
         offset, end, error = message.offset() or 0, self._ends[place], message.error()
         if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - public in librdkafka

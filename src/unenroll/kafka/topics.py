@@ -9,7 +9,7 @@ from time import monotonic
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined] # exported, but not said to be
+from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined] # exported, but missing in its type stubs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unenroll.errors import OutageError, Server, SetupError, UsageError

@@ -33,7 +33,7 @@ def issuer(document: bytes, folder: Path) -> Iterator[Issuer]:
     """The server, until the end of the block."""
     one = Issuer(document)
 
-    class Answering(BaseHTTPRequestHandler):
+    class TokenHandler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             one.asked += 1
             self.send_response(one.status)
@@ -46,7 +46,7 @@ def issuer(document: bytes, folder: Path) -> Iterator[Issuer]:
         def log_message(self, *_: object) -> None:
             """Nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), TokenHandler)
     certificate = _certificate(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
