@@ -5,12 +5,14 @@ import re
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from support.api_process import ENROLL, LEAVE, ApiProcess, authorization, decided, opened
 from support.events import enrolled
 from support.place import Place, group_of
+from support.workers import wait_until
 from unenroll.postgres.definitions import define
 from unenroll.postgres.pool import connected
 
@@ -129,7 +131,12 @@ def test_only_callers_with_the_scope_may_say_when_it_takes_effect(where: Place, 
     assert refused.code == 403
     assert refused.json["errors"][0]["message"] == "effectiveAt needs the scope unenroll:backdate"
     assert api.post(of(111, 121), body, who="clerk").json["data"] == 10
-    (told,) = [record.data for record in where.seen("unenrollments") if record.key == b"10"]
+
+    def published() -> list[Any]:
+        return [record.data for record in where.seen("unenrollments") if record.key == b"10"]
+
+    wait_until(lambda: bool(published()), "the event of customer 10")  # the call is answered once it is decided
+    (told,) = published()
     assert (told["cutPeriod"], told["reason"], told["requestedBy"]) == ("c2", "moved", "agent 7")
     assert told["requestSource"] == "/front-door/clerk"
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()

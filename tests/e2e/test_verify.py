@@ -75,7 +75,7 @@ async def test_decided_accounts_have_no_differences(database_url: str, options: 
     assert (result["accounts"], result["drifted"], result["due"], result["told"]) == (ACCOUNTS, 0, 0, [])
     assert await tables(database_url) == before
     text = run_verify(database_url, *options).out
-    assert f"{ACCOUNTS} accounts were held against their facts" in text
+    assert f"Checked {ACCOUNTS} accounts against facts" in text
     assert "All is as it follows from the facts." in text
 
 
@@ -182,7 +182,7 @@ async def test_every_difference_is_written_and_the_report_is_text(database_url: 
     await plant(database_url, edited("R3-101", "<b>R3</b>"))
     file, report = tmp_path / "differences.ndjson", tmp_path / "report.txt"
     result = run_verify(database_url, "--differences", str(file), "--report", str(report))
-    assert (result.code, result.err) == (1, "unenroll: 1 accounts are not as it follows from their facts\n")
+    assert (result.code, result.err) == (1, "unenroll: found differences in 1 account\n")
     (difference,) = [json.loads(line) for line in file.read_text().splitlines()]
     assert difference["about"] == "reward <b>R3</b>"
     assert "reward <b>R3</b>" in report.read_text()

@@ -143,6 +143,6 @@ async def test_a_worker_that_loses_the_lane_while_it_opens_it_does_not_report_lo
     await stage.decided(pool)
     await stage.opened()
     async with stage.producer() as ours:
-        with pytest.raises(LaneLostError, match="another worker took the lane"):
+        with pytest.raises(LaneLostError, match="another worker has taken the lane"):
             await stage.recovery.open(row, ours)
     assert stage.visible() == [b"a", b"b", b"c", b"d", b"e"]

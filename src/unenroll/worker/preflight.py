@@ -59,9 +59,9 @@ async def missing_rights(pool: asyncpg.Pool) -> list[str]:
         rows = await pool.fetch(QUERIES["missing_rights"], *map(list, zip(*needed, strict=True)))
     missing: dict[tuple[str, str], list[str]] = defaultdict(list)
     for row in rows:
-        missing[row["name"], row["who"]].append(row["needed"])
-    grants = [f"grant usage on schema {row['name']} to {row['who']}" for row in schemas]
-    return grants + [f"grant {', '.join(rights)} on {table} to {who}" for (table, who), rights in missing.items()]
+        missing[row["name"], row["role"]].append(row["needed"])
+    grants = [f"grant usage on schema {row['name']} to {row['role']}" for row in schemas]
+    return grants + [f"grant {', '.join(rights)} on {table} to {role}" for (table, role), rights in missing.items()]
 
 
 TOPIC_OPERATIONS: Mapping[Topic, tuple[AclOperation, ...]] = MappingProxyType(
