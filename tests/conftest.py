@@ -85,3 +85,12 @@ def database_url(databases: Stock[str]) -> Iterator[str]:
     database = databases.take()
     yield database.thing
     databases.give_back(database)
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Any]:
+    """A pool of connections to that database."""
+    from unenroll.postgres.pool import connected  # noqa: PLC0415 - the same
+
+    async with connected(database_url) as connections:
+        yield connections

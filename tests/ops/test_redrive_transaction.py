@@ -14,17 +14,10 @@ from unenroll.kafka.topics import INPUTS, make_topics
 from unenroll.kafka.transactional_producer import LaneProducer
 from unenroll.ops.dlq.transaction import RedriveConfig
 from unenroll.postgres.ledger import LetterKey
-from unenroll.postgres.pool import connected
 from unenroll.postgres.redrives import LetterState, handled_letters, save_parked
 from unenroll.sandbox.servers import ServerAddresses
 from unenroll.settings import WorkerSettings
 from unenroll.wire.topics import Record
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
-    async with connected(database_url) as connections:
-        yield connections
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A record waits for a missing definition, once and for a limited time."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from time import monotonic
 
 import asyncpg
@@ -11,7 +10,6 @@ from support.events import ABC, enrolled
 from support.place import group_of
 from unenroll.errors import LaneLostError
 from unenroll.postgres.definitions import DefinitionCache, define
-from unenroll.postgres.pool import connected
 from unenroll.wire.ndjson import publish_line
 from unenroll.wire.topics import CARRIES, Message, Record, Topic
 from unenroll.worker.batch import DecodedRecord, decode_records
@@ -19,12 +17,6 @@ from unenroll.worker.definition_wait import DefinitionWait
 
 _LONG = 60.0
 _SHORT = 0.5
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
-    async with connected(database_url) as connections:
-        yield connections
 
 
 def definition_wait(pool: asyncpg.Pool, seconds: float) -> DefinitionWait:

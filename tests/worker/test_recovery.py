@@ -17,7 +17,7 @@ from unenroll.kafka.topics import make_topics
 from unenroll.kafka.transactional_producer import LaneProducer
 from unenroll.postgres.lanes import LaneKey, LaneRow, PendingBatch, has_read, move_lane, take_lane
 from unenroll.postgres.outbox import pack
-from unenroll.postgres.pool import connected, transaction
+from unenroll.postgres.pool import transaction
 from unenroll.sandbox.servers import ServerAddresses
 from unenroll.settings import StartPosition, WorkerSettings
 from unenroll.wire.topics import Message
@@ -65,12 +65,6 @@ class Stage:
 
 def messages(values: list[bytes]) -> list[Message]:
     return [Message(topic="rewards", key=b"7", value=value) for value in values]
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
-    async with connected(database_url) as connections:
-        yield connections
 
 
 @pytest.fixture

@@ -139,16 +139,30 @@ async def open_consumer(
         fetch_max_wait_ms=_FETCH_WAIT_MS,
         max_partition_fetch_bytes=_FETCH_BYTES,
     )
-    reload_credentials(settings, client_of(consumer))
-    try:
-        with kafka_errors("starting a consumer"):
-            async with asyncio.timeout(_START_SECONDS):
-                await consumer.start()
+    async with running_consumer(
+        settings, consumer, doing="starting a consumer", start_seconds=_START_SECONDS, stop_seconds=_STOP_SECONDS
+    ):
         fetch_all_partitions_together(consumer)
         consumer.assign([TopicPartition(position.topic, number) for position in positions])
         yield LaneConsumer(settings, consumer, number=number, positions=positions)
+
+
+@asynccontextmanager
+async def running_consumer(
+    settings: KafkaSettings, consumer: AIOKafkaConsumer, *, doing: str, start_seconds: float, stop_seconds: float
+) -> AsyncIterator[None]:
+    """Start the consumer, and stop it at the end of the block. `doing` is what an error says that failed.
+
+    Raises OutageError and SetupError.
+    """
+    reload_credentials(settings, client_of(consumer))
+    try:
+        with kafka_errors(doing):
+            async with asyncio.timeout(start_seconds):
+                await consumer.start()
+        yield
     finally:
-        await stop_quietly(consumer.stop(), seconds=_STOP_SECONDS)
+        await stop_quietly(consumer.stop(), seconds=stop_seconds)
 
 
 def _record(record: ConsumerRecord) -> Record:

@@ -20,7 +20,8 @@ from unenroll.kafka.admin import TopicPartitionNumber
 from unenroll.kafka.aiokafka_internals import client_of
 from unenroll.kafka.assignor import NumberAssignor
 from unenroll.kafka.committed_offsets import CommittedOffset
-from unenroll.kafka.config import REQUEST_SECONDS, for_aiokafka, reload_credentials, stop_quietly
+from unenroll.kafka.config import REQUEST_SECONDS, for_aiokafka, reload_credentials
+from unenroll.kafka.consumer import running_consumer
 from unenroll.kafka.errors import kafka_errors
 from unenroll.settings import WorkerSettings
 
@@ -154,11 +155,7 @@ async def joined_group(settings: WorkerSettings, client_id: str) -> AsyncIterato
         request_timeout_ms=_REQUEST_TIMEOUT_MS,
         max_poll_interval_ms=_NEVER_MS,
     )
-    reload_credentials(settings, client_of(consumer))
-    try:
-        with kafka_errors("joining the group"):
-            async with asyncio.timeout(_JOIN_SECONDS):
-                await consumer.start()
+    async with running_consumer(
+        settings, consumer, doing="joining the group", start_seconds=_JOIN_SECONDS, stop_seconds=_LEAVE_SECONDS
+    ):
         yield consumer
-    finally:
-        await stop_quietly(consumer.stop(), seconds=_LEAVE_SECONDS)

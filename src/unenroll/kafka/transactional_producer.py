@@ -106,9 +106,8 @@ class LaneProducer:
         self._commit_requests = 0
         await self._producer.begin_transaction()
         sends = [future for place, batch in messages.items() for future in await self._send(place, batch)]
-        await self._wait_for(
-            sends
-        )  # Kafka delays offsets beside records; and a commit does not fail if a record failed
+        # Kafka delays offsets that are sent beside records, and a commit does not fail if a record failed.
+        await self._wait_for(sends)
         await self._producer.send_offsets_to_transaction(
             {
                 TopicPartition(place.topic, place.number): OffsetAndMetadata(offset, metadata)

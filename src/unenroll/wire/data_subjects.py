@@ -10,7 +10,7 @@ from unenroll.wire.reasons import DeadLetter
 from unenroll.wire.topics import Record
 
 _MAX_KEY_BYTES = len(str(SMALLEST_INT64))
-_BEGINNING_OF_TIME = datetime.min.replace(tzinfo=UTC)
+BEGINNING_OF_TIME = datetime.min.replace(tzinfo=UTC)
 
 
 def customers_of(record: Record) -> frozenset[int]:
@@ -32,7 +32,7 @@ def happened_at(event: events.Event | events.SettlementDue, time: datetime | Non
 
     Without any of them, return the earliest instant that there is.
     """
-    return min((instant for instant in (time, _fact_instant(event)) if instant is not None), default=_BEGINNING_OF_TIME)
+    return min((instant for instant in (time, _fact_instant(event)) if instant is not None), default=BEGINNING_OF_TIME)
 
 
 def _fact_instant(event: events.Event | events.SettlementDue) -> datetime | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from enum import Enum
 
 from unenroll.core.definitions import DefinitionSet
@@ -13,7 +12,7 @@ from unenroll.postgres.definitions import DefinitionCache
 from unenroll.postgres.erasure import ErasedUntil, erasure_covers, lock_erasures
 from unenroll.postgres.ledger import EventContent, known_events
 from unenroll.postgres.pool import Connection
-from unenroll.wire.data_subjects import claimed_time, customers_of, happened_at
+from unenroll.wire.data_subjects import BEGINNING_OF_TIME, claimed_time, customers_of, happened_at
 from unenroll.wire.decode import ReceivedEvent, decode
 from unenroll.wire.reasons import DeadLetter
 from unenroll.wire.topics import Position, Record
@@ -80,9 +79,6 @@ def customers_in(records: Sequence[DecodedRecord]) -> set[int]:
     return {customer_id for decoded in records for customer_id in _customers(decoded)}
 
 
-_UNKNOWN_TIME = datetime.min.replace(tzinfo=UTC)
-
-
 def is_erased(decoded: DecodedRecord, until: ErasedUntil) -> bool:
     """Whether a customer of the record was erased after the record's event.
 
@@ -94,7 +90,7 @@ def is_erased(decoded: DecodedRecord, until: ErasedUntil) -> bool:
     erased = _customers(decoded) & until.keys()
     if not erased:
         return False
-    time = claimed_time(decoded.record) or _UNKNOWN_TIME
+    time = claimed_time(decoded.record) or BEGINNING_OF_TIME
     return any(erasure_covers(until, customer_id, time) for customer_id in erased)
 
 
