@@ -131,7 +131,7 @@ async def test_servers_that_are_away_are_told_of_and_a_retry_goes_on(pair: Serve
         assert api.post(LEAVE, leaves(2), who="clerk", key="k-2").code == 503
         again = await launch(pair.postgres.program)
         assert finally_done(api, 2)
-        assert {len(kinds) for kinds in answers(own_place.seen()).values()} == {1}
+    assert {len(kinds) for kinds in answers(own_place.seen()).values()} == {1}
     await back.stop()
     await again.stop()
 

@@ -136,6 +136,7 @@ class Place:
     def add_partitions(self, word: str, total: int) -> None:
         """Increase the number of partitions of a topic."""
         done(self._admin().create_partitions, [NewPartitions(self.prefix + word, total)])
+        self._wait_for_partitions(word, total)
 
     def delete_group(self) -> None:
         """Delete the group and its offsets, as Kafka does when the group expires."""
@@ -159,6 +160,17 @@ class Place:
     def make_topic(self, word: str, *, partitions: int = 4) -> None:
         """Create a topic that was deleted."""
         done(self._admin().create_topics, [NewTopic(self.prefix + word, partitions, self.replication)])
+        self._wait_for_partitions(word, partitions)
+
+    def _wait_for_partitions(self, word: str, total: int) -> None:
+        """Wait until the broker lists the partitions with a leader: the controller creates them a moment earlier."""
+        name = self.prefix + word
+
+        def ready() -> bool:
+            found = self._admin().list_topics(timeout=5).topics.get(name)
+            return found is not None and sum(one.leader >= 0 for one in found.partitions.values()) == total
+
+        wait_until(ready, f"{total} partitions of {name}")
 
     def _admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.kafka})
