@@ -34,7 +34,10 @@ def outcomes() -> Iterator[str]:
     )
     yield "## Of a record that has no place\n"
     yield "It becomes a dead letter with this `dlq_reason`: [what to do](../operations.md#dead-letters).\n"
-    yield from table(["reason", "heals"], [[code(one), RETRY_CONDITIONS.get(one, "never as it is")] for one in Reason])
+    yield from table(
+        ["reason", "a retry succeeds"],
+        [[code(one), RETRY_CONDITIONS.get(one, "never: edit or park it")] for one in Reason],
+    )
 
 
 def _answer(outcome: Outcome) -> str:

@@ -17,7 +17,7 @@ grant select, insert on targets to unenroll_worker;
 -- status, explain, verify, plan, dlq list, dlq show, offsets show
 grant select on
     accounts, alembic_version, dead_letters, definition_refusals, enrollments, erased_counts, erased_customers,
-    handled_letters, issuances, lanes, leaves, ledger, offset_moves, oldest_program, publications, redrives, replays,
+    handled_letters, issuances, lanes, leaves, ledger, offset_changes, oldest_program, publications, redrives, replays,
     rewards, settlements_due, target_groups, targets
     to unenroll_reader;
 
@@ -35,7 +35,7 @@ grant insert, delete on ledger to unenroll_operator;
 grant insert, update on lanes to unenroll_operator;
 grant insert, update, delete on settlements_due to unenroll_operator;
 grant delete on dead_letters, publications to unenroll_operator;
-grant insert, update on offset_moves, redrives, replays to unenroll_operator;
+grant insert, update on offset_changes, redrives, replays to unenroll_operator;
 grant insert, update, delete on handled_letters to unenroll_operator;
 grant select, delete on api_requests to unenroll_operator;
 grant update on erased_customers to unenroll_operator;

@@ -56,13 +56,13 @@ async def test_letters_take_effect_once_their_definition_exists(place: Place) ->
     enrolled_too_early(place)
     place.request([Put(key=b"7", value=b"{", headers=leaves(7).headers)])
     run_without_waiting(place)
-    counts = {(one["reason"], one["heals"]): one["letters"] for one in dlq(place, "list")["counts"]}
+    counts = {(one["reason"], one["retry_condition"]): one["letters"] for one in dlq(place, "list")["counts"]}
     assert counts == {("group_not_found", "once its target group is defined"): 40, ("not_json", None): 1}
     define_streak(place)
     assert dlq(place, "redrive", "--dry-run")["put_back"] == len(CUSTOMERS)
     assert put_back(place) == []
     done = dlq(place, "redrive")
-    assert (done["put_back"], done["left_alone"]) == (len(CUSTOMERS), {"never heal as they are": 1})
+    assert (done["put_back"], done["skipped"]) == (len(CUSTOMERS), {"not_retryable": 1})
     place.catch_up()
     assert await streaks(place) == list(CUSTOMERS)
     assert [one["reason"] for one in dlq(place, "list")["counts"]] == ["not_json"]
@@ -158,12 +158,12 @@ def test_one_letter_is_edited_and_put_back(place: Place, tmp_path: Path) -> None
     )
 
 
-def test_a_letter_without_its_value_is_left_alone(place: Place) -> None:
+def test_a_letter_without_its_value_is_skipped(place: Place) -> None:
     place.limit("dead-letters", 10_000)
     place.request([Put(key=b"7", value=b"x" * 100_000, headers=leaves(7).headers)])
     place.catch_up()
     done = dlq(place, "redrive", "--reason", "not_json")
-    assert (done["put_back"], done["left_alone"]) == (0, {"not whole": 1})
+    assert (done["put_back"], done["skipped"]) == (0, {"incomplete": 1})
 
 
 def test_letters_are_selected_by_customer_topic_and_time(place: Place) -> None:
@@ -171,7 +171,7 @@ def test_letters_are_selected_by_customer_topic_and_time(place: Place) -> None:
     shown = dlq(place, "show", dlq(place, "list", "--customer", "711")["latest"][0]["letter"])
     assert json.loads(shown["text"])["customerId"] == 711
     assert {header["name"]: header["text"] for header in shown["headers"]}["ce_id"] == "streak 01 01"
-    text = command("dlq", "show", shown["told"]["letter"], environment=place.environment).out
+    text = command("dlq", "show", shown["summary"]["letter"], environment=place.environment).out
     assert '"customerId": 711' in text
     listed = command("dlq", "list", "--limit", "3", environment=place.environment).out
     assert "retry once its target group is defined" in listed

@@ -46,21 +46,21 @@ async def test_offsets_are_refused_while_a_worker_runs(place: Place) -> None:
         assert "has members: unenroll-" in offsets(place, "set", "--to", "earliest", *WHY, code=1)
         with pytest.raises(SetupError, match="has members"):  # Kafka refuses too
             await commit_offsets(place)
-    assert all(one["goes_on_at"] == one["decided"] for one in of_requests(offsets(place, "show")))
+    assert all(one["resumes_at"] == one["decided"] for one in of_requests(offsets(place, "show")))
 
 
 def test_reading_again_changes_nothing_and_the_operator_is_kept(place: Place) -> None:
     everybody_leaves(place)
     before = place.seen()
-    assert len(offsets(place, "set", "--to", "earliest", "--dry-run", *WHY)["places"]) == 8
-    assert offsets(place, "show")["moves"] == []
+    assert len(offsets(place, "set", "--to", "earliest", "--dry-run", *WHY)["partitions"]) == 8
+    assert offsets(place, "show")["changes"] == []
     done = offsets(place, "set", "--to", "earliest", "--topic", "requests", *WHY)
-    assert [one["offset"] for one in done["places"]] == [0, 0, 0, 0]
+    assert [one["offset"] for one in done["partitions"]] == [0, 0, 0, 0]
     shown = offsets(place, "show")
-    (move,) = shown["moves"]
-    assert (move["by"], move["why"], len(move["places"])) == ("Ada", "a test", 4)
+    (move,) = shown["changes"]
+    assert (move["by"], move["why"], len(move["partitions"])) == ("Ada", "a test", 4)
     assert move["done_at"] is not None
-    assert {one["goes_on_at"] for one in of_requests(shown)} == {0}
+    assert {one["resumes_at"] for one in of_requests(shown)} == {0}
     assert {one["remark"] for one in of_requests(shown)} == {
         "an operator set this offset: a lane reads decided records again and changes nothing"
     }
@@ -73,7 +73,7 @@ def test_an_instant_means_the_first_record_written_then_or_later(place: Place) -
     ends = [one["end"] for one in of_requests(offsets(place, "show"))]
     for instant, expected in (("2020-01-01T00:00:00Z", [0, 0, 0, 0]), ("2099-01-01T00:00:00+02:00", ends)):
         done = offsets(place, "set", "--to", instant, "--topic", "requests", "--dry-run", *WHY)
-        assert [one["offset"] for one in done["places"]] == expected
+        assert [one["offset"] for one in done["partitions"]] == expected
 
 
 def duplicates(log: str) -> int:
@@ -89,7 +89,7 @@ def test_undecided_records_are_skipped_only_with_skip(place: Place) -> None:
     refused = offsets(place, "set", "--to", "latest", *WHY, code=1)
     assert f"would skip {len(CUSTOMERS)} offsets that no worker has decided" in refused
     done = offsets(place, "set", "--to", "latest", "--skip", *WHY)
-    assert sum(one["skipped"] for one in done["places"]) == len(CUSTOMERS)
+    assert sum(one["skipped"] for one in done["partitions"]) == len(CUSTOMERS)
     place.request([leaves(999)])
     place.catch_up()
     assert answers(place.seen()) == {"leave-999": ["unenroll.UnenrollRejected.v1"]}

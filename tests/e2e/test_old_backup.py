@@ -79,8 +79,8 @@ async def test_what_was_forgotten_is_decided_again_under_the_same_ids(servers: S
         assert place.seen() == visible
 
         done = json.loads(command(*SET, "--json", environment=restored.environment).out)
-        assert sum(one["before"] - one["offset"] for one in done["places"] if one["before"]) == len(LATE)
-        assert {one["skipped"] for one in done["places"]} == {0}
+        assert sum(one["before"] - one["offset"] for one in done["partitions"] if one["before"]) == len(LATE)
+        assert {one["skipped"] for one in done["partitions"]} == {0}
         restored.catch_up()
         assert await decided(restored) == ledger
         new = Counter(map(sent_and_not_when, visible)) - Counter(map(sent_and_not_when, known))

@@ -38,7 +38,7 @@ async def grow_old(place: Place) -> None:
 
 async def facts_and_decisions(place: Place) -> dict[str, list[str]]:
     found = await tables(place.database_url)
-    return {name: rows for name, rows in found.items() if name not in {"lanes", "offset_moves"}}
+    return {name: rows for name, rows in found.items() if name not in {"lanes", "offset_changes"}}
 
 
 def replay(place: Place) -> None:

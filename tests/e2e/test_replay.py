@@ -44,7 +44,7 @@ async def test_a_replay_of_topics_that_are_decided_changes_nothing(place: Place)
     place.catch_up()
     before = await everything_there_is(place)
     found = replayed(place, "--from-topics")
-    assert (found["read"], found["missing"], found["became"]) == (RECORDS, 0, {})
+    assert (found["read"], found["missing"], found["outcomes"]) == (RECORDS, 0, {})
     assert (found["decided_before"], found["dead_lettered_before"]) == (RECORDS - 2, 2)
     assert await everything_there_is(place) == before
 
@@ -107,7 +107,7 @@ async def test_missing_records_are_decided_and_reported(place: Place, tmp_path: 
         worker.tell(signal.SIGTERM)
         assert worker.wait() == 0
     assert (found["missing"], found["undecided"]) == (4, 0)
-    assert found["became"] == {"NOT_ENROLLED": 1, "UNENROLLED": 2}
+    assert found["outcomes"] == {"NOT_ENROLLED": 1, "UNENROLLED": 2}
     assert found["dead_lettered"] == {"not_json": 1}
     published = answers(place.seen())
     assert published["leave-201"] == published["leave-202"] == ["unenroll.UserUnenrolled.v1"]
@@ -305,5 +305,5 @@ def test_a_newer_definition_is_sent_before_the_records_that_need_it(place: Place
         found = replayed(place, str(file.path))
         worker.tell(signal.SIGTERM)
         assert worker.wait() == 0
-    assert (found["definitions"], found["became"]) == (1, {"UNENROLLED": 1})
+    assert (found["definitions"], found["outcomes"]) == (1, {"UNENROLLED": 1})
     assert replayed(place, str(file.path))["definitions"] == 0

@@ -72,7 +72,7 @@ async def plant(database_url: str, statement: str) -> None:
 async def test_decided_accounts_have_no_differences(database_url: str, options: tuple[str, ...]) -> None:
     before = await tables(database_url)
     result = found(database_url, *options)
-    assert (result["accounts"], result["drifted"], result["due"], result["told"]) == (ACCOUNTS, 0, 0, [])
+    assert (result["accounts"], result["drifted"], result["due"], result["listed"]) == (ACCOUNTS, 0, 0, [])
     assert await tables(database_url) == before
     text = run_verify(database_url, *options).out
     assert f"Checked {ACCOUNTS} accounts against facts" in text
@@ -114,7 +114,7 @@ async def test_a_planted_difference_is_found(database_url: str, drift: str) -> N
     await plant(database_url, statement)
     result = found(database_url, code=1)
     assert set(result["differences"]) == kinds
-    assert (result["drifted"], {one["customer_id"] for one in result["told"]}) == (1, {101})
+    assert (result["drifted"], {one["customer_id"] for one in result["listed"]}) == (1, {101})
 
 
 async def test_an_undefined_target_is_a_difference_of_all_its_accounts(database_url: str) -> None:

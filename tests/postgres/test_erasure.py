@@ -59,7 +59,7 @@ async def test_an_erasure_covers_later_event_times_of_up_to_a_day(database_url: 
         tombstone, rows = await record_erasure(pool, CUSTOMER)
         assert (tombstone.until == event_time) == covered
         assert tombstone.erased_at < tombstone.until < utc("2060-01-01T00:00:00Z")
-        assert rows["ledger"] == await pool.fetchval("select count from erased_counts where became = ''") == 1
+        assert rows["ledger"] == await pool.fetchval("select count from erased_counts where result = ''") == 1
 
 
 async def test_a_second_erasure_covers_events_up_to_its_own_time(

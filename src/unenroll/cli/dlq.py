@@ -123,7 +123,7 @@ def redrive(  # noqa: PLR0913 - each is an option
     )
     result = asyncio.run(redrive_letters(settings, options))
     show(result, render_redrive(result, sys.stdout), as_json=as_json)
-    if letters and result.left_alone:
+    if letters and result.skipped:
         raise UnenrollError("some of the named letters were not put back; the result says why")
 
 

@@ -111,14 +111,14 @@ def _sentences(result: VerifyResult) -> list[str]:
         sentences.append(f"A worker still has to settle {plural(result.due, 'account')} with appended cycles.")
     if result.drifted:
         total = sum(result.differences.values())
-        sentences.append(f"Listed {len(result.told):,} of {plural(total, 'difference')}.")
+        sentences.append(f"Listed {len(result.listed):,} of {plural(total, 'difference')}.")
     return sentences
 
 
 def _tables(result: VerifyResult) -> tuple[ReportTable, ...]:
     differences = counts("Differences", ((kind.value, count) for kind, count in result.differences.items()))
-    return differences, ReportTable(title="First differences", heads=_HEADS, rows=tuple(map(_row, result.told)))
+    return differences, ReportTable(title="First differences", heads=_HEADS, rows=tuple(map(_row, result.listed)))
 
 
 def _row(one: Difference) -> Cells:
-    return str(one.customer_id), str(one.target_id), one.against.value, one.about, one.kept, one.decided
+    return str(one.customer_id), str(one.target_id), one.against.value, one.about, one.stored, one.decided

@@ -32,12 +32,12 @@ class OffsetChanges:
     `done_at` is None if the change was interrupted: Kafka may have the offsets before or after it.
     """
 
-    move_id: int
+    change_id: int
     by: str
     why: str
     asked_at: datetime
     done_at: datetime | None
-    places: tuple[OffsetChange, ...]
+    partitions: tuple[OffsetChange, ...]
 
 
 async def latest_offset_changes(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> list[OffsetChanges]:
@@ -46,12 +46,12 @@ async def latest_offset_changes(pool: asyncpg.Pool, *, topic_prefix: str, group_
         rows = await pool.fetch(QUERIES["latest_offset_changes"], topic_prefix, group_id, _MAX_CHANGES)
     return [
         OffsetChanges(
-            move_id=row["move_id"],
-            by=row["moved_by"],
+            change_id=row["change_id"],
+            by=row["changed_by"],
             why=row["why"],
             asked_at=row["asked_at"],
             done_at=row["done_at"],
-            places=tuple(_places(row)),
+            partitions=tuple(_places(row)),
         )
         for row in rows
     ]
@@ -62,7 +62,7 @@ async def begin_offset_changes(
 ) -> int:
     """Record a change before it happens, and return its id. `group` is a topic prefix and a group id."""
     with postgres_errors():
-        move_id: int = await pool.fetchval(
+        change_id: int = await pool.fetchval(
             QUERIES["begin_offset_changes"],
             *group,
             by,
@@ -72,12 +72,12 @@ async def begin_offset_changes(
             [place.before for place in places],
             [place.offset for place in places],
         )
-    return move_id
+    return change_id
 
 
 @asynccontextmanager
 async def offset_changes(
-    pool: asyncpg.Pool, move_id: int, before: Sequence[LaneRow], *, after: Sequence[LaneRow]
+    pool: asyncpg.Pool, change_id: int, before: Sequence[LaneRow], *, after: Sequence[LaneRow]
 ) -> AsyncIterator[None]:
     """Save the lanes as in `after`, and mark the change as done, if the block succeeds.
 
@@ -87,7 +87,7 @@ async def offset_changes(
         for old, new in zip(before, after, strict=True):
             await lock_lane(connection, old)
             await move_lane(connection, new)
-        await connection.execute(QUERIES["finish_offset_changes"], move_id)
+        await connection.execute(QUERIES["finish_offset_changes"], change_id)
         yield
 
 

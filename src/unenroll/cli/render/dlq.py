@@ -22,13 +22,13 @@ _COLORS = {
     LetterState.UNSETTLED: "red",
     LetterState.PARKED: "dim",
 }
-_LEFT_ALONE = {
+_SKIPPED = {
     RedriveDecision.OTHER_TOPIC: "from a topic that is not an input",
     RedriveDecision.ERASED: "of a customer who was erased since",
     RedriveDecision.REDRIVEN_BEFORE: "put back before",
     RedriveDecision.IS_PARKED: "parked before (--parked puts them back)",
-    RedriveDecision.NEVER_HEALS: "that retrying will not help (edit or park them, or name their reason)",
-    RedriveDecision.NOT_WHOLE: "without parts of the record that did not fit (give the value with --value)",
+    RedriveDecision.NOT_RETRYABLE: "that retrying will not help (edit or park them, or name their reason)",
+    RedriveDecision.INCOMPLETE: "without parts of the record that did not fit (give the value with --value)",
     RedriveDecision.TOO_LARGE: "too large for the topic with one more header",
 }
 
@@ -66,14 +66,14 @@ def _list(letters: LetterList) -> Iterator[RenderableType]:
 
 
 def _count(count: ReasonCount) -> Sequence[Text]:
-    retry = Text(f"retry {count.heals}", "green") if count.heals else Text(_PERMANENT, "red")
+    retry = Text(f"retry {count.retry_condition}", "green") if count.retry_condition else Text(_PERMANENT, "red")
     return plain(count.reason), Text(count.state, _COLORS[count.state]), Text(f"{count.letters:,}"), retry
 
 
 def _row(summary: LetterSummary) -> Iterator[Text]:
     yield plain(summary.letter)
     yield Text(clock_time(summary.at) if summary.at else _NOTHING)
-    yield plain(summary.reason, "" if summary.heals else "red")
+    yield plain(summary.reason, "" if summary.retry_condition else "red")
     yield plain(summary.origin)
     yield plain(summary.key or _NOTHING)
     yield Text(str(summary.redrives))
@@ -82,7 +82,7 @@ def _row(summary: LetterSummary) -> Iterator[Text]:
 
 
 def _letter(details: LetterDetails) -> Iterator[RenderableType]:
-    summary = details.told
+    summary = details.summary
     yield plain(f"{summary.letter}: {summary.reason}", "bold")
     yield grid(_properties(details))
     yield Text("\nHeaders", "bold")
@@ -93,9 +93,9 @@ def _letter(details: LetterDetails) -> Iterator[RenderableType]:
 
 
 def _properties(details: LetterDetails) -> Iterator[Sequence[Text]]:
-    summary = details.told
+    summary = details.summary
     yield Text("detail"), plain(summary.detail)
-    yield Text("retry"), Text(summary.heals or _PERMANENT)
+    yield Text("retry"), Text(summary.retry_condition or _PERMANENT)
     yield Text("record"), plain(summary.origin)
     yield Text("dead-lettered"), Text(clock_time(summary.at) if summary.at else _NOTHING)
     yield Text("redrives"), Text(str(summary.redrives))
@@ -134,9 +134,9 @@ def _redrive(result: RedriveResult) -> Iterator[RenderableType]:
     if result.parked:
         verb = "Would park" if result.dry_run else "Parked"
         yield Text(f"{verb} {plural(result.parked, 'letter')}, put back too often already (--max-redrives).")
-    if result.left_alone:
+    if result.skipped:
         yield Text("Left alone:")
-        reasons = sorted(result.left_alone.items())
-        yield grid((Text(f"{count:,}"), Text(_LEFT_ALONE[RedriveDecision(reason)])) for reason, count in reasons)
+        reasons = sorted(result.skipped.items())
+        yield grid((Text(f"{count:,}"), Text(_SKIPPED[RedriveDecision(reason)])) for reason, count in reasons)
     if result.dry_run and result.letters:
         yield table(_HEADS, map(_row, result.letters))

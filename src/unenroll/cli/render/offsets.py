@@ -37,9 +37,9 @@ def _offsets(offsets: GroupOffsets) -> Iterator[RenderableType]:
     yield Text(f"Topic ids: {', '.join(f'{name} {topic_id}' for name, topic_id in topic_ids.items())}", "dim")
     yield Text("\nLanes", "bold")
     yield table(_LANES, map(_lane, offsets.lanes)) if offsets.lanes else Text("  none")
-    if offsets.moves:
+    if offsets.changes:
         yield Text("\nLast changes by operators", "bold")
-        yield table(_CHANGES, map(_operator_change, offsets.moves))
+        yield table(_CHANGES, map(_operator_change, offsets.changes))
 
 
 def _partition(partition: PartitionState, prefix: str) -> Iterator[Text]:
@@ -51,7 +51,7 @@ def _partition(partition: PartitionState, prefix: str) -> Iterator[Text]:
         partition.decided,
         partition.first,
         partition.end,
-        partition.goes_on_at,
+        partition.resumes_at,
     ):
         yield _number(number)
     yield plain(partition.refused, "red") if partition.refused else plain(partition.remark or "", "yellow")
@@ -65,17 +65,17 @@ def _lane(lane: LaneSequence) -> Iterator[Text]:
 
 
 def _operator_change(change: OffsetChanges) -> Iterator[Text]:
-    yield Text(str(change.move_id))
+    yield Text(str(change.change_id))
     yield Text(clock_time(change.asked_at))
     yield plain(change.by)
-    yield Text(str(len(change.places)))
+    yield Text(str(len(change.partitions)))
     yield plain(change.why)
     yield Text("") if change.done_at else Text("interrupted: Kafka may have the old or the new offsets", "red")
 
 
 def _set(result: OffsetsResult) -> Iterator[RenderableType]:
-    yield Text("Would set" if result.dry_run else f"Set, as change {result.move_id}", "bold")
-    yield table(_SET, map(_change, result.places))
+    yield Text("Would set" if result.dry_run else f"Set, as change {result.change_id}", "bold")
+    yield table(_SET, map(_change, result.partitions))
 
 
 def _change(change: PartitionChange) -> Iterator[Text]:

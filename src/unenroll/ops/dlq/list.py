@@ -31,11 +31,11 @@ from unenroll.wire.dead_letters import Letter
 class ReasonCount:
     """How many letters have this reason and state.
 
-    `heals` says when a retry succeeds; it is None if a retry of the unchanged record cannot succeed.
+    `retry_condition` says when a retry succeeds; it is None if a retry of the unchanged record cannot succeed.
     """
 
     reason: str
-    heals: str | None
+    retry_condition: str | None
     state: LetterState
     letters: int
 
@@ -45,15 +45,16 @@ class LetterSummary:
     """One letter.
 
     `letter` is the letter's own position, `origin` its record's, both as TOPIC-PARTITION@OFFSET. `key` is the record's
-    key as text. `at` is when the worker dead-lettered the record. `heals`: see `ReasonCount`. `why` is the reason that
-    the operator gave for parking it. `left_out` names the parts of the record that did not fit into the letter.
+    key as text. `at` is when the worker dead-lettered the record. `retry_condition`: see `ReasonCount`. `why` is the
+    reason that the operator gave for parking it. `left_out` names the parts of the record that the letter had no room
+    for.
     """
 
     letter: str
     at: datetime | None
     reason: str
     detail: str
-    heals: str | None
+    retry_condition: str | None
     origin: str
     key: str | None
     redrives: int
@@ -98,7 +99,7 @@ async def list_letters(
 
 def _reason_counts(counts: Counter[tuple[str, LetterState]]) -> Iterable[ReasonCount]:
     for (reason, state), letters in sorted(counts.items()):
-        yield ReasonCount(reason=reason, heals=RETRY_CONDITIONS.get(reason), state=state, letters=letters)
+        yield ReasonCount(reason=reason, retry_condition=RETRY_CONDITIONS.get(reason), state=state, letters=letters)
 
 
 class _Order(NamedTuple):
@@ -145,7 +146,7 @@ class LetterDetails:
     `sha256` describe a value that did not fit into the letter.
     """
 
-    told: LetterSummary
+    summary: LetterSummary
     headers: tuple[HeaderText, ...]
     text: str | None
     base64: str | None
@@ -184,7 +185,7 @@ def _letter_details(found: FoundLetter, summary: LetterSummary) -> LetterDetails
     letter = found.letter
     text, base64 = _text_or_base64(letter.record.value)
     return LetterDetails(
-        told=summary,
+        summary=summary,
         headers=tuple(_header_text(name, value) for name, value in letter.record.headers),
         text=text,
         base64=base64,
@@ -215,7 +216,7 @@ def letter_summary(found: FoundLetter, handled: HandledLetter | None, *, prefix:
         at=found.at,
         reason=letter.reason,
         detail=letter.detail,
-        heals=RETRY_CONDITIONS.get(letter.reason),
+        retry_condition=RETRY_CONDITIONS.get(letter.reason),
         origin=format_position(source_position(letter), prefix=prefix),
         key=None if letter.record.key is None else letter.record.key.decode("utf-8", "backslashreplace"),
         redrives=letter.redrives,

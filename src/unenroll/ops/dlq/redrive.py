@@ -57,7 +57,7 @@ class RedriveResult:
     dry_run: bool
     put_back: int
     parked: int
-    left_alone: Mapping[str, int]
+    skipped: Mapping[str, int]
     letters: tuple[LetterSummary, ...]
 
 
@@ -129,7 +129,7 @@ class _RedriveCounts:
     def add(self, decision: RedriveDecision, summary: LetterSummary) -> None:
         """Count one letter."""
         self.decisions[decision] += 1
-        if not _is_left_alone(decision) and len(self.letters) < _LISTED_LETTERS:
+        if not _is_skipped(decision) and len(self.letters) < _LISTED_LETTERS:
             self.letters.append(summary)
 
     def result(self, *, dry_run: bool) -> RedriveResult:
@@ -138,12 +138,12 @@ class _RedriveCounts:
             dry_run=dry_run,
             put_back=self.decisions[RedriveDecision.PUT_BACK],
             parked=self.decisions[RedriveDecision.TOO_OFTEN],
-            left_alone={one.value: count for one, count in self.decisions.items() if _is_left_alone(one)},
+            skipped={one.value: count for one, count in self.decisions.items() if _is_skipped(one)},
             letters=tuple(self.letters),
         )
 
 
-def _is_left_alone(decision: RedriveDecision) -> bool:
+def _is_skipped(decision: RedriveDecision) -> bool:
     return decision not in {RedriveDecision.PUT_BACK, RedriveDecision.TOO_OFTEN}
 
 

@@ -35,15 +35,15 @@ class RedriveDecision(StrEnum):
     The redrive leaves the letter alone, except for TOO_OFTEN (parks it) and PUT_BACK.
     """
 
-    OTHER_TOPIC = "of another topic"
-    ERASED = "of customers who were erased since"
-    REDRIVEN_BEFORE = "put back before"
-    IS_PARKED = "parked before"
-    NEVER_HEALS = "never heal as they are"
-    NOT_WHOLE = "not whole"
-    TOO_OFTEN = "put back too often, so now parked"
-    TOO_LARGE = "too large for their topic with one header more"
-    PUT_BACK = "put back"
+    OTHER_TOPIC = "other_topic"
+    ERASED = "customer_erased"
+    REDRIVEN_BEFORE = "redriven_before"
+    IS_PARKED = "parked_before"
+    NOT_RETRYABLE = "not_retryable"
+    INCOMPLETE = "incomplete"
+    TOO_OFTEN = "redriven_too_often"
+    TOO_LARGE = "too_large"
+    PUT_BACK = "put_back"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,9 +97,9 @@ class RedriveRules:
 
     def _excluded_by_content(self, letter: Letter) -> RedriveDecision | None:
         if letter.reason not in RETRY_CONDITIONS and not self.include_permanent:
-            return RedriveDecision.NEVER_HEALS
+            return RedriveDecision.NOT_RETRYABLE
         if letter.left_out and self.edit is None:
-            return RedriveDecision.NOT_WHOLE
+            return RedriveDecision.INCOMPLETE
         if letter.redrives >= self.max_redrives:
             return RedriveDecision.TOO_OFTEN
         return None

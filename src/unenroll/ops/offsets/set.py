@@ -71,11 +71,11 @@ class PartitionChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OffsetsResult:
-    """The changes (in a dry run: what would change). `move_id` is the number of the change in Postgres."""
+    """The changes (in a dry run: what would change). `change_id` is the number of the change in Postgres."""
 
     dry_run: bool
-    move_id: int | None
-    places: tuple[PartitionChange, ...]
+    change_id: int | None
+    partitions: tuple[PartitionChange, ...]
 
 
 _BATCH_BYTES = 1_000_000  # any number will do: the producer sends nothing
@@ -100,8 +100,8 @@ async def set_offsets(settings: WorkerSettings, options: OffsetChangeOptions) ->
         changes = [_change(snapshot, partition, offsets[partition]) for partition in partitions]
         _check_skipped(changes, options)
         setter = _OffsetSetter(settings=settings, pool=pool, cluster=cluster, topics=snapshot.topics)
-        move_id = None if options.dry_run else await setter.run(changes, options)
-    return OffsetsResult(dry_run=options.dry_run, move_id=move_id, places=tuple(changes))
+        change_id = None if options.dry_run else await setter.run(changes, options)
+    return OffsetsResult(dry_run=options.dry_run, change_id=change_id, partitions=tuple(changes))
 
 
 async def target_offsets(
@@ -170,10 +170,10 @@ class _OffsetSetter:
         after = [_changed_lane(lane, self._offsets(changes, lane), committed) for lane in before]
         group = (self.settings.topic_prefix, self.settings.group_id)
         rows = [_row(change, committed) for change in changes]
-        move_id = await begin_offset_changes(self.pool, rows, group=group, by=options.by, why=options.why)
-        metadata = f"unenroll/1 set by move={move_id}"
+        change_id = await begin_offset_changes(self.pool, rows, group=group, by=options.by, why=options.why)
+        metadata = f"unenroll/1 set by change={change_id}"
         try:
-            async with offset_changes(self.pool, move_id, before, after=after):
+            async with offset_changes(self.pool, change_id, before, after=after):
                 # This comes last: Kafka refuses it if a worker has joined the group, and then nothing has changed.
                 offsets = {_partition(change): (change.offset, metadata) for change in changes}
                 await self.cluster.commit(self.settings.group_id, offsets)
@@ -181,7 +181,7 @@ class _OffsetSetter:
             raise UnenrollError(
                 f"a worker started meanwhile ({error}): check `unenroll offsets show`, stop it, and try again"
             ) from error
-        return move_id
+        return change_id
 
     async def _fenced_lane(self, number: int) -> LaneRow:
         """Fence the lane's last owner, so that it can neither decide nor publish any more. Returns the lane."""

@@ -21,7 +21,7 @@ class PartitionState:
 
     `committed` is the group's offset in Kafka; `metadata` was committed with it, and `sequence` is the decision number
     in that metadata. `decided` is the lane's offset in Postgres. The topic holds `first` (included) to `end`
-    (excluded). `goes_on_at` is the offset where a lane would resume; it is None if the partition was never read, or if
+    (excluded). `resumes_at` is the offset where a lane would resume; it is None if the partition was never read, or if
     the lane would refuse for the reason `refused`. `remark` is anything else that an operator should know.
     """
 
@@ -34,7 +34,7 @@ class PartitionState:
     decided: int | None
     first: int
     end: int
-    goes_on_at: int | None
+    resumes_at: int | None
     refused: str | None
     remark: str | None
 
@@ -62,20 +62,20 @@ class GroupOffsets:
     members: tuple[str, ...]
     partitions: tuple[PartitionState, ...]
     lanes: tuple[LaneSequence, ...]
-    moves: tuple[OffsetChanges, ...]
+    changes: tuple[OffsetChanges, ...]
 
 
 async def group_offsets(settings: WorkerSettings, pool: asyncpg.Pool, cluster: KafkaAdmin) -> GroupOffsets:
     """Return the group's offsets. Changes nothing. Raises OutageError and SetupError."""
     snapshot = await group_snapshot(settings, pool, cluster)
-    moves = await latest_offset_changes(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
+    changes = await latest_offset_changes(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
     return GroupOffsets(
         topic_prefix=settings.topic_prefix,
         group_id=settings.group_id,
         members=snapshot.members,
         partitions=tuple(map(snapshot.partition_state, snapshot.committed)),
         lanes=tuple(_lanes(snapshot)),
-        moves=tuple(moves),
+        changes=tuple(changes),
     )
 
 
@@ -143,7 +143,7 @@ class GroupSnapshot:
             decided=self._decided(partition),
             first=self.first[partition],
             end=self.end[partition],
-            goes_on_at=resume_at,
+            resumes_at=resume_at,
             refused=refused,
             remark=self._remark(partition),
         )

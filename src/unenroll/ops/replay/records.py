@@ -51,7 +51,7 @@ class ReplayResult:
     """How many records were read, and what happened to them.
 
     `unread` counts offsets that were left out because the lanes have not read them yet. `unchosen` counts records that
-    the selection left out. `missing` counts the records that were sent (in a dry run: would be). `became` and
+    the selection left out. `missing` counts the records that were sent (in a dry run: would be). `outcomes` and
     `dead_lettered` count what the lanes made of these; `undecided` are not known to be decided yet. `unsendable`
     records cannot be sent as they came, because they do not fit the topic or their headers cannot be read. `go_on` are
     the arguments that continue a replay that was `stopped`.
@@ -69,7 +69,7 @@ class ReplayResult:
     unsendable: int
     bad: int
     definitions: int
-    became: Mapping[str, int]
+    outcomes: Mapping[str, int]
     dead_lettered: Mapping[str, int]
     undecided: int
     go_on: str
@@ -147,7 +147,7 @@ def _result(replay: RecordReplay, source: ReplaySource, *, bad: int) -> ReplayRe
         unsendable=found["unsendable"],
         bad=bad,
         definitions=found["definitions"],
-        became={one.outcome: count for one, count in results if not one.is_dead_letter},
+        outcomes={one.outcome: count for one, count in results if not one.is_dead_letter},
         dead_lettered={one.outcome: count for one, count in results if one.is_dead_letter},
         undecided=sent if in_flight is None else in_flight.count,
         go_on=source.resume_arguments(),
@@ -175,7 +175,7 @@ def replay_sheet(result: ReplayResult) -> ReportSheet:
                     ("definitions newer than those in force", result.definitions),
                 ),
             ),
-            counts("What the lanes decided", result.became.items()),
+            counts("What the lanes decided", result.outcomes.items()),
             counts("What the lanes dead-lettered", result.dead_lettered.items()),
         ),
     )

@@ -21,13 +21,13 @@ class CheckedAgainst(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
-    """What is stored of one part of an account (`kept`), and what it should be (`decided`). `about` names the part."""
+    """A part of an account, named by `about`: what is `stored`, and what was `decided` and should be stored."""
 
     customer_id: int
     target_id: int
     against: CheckedAgainst
     about: str
-    kept: str
+    stored: str
     decided: str
 
 
@@ -48,7 +48,7 @@ class AccountCheck:
                     target_id=self.key.target_id,
                     against=self.against,
                     about=about,
-                    kept=_text(stored),
+                    stored=_text(stored),
                     decided=_text(expected),
                 )
             )

@@ -31,7 +31,7 @@ class VerifyResult:
     """How many accounts were verified, and what differs.
 
     `due` counts accounts that wait to be settled again after cycles were appended. `drifted` counts accounts with
-    differences; `differences` counts the differences by kind, and `told` has the first 1,000 of them. `published`:
+    differences; `differences` counts the differences by kind, and `listed` has the first 1,000 of them. `published`:
     whether the accounts were compared with published events too.
     """
 
@@ -40,7 +40,7 @@ class VerifyResult:
     drifted: int
     differences: Mapping[CheckedAgainst, int]
     published: bool
-    told: tuple[Difference, ...]
+    listed: tuple[Difference, ...]
 
 
 async def verify(pool: asyncpg.Pool, scope: AuditScope, *, done: Callable[[int], None], note: Note) -> VerifyResult:
@@ -84,7 +84,7 @@ class _Verification:
             drifted=self.counts["drifted"],
             differences={kind: self.kinds[kind] for kind in CheckedAgainst if self.kinds[kind]},
             published=scope.published,
-            told=tuple(self.listed),
+            listed=tuple(self.listed),
         )
 
 

@@ -91,9 +91,9 @@ with deleted as (delete from accounts where customer_id = $1 returning 1) select
 with deleted as (
     delete from ledger where customer_id = $1 returning lane_id, event_type, outcome
 ), counted as (
-    insert into erased_counts as existing (lane_id, event_type, became, count)
+    insert into erased_counts as existing (lane_id, event_type, result, count)
     select coalesce(lane_id, 0), event_type, coalesce(outcome::text, ''), count(*) from deleted group by 1, 2, 3
-    on conflict (lane_id, event_type, became) do update set count = existing.count + excluded.count
+    on conflict (lane_id, event_type, result) do update set count = existing.count + excluded.count
 )
 select count(*) from deleted;
 
@@ -115,9 +115,9 @@ with deleted as (
     where topic = $1 and (digest = $2 or (partition = $3 and "offset" = $4 and reason = $5))
     returning lane_id, reason
 ), counted as (
-    insert into erased_counts as existing (lane_id, event_type, became, count)
+    insert into erased_counts as existing (lane_id, event_type, result, count)
     select lane_id, '', reason, count(*) from deleted group by 1, 3
-    on conflict (lane_id, event_type, became) do update set count = existing.count + excluded.count
+    on conflict (lane_id, event_type, result) do update set count = existing.count + excluded.count
 )
 select count(*) from deleted;
 

@@ -12,7 +12,7 @@ select event_type, outcome, sum(count)::bigint as count
 from (
     select event_type, outcome::text, count(*) from ledger group by event_type, ledger.outcome
     union all
-    select event_type, nullif(became, ''), count from erased_counts where event_type <> ''
+    select event_type, nullif(result, ''), count from erased_counts where event_type <> ''
 ) as counted
 group by event_type, outcome
 order by event_type, outcome::outcome;
@@ -22,7 +22,7 @@ select reason, sum(count)::bigint as count
 from (
     select reason, count(*) from dead_letters group by reason
     union all
-    select became, count from erased_counts where event_type = ''
+    select result, count from erased_counts where event_type = ''
 ) as counted
 group by reason
 order by reason;

@@ -188,11 +188,11 @@ create table handled_letters (
 );
 
 -- Changes of committed offsets. `done_at` null: interrupted, and Kafka may have the offsets before or after it.
-create table offset_moves (
-    move_id      bigint generated always as identity primary key,
+create table offset_changes (
+    change_id    bigint generated always as identity primary key,
     topic_prefix text not null,
     group_id     text not null,
-    moved_by     text not null,
+    changed_by     text not null,
     why          text not null,
     topics       text[] not null,
     partitions   integer[] not null,
@@ -244,9 +244,9 @@ create table erased_customers (
 create table erased_counts (
     lane_id    integer not null, -- 0: from `unenroll load`
     event_type text not null,    -- '': dead letters
-    became     text not null,    -- the outcome of a request, the reason of a dead letter, or '' for a fact
+    result     text not null,    -- the outcome of a request, the reason of a dead letter, or '' for a fact
     count      bigint not null,
-    primary key (lane_id, event_type, became)
+    primary key (lane_id, event_type, result)
 );
 
 -- Batches that may contain messages of an erased customer, until they are checked.
