@@ -143,7 +143,7 @@ def test_a_replay_that_is_stopped_and_repeated_decides_each_record_once(
     place: Place, tmp_path: Path, number: signal.Signals
 ) -> None:
     file = written(tmp_path, [leave(customer) for customer in CUSTOMERS])
-    arguments = ("replay", str(file.path), "--rate", "5")
+    arguments = ("replay", str(file.path), "--rate", "0.5")
     with (
         running("run", environment=place.environment) as worker,
         running(*arguments, environment=place.environment) as first,
@@ -166,8 +166,8 @@ def test_a_replay_that_is_stopped_and_repeated_decides_each_record_once(
 async def test_a_stopped_replay_of_topics_prints_how_to_continue(place: Place) -> None:
     place.request(map(leaves, CUSTOMERS))
     prefix = await copied(place, {"requests": place.seen("requests")})
-    options = ("replay", "--from-topics", "--source-prefix", prefix, "--no-wait", "--rate", "5")
-    with running(*options, environment=place.environment) as first:
+    options = ("replay", "--from-topics", "--source-prefix", prefix, "--no-wait")
+    with running(*options, "--rate", "0.5", environment=place.environment) as first:
         wait_until(lambda: len(place.seen("requests")) > len(CUSTOMERS), "the replay to send records")
         first.tell(signal.SIGINT)
         assert first.wait() == 1

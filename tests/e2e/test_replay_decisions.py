@@ -100,7 +100,7 @@ def test_a_killed_re_emit_continues_where_it_was(place: Place, phase: str) -> No
 
 def test_an_interrupted_re_emit_prints_how_to_continue(place: Place) -> None:
     before = decided(place)
-    arguments = ("replay", "--mode", "re-emit", "--rate", "10")
+    arguments = ("replay", "--mode", "re-emit", "--rate", "1")
     with running(*arguments, environment=place.environment) as first:
         wait_until(lambda: len(place.seen(*DECISIONS)) > len(before), "the replay to publish", show=first.output)
         first.tell(signal.SIGINT)
@@ -116,7 +116,7 @@ def test_an_interrupted_re_emit_prints_how_to_continue(place: Place) -> None:
 def test_a_second_run_of_the_same_replay_takes_over(place: Place) -> None:
     before = decided(place)
     arguments = ("replay", "--mode", "re-emit", "--replay-id", "june")
-    with running(*arguments, "--rate", "10", environment=place.environment) as first:
+    with running(*arguments, "--rate", "1", environment=place.environment) as first:
         wait_until(lambda: len(place.seen(*DECISIONS)) > len(before), "the replay to publish", show=first.output)
         replayed(place, *arguments[1:])
         assert first.wait() == 1
@@ -129,7 +129,7 @@ def test_without_decisions_nothing_is_published(place: Place) -> None:
 
 def test_later_decisions_are_not_published_again(place: Place) -> None:
     before = decided(place)
-    arguments = ("replay", "--mode", "re-emit", "--replay-id", "june", "--rate", "10")
+    arguments = ("replay", "--mode", "re-emit", "--replay-id", "june", "--rate", "1")
     with running(*arguments, environment=place.environment) as first:
         wait_until(lambda: len(place.seen(*DECISIONS)) > len(before), "the replay to publish", show=first.output)
         first.tell(signal.SIGKILL)

@@ -257,13 +257,14 @@ def watched(place: Place, **settings: str) -> pexpect.spawn:
     return typed("status", "--watch", "--interval", "0.5", environment=environment, size=(80, 160))
 
 
-def test_watch_shows_the_numbers_as_they_change_until_ctrl_c(place: Place) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_watch_shows_the_numbers_as_they_change_until_a_signal(place: Place, number: int) -> None:
     place.load(three_rewards(1))
     terminal = watched(place)
     terminal.expect(rb"RewardEarned +3\b")
     place.load(three_rewards(2))
     terminal.expect(rb"RewardEarned +6\b")
-    terminal.sendintr()
+    terminal.kill(number)
     terminal.expect_exact(pexpect.EOF)
     terminal.close()
     assert (terminal.exitstatus, terminal.signalstatus) == (0, None)

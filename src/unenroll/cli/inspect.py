@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -69,8 +69,7 @@ def status(
 def _watch(interval: float, *, as_json: bool) -> None:
     if as_json or not sys.stdout.isatty():
         raise UsageError("--watch needs a terminal; for a pipe or JSON, repeat `unenroll status`")
-    with suppress(KeyboardInterrupt):
-        asyncio.run(watch_status(read_settings(WorkerSettings), interval=interval))
+    asyncio.run(watch_status(read_settings(WorkerSettings), interval=interval))
 
 
 Published = Annotated[bool, typer.Option("--published", help="also compare with the published messages; takes longer")]

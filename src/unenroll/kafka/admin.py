@@ -201,7 +201,8 @@ _RAISE = object()
 
 async def _answer(future: Future[Any], *, missing_is: object = _RAISE) -> Any:  # noqa: ANN401 - untyped client
     try:
-        return await asyncio.wait_for(asyncio.wrap_future(future), REQUEST_SECONDS + 1)
+        async with asyncio.timeout(REQUEST_SECONDS + 1):
+            return await asyncio.wrap_future(future)
     except KafkaException as error:
         if missing_is is not _RAISE and error.args[0].code() in _MISSING:
             return missing_is

@@ -150,7 +150,8 @@ async def _lacking(future: "Future[Any]", needed: Iterable[AclOperation]) -> lis
 
 
 async def _response(future: "Future[Any]") -> Any:  # noqa: ANN401 - untyped client
-    return await asyncio.wait_for(asyncio.wrap_future(future), REQUEST_SECONDS + 1)
+    async with asyncio.timeout(REQUEST_SECONDS + 1):
+        return await asyncio.wrap_future(future)
 
 
 def _options(operations: Iterable[AclOperation]) -> str:
