@@ -64,10 +64,13 @@ def _microseconds(work: Callable[[], object]) -> float:
 
 def _result(batch: Batch) -> BatchResult:
     return BatchResult(
+        batch=batch,
         lane=LaneRow(lane_id=1, partition=0, epoch=1, sequence=0, published=0, positions=batch.ends),
         messages=tuple(Message(topic=word, key=b"", value=b"") for word in ("unenrollments", "rewards")) * _RECORDS,
         tallies=Counter({(_TOPIC, UNENROLLED, "UNENROLLED"): _RECORDS}),
         new_results=tuple(map(_new_result, batch.records)),
+        refused=0,
+        largest_account=1,
         timings=tuple(StepTiming(step, 0.0, 0.01) for step in ("gather", "settle", "save")),
     )
 
@@ -75,7 +78,7 @@ def _result(batch: Batch) -> BatchResult:
 def _observe(telemetry: LaneTelemetry, batch: Batch, result: BatchResult) -> None:
     telemetry.decoded(StepTiming("decode", 0.0, 0.01))
     telemetry.deciding(batch)
-    with telemetry.publishing(batch, result):
+    with telemetry.publishing(result):
         pass
 
 

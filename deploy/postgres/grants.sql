@@ -4,13 +4,14 @@
 grant select on alembic_version to unenroll_worker;
 grant select, insert, update on accounts to unenroll_worker;
 grant select, insert on dead_letters to unenroll_worker;
+grant select, insert, update on definition_positions to unenroll_worker;
 grant insert on definition_refusals to unenroll_worker;
 grant select, update on erased_customers to unenroll_worker;
 grant select, insert, update on lanes to unenroll_worker;
 grant select, insert on ledger to unenroll_worker;
 grant select on oldest_program to unenroll_worker;
 grant select, insert on publications to unenroll_worker;
-grant select, insert, update, delete on settlements_due to unenroll_worker;
+grant select, insert, update, delete on resettlements to unenroll_worker;
 grant select, insert, update on target_groups to unenroll_worker;
 grant select, insert on targets to unenroll_worker;
 
@@ -18,7 +19,7 @@ grant select, insert on targets to unenroll_worker;
 grant select on
     accounts, alembic_version, dead_letters, definition_refusals, enrollments, erased_counts, erased_customers,
     handled_letters, issuances, lanes, leaves, ledger, offset_changes, oldest_program, publications, redrives, replays,
-    rewards, settlements_due, target_groups, targets
+    resettlements, rewards, target_groups, targets
     to unenroll_reader;
 
 -- api: what its callers ask for, and nothing of it is decided here
@@ -33,7 +34,6 @@ grant insert, update on accounts, target_groups to unenroll_operator;
 grant insert on targets to unenroll_operator;
 grant insert, delete on ledger to unenroll_operator;
 grant insert, update on lanes to unenroll_operator;
-grant insert, update, delete on settlements_due to unenroll_operator;
 grant delete on dead_letters, publications to unenroll_operator;
 grant insert, update on offset_changes, redrives, replays to unenroll_operator;
 grant insert, update, delete on handled_letters to unenroll_operator;

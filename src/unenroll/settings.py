@@ -80,6 +80,14 @@ class DatabaseSettings(_Settings):
     database_url: Annotated[
         _PostgresUrl, Field(description="URL of the Postgres database: postgresql://user:password@host:port/name.")
     ]
+    max_account_facts: Annotated[
+        int,
+        Field(
+            description="Maximum number of facts of an account; a record with one more becomes a dead letter.",
+            ge=100,
+            le=1_000_000,
+        ),
+    ] = 10_000
 
 
 class KafkaSettings(_Settings):
@@ -172,14 +180,6 @@ class WorkerSettings(DatabaseSettings, KafkaSettings):
             le=1_800_000,
         ),
     ] = 45_000
-    definition_wait_ms: Annotated[
-        int,
-        Field(
-            description="Maximum milliseconds that a record waits for a definition that has not arrived yet.",
-            ge=0,
-            le=60_000,
-        ),
-    ] = 2000
     http_address: Annotated[
         str,
         Field(

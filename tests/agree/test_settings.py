@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings
 
 from agree.pages import PAGES, ROOT, rows, variables
 from unenroll.cli.worker import defaults
+from unenroll.core.facts import MAX_FACTS
 from unenroll.sandbox import environment as place
 from unenroll.secret_files import SUFFIX, secrets_of
 from unenroll.settings import PREFIX, ApiSettings, LogSettings, WorkerSettings
@@ -59,3 +60,7 @@ def test_help_lists_each_setting_with_its_default_and_meaning(command: str, kind
 def test_each_variable_that_a_page_names_is_a_setting(page: Path) -> None:
     known = {*DEFAULTS, *FILES, *variables(Path(place.__file__).read_text(encoding="utf-8"))}
     assert variables(page.read_text(encoding="utf-8")) - known == set()
+
+
+def test_the_default_bound_of_an_account_is_that_of_the_core() -> None:
+    assert WorkerSettings.model_fields["max_account_facts"].default == MAX_FACTS

@@ -39,7 +39,7 @@ class Scene:
     @property
     def environment(self) -> dict[str, str]:
         """Settings with small batches, so that a fault hits the first of several."""
-        few = {"UNENROLL_BATCH_RECORDS": "25", "UNENROLL_DEFINITION_WAIT_MS": "100"}
+        few = {"UNENROLL_BATCH_RECORDS": "25"}
         return {**self.place.environment, **few}
 
     def tell(self, some: Crowd) -> None:

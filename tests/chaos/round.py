@@ -102,7 +102,6 @@ async def _scene(place: Place, servers: KillablePair, plan: Plan) -> AsyncIterat
             **place.environment,
             "UNENROLL_DATABASE_URL": cutter.database_url,
             "UNENROLL_BATCH_RECORDS": str(plan.batch_records),
-            "UNENROLL_DEFINITION_WAIT_MS": "100",
         }
         crew = WorkerCrew(environment=environment, folder=place.folder)
         try:

@@ -104,7 +104,9 @@ def _decide(world: World, lane: LaneRow, inputs: Sequence[Seen]) -> tuple[LaneRo
 
 
 def change(world: World, changed: AccountChanges) -> None:
-    world.accounts.update({account.key: account for account in (*changed.existing, *changed.new)})
+    """Keep the accounts, without what Postgres does not keep of them."""
+    changes = (*changed.existing, *changed.new)
+    world.accounts.update({account.key: replace(account, settlement=None) for account in changes})
 
 
 def _kept(world: World, lane: LaneRow, records: Sequence[DecodedRecord], results: Sequence[FoldResult]) -> Publication:

@@ -20,6 +20,7 @@ from unenroll.core.events import (
     RewardIssued,
     UnenrollRequested,
 )
+from unenroll.core.settle import Settlement
 
 CUSTOMER = 423789336
 IMMEDIATE = RewardAllocation.IMMEDIATE
@@ -162,6 +163,7 @@ class Scenario:
 
     definitions: DefinitionSet = DEFINITIONS
     state: AccountState | None = None
+    last: Settlement | None = None
     published: list[Change | Rejection] = field(default_factory=list)
 
     def apply_all(self, events: Sequence[Event]) -> Decision:
@@ -170,8 +172,8 @@ class Scenario:
         return decided[-1]
 
     def apply(self, event: Event) -> Decision:
-        decided = decide(event, self.definitions, self.state)
+        decided = decide(event, self.definitions, self.state, last=self.last)
         assert isinstance(decided, Decision), decided
-        self.state = decided.state
+        self.state, self.last = decided.state, decided.settlement
         self.published.extend(decided.changes)
         return decided

@@ -118,6 +118,16 @@ def test_a11_what_was_earned_before_cannot_be_earned_again_by_carrying_on() -> N
     ]
 
 
+def test_a11_what_was_earned_before_may_be_told_later() -> None:
+    scenario = Scenario()
+    scenario.apply_all(
+        [ENROLLED, leave("15 Mar"), enrolled("20 Mar", from_="c3"), reward("R6", "c3", IMMEDIATE, "25 Mar")]
+    )
+    assert summary(scenario.apply(reward("R4", "c3", IMMEDIATE, "6 Mar"))) == [
+        "cancelled R6 #1 by leave 15 Mar: ALREADY_ACHIEVED REVERSE"
+    ]
+
+
 def test_a11_starting_over_lets_it_be_earned_again() -> None:
     scenario = Scenario()
     scenario.apply_all([ENROLLED, reward("R4", "c3", IMMEDIATE, "6 Mar"), leave("15 Mar")])

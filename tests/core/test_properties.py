@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from os import environ
+from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,11 +39,24 @@ def ends_at_once(life: Life) -> object:
 
 
 def fold(events: Sequence[Event], definitions: DefinitionSet, state: AccountState | None = None) -> Iterator[Decision]:
+    last: Settlement | None = None
     for event in events:
-        decided = decide(event, definitions, state)
+        decided = decide(event, definitions, state, last=last)
         assert isinstance(decided, Decision), decided
-        state = decided.state
+        state, last = decided.state, decided.settlement
         yield decided
+
+
+@thorough
+@given(lives(), st.randoms(use_true_random=False))
+def test_with_the_last_settlement_at_hand_the_decisions_are_the_same(life: Life, chance: Random) -> None:
+    events = [*life.events, *life.events]
+    chance.shuffle(events)
+    state: AccountState | None = None
+    for event, decided in zip(events, fold(events, life.definitions), strict=True):
+        assert decided == decide(event, life.definitions, state)
+        assert decided.settlement == settle(decided.state.account, life.target, life.calendar)
+        state = decided.state
 
 
 @thorough

@@ -29,7 +29,7 @@ def dlq(place: Place, *arguments: str, code: int = 0) -> Any:  # noqa: ANN401 - 
 
 
 def run_without_waiting(place: Place) -> str:
-    return run("run", "--until-caught-up", environment={**place.environment, "UNENROLL_DEFINITION_WAIT_MS": "0"})
+    return run("run", "--until-caught-up", environment=place.environment)
 
 
 def enrolled_too_early(place: Place) -> None:

@@ -1,7 +1,6 @@
 """Definitions over Kafka: read before the first lane opens, followed afterwards, and never taken back."""
 
 import json
-import signal
 from typing import Any
 
 from support.events import ABC, leaves
@@ -45,6 +44,17 @@ def in_def(customer: int) -> Put:
     return Put(**{**vars(leaves(customer, target=22)), "value": json.dumps(data).encode()})
 
 
+def group_of_one(number: int) -> dict[str, Any]:
+    """A group with one target of the same number."""
+    return {**DEF, "targetGroupId": number, "targets": [{"targetId": number, "name": "DEF", "kind": "MILESTONE"}]}
+
+
+def to_leave(customer: int, number: int) -> Put:
+    """A request to leave the target of this group."""
+    data = {"customerId": customer, "targetGroupId": number, "targetId": number}
+    return event("UnenrollRequested", data, event_id=f"leave-{customer} of {number}")
+
+
 def define(place: Place, *records: Put) -> None:
     put(place.kafka, f"{place.prefix}definitions", records)
 
@@ -60,36 +70,49 @@ def wait_for_answer(place: Place, worker: Running, request: str) -> None:
 def test_definitions_are_read_before_the_first_lane_opens(place: Place) -> None:
     place.request([in_def(1)])
     tell(place, enrolled(1, group=12, target=22))
-    others = (
-        {**DEF, "targetGroupId": number, "targets": [{"targetId": number, "name": "other", "kind": "MILESTONE"}]}
-        for number in range(1_000, 1_400)
-    )
+    others = map(group_of_one, range(1_000, 1_400))
     define(place, *map(defined, others), defined(DEF))  # so many that a lane that did not wait would be open before
-    impatient = {**place.environment, "UNENROLL_DEFINITION_WAIT_MS": "0"}
-    run("run", "--until-caught-up", environment=impatient)
+    place.catch_up()
     (left,) = place.seen("unenrollments")
     assert left.data["targetGroupId"] == 12
     assert "GROUP_NOT_FOUND" not in {one.data["outcome"] for one in place.seen("rejections")}
 
 
-def test_a_request_waits_a_short_time_for_the_definition_that_it_names(place: Place) -> None:
-    patient = {**place.environment, "UNENROLL_DEFINITION_WAIT_MS": "30000"}
-    with running("run", environment=patient) as worker:
-        worker.wait_to_say('"lane_opened"')
-        place.request([in_def(1)])
-        tell(place, enrolled(1, group=12, target=22))
-        define(place, defined(DEF))
-        wait_for_answer(place, worker, "leave-1")
-        worker.tell(signal.SIGTERM)
-        assert worker.wait() == 0
-    assert not [one for one in place.seen("rejections") if one.data["outcome"] == "GROUP_NOT_FOUND"]
+def test_a_definition_that_was_on_the_topic_before_a_request_counts(place: Place) -> None:
+    numbers = range(112, 132)
+    with running("run", environment=place.environment) as worker:
+        worker.wait_to_say('"lane_opened"', times=4)
+        for number in numbers:
+            define(place, defined(group_of_one(number)))
+            place.request([to_leave(1, number)])
+        requests = {f"leave-1 of {number}" for number in numbers}
+        wait_until(lambda: answers(place.seen()).keys() == requests, "the answers", show=worker.output)
+    assert {one.data["outcome"] for one in place.seen("rejections")} == {"NOT_ENROLLED"}
 
 
-def test_a_name_that_nobody_defines_is_waited_for_once_and_then_answered(place: Place) -> None:
+def test_partitions_that_are_added_to_definitions_are_read_while_the_worker_runs(place: Place) -> None:
+    with running("run", environment=place.environment) as worker:
+        worker.wait_to_say('"lane_opened"', times=4)
+        place.add_partitions("definitions", 5)
+        define(place, Put(**{**vars(defined(group_of_one(12))), "partition": 4}))
+        place.request([to_leave(1, 12)])
+        wait_for_answer(place, worker, "leave-1 of 12")
+    assert {one.data["outcome"] for one in place.seen("rejections")} == {"NOT_ENROLLED"}
+
+
+def test_a_name_that_nobody_defines_is_answered_at_once(place: Place) -> None:
     place.request(Put(**{**vars(in_def(customer)), "partition": 0}) for customer in range(1, 30))
-    few = {**place.environment, "UNENROLL_BATCH_RECORDS": "1", "UNENROLL_DEFINITION_WAIT_MS": "1000"}
-    run("run", "--until-caught-up", environment=few)
+    run("run", "--until-caught-up", environment={**place.environment, "UNENROLL_BATCH_RECORDS": "1"})
     assert {one.data["outcome"] for one in place.seen("rejections")} == {"GROUP_NOT_FOUND"}
+
+
+async def test_a_worker_that_starts_reads_only_new_definitions(place: Place) -> None:
+    define(place, *(Put(**{**vars(defined(group_of_one(number))), "partition": 0}) for number in (12, 13)))
+    assert place.catch_up().count('"definition_stored"') == 2
+    saved = await place.rows("select position from definition_positions where partition = 0")
+    assert saved == [{"position": 2}]
+    await place.execute("delete from targets where group_id = 12; delete from target_groups where group_id = 12")
+    assert "definition_stored" not in place.catch_up()
 
 
 async def test_appended_cycles_settle_the_accounts_that_wait_for_them_once(place: Place) -> None:
@@ -104,7 +127,7 @@ async def test_appended_cycles_settle_the_accounts_that_wait_for_them_once(place
     left = place.seen("unenrollments")
     assert sorted(one.data["customerId"] for one in left) == [1, 2, 3, 4, 5]
     assert {json.dumps(one.data["droppedPeriods"]) for one in left} == {'{"first": "c6", "last": "c6", "count": 1}'}
-    assert await place.rows("select * from settlements_due") == []
+    assert await place.rows("select * from resettlements") == []
     assert [row["customer_id"] for row in await place.rows("select customer_id from accounts where waits")] == []
     told = place.seen("facts")
     assert sorted(one.data["customerId"] for one in told if one.header("ce_source") == "/unenroll") == [

@@ -72,7 +72,7 @@ async def rows_about_customer(place: Place) -> list[str]:
 
 async def of_others(place: Place) -> dict[str, Any]:
     found = await tables(place.database_url)
-    names = ("accounts", "ledger", "enrollments", "leaves", "rewards", "settlements_due")
+    names = ("accounts", "ledger", "enrollments", "leaves", "rewards")
     kept = await place.rows("select outputs from publications order by lane_id, last_sequence")
     messages = [message for row in kept for message in unpack(row["outputs"])]
     return {
@@ -105,7 +105,6 @@ async def test_only_the_customer_id_is_left_and_nothing_read_again_brings_the_re
         "accounts": 1,
         "ledger": 6,
         "api_requests": 0,
-        "settlements_due": 0,
         "replays": 0,
         "publications": done["rows"]["publications"],
         "dead_letters": 2,

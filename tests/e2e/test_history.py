@@ -47,7 +47,7 @@ async def test_a_history_of_killed_workers_is_sound(place: Place, many: Crowd) -
 
 def killed_and_started_again(place: Place, many: Crowd, stream: Stream) -> list[str]:
     """What the workers said. All that comes while the groups are small is decided by then."""
-    environment = {**place.environment, "UNENROLL_BATCH_RECORDS": "20", "UNENROLL_DEFINITION_WAIT_MS": "100"}
+    environment = {**place.environment, "UNENROLL_BATCH_RECORDS": "20"}
     while_small, *later = arrival(many, 2).parts
     publish(place, stream, while_small)
     logs = [place.catch_up()]

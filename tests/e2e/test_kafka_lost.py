@@ -89,7 +89,7 @@ async def test_accounts_are_settled_again_of_which_only_the_lost_topic_told(plac
     assert {one.data["outcome"] for one in place.seen("rejections")} == {"NOTHING_LEFT"}
     async with connected(place.database_url) as pool:
         await define(pool, group_of(appended(2)), settle_again=True)
-    await place.execute("delete from settlements_due")  # as if a worker had told, and Kafka was lost then
+    await place.execute("delete from resettlements")  # as if a worker had told, and Kafka was lost then
     there = rebuilt(place, other_kafka)
     there.catch_up()
     there.catch_up()

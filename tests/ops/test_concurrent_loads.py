@@ -216,6 +216,6 @@ def test_what_would_be_published_is_never_settled_here() -> None:
     (late,) = facts([enrolled(1)])
     placed = to_fact(late.loaded.event, definitions)
     assert not isinstance(placed, RefusedEvent)
-    assert builder.add(late.loaded.event, placed) is None
+    assert builder.add(late.loaded.event, placed, max_facts=100) is None
     with pytest.raises(ValueError, match="customer 1 left target 21, so a lane has to decide"):
         builder.settle(definitions.groups[11])

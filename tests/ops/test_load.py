@@ -190,7 +190,7 @@ async def test_cycles_that_an_account_waits_for_belong_on_their_topic(
     file = written(tmp_path, [definition(appended(2))])
     assert counted(await file.load(database_url)) == {"bad": 1}
     assert (
-        "belongs_on_topic: appends cycles for 1 waiting account, which a lane has to settle: use `unenroll publish`"
+        "belongs_on_topic: appends cycles for waiting accounts, which a lane has to settle: use `unenroll publish`"
         in capsys.readouterr().err
     )
     assert await tables(database_url) == before

@@ -147,7 +147,7 @@ def opened(place: Place, *, dies: str | None = None, **settings: str) -> Any:  #
 @contextmanager
 def decided(place: Place) -> Iterator[None]:
     """Run the real worker while the block runs, so that it decides the calls. At the end it publishes all decisions."""
-    quick = {"UNENROLL_DEFINITION_WAIT_MS": "0", "UNENROLL_BATCH_RECORDS": "100"}
+    quick = {"UNENROLL_BATCH_RECORDS": "100"}
     with running("run", environment=place.environment | quick) as worker:
         worker.wait_to_say('"lane_opened"', times=4)
         yield

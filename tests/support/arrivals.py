@@ -70,7 +70,7 @@ def arrival(crowd: Crowd, number: int) -> Arrival:
 
 
 def _records(told: Iterable[Told], growing: Growth, part: int, *, way: Way, chance: Random) -> dict[str, list[Put]]:
-    """What the part brings. Definitions are put before the rest or after it: either way they race with it."""
+    """What the part brings. Definitions come first: an event may name only what was on the topic before it."""
     records: dict[str, list[Put]] = {"facts": [], "requests": []}
     for event, again in told:
         put = _again(event) if again else put_of(event)
@@ -78,7 +78,7 @@ def _records(told: Iterable[Told], growing: Growth, part: int, *, way: Way, chan
             put = Put(**{**vars(put), "partition": chance.randrange(PARTITIONS)})
         records["requests" if isinstance(event, UnenrollRequested) else "facts"].append(put)
     definitions = {"definitions": [_definition(group) for group in growing.definitions(part)]}
-    return {**definitions, **records} if chance.randrange(2) else {**records, **definitions}
+    return {**definitions, **records}
 
 
 def all_records(coming: Arrival) -> dict[str, list[Put]]:

@@ -19,7 +19,7 @@ _AT_A_TIME = 2
 _MOST_COMPLAINTS = 20
 _MOST_CHARACTERS = 2_000  # of a complaint: a worker that is stuck has a long log
 _SECONDS = 300.0
-_GROWN = "select sum(version)::int as versions, (select count(*) from settlements_due) as due from target_groups"
+_GROWN = "select sum(version)::int as versions, (select count(*) from resettlements) as due from target_groups"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,6 @@ def _played(place: Place, coming: Arrival) -> ReceivedEvents:
     environment = {
         **place.environment,
         "UNENROLL_BATCH_RECORDS": str(coming.batch_records),
-        "UNENROLL_DEFINITION_WAIT_MS": "60000",  # an event that names a new cycle waits for its definition
     }
     with running("run", environment=environment) as one, running("run", environment=environment) as other:
         for part, versions in zip(coming.parts, coming.versions, strict=True):

@@ -54,7 +54,6 @@ class Place:
             "UNENROLL_TOPIC_PREFIX": self.prefix,
             "UNENROLL_GROUP_ID": self.group_id,
             "UNENROLL_SESSION_TIMEOUT_MS": "6000",
-            "UNENROLL_DEFINITION_WAIT_MS": "300",
             "UNENROLL_HTTP_ADDRESS": "",
         }
 

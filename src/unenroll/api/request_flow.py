@@ -234,8 +234,7 @@ class RequestFlow:
             return pending_response(request.request_id)
         account = known.state.account
         # Read after the account, so these are at least as new as those that the account was settled with.
-        await self.definitions.refresh(self.pool, group_ids=[], target_ids=[request.target_id])
-        defined = self.definitions.cached
+        defined = await self.definitions.read(self.pool, group_ids=[], target_ids=[request.target_id])
         owner = defined.groups[defined.owners[request.target_id]]
         stays = spell_history(account, owner.targets[request.target_id], owner.calendar)
         stay = stays.enrollments.get(event_id(request.caller, request.request_id))

@@ -33,7 +33,7 @@ def load(files: Files, *, rejects: Rejects = None, as_json: Json = False) -> Non
     """Load definitions and facts directly into Postgres. Safe to repeat, and safe while workers run."""
     settings = read_settings(DatabaseSettings)
     with open_lines("load", files, rejects) as (input_lines, bad):
-        result = asyncio.run(_load(input_lines, settings.database_url.get_secret_value(), bad))
+        result = asyncio.run(_load(input_lines, settings, bad))
     show(result, _load_text(result), as_json=as_json)
     fail_on_bad_lines(bad, rejects)
 
@@ -65,12 +65,13 @@ def fail_on_bad_lines(bad: BadLines, rejects: Path | None = None) -> None:
         raise UnenrollError(f"skipped {plural(bad.count, 'bad line')}{destination}; processed all other lines")
 
 
-async def _load(input_lines: Iterator[Line], database_url: str, bad: BadLines) -> LoadResult:
+async def _load(input_lines: Iterator[Line], settings: DatabaseSettings, bad: BadLines) -> LoadResult:
     gc.freeze()  # imported modules are never garbage
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     # asyncio handles an interrupt in its loop, and the loop blocks while it reads standard input.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    return await load_lines(input_lines, database_url, bad=bad)
+    database_url = settings.database_url.get_secret_value()
+    return await load_lines(input_lines, database_url, bad=bad, max_facts=settings.max_account_facts)
 
 
 def _load_text(result: LoadResult) -> str:

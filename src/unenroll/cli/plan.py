@@ -40,7 +40,7 @@ def plan(
     limits = read_limits(max_rewards, max_value or [])
     path = out or _default_path(files[0])
     with open_lines("plan", files) as (input_lines, bad), plan_draft(path) as draft:
-        made = asyncio.run(make_plan(input_lines, settings.database_url.get_secret_value(), bad=bad, draft=draft))
+        made = asyncio.run(make_plan(input_lines, settings, bad=bad, draft=draft))
         problems = list(limits.exceeded(made.plan.totals)) if made.plan.requests else ["no request is new"]
         sha256 = None if problems else draft.save(made.plan)
     summary = PlanSummary(

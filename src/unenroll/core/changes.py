@@ -92,8 +92,17 @@ class RewardReinstatement(NamedTuple):
 Change = Unenrollment | RewardCancellation | RewardReinstatement
 
 
+class SettledScope(NamedTuple):
+    """What was settled. `rewards` are the only ones whose standings may differ; None: all of the account."""
+
+    account: Account
+    target: Target
+    calendar: Calendar
+    rewards: Sequence[Reward] | None = None
+
+
 def find_changes(
-    before: SettledAccount, after: Settlement, *, account: Account, target: Target, calendar: Calendar
+    before: SettledAccount, after: Settlement, scope: SettledScope
 ) -> tuple[SettledAccount, tuple[Change, ...]]:
     """Return the new settled state of the account, and the changes to publish (rules.md section 5).
 
@@ -101,15 +110,16 @@ def find_changes(
     achievement and id. An entry that did not change is the same object as before.
     """
     leaves = {key: _settled_leave(before.leaves.get(key), result) for key, result in after.leaves.items()}
-    rewards: dict[str, SettledReward] = {}
+    rewards: dict[str, SettledReward] = {} if scope.rewards is None else dict(before.rewards)
     changed: list[Reward] = []
-    for reward in account.rewards:
+    for reward in scope.account.rewards if scope.rewards is None else scope.rewards:
         old = before.rewards.get(reward.reward_id, _NEVER_PUBLISHED)
         new = rewards[reward.reward_id] = _settled_reward(old, after.standings[reward.reward_id])
         if new.revision != old.revision:
             changed.append(reward)
-    reward_changes = _reward_changes(changed, rewards, account)
-    unenrollments = _UnenrollmentBuilder(before, after, account, target, calendar).build(leaves, reward_changes)
+    reward_changes = _reward_changes(changed, rewards, scope.account)
+    builder = _UnenrollmentBuilder(before, after, scope.account, scope.target, scope.calendar)
+    unenrollments = builder.build(leaves, reward_changes)
     settled = SettledAccount(leaves, rewards, before.revision + len(unenrollments))
     return settled, (*unenrollments, *reward_changes)
 

@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 from unenroll.core.admission import RefusedEvent, admit, check_plan, reward_conflict, to_fact
 from unenroll.core.calendar import Calendar
-from unenroll.core.changes import Change, SettledAccount, find_changes
+from unenroll.core.changes import Change, SettledAccount, SettledScope, find_changes
 from unenroll.core.definitions import DefinitionSet, Target
 from unenroll.core.events import CustomerEnrolled, Event, RewardEarned, RewardIssued, UnenrollRequested
-from unenroll.core.facts import Account, Issuance, Leave, Reward
+from unenroll.core.facts import Account, Fact, Issuance, Leave, Reward
 from unenroll.core.outcomes import Outcome
 from unenroll.core.sentences import rejection_detail
-from unenroll.core.settle import Settlement, settle
+from unenroll.core.settle import Settlement, settle, settle_reward
 
 
 class AccountState(NamedTuple):
@@ -44,23 +44,32 @@ class RefusedRequest(NamedTuple):
 
 
 def decide(
-    event: Event, definitions: DefinitionSet, state: AccountState | None = None, *, decisions: int = 0
+    event: Event,
+    definitions: DefinitionSet,
+    state: AccountState | None = None,
+    *,
+    decisions: int = 0,
+    last: Settlement | None = None,
 ) -> Decision | RefusedRequest | RefusedEvent:
     """Decide the event and return the new state of its account with the changes to publish, or why it is refused.
 
-    `state` is None for an account without facts. `decisions` is the number of decisions on the account so far. The
-    ledger filters out events that were decided before; if one comes here, it changes and publishes nothing.
+    `state` is None for an account without facts. `decisions` is the number of decisions on the account so far. `last`
+    is the settlement that the last decision returned, if the caller has it: with it, a reward costs little on a large
+    account. The ledger filters out events that were decided before; if one comes here, it changes and publishes
+    nothing.
     """
     if state is None:
         state = AccountState(account=Account(customer_id=event.customer_id, target_id=event.target_id))
     if isinstance(event, UnenrollRequested):
         return _decide_request(event, definitions, state, decisions=decisions)
-    return _decide_fact(event, definitions, state)
+    return _decide_fact(event, definitions, state, last=last)
 
 
 def resettle(state: AccountState, target: Target, calendar: Calendar) -> Decision:
     """Settle the account again, after its calendar got new cycles (rules.md section 4)."""
-    return _settle_account(state.account, state.settled, target=target, calendar=calendar)
+    return _settled(
+        state.settled, settle(state.account, target, calendar), SettledScope(state.account, target, calendar)
+    )
 
 
 def _decide_request(
@@ -71,50 +80,70 @@ def _decide_request(
         return RefusedRequest(_rejection(request, outcome))
     leave = Leave(request.key, request.effective_at, request.reason, request.requested_by)
     group = definitions.groups[request.group_id]
-    return _settle_account(
-        state.account.with_fact(leave),
-        state.settled,
-        target=group.targets[request.target_id],
-        calendar=group.calendar,
-        request=request,
-    )
+    with_leave = AccountState(state.account.with_fact(leave), state.settled)
+    decision = resettle(with_leave, group.targets[request.target_id], group.calendar)
+    outcome = decision.settlement.leaves[request.key].outcome
+    if outcome is Outcome.UNENROLLED or request.key in state.settled.leaves:
+        return decision._replace(outcome=outcome)
+    return decision._replace(outcome=outcome, changes=(_rejection(request, outcome), *decision.changes))
 
 
 def _decide_fact(
-    event: CustomerEnrolled | RewardEarned | RewardIssued, definitions: DefinitionSet, state: AccountState
+    event: CustomerEnrolled | RewardEarned | RewardIssued,
+    definitions: DefinitionSet,
+    state: AccountState,
+    *,
+    last: Settlement | None,
 ) -> Decision | RefusedEvent:
     fact = to_fact(event, definitions)
     if isinstance(fact, RefusedEvent):
         return fact
+    group = definitions.groups[definitions.owners[event.target_id]]
+    target = group.targets[event.target_id]
+    if isinstance(event, CustomerEnrolled):
+        return resettle(AccountState(state.account.with_fact(fact), state.settled), target, group.calendar)
+    before = _known_reward(event.reward_id, state.account, last)
     if isinstance(fact, Reward):
-        existing = state.account.reward(fact.reward_id)
-        conflict = reward_conflict(fact, existing, customer_id=event.customer_id)
+        conflict = reward_conflict(fact, before, customer_id=event.customer_id)
         if conflict is not None:
             return conflict
-    account = state.account.with_fact(fact)
-    if isinstance(event, RewardEarned) and event.issued_at is not None:
-        account = account.with_fact(Issuance(reward_id=event.reward_id, issued_at=event.issued_at))
-    group = definitions.groups[definitions.owners[event.target_id]]
-    return _settle_account(account, state.settled, target=group.targets[event.target_id], calendar=group.calendar)
+    account = _with_reward(state.account, event, before or fact, is_known=before is not None)
+    reward = before or (fact if isinstance(fact, Reward) else None)
+    return _settle_reward(
+        AccountState(account, state.settled), reward, SettledScope(account, target, group.calendar), last=last
+    )
 
 
-def _settle_account(
-    account: Account,
-    before: SettledAccount,
-    *,
-    target: Target,
-    calendar: Calendar,
-    request: UnenrollRequested | None = None,
+def _known_reward(reward_id: str, account: Account, last: Settlement | None) -> Reward | None:
+    """Return the reward if the account has it. The last settlement finds out sooner that it has not."""
+    return None if last is not None and reward_id not in last.standings else account.reward(reward_id)
+
+
+def _with_reward(account: Account, event: RewardEarned | RewardIssued, fact: Fact, *, is_known: bool) -> Account:
+    """Return the account with the reward, unless it is known, and with its payment, if the event tells of one."""
+    if isinstance(fact, Reward) and not is_known:
+        account = account._replace(rewards=(*account.rewards, fact))
+    if event.issued_at is None:
+        return account
+    return account.with_fact(Issuance(reward_id=event.reward_id, issued_at=event.issued_at))
+
+
+def _settle_reward(
+    state: AccountState, reward: Reward | None, scope: SettledScope, *, last: Settlement | None
 ) -> Decision:
-    settlement = settle(account, target, calendar)
-    settled, changes = find_changes(before, settlement, account=account, target=target, calendar=calendar)
-    state = AccountState(account, settled)
-    if request is None:
-        return Decision(state, settlement, changes)
-    outcome = settlement.leaves[request.key].outcome
-    if outcome is Outcome.UNENROLLED or request.key in before.leaves:
-        return Decision(state, settlement, changes, outcome)
-    return Decision(state, settlement, (_rejection(request, outcome), *changes), outcome)
+    """Settle an account that has got a reward or its payment. `reward` is None if it was paid before it is known."""
+    account, target, calendar, _ = scope
+    if last is None:
+        return _settled(state.settled, settle(account, target, calendar), scope)
+    if reward is None:
+        return _settled(state.settled, last, scope._replace(rewards=()))
+    settlement, rewards = settle_reward(last, reward, account, target=target, calendar=calendar)
+    return _settled(state.settled, settlement, scope._replace(rewards=rewards))
+
+
+def _settled(before: SettledAccount, settlement: Settlement, scope: SettledScope) -> Decision:
+    settled, changes = find_changes(before, settlement, scope)
+    return Decision(AccountState(scope.account, settled), settlement, changes)
 
 
 def _rejection(request: UnenrollRequested, outcome: Outcome) -> Rejection:

@@ -53,6 +53,10 @@ class Issuance(NamedTuple):
 Fact = Enrollment | Leave | Reward | Issuance
 
 
+MAX_FACTS = 10_000
+"""The maximum number of facts of an account, unless a setting says otherwise."""
+
+
 class Account(NamedTuple):
     """All known facts of one customer in one target. The order within a tuple has no meaning.
 
@@ -66,6 +70,11 @@ class Account(NamedTuple):
     leaves: tuple[Leave, ...] = ()
     rewards: tuple[Reward, ...] = ()
     issuances: Mapping[str, datetime] = MappingProxyType({})
+
+    @property
+    def size(self) -> int:
+        """The number of facts."""
+        return len(self.enrollments) + len(self.leaves) + len(self.rewards) + len(self.issuances)
 
     def reward(self, reward_id: str) -> Reward | None:
         """Return the reward with this id, or None if it is not known yet."""

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     LEVEL_NOT_FOUND = "level_not_found"
     REWARD_CONFLICT = "reward_conflict"
     ACCOUNT_NOT_FOUND = "account_not_found"
+    ACCOUNT_FULL = "account_full"
     ANSWER_TOO_LARGE = "answer_too_large"
     BELONGS_ON_TOPIC = "belongs_on_topic"
     REFUSED_BY_DATABASE = "refused_by_database"

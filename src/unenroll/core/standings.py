@@ -71,6 +71,19 @@ def reward_standings(
     return standings
 
 
+def affected_rewards(
+    reward: Reward, account: Account, spells: Sequence[Spell], *, kind: TargetKind
+) -> tuple[Reward, ...]:
+    """Return the rewards whose standings can differ because of this reward of the account, or of its payment.
+
+    Where the customer has one spell at most, that is the reward alone; else also those for the same achievement.
+    """
+    if len(spells) <= 1:
+        return (reward,)
+    same = _achievement(reward, kind, run=0)
+    return tuple([one for one in account.rewards if _achievement(one, kind, run=0) == same])
+
+
 _NO_SPELL = Standing(RewardState.KEPT, Rule.NO_SPELL)
 _ENROLLED = Standing(RewardState.KEPT, Rule.ENROLLED, spell=0)
 

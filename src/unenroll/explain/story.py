@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unenroll.core.changes import find_changes
+from unenroll.core.changes import SettledScope, find_changes
 from unenroll.core.definitions import EnrollmentMode, TargetKind
 from unenroll.core.settle import settle
 from unenroll.errors import UnenrollError
@@ -91,7 +91,7 @@ def story(
     group = history.group
     target, calendar = group.targets[account.target_id], group.calendar
     settlement = settle(account, target, calendar)
-    settled_now, _ = find_changes(settled, settlement, account=account, target=target, calendar=calendar)
+    settled_now, _ = find_changes(settled, settlement, SettledScope(account, target, calendar))
     facts = FactExplainer(
         account=account, settled=settled, settlement=settlement, calendar=calendar, first_seen=history.first_seen
     )

@@ -55,8 +55,9 @@ class Status:
     """The progress of a group, and counts of the whole database, whichever group decided.
 
     `requests` counts by outcome and `facts` by event type, each without duplicates, because they leave no row.
-    `dead_letters` counts distinct contents by reason. `settlements_due` counts the accounts that no lane was asked yet
-    to settle with appended cycles. `erased` counts erased customers. `refusals` has the latest 20 refused definitions.
+    `dead_letters` counts distinct contents by reason. `resettlements` are the groups whose
+    accounts a worker still has to ask the lanes to settle with appended cycles. `erased` counts erased customers.
+    `refusals` has the latest 20 refused definitions.
     """
 
     at: datetime
@@ -67,7 +68,7 @@ class Status:
     requests: Mapping[str, int]
     facts: Mapping[str, int]
     dead_letters: Mapping[str, int]
-    settlements_due: int
+    resettlements: tuple[int, ...]
     erased: int
     definitions: tuple[DefinitionSummary, ...]
     refusals: tuple[RefusalSummary, ...]
@@ -104,7 +105,7 @@ async def status(settings: WorkerSettings, kafka: KafkaAdmin) -> Status:
         requests=tables.requests,
         facts=tables.facts,
         dead_letters=tables.dead_letters,
-        settlements_due=tables.settlements_due,
+        resettlements=tables.resettlements,
         erased=tables.erased,
         definitions=tables.definitions,
         refusals=tables.refusals,

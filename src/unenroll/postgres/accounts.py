@@ -1,6 +1,6 @@
 """Read, lock and write accounts, for a whole batch in a fixed number of statements."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -12,12 +12,11 @@ from unenroll.cooperative import map_in_slices
 from unenroll.core.decide import AccountState, Decision
 from unenroll.core.events import AccountKey
 from unenroll.core.facts import Account
-from unenroll.core.settle import awaits_cycles
+from unenroll.core.settle import Settlement, awaits_cycles
 from unenroll.postgres.account_codec import NOTHING_SEEN, FirstSeen, dump_account, load_account
 from unenroll.postgres.pool import Connection
 from unenroll.postgres.queries import QUERIES
 
-_ACCOUNTS_AT_ONCE = 50  # an account may be large
 _COLUMNS = ("customer_id", "target_id", "decisions", "waits", "facts")
 
 
@@ -25,13 +24,15 @@ _COLUMNS = ("customer_id", "target_id", "decisions", "waits", "facts")
 class KnownAccount:
     """An account with the number of decisions on it, and whether it waits for appended cycles.
 
-    `first_seen` says when its facts were first received. Facts that it lacks are new in this batch.
+    `first_seen` says when its facts were first received. Facts that it lacks are new in this batch. `settlement` is
+    that of the last decision in this batch, None before it.
     """
 
     state: AccountState
     decisions: int = 0
     waits: bool = False
     first_seen: FirstSeen = NOTHING_SEEN
+    settlement: Settlement | None = None
 
     @property
     def key(self) -> AccountKey:
@@ -45,6 +46,7 @@ class KnownAccount:
             decisions=decisions,
             waits=awaits_cycles(decision.settlement),
             first_seen=self.first_seen,
+            settlement=decision.settlement,
         )
 
 
@@ -91,20 +93,18 @@ def changed_accounts(
 
 async def save_accounts(connection: Connection, changes: AccountChanges, *, now: datetime) -> None:
     """Write the accounts. Raises asyncpg's UniqueViolationError if another transaction has inserted a new one."""
-    rows = partial(_rows, now=now)
+    row = partial(_row, now=now)
     if changes.existing:
-        columns = zip(*await map_in_slices(rows, changes.existing, size=_ACCOUNTS_AT_ONCE), strict=True)
+        columns = zip(*await map_in_slices(row, changes.existing), strict=True)
         await connection.execute(QUERIES["update_accounts"], *(list(column) for column in columns))
     if changes.new:
-        records = await map_in_slices(rows, changes.new, size=_ACCOUNTS_AT_ONCE)
+        records = await map_in_slices(row, changes.new)
         await connection.copy_records_to_table("accounts", records=records, columns=_COLUMNS)
 
 
-def _rows(accounts: Iterable[KnownAccount], *, now: datetime) -> list[tuple[object, ...]]:
-    return [
-        (*account.key, account.decisions, account.waits, dump_account(account.state, account.first_seen, now=now))
-        for account in accounts
-    ]
+def _row(account: KnownAccount, *, now: datetime) -> tuple[object, ...]:
+    text = dump_account(account.state, account.first_seen, now=now)
+    return *account.key, account.decisions, account.waits, text
 
 
 def _key_columns(keys: Collection[AccountKey]) -> tuple[list[int], list[int]]:
@@ -112,10 +112,10 @@ def _key_columns(keys: Collection[AccountKey]) -> tuple[list[int], list[int]]:
 
 
 async def _load(rows: Sequence[asyncpg.Record]) -> dict[AccountKey, KnownAccount]:
-    return {account.key: account for account in await map_in_slices(_load_some, rows, size=_ACCOUNTS_AT_ONCE)}
+    return {account.key: account for account in await map_in_slices(_load_one, rows)}
 
 
-def _load_some(rows: Iterable[asyncpg.Record]) -> Iterator[KnownAccount]:
-    for customer_id, target_id, decisions, waiting, facts in rows:
-        state, first_seen = load_account(facts, customer_id=customer_id, target_id=target_id)
-        yield KnownAccount(state=state, decisions=decisions, waits=waiting, first_seen=first_seen)
+def _load_one(row: asyncpg.Record) -> KnownAccount:
+    customer_id, target_id, decisions, waiting, facts = row
+    state, first_seen = load_account(facts, customer_id=customer_id, target_id=target_id)
+    return KnownAccount(state=state, decisions=decisions, waits=waiting, first_seen=first_seen)

@@ -1,6 +1,8 @@
 """Read and write target groups, refused definitions, and the accounts to settle again after a new definition."""
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -51,41 +53,77 @@ async def save_refusal(pool: asyncpg.Pool, refused: RefusedRecord) -> None:
         )
 
 
-_MAX_DUE = 1000
+PAGE_ACCOUNTS = 1000
+"""The maximum number of accounts in a page of a resettlement."""
 
 
-class DueSettlement(NamedTuple):
-    """An account to settle again, with at least this version of its group."""
+class DuePage(NamedTuple):
+    """Accounts of a group, as (customer, target), to settle again with this version of its definition."""
 
-    customer_id: int
-    target_id: int
     group_id: int
     version: int
-    due_at: datetime
+    accepted_at: datetime
+    accounts: list[tuple[int, int]]
 
 
-async def save_due_again(pool: asyncpg.Pool, *, group: tuple[str, str], topic: str, topic_id: str) -> None:
-    """Save all waiting accounts as due again, if the group has read a topic of this name with another id.
+async def begin_all_resettlements(pool: asyncpg.Pool, *, group: tuple[str, str], topic: str, topic_id: str) -> None:
+    """Settle all waiting accounts again, if the group has read a topic of this name with another id.
 
     The SettlementDue events for them may have been on the deleted topic. Publishing an event twice is harmless: it
     settles the account once. `group` is a topic prefix and a group id. Raises OutageError.
     """
     with postgres_errors():
-        await pool.execute(QUERIES["save_due_again"], *group, topic, topic_id)
+        await pool.execute(QUERIES["begin_all_resettlements"], *group, topic, topic_id)
+
+
+async def has_resettlements(pool: asyncpg.Pool) -> bool:
+    """Return whether a group has accounts to settle again. Raises OutageError and SetupError."""
+    with postgres_errors():
+        found: bool = await pool.fetchval(QUERIES["has_resettlements"])
+        return found
 
 
 @asynccontextmanager
-async def due_settlements(pool: asyncpg.Pool) -> AsyncIterator[list[DueSettlement]]:
-    """Yield up to 1,000 accounts to settle again, and delete them if the block succeeds.
+async def due_page(pool: asyncpg.Pool) -> AsyncIterator[DuePage | None]:
+    """Yield the next accounts to settle again, and move on behind them if the block succeeds. None: there are none.
 
-    Raises OutageError, LaneLostError and SetupError.
+    An empty page ends a target or a group. Raises OutageError, LaneLostError and SetupError.
     """
     async with transaction(pool) as connection:
-        due = [DueSettlement(*row) for row in await connection.fetch(QUERIES["lock_due"], _MAX_DUE)]
-        yield due
-        if due:
-            columns = zip(*(one[:4] for one in due), strict=True)
-            await connection.execute(QUERIES["delete_due"], *(list(column) for column in columns))
+        row = await connection.fetchrow(QUERIES["lock_resettlement"])
+        if row is None:
+            yield None
+            return
+        group_id, target_id, customer_id, version, accepted_at = row
+        customers = await connection.fetch(QUERIES["waiting_customers"], target_id, customer_id, PAGE_ACCOUNTS)
+        accounts = [(one["customer_id"], target_id) for one in customers]
+        yield DuePage(group_id, version, accepted_at, accounts)
+        if len(accounts) == PAGE_ACCOUNTS:
+            await connection.execute(QUERIES["move_resettlement"], group_id, target_id, accounts[-1][0])
+            return
+        next_target = await connection.fetchval(QUERIES["next_target"], group_id, target_id)
+        if next_target is None:
+            await connection.execute(QUERIES["end_resettlement"], group_id)
+        else:
+            await connection.execute(QUERIES["move_resettlement"], group_id, next_target, 0)
+
+
+async def definition_positions(pool: asyncpg.Pool, topic_id: str) -> dict[int, int]:
+    """Return up to which offset each partition of the topic is stored. Raises OutageError and SetupError."""
+    with postgres_errors():
+        return _pairs(await pool.fetch(QUERIES["definition_positions"], topic_id))
+
+
+async def save_definition_positions(pool: asyncpg.Pool, topic_id: str, positions: Mapping[int, int]) -> None:
+    """Save up to which offset the partitions are stored. Raises OutageError and SetupError."""
+    with postgres_errors():
+        columns = list(positions), list(positions.values())
+        await pool.execute(QUERIES["save_definition_positions"], topic_id, *columns)
+
+
+def _pairs(rows: Iterable[asyncpg.Record]) -> dict[int, int]:
+    """Return the rows of two columns as a mapping from the first to the second."""
+    return {row[0]: row[1] for row in rows}
 
 
 def dump_group(group: TargetGroup) -> str:
@@ -122,16 +160,22 @@ def load_group(text: str) -> TargetGroup:
     raise ValueError(group.detail)
 
 
+MAX_CACHED_CYCLES = 100_000
+"""The maximum number of cycles in the cache, some 230 bytes each. A single group may have more."""
+
+_MAX_CACHED_OWNERS = 100_000
+
+
 @dataclass(frozen=True, slots=True)
 class DefinitionCache:
-    """Caches parsed groups. It reads a group again only if its version has changed."""
+    """Caches the parsed groups that were used last. It reads a group again only if its version has changed."""
 
-    _groups: dict[int, TargetGroup] = field(default_factory=dict)
+    _groups: OrderedDict[int, TargetGroup] = field(default_factory=OrderedDict)
     _owners: dict[int, int] = field(default_factory=dict)
 
     @property
     def cached(self) -> DefinitionSet:
-        """All definitions that were read up to now. The database may have more."""
+        """The definitions in the cache. The database may have more."""
         return DefinitionSet(groups=self._groups, owners=self._owners)
 
     async def lock(
@@ -140,66 +184,74 @@ class DefinitionCache:
         """Return the definitions of these groups and targets, and lock them until the transaction ends."""
         return await self._read(connection, "lock_group_versions", group_ids=group_ids, target_ids=target_ids)
 
-    async def refresh(self, pool: asyncpg.Pool, *, group_ids: Iterable[int], target_ids: Iterable[int]) -> None:
-        """Read the current definitions of these groups and targets. Raises OutageError and SetupError."""
+    async def read(self, pool: asyncpg.Pool, *, group_ids: Iterable[int], target_ids: Iterable[int]) -> DefinitionSet:
+        """Return the current definitions of these groups and targets. Raises OutageError and SetupError."""
         with postgres_errors():
             async with pool.acquire() as connection:
-                await self._read(connection, "group_versions", group_ids=group_ids, target_ids=target_ids)
+                return await self._read(connection, "group_versions", group_ids=group_ids, target_ids=target_ids)
 
     async def _read(
         self, connection: Connection, query: str, *, group_ids: Iterable[int], target_ids: Iterable[int]
     ) -> DefinitionSet:
         owners = await self._owners_of(connection, set(target_ids))
-        versions = await connection.fetch(QUERIES[query], sorted({*group_ids, *owners.values()}))
-        await self._refresh(connection, {row["group_id"]: row["version"] for row in versions})
-        return DefinitionSet(groups={row["group_id"]: self._groups[row["group_id"]] for row in versions}, owners=owners)
+        versions = _pairs(await connection.fetch(QUERIES[query], sorted({*group_ids, *owners.values()})))
+        groups = {group_id: self._groups[group_id] for group_id in versions if self._is_cached(group_id, versions)}
+        stale = sorted(versions.keys() - groups.keys())
+        for row in await connection.fetch(QUERIES["group_definitions"], stale) if stale else ():
+            groups[row["group_id"]] = load_group(row["definition"])
+            await asyncio.sleep(0)  # a group of 400 cycles takes some 10 ms to parse
+        self._keep(groups)
+        return DefinitionSet(groups=groups, owners=owners)
+
+    def _is_cached(self, group_id: int, versions: Mapping[int, int]) -> bool:
+        return group_id in self._groups and self._groups[group_id].version == versions[group_id]
 
     async def _owners_of(self, connection: Connection, target_ids: set[int]) -> dict[int, int]:
         """Return the owners of the targets. An owner never changes, so it is queried only if it is not cached."""
-        unknown = target_ids - self._owners.keys()
+        owners = {target_id: self._owners[target_id] for target_id in target_ids if target_id in self._owners}
+        unknown = target_ids - owners.keys()
         if unknown:
-            rows = await connection.fetch(QUERIES["target_owners"], sorted(unknown))
-            self._owners.update({row["target_id"]: row["group_id"] for row in rows})
-        return {target_id: self._owners[target_id] for target_id in target_ids if target_id in self._owners}
+            found = _pairs(await connection.fetch(QUERIES["target_owners"], sorted(unknown)))
+            owners.update(found)
+            if len(self._owners) + len(found) > _MAX_CACHED_OWNERS:
+                self._owners.clear()
+            self._owners.update(found)
+        return owners
 
-    async def _refresh(self, connection: Connection, versions: dict[int, int]) -> None:
-        stale = [
-            group_id
-            for group_id, version in versions.items()
-            if group_id not in self._groups or self._groups[group_id].version != version
-        ]
-        if stale:
-            for row in await connection.fetch(QUERIES["group_definitions"], stale):
-                self._groups[row["group_id"]] = load_group(row["definition"])
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AwaitedVersion:
-    """The version is valid, but accounts wait for the cycles that it appends: publish it on topic `definitions`."""
-
-    accounts: int
+    def _keep(self, groups: Mapping[int, TargetGroup]) -> None:
+        """Cache these groups as the ones used last, and drop the ones that were not used for longest."""
+        for group_id, group in groups.items():
+            self._groups[group_id] = group
+            self._groups.move_to_end(group_id)
+        cycles = sum(len(group.calendar.cycles) for group in self._groups.values())
+        while cycles > MAX_CACHED_CYCLES and len(self._groups) > 1:
+            _, dropped = self._groups.popitem(last=False)
+            cycles -= len(dropped.calendar.cycles)
 
 
 async def define(
     pool: asyncpg.Pool, group: TargetGroup, *, settle_again: bool = False
-) -> AcceptedDefinition | IgnoredDefinition | RefusedDefinition | AwaitedVersion:
+) -> AcceptedDefinition | IgnoredDefinition | RefusedDefinition | None:
     """Save the definition if it may follow the current one (rules.md section 4). Raises OutageError and SetupError.
 
-    If accounts wait for the cycles that it appends, `settle_again` saves them as due. Without it, such a definition is
-    not saved and the result is AwaitedVersion.
+    If accounts wait for the cycles that it appends, `settle_again` begins to settle them again. Without it, such a
+    definition is valid but not saved, and the result is None: publish it on topic `definitions`.
     """
+    text = dump_group(group)
     async with transaction(pool) as connection:
         await connection.execute(QUERIES["lock_definition"], group.group_id)
-        definition = await connection.fetchval(QUERIES["lock_group"], group.group_id)
-        old = None if definition is None else load_group(definition)
+        row = await connection.fetchrow(QUERIES["lock_group"], group.group_id)
+        if row is not None and (group.version < row["version"] or row["definition"] == text):
+            return IgnoredDefinition()  # without parsing the old one: a restored topic has many of them
+        old = None if row is None else load_group(row["definition"])
         verdict = check_definition(old, group)
         if not isinstance(verdict, AcceptedDefinition):
             return verdict
-        if old is not None and len(group.calendar.cycles) > len(old.calendar.cycles):
-            waiting = await connection.fetchval(QUERIES["waiting_accounts"], group.group_id)
-            if waiting and not settle_again:
-                return AwaitedVersion(accounts=waiting)
-            await connection.execute(QUERIES["save_due"], group.group_id, group.version)
-        await connection.execute(QUERIES["save_group"], group.group_id, group.version, dump_group(group))
+        appends = old is not None and len(group.calendar.cycles) > len(old.calendar.cycles)
+        if appends and not settle_again and await connection.fetchval(QUERIES["group_waits"], group.group_id):
+            return None
+        await connection.execute(QUERIES["save_group"], group.group_id, group.version, text)
         await connection.execute(QUERIES["save_targets"], group.group_id, list(group.targets))
+        if appends and settle_again:
+            await connection.execute(QUERIES["begin_resettlement"], group.group_id)
         return verdict

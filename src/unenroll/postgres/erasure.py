@@ -19,7 +19,7 @@ ErasedUntil = Mapping[int, datetime]
 _FIRST_TABLES = ("accounts", "ledger", "api_requests")
 """The tables that are erased in the same transaction that records the erasure."""
 
-_LATER_TABLES = ("api_requests", "settlements_due", "replays")
+_LATER_TABLES = ("api_requests", "replays")
 """The tables that others may still write to meanwhile, or lock for long. They are erased at the end."""
 
 

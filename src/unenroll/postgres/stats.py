@@ -70,7 +70,7 @@ class DatabaseOverview:
     """The tables as of one moment: the lanes of one group, and everything else of the whole database.
 
     `requests` are by outcome, `facts` by event type, `dead_letters` by reason. Duplicates are not counted, since they
-    leave no row. `settlements_due` is the number of accounts whose SettlementDue event is still to be published.
+    leave no row. `resettlements` are the groups whose waiting accounts are still to be settled again.
     `erased` is the number of erased customers, whose decisions count nevertheless. `refusals` are the latest 20.
     """
 
@@ -78,7 +78,7 @@ class DatabaseOverview:
     requests: Mapping[str, int]
     facts: Mapping[str, int]
     dead_letters: Mapping[str, int]
-    settlements_due: int
+    resettlements: tuple[int, ...]
     erased: int
     definitions: tuple[DefinitionSummary, ...]
     refusals: tuple[RefusalSummary, ...]
@@ -89,14 +89,13 @@ async def overview(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> D
     async with snapshot(pool) as connection:
         await connection.execute(QUERIES["raise_statement_timeout"])
         events = await _rows(connection, "event_counts")
-        (due,) = await _rows(connection, "settlements_due_count")
         (erased,) = await _rows(connection, "erased_customers_count")
         return DatabaseOverview(
             lanes=tuple(_lane(row) for row in await _rows(connection, "lane_rows", topic_prefix, group_id)),
             requests={row["outcome"]: row["count"] for row in events if row["outcome"] is not None},
             facts={row["event_type"]: row["count"] for row in events if row["outcome"] is None},
             dead_letters=dict(await _rows(connection, "dead_letter_counts")),
-            settlements_due=due["count"],
+            resettlements=tuple(row["group_id"] for row in await _rows(connection, "resettlements")),
             erased=erased["count"],
             definitions=tuple(DefinitionSummary(**row) for row in await _rows(connection, "definition_summaries")),
             refusals=tuple(RefusalSummary(**row) for row in await _rows(connection, "latest_refusals", _MAX_REFUSALS)),

@@ -83,8 +83,8 @@ class Message(Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     headers: Headers = ()
 
 
-def batch_bytes(message: Message) -> int:
-    """Return the maximum size in bytes of the message in a batch of its own, uncompressed."""
+def batch_bytes(message: Message | Record) -> int:
+    """Return the maximum size in bytes of the message or record in a batch of its own, uncompressed."""
     size = (
         _OVERHEAD_BYTES + 2 * _LENGTH_BYTES * len(message.headers) + len(message.key or b"") + len(message.value or b"")
     )

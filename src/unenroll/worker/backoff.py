@@ -14,8 +14,8 @@ from unenroll.telemetry.state import GROUP, WaitReason, lane_name
 
 log = structlog.get_logger()
 
-DEFINITIONS = "definitions"
-"""The name of the task that reads topic `definitions`, beside those of the group and the lanes."""
+DEFINITIONS, RESETTLEMENT = "definitions", "resettlement"
+"""The tasks that read topic `definitions` and settle accounts again, beside those of the group and the lanes."""
 
 _FIRST_SECONDS = 0.05
 _LONGEST_SECONDS = 2.0
@@ -45,7 +45,7 @@ class OutageLog:
 
     def keep_lanes(self, lanes: Iterable[int]) -> None:
         """Only these lanes may wait from now on: the group has revoked the others."""
-        for revoked in self.waiting.keys() - {GROUP, DEFINITIONS, *map(lane_name, lanes)}:
+        for revoked in self.waiting.keys() - {GROUP, DEFINITIONS, RESETTLEMENT, *map(lane_name, lanes)}:
             self.end(revoked)
 
 

@@ -38,18 +38,23 @@ class Batch:
     records: tuple[DecodedRecord, ...]
     ends: tuple[Position, ...]
 
-    def halves(self, starts: tuple[Position, ...]) -> tuple["Batch", "Batch"]:
-        """The two halves of the batch, which begins at `starts`."""
-        middle = len(self.records) // 2
-        first, second = self.records[:middle], self.records[middle:]
-        after_first = {decoded.record.topic: decoded.record.offset + 1 for decoded in first}
-        between = tuple(replace(start, offset=after_first.get(start.topic, start.offset)) for start in starts)
-        return Batch(records=first, ends=between), Batch(records=second, ends=self.ends)
+    def first(self, count: int, starts: tuple[Position, ...]) -> "Batch":
+        """The first records of the batch, which begins at `starts`."""
+        if count >= len(self.records):
+            return self
+        first = self.records[:count]
+        ends = {decoded.record.topic: decoded.record.offset + 1 for decoded in first}
+        positions = tuple(replace(start, offset=ends.get(start.topic, start.offset)) for start in starts)
+        return Batch(records=first, ends=positions)
 
-    def as_dead_letters(self, detail: str) -> "Batch":
-        """The batch with each record as a dead letter, because Postgres refuses its content."""
-        dead = DeadLetter(reason=Reason.REFUSED_BY_DATABASE, detail=detail)
-        return replace(self, records=tuple(DecodedRecord(decoded.record, dead) for decoded in self.records))
+    def after(self, count: int) -> "Batch":
+        """The batch without its first records."""
+        return Batch(records=self.records[count:], ends=self.ends)
+
+
+def refused_record(decoded: DecodedRecord, detail: str) -> DecodedRecord:
+    """The record as a dead letter, because Postgres refuses its content."""
+    return DecodedRecord(decoded.record, DeadLetter(reason=Reason.REFUSED_BY_DATABASE, detail=detail))
 
 
 class Skipped(Enum):

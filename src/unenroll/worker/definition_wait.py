@@ -1,10 +1,8 @@
-"""Waits a short time, once per name, for definitions that a batch needs and that nobody has sent yet."""
+"""Waits for the definitions that a batch names and Postgres does not have, if they are on the topic already."""
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from time import monotonic
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import asyncpg
@@ -15,53 +13,43 @@ from unenroll.errors import LaneLostError
 from unenroll.postgres.definitions import DefinitionCache
 from unenroll.wire.decode import ReceivedEvent
 from unenroll.worker.batch import DecodedRecord, group_ids_of
-
-_POLL_SECONDS = 0.1
-_MAX_REMEMBERED = 10_000
-
-Name = tuple[int | str, ...]
-"""The kind and id of something that a definition defines: a target, a group or a cycle."""
+from unenroll.worker.definitions_topic import DefinitionsFollower
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DefinitionWait:
-    """The names that the lanes of a worker have waited for. Locks nothing."""
+    """Lets the lanes of a worker wait. Locks nothing."""
 
-    def __init__(self, pool: asyncpg.Pool, cache: DefinitionCache, *, seconds: float) -> None:
-        self._pool = pool
-        self._cache = cache
-        self._seconds = seconds
-        self._waited_for: OrderedDict[Name, None] = OrderedDict()
+    pool: asyncpg.Pool
+    cache: DefinitionCache
+    follower: DefinitionsFollower
 
     async def wait(self, records: Iterable[DecodedRecord], stopping: asyncio.Event) -> None:
-        """Return when everything that the records name is defined, or when the time is over.
+        """Return when Postgres has all definitions that the records name, as far as they are on the topic now.
 
-        Raises LaneLostError if the lane has to stop before that: the next owner waits again. Raises OutageError.
+        A name that is unknown after that is unknown: its definition was not on the topic when the record was read.
+        Raises LaneLostError if the lane has to stop before that, and OutageError if the topic cannot be read.
         """
         events = [decoded.content.event for decoded in records if isinstance(decoded.content, ReceivedEvent)]
-        deadline = monotonic() + self._seconds
-        while missing := self._missing(events):
-            await self._cache.refresh(
-                self._pool, group_ids=group_ids_of(events), target_ids={event.target_id for event in events}
-            )
-            missing = self._missing(events)
-            if not missing or monotonic() >= deadline:
-                break
-            if stopping.is_set():
+        names = set(map(_names, events))
+        if not _has_undefined(names, self.cache.cached) or not _has_undefined(names, await self._read(events)):
+            return
+        looking = asyncio.ensure_future(self.follower.wait_for_all())
+        stopped = asyncio.ensure_future(stopping.wait())
+        try:
+            await asyncio.wait({looking, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not looking.done():
                 raise LaneLostError("the lane had to stop while a record waited for its definition")
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), _POLL_SECONDS)
-        self._remember(missing)
+            looking.result()
+        finally:
+            looking.cancel()
+            stopped.cancel()
 
-    def _missing(self, events: Iterable[Event | SettlementDue]) -> set[Name]:
-        known = self._cache.cached
-        undefined = (name for names in set(map(_names, events)) for name in _undefined(names, known))
-        return {name for name in undefined if name not in self._waited_for}
-
-    def _remember(self, names: Iterable[Name]) -> None:
-        for name in names:
-            self._waited_for[name] = None
-        while len(self._waited_for) > _MAX_REMEMBERED:
-            self._waited_for.popitem(last=False)
+    async def _read(self, events: Iterable[Event | SettlementDue]) -> DefinitionSet:
+        events = list(events)
+        return await self.cache.read(
+            self.pool, group_ids=group_ids_of(events), target_ids={event.target_id for event in events}
+        )
 
 
 class _Names(NamedTuple):
@@ -79,13 +67,14 @@ def _names(event: Event | SettlementDue) -> _Names:
     return _Names(event.target_id, event.group_id, period)
 
 
-def _undefined(names: _Names, known: DefinitionSet) -> Iterator[Name]:
+def _has_undefined(names: Iterable[_Names], known: DefinitionSet) -> bool:
+    return any(_is_undefined(one, known) for one in names)
+
+
+def _is_undefined(names: _Names, known: DefinitionSet) -> bool:
     if names.target_id not in known.owners:
-        yield "target", names.target_id
+        return True
     if names.group_id is None:
-        return
+        return False
     group = known.groups.get(names.group_id)
-    if group is None:
-        yield "group", names.group_id
-    elif names.period is not None and group.calendar.cycle_named(names.period) is None:
-        yield "cycle", names.group_id, names.period
+    return group is None or (names.period is not None and group.calendar.cycle_named(names.period) is None)

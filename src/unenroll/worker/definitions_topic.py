@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
-from time import monotonic
 from types import TracebackType
 from typing import Self
 
@@ -12,19 +11,25 @@ import asyncpg
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from unenroll.cooperative import SharedCalls
 from unenroll.core.definitions import AcceptedDefinition, RefusedDefinition, TargetGroup
-from unenroll.errors import LaneLostError, OutageError, RefusedError
-from unenroll.kafka.admin import KafkaTopic, TopicPartitionNumber
+from unenroll.errors import LaneLostError, OutageError, RefusedError, Server
+from unenroll.kafka.admin import KafkaAdmin, KafkaTopic, TopicPartitionNumber
 from unenroll.kafka.config import LibrdkafkaCredentials, for_reading
 from unenroll.kafka.consumer import as_record
 from unenroll.kafka.errors import kafka_errors
-from unenroll.postgres.definitions import RefusedRecord, define, save_refusal
+from unenroll.postgres.definitions import (
+    RefusedRecord,
+    define,
+    definition_positions,
+    save_definition_positions,
+    save_refusal,
+)
 from unenroll.settings import KafkaSettings
 from unenroll.wire.decode import decode_group
 from unenroll.wire.reasons import DeadLetter
 from unenroll.wire.topics import Record
 from unenroll.worker.backoff import DEFINITIONS, OutageLog
-from unenroll.worker.resettle import Resettlement
 
 log = structlog.get_logger()
 
@@ -50,12 +55,15 @@ class DefinitionsTopic:
         self._pool = pool
         self._topic = topic
         self._stored = dict.fromkeys(range(topic.partitions), 0)  # the next offset to store, by partition
+        self._progress = asyncio.Condition()
         self._lock = Lock()
         self._credentials = LibrdkafkaCredentials(settings)
         self._consumer = Consumer({**for_reading(settings, _NO_GROUP), "auto.offset.reset": "earliest"})
 
     async def __aenter__(self) -> Self:
-        """Start at the first record."""
+        """Start behind the records that a worker has stored in this database."""
+        saved = await definition_positions(self._pool, self._topic.topic_id)
+        self._stored.update({number: offset for number, offset in saved.items() if number in self._stored})
         self.rewind()
         return self
 
@@ -76,26 +84,41 @@ class DefinitionsTopic:
             [TopicPartition(self._topic.name, number, offset) for number, offset in self._stored.items()]
         )
 
+    def add_partitions(self, total: int) -> None:
+        """Read the partitions that were added to the topic since it has so many."""
+        added = range(len(self._stored), total)
+        if added:
+            log.info("definitions_partitions_added", partitions=total)
+            self._stored.update(dict.fromkeys(added, 0))
+            self.rewind()
+
     def stored_up_to(self, ends: Mapping[TopicPartitionNumber, int]) -> bool:
         """Whether all records before these offsets were stored or refused."""
         return all(self._stored.get(partition.number, 0) >= end for partition, end in ends.items())
 
-    async def store_new(self) -> int:
-        """Store the definitions that arrive within a moment. Returns how many are now in force."""
+    async def wait_for(self, ends: Mapping[TopicPartitionNumber, int]) -> None:
+        """Return when all records before these offsets are stored or refused. Somebody else calls `store_new`."""
+        async with self._progress:
+            await self._progress.wait_for(lambda: self.stored_up_to(ends))
+
+    async def store_new(self) -> None:
+        """Store the definitions that arrive within a moment."""
         with kafka_errors("reading definitions"):
             poll = await asyncio.to_thread(self._poll)
-        accepted = 0
         for record in poll.records:
-            accepted += await self._store(record)
+            await self._store(record)
             self._stored[record.partition] = record.offset + 1
         self._stored.update(poll.ends)
-        return accepted
+        if poll.records:
+            await save_definition_positions(self._pool, self._topic.topic_id, self._stored)
+        async with self._progress:
+            self._progress.notify_all()
 
-    async def _store(self, record: Record) -> bool:
+    async def _store(self, record: Record) -> None:
         group = _group(record)
         if isinstance(group, DeadLetter):
             await self._refuse(record, group)
-            return False
+            return
         try:
             verdict = await define(self._pool, group, settle_again=True)
         except RefusedError as refused:
@@ -106,7 +129,6 @@ class DefinitionsTopic:
             log.info(
                 "definition_stored", group=group.group_id, version=group.version, cycles=len(group.calendar.cycles)
             )
-        return isinstance(verdict, AcceptedDefinition)
 
     async def _refuse(self, record: Record, refusal: DeadLetter, *, group: TargetGroup | None = None) -> None:
         log.warning("definition_refused", offset=record.offset, reason=refusal.reason, detail=refusal.detail)
@@ -127,7 +149,9 @@ class DefinitionsTopic:
         poll = _Poll()
         with self._lock:
             self._credentials.refresh(self._consumer)
-            for message in self._consumer.consume(_MAX_RECORDS, _POLL_SECONDS):
+            # `consume` waits until it has as many as it may take: the first one ends the wait.
+            first = self._consumer.consume(1, _POLL_SECONDS)
+            for message in [*first, *self._consumer.consume(_MAX_RECORDS, 0)] if first else ():
                 error = message.error()
                 if error is None:
                     poll.records.append(as_record(message))
@@ -152,33 +176,49 @@ def _group(record: Record) -> TargetGroup | DeadLetter:
 
 
 _RETRY_SECONDS = 1.0
-_PUBLISH_SECONDS = 5.0  # also publishes what another worker has stored and not published
+_LOOK_SECONDS = 10.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
 class DefinitionsFollower:
-    """Stores new definitions, and publishes an event for each account that they change."""
+    """Stores new definitions, and lets the lanes wait for those that are on the topic."""
 
-    definitions: DefinitionsTopic
-    resettlement: Resettlement
+    def __init__(self, definitions: DefinitionsTopic, topic: KafkaTopic, cluster: KafkaAdmin) -> None:
+        self._definitions = definitions
+        self._topic = topic
+        self._cluster = cluster
+        self._looks = SharedCalls(self._look)
 
-    async def catch_up(self, ends: Mapping[TopicPartitionNumber, int]) -> None:
-        """Store the definitions before these offsets, so that the lanes can open. Raises OutageError and SetupError."""
-        while not self.definitions.stored_up_to(ends):
-            await self.definitions.store_new()
-        await self.resettlement.publish_due()
+    async def catch_up(self) -> None:
+        """Store the definitions that are on the topic, so that the lanes can open. Raises OutageError, SetupError."""
+        ends = await self._cluster.ends(self._definitions.partitions)
+        while not self._definitions.stored_up_to(ends):
+            await self._definitions.store_new()
 
     async def run(self, outages: OutageLog) -> None:
-        """Store and publish for ever; waits while a server is away. Raises SetupError."""
-        published_at = monotonic()
+        """Store for ever; waits while a server is away. Raises SetupError."""
         while True:
             try:
-                if await self.definitions.store_new() or monotonic() - published_at > _PUBLISH_SECONDS:
-                    await self.resettlement.publish_due()
-                    published_at = monotonic()
+                await self._definitions.store_new()
             except (OutageError, LaneLostError) as error:
                 outages.begin(DEFINITIONS, error)
-                self.definitions.rewind()
+                self._definitions.rewind()
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
                 outages.end(DEFINITIONS)
+
+    async def wait_for_all(self) -> None:
+        """Return when all definitions that are on the topic now are stored. Raises OutageError and SetupError.
+
+        Lanes that ask at the same time share one request to Kafka.
+        """
+        await self._looks.call()
+
+    async def _look(self) -> None:
+        found = await self._cluster.topics([self._topic.name])
+        if self._topic.name not in found:
+            raise OutageError(f"Kafka has no topic {self._topic.name} any more", server=Server.KAFKA)
+        self._definitions.add_partitions(found[self._topic.name].partitions)
+        ends = await self._cluster.ends(self._definitions.partitions)
+        with kafka_errors("reading definitions"):
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await self._definitions.wait_for(ends)

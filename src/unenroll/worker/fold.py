@@ -12,6 +12,7 @@ from unenroll.core.admission import RefusedEvent
 from unenroll.core.calendar import Calendar
 from unenroll.core.decide import Decision, RefusedRequest, decide, resettle
 from unenroll.core.events import AccountKey, Event, EventKey, SettlementDue
+from unenroll.core.facts import MAX_FACTS
 from unenroll.core.outcomes import Outcome
 from unenroll.core.reasons import Reason
 from unenroll.postgres.accounts import AccountChanges, KnownAccount, changed_accounts, new_account
@@ -50,12 +51,16 @@ class AccountFold:
     """The accounts of a batch, which one event after the other changes.
 
     `limits` has the maximum size of a message in bytes by topic. An event that has to publish to a topic that is not in
-    `limits` becomes a dead letter.
+    `limits` becomes a dead letter, and so does one more fact for an account with `max_facts`. `output_bytes` counts the
+    bytes of all messages, `largest_account` the facts of the largest account that changed.
     """
 
     gathered: GatheredState
     decided_at: datetime
     limits: Mapping[str, int]
+    max_facts: int = MAX_FACTS
+    output_bytes: int = 0
+    largest_account: int = 0
     _accounts: dict[AccountKey, KnownAccount] = field(init=False)
     _ledger: dict[EventKey, EventContent] = field(init=False)
 
@@ -66,7 +71,11 @@ class AccountFold:
 
     def decide_all(self, contents: Iterable[RecordContent]) -> list[FoldResult]:
         """Decide the events in their order. Dead letters and skipped records stay as they are."""
-        return [self._decide(content) if isinstance(content, ReceivedEvent) else content for content in contents]
+        return [self.decide(content) for content in contents]
+
+    def decide(self, content: RecordContent) -> FoldResult:
+        """Decide the event. A dead letter or skipped record stays as it is."""
+        return self._decide(content) if isinstance(content, ReceivedEvent) else content
 
     def changed(self) -> AccountChanges:
         """The accounts that changed since the start."""
@@ -85,6 +94,8 @@ class AccountFold:
         decision = self._apply_rules(received.event)
         if isinstance(decision, RefusedEvent):
             return from_refused_event(decision)
+        if self._is_full(received.event, decision):
+            return account_full(self.max_facts)
         messages = self._messages(received, decision)
         unpublishable = self._unpublishable(messages)
         if unpublishable is not None:
@@ -101,11 +112,18 @@ class AccountFold:
         if not isinstance(event, SettlementDue):
             if account is None:
                 return decide(event, definitions)
-            return decide(event, definitions, account.state, decisions=account.decisions)
+            return decide(event, definitions, account.state, decisions=account.decisions, last=account.settlement)
         owner = definitions.owner(event.target_id)
         if owner is None or account is None:
             return RefusedEvent(reason=Reason.ACCOUNT_NOT_FOUND, detail="The account to settle does not exist.")
         return resettle(account.state, owner.targets[event.target_id], owner.calendar)
+
+    def _is_full(self, event: Event | SettlementDue, decision: Decision | RefusedRequest) -> bool:
+        """Whether the decision adds a fact to an account that has the maximum number."""
+        if isinstance(decision, RefusedRequest):
+            return False
+        size = decision.state.account.size
+        return size > self.max_facts and size > self.account(account_of(event)).state.account.size
 
     def _update_account(self, event: Event | SettlementDue, decision: Decision) -> int:
         """Store the account after the decision. Returns the number of the decision on this account."""
@@ -113,6 +131,7 @@ class AccountFold:
         before = self.account(key)
         after = before.after(decision, decisions=before.decisions + 1)
         self._accounts[key] = after
+        self.largest_account = max(self.largest_account, after.state.account.size)
         return after.decisions
 
     def _messages(self, received: ReceivedEvent, decision: Decision | RefusedRequest) -> tuple[Message, ...]:
@@ -141,11 +160,19 @@ class AccountFold:
                     reason=Reason.BELONGS_ON_TOPIC,
                     detail="It changes earlier decisions, so it has to be published on its topic.",
                 )
-            if batch_bytes(message) > max_bytes:
+            size = batch_bytes(message)
+            self.output_bytes += size
+            if size > max_bytes:
                 return DeadLetter(
                     reason=Reason.ANSWER_TOO_LARGE, detail=f"Its answer does not fit the topic {message.topic}."
                 )
         return None
+
+
+def account_full(max_facts: int) -> DeadLetter:
+    """Why an account with so many facts gets no other one."""
+    detail = f"The account has {max_facts} facts, as many as UNENROLL_MAX_ACCOUNT_FACTS allows."
+    return DeadLetter(reason=Reason.ACCOUNT_FULL, detail=detail)
 
 
 def content_of(received: ReceivedEvent) -> EventContent:

@@ -42,6 +42,7 @@ class Lane:
     transaction: BatchTransaction
     backoff: Backoff
     telemetry: LaneTelemetry
+    size: "BatchSize"
 
     async def run(self) -> None:
         """Process records until the lane has to stop.
@@ -89,34 +90,42 @@ class Lane:
     async def _process(self, lane: LaneRow, batch: Batch, producer: LaneProducer) -> LaneRow:
         """Decide and publish the batch. Returns the lane after it.
 
-        Halves a batch that Postgres refuses or that takes too long. A single record that Postgres refuses becomes a
-        dead letter.
+        Does it in parts if it takes too long, publishes too much, or if Postgres refuses a record.
         """
-        try:
-            return await self._decide_and_publish(lane, batch, producer)
-        except TooMuchError:
-            log.info("batch_halved", lane=lane.partition, records=len(batch.records) // 2)
-        except RefusedError as refused:
-            if len(batch.records) <= 1:
-                log.warning("record_refused_by_postgres", lane=lane.partition)  # the message may quote the record
-                return await self._decide_and_publish(lane, batch.as_dead_letters(str(refused)), producer)
-        for half in batch.halves(lane.positions):
-            lane = await self._process(lane, half, producer)
-        return lane
+        rest = batch
+        while True:
+            part = rest.first(self.size.records, lane.positions)
+            try:
+                result = await self._decide_and_publish(lane, part, producer)
+            except TooMuchError:
+                self.size.too_much(len(part.records))
+                log.info("batch_halved", lane=lane.partition, records=self.size.records)
+                continue
+            except RefusedError:  # the message may quote a record
+                self.size.refused(len(part.records))
+                log.debug("batch_refused_by_postgres", lane=lane.partition, records=len(part.records))
+                continue
+            lane = replace(result.lane, published=result.lane.sequence)
+            self.size.decided(len(part.records), result)
+            if len(result.batch.records) == len(rest.records):
+                return lane
+            rest = rest.after(len(result.batch.records))
 
-    async def _decide_and_publish(self, lane: LaneRow, batch: Batch, producer: LaneProducer) -> LaneRow:
+    async def _decide_and_publish(self, lane: LaneRow, batch: Batch, producer: LaneProducer) -> BatchResult:
         self.telemetry.deciding(batch)
         result = await self._decide(lane, batch)
-        with self.telemetry.publishing(batch, result):
+        if result.refused:
+            log.warning("records_refused_by_postgres", lane=lane.partition, records=result.refused)
+        with self.telemetry.publishing(result):
             await producer.publish(result.messages, offsets_to_commit(result.lane))
-        return replace(result.lane, published=result.lane.sequence)
+        return result
 
     async def _decide(self, lane: LaneRow, batch: Batch) -> BatchResult:
         """Decide the batch. While Postgres is away, retries until the lane has to stop."""
         while True:
             try:
                 await self.definition_wait.wait(batch.records, self.events.stopping)
-                result = await self.transaction.decide(lane, batch)
+                result = await self.transaction.decide(lane, batch, singly=self.size.singly)
             except OutageError as outage:
                 self.telemetry.retrying(outage)
                 await self.backoff.wait(outage)
@@ -127,6 +136,39 @@ class Lane:
             else:
                 self.backoff.reset()
                 return result
+
+
+_MAX_BATCH_RECORDS = 100_000
+_REFUSALS_UNTIL_SINGLY = 3
+
+
+@dataclass(slots=True)
+class BatchSize:
+    """How many records a lane decides in one transaction: fewer where that failed, twice as many after each success.
+
+    After three refusals in a row it decides the records `singly`, until less than half of them are refused.
+    """
+
+    records: int = _MAX_BATCH_RECORDS
+    singly: bool = False
+    _refusals: int = 0
+
+    def too_much(self, records: int) -> None:
+        """A transaction of so many records took too long."""
+        self.records = max(1, records // 2)
+
+    def refused(self, records: int) -> None:
+        """Postgres has refused a transaction of so many records."""
+        self._refusals += 1
+        self.singly = self._refusals >= _REFUSALS_UNTIL_SINGLY or records == 1
+        self.records = max(1, records // 2)
+
+    def decided(self, records: int, result: BatchResult) -> None:
+        """A transaction of so many records has decided these."""
+        done = len(result.batch.records)
+        self.singly = self.singly and 2 * result.refused >= done
+        self._refusals = 0
+        self.records = max(1, done) if done < records else min(_MAX_BATCH_RECORDS, 2 * max(records, self.records))
 
 
 class IdleCheckpoint:

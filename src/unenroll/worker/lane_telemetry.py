@@ -66,21 +66,21 @@ class LaneTelemetry:
         self.meters.retries.labels(outage.server).inc()
 
     @contextmanager
-    def publishing(self, batch: Batch, result: BatchResult) -> Iterator[None]:
+    def publishing(self, result: BatchResult) -> Iterator[None]:
         """The lane publishes the result within the block. After that, records metrics, spans and a log line."""
         self.state.activity = LaneActivity.PUBLISHING
         began = perf_counter()
         yield
         steps = (*result.timings, StepTiming("publish", began, perf_counter()))
-        self._measure(batch, result, steps)
-        self._log(batch, result, steps, trace=self._trace(batch, result, steps))
+        self._measure(result, steps)
+        self._log(result, steps, trace=self._trace(result, steps))
         self.process.record_progress()
         self.reading(result.lane)
 
-    def _measure(self, batch: Batch, result: BatchResult, steps: Sequence[StepTiming]) -> None:
+    def _measure(self, result: BatchResult, steps: Sequence[StepTiming]) -> None:
         meters, now = self.meters, time()
         meters.batches.inc()
-        meters.batch_records.observe(len(batch.records))
+        meters.batch_records.observe(len(result.batch.records))
         for step in steps:
             meters.step_seconds.labels(step.step).observe(step.seconds)
         for (topic, outcome, reason), count in result.tallies.items():
@@ -94,14 +94,14 @@ class LaneTelemetry:
         meters.ages.observe_all(EVENT, [now - event_time.timestamp() for event_time in event_times])
         meters.ages.observe_all(APPEND, [now - ms / 1000 for ms in map(_APPENDED_MS, records) if ms and ms > 0])
 
-    def _trace(self, batch: Batch, result: BatchResult, steps: Sequence[StepTiming]) -> str | None:
-        if not self.traces.enabled or not batch.records:
+    def _trace(self, result: BatchResult, steps: Sequence[StepTiming]) -> str | None:
+        if not self.traces.enabled or not result.batch.records:
             return None
         all_steps = steps if self._decoding is None else (self._decoding, *steps)
-        attributes = {"unenroll.lane": self.number, "messaging.batch.message_count": len(batch.records)}
+        attributes = {"unenroll.lane": self.number, "messaging.batch.message_count": len(result.batch.records)}
         return self.traces.batch(all_steps, _traced_records(result.new_results), attributes)
 
-    def _log(self, batch: Batch, result: BatchResult, steps: Sequence[StepTiming], *, trace: str | None) -> None:
+    def _log(self, result: BatchResult, steps: Sequence[StepTiming], *, trace: str | None) -> None:
         if log.is_enabled_for(logging.DEBUG):
             for decoded, one in result.new_results:
                 if (reason := refusal_reason(one)) is not None:
@@ -109,7 +109,7 @@ class LaneTelemetry:
         log.info(
             "batch_published",
             lane=self.number,
-            records=len(batch.records),
+            records=len(result.batch.records),
             published=len(result.messages),
             decide_ms=round(sum(step.seconds for step in steps[:-1]) * 1000, 1),
             publish_ms=round(steps[-1].seconds * 1000, 1),

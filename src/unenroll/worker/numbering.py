@@ -37,6 +37,15 @@ class NumberedDecisions:
     tallies: Counter[Tally] = field(default_factory=Counter)
     new_results: list[NewResult] = field(default_factory=list)
 
+    def extend(self, later: "NumberedDecisions") -> None:
+        """Add the decisions that follow these."""
+        self.sequence = later.sequence
+        self.ledger.extend(later.ledger)
+        self.dead_letters.extend(later.dead_letters)
+        self.messages.extend(later.messages)
+        self.tallies.update(later.tallies)
+        self.new_results.extend(later.new_results)
+
 
 @dataclass(kw_only=True, slots=True)
 class DecisionNumbering:

@@ -18,7 +18,7 @@ from unenroll.kafka.consumer_group import GroupCoordinator, joined_group
 from unenroll.kafka.errors import kafka_errors
 from unenroll.kafka.topics import INPUTS, check_not_recreated, existing_topics, output_limits
 from unenroll.kafka.transactional_producer import LaneProducer
-from unenroll.postgres.definitions import DefinitionCache, save_due_again
+from unenroll.postgres.definitions import DefinitionCache, begin_all_resettlements
 from unenroll.postgres.lanes import LaneKey
 from unenroll.postgres.pool import check_tables, connected
 from unenroll.settings import WorkerSettings
@@ -28,7 +28,7 @@ from unenroll.wire.topics import Topic as Word
 from unenroll.worker.backoff import Backoff, OutageLog
 from unenroll.worker.definition_wait import DefinitionWait
 from unenroll.worker.definitions_topic import DefinitionsFollower, DefinitionsTopic
-from unenroll.worker.lane import Lane
+from unenroll.worker.lane import BatchSize, Lane
 from unenroll.worker.lanes import LaneEvents, LanePartitions, Lanes
 from unenroll.worker.preflight import check_rights, warn_not_encrypted
 from unenroll.worker.recovery import LaneRecovery, OrphanedLanes
@@ -54,20 +54,23 @@ async def run_worker(settings: WorkerSettings, *, stop: asyncio.Event, until_cau
         worker_telemetry(settings) as telemetry,
         connected(settings.database_url, connections=_CONNECTIONS) as pool,
         _checked_context(settings, pool, telemetry) as context,
-        DefinitionsTopic(settings, pool, context.topic(Word.DEFINITIONS)) as definitions,
     ):
-        follower = DefinitionsFollower(definitions=definitions, resettlement=Resettlement(settings=settings, pool=pool))
+        resettlement = Resettlement(settings=settings, pool=pool)
         facts = context.topic(Word.FACTS)
         group = (settings.topic_prefix, settings.group_id)
-        await save_due_again(pool, group=group, topic=facts.name, topic_id=facts.topic_id)
-        await follower.catch_up(await context.cluster.ends(definitions.partitions))
-        goal = await context.cluster.ends(context.input_partitions) if until_caught_up else None
+        await begin_all_resettlements(pool, group=group, topic=facts.name, topic_id=facts.topic_id)
+        await context.definitions.catch_up()
+        goal = None
+        if until_caught_up:
+            await resettlement.publish_due()
+            goal = await context.cluster.ends(context.input_partitions)
         async with _assigned_lanes(context) as (lanes, consumer):
             await _run_until(
                 stop,
                 lanes.failure,
                 _watch_group(consumer, context),
-                follower.run(context.outages),
+                context.definitions.run(context.outages),
+                resettlement.run(context.outages),
                 _watch_topics(context),
                 _caught_up(lanes, context.coordinator, goal),
                 ServerProbe(settings=settings, cluster=context.cluster, pool=pool, state=telemetry.state).run(),
@@ -85,6 +88,7 @@ class WorkerContext:
     cluster: KafkaAdmin
     coordinator: GroupCoordinator
     topics: Mapping[str, KafkaTopic]
+    definitions: DefinitionsFollower
     transaction: BatchTransaction
     definition_wait: DefinitionWait
     outages: OutageLog
@@ -133,6 +137,7 @@ class WorkerContext:
             accepts={settings.topic_prefix + word: CARRIES[word] for word in INPUTS},
             definition_wait=self.definition_wait,
             transaction=self.transaction,
+            size=BatchSize(),
             backoff=Backoff(lane=number, stopping=events.stopping, outages=self.outages),
             telemetry=self.telemetry.lane(number),
         )
@@ -149,17 +154,23 @@ async def _checked_context(
     await check_tables(pool)
     topics = await existing_topics(cluster, (settings.topic_prefix + word for word in Word))
     cache = DefinitionCache()
-    async with GroupCoordinator(settings) as coordinator:
+    topic = topics[settings.topic_prefix + Word.DEFINITIONS]
+    async with GroupCoordinator(settings) as coordinator, DefinitionsTopic(settings, pool, topic) as reader:
+        follower = DefinitionsFollower(reader, topic, cluster)
         context = WorkerContext(
             settings=settings,
             client_id=f"unenroll-{uuid4()}",
             cluster=cluster,
             coordinator=coordinator,
             topics=topics,
+            definitions=follower,
             transaction=BatchTransaction(
-                pool=pool, cache=cache, limits=await output_limits(cluster, settings.topic_prefix)
+                pool=pool,
+                cache=cache,
+                limits=await output_limits(cluster, settings.topic_prefix),
+                max_facts=settings.max_account_facts,
             ),
-            definition_wait=DefinitionWait(pool, cache, seconds=settings.definition_wait_ms / 1000),
+            definition_wait=DefinitionWait(pool=pool, cache=cache, follower=follower),
             outages=OutageLog(waiting=telemetry.state.waiting),
             telemetry=telemetry,
         )

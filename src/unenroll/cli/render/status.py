@@ -36,8 +36,9 @@ def status_tables(status: Status) -> Iterator[RenderableType]:
     yield from _counts("Facts by type, each event once", status.facts)
     yield Text(f"\n{_DUPLICATES}", "dim")
     yield from _counts("Dead letters by reason", status.dead_letters)
-    if status.settlements_due:
-        yield Text(f"\nAccounts to settle again because of appended cycles: {status.settlements_due}", "yellow")
+    if status.resettlements:
+        groups = ", ".join(map(str, status.resettlements))
+        yield Text(f"\nGroups whose accounts are being settled again because of appended cycles: {groups}", "yellow")
     if status.erased:
         yield Text(f"\nErased customers, whose decisions are included in the counts: {status.erased}")
     yield from titled_table("Definitions", _DEFINITION_HEADS, map(_definition, status.definitions))

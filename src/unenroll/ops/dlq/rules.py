@@ -22,6 +22,7 @@ RETRY_CONDITIONS: Mapping[str, str] = MappingProxyType(
         Reason.TARGET_NOT_FOUND: "once its target is defined",
         Reason.TARGET_NOT_IN_GROUP: "once its target is defined in its group",
         Reason.PERIOD_NOT_FOUND: "once its cycle is defined",
+        Reason.ACCOUNT_FULL: "once UNENROLL_MAX_ACCOUNT_FACTS is higher",
         Reason.ANSWER_TOO_LARGE: "once the topic of its answer takes larger records",
         Reason.REFUSED_BY_DATABASE: "once the database takes it",
     }

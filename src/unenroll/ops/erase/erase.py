@@ -26,7 +26,7 @@ from unenroll.settings import WorkerSettings
 _RETRY_SECONDS = 0.5
 
 TABLES = (
-    *("accounts", "ledger", "api_requests", "settlements_due", "replays"),
+    *("accounts", "ledger", "api_requests", "replays"),
     *("publications", "dead_letters", "handled_letters"),
 )
 

@@ -10,7 +10,7 @@ from unenroll.core.admission import RefusedEvent, UpstreamFact, reward_conflict,
 from unenroll.core.decide import AccountState, resettle
 from unenroll.core.definitions import DefinitionSet, TargetGroup
 from unenroll.core.events import AccountKey, CustomerEnrolled, EventId, EventKey, RewardEarned, RewardIssued
-from unenroll.core.facts import Enrollment, Reward
+from unenroll.core.facts import MAX_FACTS, Enrollment, Reward
 from unenroll.core.reasons import Reason
 from unenroll.postgres.accounts import AccountChanges, KnownAccount, changed_accounts, lock_accounts, new_account
 from unenroll.postgres.definitions import DefinitionCache
@@ -23,6 +23,7 @@ from unenroll.wire.encode import event_uuid
 from unenroll.wire.ndjson import LoadedFact
 from unenroll.wire.reasons import DeadLetter, from_refused_event, id_conflict
 from unenroll.worker.batch import group_ids_of
+from unenroll.worker.fold import account_full
 
 _NO_DEFINITIONS = DefinitionSet(groups={}, owners={})
 
@@ -103,6 +104,7 @@ class ChunkAdditions:
 
     gathered: GatheredFacts
     decided_at: datetime
+    max_facts: int = MAX_FACTS
     _known: dict[EventKey, EventContent] = field(init=False)
     _builders: dict[AccountKey, "AccountBuilder"] = field(default_factory=dict)
 
@@ -132,7 +134,7 @@ class ChunkAdditions:
         if isinstance(placed, RefusedEvent):
             return from_refused_event(placed)
         builder = self._builders.get(fact.account) or AccountBuilder(before=account or new_account(fact.account))
-        refusal = builder.add(fact.loaded.event, placed)
+        refusal = builder.add(fact.loaded.event, placed, max_facts=self.max_facts)
         if refusal is not None:
             return refusal
         self._builders[fact.account] = builder
@@ -173,8 +175,12 @@ class AccountBuilder:
         self._rewards = {reward.reward_id: reward for reward in account.rewards}
         self._issued = dict(account.issuances)
 
-    def add(self, event: CustomerEnrolled | RewardEarned | RewardIssued, placed: UpstreamFact) -> DeadLetter | None:
-        """Add the fact. Returns the reason instead if it contradicts a reward of the account."""
+    def add(
+        self, event: CustomerEnrolled | RewardEarned | RewardIssued, placed: UpstreamFact, *, max_facts: int
+    ) -> DeadLetter | None:
+        """Add the fact. Returns the reason instead if it contradicts a reward, or if the account has `max_facts`."""
+        if self._size >= max_facts:
+            return account_full(max_facts)
         if isinstance(placed, Reward):
             reward = self._rewards.setdefault(placed.reward_id, placed)
             contradicted = reward_conflict(placed, reward, customer_id=event.customer_id)
@@ -186,6 +192,11 @@ class AccountBuilder:
             self._issued.setdefault(event.reward_id, event.issued_at)
         self.decisions += 1
         return None
+
+    @property
+    def _size(self) -> int:
+        leaves = self.before.state.account.leaves
+        return len(self._enrollments) + len(leaves) + len(self._rewards) + len(self._issued)
 
     def settle(self, owner: TargetGroup) -> KnownAccount:
         """The account with all its facts, settled once: the same as after each fact (rules.md, "Words").

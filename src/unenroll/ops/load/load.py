@@ -11,16 +11,16 @@ import asyncpg
 
 from unenroll.cooperative import map_in_slices
 from unenroll.core.definitions import IgnoredDefinition, RefusedDefinition, TargetGroup
+from unenroll.core.facts import MAX_FACTS
 from unenroll.core.reasons import Reason
 from unenroll.errors import OutageError, RefusedError
 from unenroll.ops.files import LINE_TOO_LONG, MAX_LINE_BYTES, Line, LinePart
 from unenroll.ops.load.accounts import ChunkAdditions, LineResult, NewFact, Verdict, gather_facts, new_fact
 from unenroll.ops.progress import BadLines
 from unenroll.postgres.accounts import save_accounts
-from unenroll.postgres.definitions import AwaitedVersion, DefinitionCache, define
+from unenroll.postgres.definitions import DefinitionCache, define
 from unenroll.postgres.ledger import LedgerRow, save_ledger
 from unenroll.postgres.pool import check_tables, connected, transaction
-from unenroll.text import plural
 from unenroll.wire.ndjson import LoadedFact, load_line
 from unenroll.wire.reasons import DeadLetter
 from unenroll.worker.backoff import retry
@@ -29,7 +29,6 @@ DEFINITION_REFUSED = "definition_refused"
 
 MAX_CHUNK_LINES = 5_000
 MAX_CHUNK_BYTES = 4 * MAX_LINE_BYTES
-_LINES_AT_ONCE = 50  # takes a few milliseconds
 
 Content = NewFact | TargetGroup | DeadLetter
 
@@ -45,11 +44,11 @@ class LoadResult:
     bad: int
 
 
-async def load(lines: Iterable[Line], database_url: str, *, bad: BadLines) -> LoadResult:
+async def load(lines: Iterable[Line], database_url: str, *, bad: BadLines, max_facts: int = MAX_FACTS) -> LoadResult:
     """Load the lines in order. Raises OutageError and SetupError; the chunks before the error stay loaded."""
     async with connected(database_url, connections=1) as pool:
         await check_tables(pool)
-        loader = _Loader(writer=ChunkWriter(pool=pool, cache=DefinitionCache()), bad=bad)
+        loader = _Loader(writer=ChunkWriter(pool=pool, cache=DefinitionCache(), max_facts=max_facts), bad=bad)
         parsed: Sequence[LoadLine] = ()
         for chunk in chunks(lines):  # this may wait for standard input, so no transaction is open meanwhile
             _, parsed = await asyncio.gather(loader.load(parsed), parse_chunk(chunk))
@@ -100,6 +99,7 @@ class ChunkWriter:
 
     pool: asyncpg.Pool
     cache: DefinitionCache
+    max_facts: int
 
     async def write(self, contents: Sequence[Content]) -> list[LineResult | DeadLetter]:
         """Write one definition, or facts in one transaction. Raises OutageError and SetupError.
@@ -125,9 +125,8 @@ class ChunkWriter:
 
     async def _define(self, group: TargetGroup) -> LineResult | DeadLetter:
         verdict = await define(self.pool, group)
-        if isinstance(verdict, AwaitedVersion):
-            accounts = plural(verdict.accounts, "waiting account")
-            detail = f"appends cycles for {accounts}, which a lane has to settle: use `unenroll publish`"
+        if verdict is None:
+            detail = "appends cycles for waiting accounts, which a lane has to settle: use `unenroll publish`"
             return DeadLetter(reason=Reason.BELONGS_ON_TOPIC, detail=detail)
         if isinstance(verdict, RefusedDefinition):
             return DeadLetter(reason=DEFINITION_REFUSED, detail=verdict.detail)
@@ -137,7 +136,7 @@ class ChunkWriter:
         async with transaction(self.pool) as connection:
             facts = [content for content in contents if isinstance(content, NewFact)]
             gathered = await gather_facts(connection, facts, self.cache)
-            additions = ChunkAdditions(gathered=gathered, decided_at=datetime.now(UTC))
+            additions = ChunkAdditions(gathered=gathered, decided_at=datetime.now(UTC), max_facts=self.max_facts)
             verdicts = additions.decide(contents)
             await save_accounts(connection, additions.changed(), now=additions.decided_at)
             await save_ledger(connection, [verdict for verdict in verdicts if isinstance(verdict, LedgerRow)])
@@ -167,7 +166,7 @@ def chunks(lines: Iterable[Line]) -> Iterator[list[Line]]:
 
 async def parse_chunk(chunk: Sequence[Line]) -> list[LoadLine]:
     """The lines, parsed. Yields to other tasks every few lines, so that a transaction can go on meanwhile."""
-    return await map_in_slices(_parse_lines, chunk, size=_LINES_AT_ONCE)
+    return await map_in_slices(_parse_line, chunk)
 
 
 def runs(chunk: Iterable[LoadLine]) -> Iterator[list[LoadLine]]:
@@ -185,8 +184,8 @@ def runs(chunk: Iterable[LoadLine]) -> Iterator[list[LoadLine]]:
         yield run
 
 
-def _parse_lines(lines: Iterable[Line]) -> list[LoadLine]:
-    return [LoadLine(line, _content(line)) for line in lines]
+def _parse_line(line: Line) -> LoadLine:
+    return LoadLine(line, _content(line))
 
 
 def _content(line: Line) -> Content:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec.msgpack
 
 from unenroll.core.events import AccountKey, EventId, EventKey, ExpectedAccount
+from unenroll.core.facts import MAX_FACTS
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import RewardState
 from unenroll.ops.plan.lines import KeptReward, ParsedRequest, Prediction, planned_line, predicted_event
@@ -131,12 +132,15 @@ class DryRun:
     erased: ErasedUntil
     last_requests: dict[AccountKey, EventId]
     now: datetime
+    max_facts: int = MAX_FACTS
     _fold: AccountFold = field(init=False)
     _changed: set[AccountKey] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Start with the accounts as gathered."""
-        self._fold = AccountFold(gathered=self.gathered, decided_at=self.now, limits=_NO_LIMITS)
+        self._fold = AccountFold(
+            gathered=self.gathered, decided_at=self.now, limits=_NO_LIMITS, max_facts=self.max_facts
+        )
 
     def predict(self, request: ParsedRequest) -> PlanEntry | Skipped | DeadLetter:
         """What a lane would decide about the request, after the requests before it."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from unenroll.core.definitions import DefinitionSet
+from unenroll.core.definitions import DefinitionSet, TargetGroup
 from unenroll.core.events import Event, SettlementDue
 from unenroll.core.outcomes import Outcome
 from unenroll.errors import UnenrollError
@@ -21,6 +21,7 @@ from unenroll.ops.progress import BadLines
 from unenroll.postgres.definitions import DefinitionCache
 from unenroll.postgres.plans import account_snapshot, database_identity
 from unenroll.postgres.pool import check_tables, connected
+from unenroll.settings import DatabaseSettings
 from unenroll.wire.reasons import DeadLetter, schema
 from unenroll.worker.backoff import retry
 from unenroll.worker.batch import GatheredState, Skipped, account_of, group_ids_of, identity
@@ -41,21 +42,23 @@ class MadePlan(NamedTuple):
     known_already: int
 
 
-async def make_plan(lines: Iterable[Line], database_url: str, *, bad: BadLines, draft: PlanDraft) -> MadePlan:
+async def make_plan(lines: Iterable[Line], settings: DatabaseSettings, *, bad: BadLines, draft: PlanDraft) -> MadePlan:
     """Plan the requests in order, each on top of those before it. Changes and locks nothing.
 
     Raises OutageError and SetupError, and UnenrollError if a group gets a new definition meanwhile.
     """
-    async with connected(database_url, connections=1) as pool:
+    async with connected(settings.database_url, connections=1) as pool:
         await check_tables(pool)
         created_at, database = datetime.now(UTC), await database_identity(pool)
         with spill_store() as store:
-            reader = PlanReader(pool=pool, planned=PlannedState(store), now=created_at)
+            reader = PlanReader(
+                pool=pool, planned=PlannedState(store), now=created_at, max_facts=settings.max_account_facts
+            )
             planner = _Planner(reader=reader, bad=bad, draft=draft)
             for chunk in chunks(lines):
                 for begin in range(0, len(chunk), PAGE_REQUESTS):
                     await planner.plan_page(chunk[begin : begin + PAGE_REQUESTS])
-    totals = planner.counter.totals(reader.definitions)
+    totals = planner.counter.totals(reader.groups)
     plan = Plan(
         format=FORMAT,
         database=database,
@@ -71,13 +74,16 @@ async def make_plan(lines: Iterable[Line], database_url: str, *, bad: BadLines, 
 class PlanReader:
     """Reads from Postgres what a plan needs.
 
-    `planned` has the accounts that the plan changes. `versions` has the version of each group, None if undefined.
+    `planned` has the accounts that the plan changes. `versions` has the version of each group, None if undefined, and
+    `groups` those that are defined.
     """
 
     pool: asyncpg.Pool
     planned: PlannedState
     now: datetime
+    max_facts: int
     versions: dict[int, int | None] = field(default_factory=dict)
+    groups: dict[int, TargetGroup] = field(default_factory=dict)
     _cache: DefinitionCache = field(default_factory=DefinitionCache)
 
     async def dry_run(self, requests: Sequence[ParsedRequest]) -> DryRun:
@@ -98,23 +104,24 @@ class PlanReader:
             ledger=self.planned.requests(events) | snapshot.events,
         )
         last_requests = {key: one.last_request for key, one in planned.items()}
-        return DryRun(gathered=gathered, erased=snapshot.erased_until, last_requests=last_requests, now=self.now)
-
-    @property
-    def definitions(self) -> DefinitionSet:
-        """All definitions that were read."""
-        return self._cache.cached
+        return DryRun(
+            gathered=gathered,
+            erased=snapshot.erased_until,
+            last_requests=last_requests,
+            now=self.now,
+            max_facts=self.max_facts,
+        )
 
     async def _read_definitions(self, events: Sequence[Event | SettlementDue]) -> DefinitionSet:
         groups, targets = group_ids_of(events), {event.target_id for event in events}
-        await retry(lambda: self._cache.refresh(self.pool, group_ids=groups, target_ids=targets))
-        self._check_versions(groups)
-        return self.definitions
+        found = await retry(lambda: self._cache.read(self.pool, group_ids=groups, target_ids=targets))
+        self._check_versions(groups, found)
+        self.groups.update(found.groups)
+        return found
 
-    def _check_versions(self, group_ids: Iterable[int]) -> None:
-        groups = self.definitions.groups
-        for group_id in {*group_ids, *groups}:
-            group = groups.get(group_id)
+    def _check_versions(self, group_ids: Iterable[int], found: DefinitionSet) -> None:
+        for group_id in {*group_ids, *found.groups}:
+            group = found.groups.get(group_id)
             version = None if group is None else group.version
             if self.versions.setdefault(group_id, version) != version:
                 raise UnenrollError(f"target group {group_id} got a new definition while the plan was made; plan again")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
-from unenroll.core.definitions import DefinitionSet
+from unenroll.core.definitions import TargetGroup
 from unenroll.core.outcomes import Outcome
 from unenroll.errors import UsageError
 from unenroll.ops.plan.lines import ParsedRequest, Prediction
@@ -83,12 +83,12 @@ class TotalsCounter:
             elif event.type in {"RewardCancelled", "RewardReinstated"}:
                 self._count_reward(data)
 
-    def totals(self, definitions: DefinitionSet) -> PlanTotals:
+    def totals(self, groups: Mapping[int, TargetGroup]) -> PlanTotals:
         """The totals so far, in the order of groups and their cycles."""
 
         def position(key: _RewardChange | tuple[int, str]) -> tuple[int, int]:
             group_id, name = key[:2]
-            cycle = definitions.groups[group_id].calendar.cycle_named(name)
+            cycle = groups[group_id].calendar.cycle_named(name)
             return group_id, 0 if cycle is None else cycle.number
 
         cancelled = [change for change in self._rewards if change.action is not None]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
+from unenroll.core.definitions import TargetGroup
 from unenroll.core.events import EventKey
 from unenroll.kafka.admin import TopicPartitionNumber
 from unenroll.kafka.topics import INPUTS
@@ -138,15 +139,20 @@ class RecordReplay:
         if not definitions or self.selection.is_by_account:
             return
         group_ids = {one.received.group.group_id for one in definitions}
-        await self._cache.refresh(self.pool, group_ids=group_ids, target_ids=())
-        newer = [one for one in definitions if self.selection.includes_time(one.received.time) and self._is_newer(one)]
+        in_force = await self._cache.read(self.pool, group_ids=group_ids, target_ids=())
+        newer = [
+            one
+            for one in definitions
+            if self.selection.includes_time(one.received.time) and _is_newer(one, in_force.groups)
+        ]
         self.counts.update(definitions=len(newer))
         if newer and not self.dry_run:
             await self.sender.send_messages([one.message for one in newer])
 
-    def _is_newer(self, definition: ReplayDefinition) -> bool:
-        in_force = self._cache.cached.groups.get(definition.received.group.group_id)
-        return in_force is None or in_force.version < definition.received.group.version
+
+def _is_newer(definition: ReplayDefinition, groups: Mapping[int, TargetGroup]) -> bool:
+    in_force = groups.get(definition.received.group.group_id)
+    return in_force is None or in_force.version < definition.received.group.version
 
 
 def _without_repeats(records: Iterable[LedgerRecord]) -> Iterator[LedgerRecord]:

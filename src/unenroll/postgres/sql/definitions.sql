@@ -13,8 +13,8 @@ select target_id, group_id from targets where target_id = any($1::bigint[]);
 -- lock_definition: block other definitions of the same group, even if the group has no row yet
 select pg_advisory_xact_lock(hashtextextended('unenroll group ' || $1::bigint, 0));
 
--- lock_group: select the definition of a group and lock its row
-select definition from target_groups where group_id = $1 for update;
+-- lock_group: select the version and definition of a group and lock its row
+select version, definition from target_groups where group_id = $1 for update;
 
 -- save_group: insert or replace the definition of a group
 insert into target_groups (group_id, version, definition) values ($1, $2, $3)
@@ -25,36 +25,54 @@ set version = excluded.version, definition = excluded.definition, accepted_at = 
 insert into targets (target_id, group_id) select target_id, $1 from unnest($2::bigint[]) as target_id
 on conflict (target_id) do nothing;
 
--- waiting_accounts: count the accounts of a group that wait for appended cycles
-select count(*) from accounts join targets using (target_id) where accounts.waits and targets.group_id = $1;
+-- group_waits: whether an account of the group waits for appended cycles
+select exists (
+    select from targets join accounts using (target_id) where targets.group_id = $1 and accounts.waits
+);
 
--- save_due: mark the waiting accounts of a group as due for settlement
-insert into settlements_due (customer_id, target_id, group_id, version, due_at)
-select accounts.customer_id, accounts.target_id, $1, $2, now()
-from accounts join targets using (target_id)
-where accounts.waits and targets.group_id = $1
-on conflict do nothing;
+-- begin_resettlement: settle all waiting accounts of a group again, from the first one on
+insert into resettlements (group_id) values ($1)
+on conflict (group_id) do update set target_id = 0, customer_id = 0;
 
--- save_due_again: mark waiting accounts as due, if the workers have read a topic of this name with another id
-insert into settlements_due (customer_id, target_id, group_id, version, due_at)
-select accounts.customer_id, accounts.target_id, target_groups.group_id, target_groups.version, now()
-from accounts join targets using (target_id) join target_groups using (group_id)
-where accounts.waits
-  and exists (select from lanes where topic_prefix = $1 and group_id = $2 and $3 = any(topics))
+-- begin_all_resettlements: the same for all groups, if the workers have read a topic of this name with another id
+insert into resettlements (group_id)
+select group_id from target_groups
+where exists (select from lanes where topic_prefix = $1 and group_id = $2 and $3 = any(topics))
   and not exists (select from lanes where topic_prefix = $1 and group_id = $2 and $4 = any(topic_ids))
-on conflict do nothing;
+on conflict (group_id) do update set target_id = 0, customer_id = 0;
 
--- lock_due: select due accounts and lock them; skip those that another worker has locked
-select customer_id, target_id, group_id, version, due_at
-from settlements_due
-order by customer_id, target_id, group_id, version
-limit $1
-for update skip locked;
+-- has_resettlements: whether a group has accounts to settle again
+select exists (select from resettlements);
 
--- delete_due: delete due accounts after their SettlementDue events are published
-delete from settlements_due
-where (customer_id, target_id, group_id, version)
-      in (select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]));
+-- lock_resettlement: select a group to settle again and lock it; skip those that another worker has locked
+select resettlements.group_id, target_id, customer_id, version, accepted_at
+from resettlements join target_groups using (group_id)
+order by resettlements.group_id
+limit 1
+for update of resettlements skip locked;
+
+-- waiting_customers: select the next customers whose account in a target waits
+select customer_id from accounts
+where waits and target_id = $1 and customer_id > $2
+order by customer_id
+limit $3;
+
+-- next_target: select the next target of a group
+select min(target_id) from targets where group_id = $1 and target_id > $2;
+
+-- move_resettlement: remember the last account whose SettlementDue event is published
+update resettlements set target_id = $2, customer_id = $3 where group_id = $1;
+
+-- end_resettlement: delete a group whose waiting accounts have their SettlementDue events
+delete from resettlements where group_id = $1;
+
+-- definition_positions: select the positions of a topic of definitions
+select partition, position from definition_positions where topic_id = $1;
+
+-- save_definition_positions: save the positions of a topic of definitions, unless they are higher already
+insert into definition_positions as saved (topic_id, partition, position)
+select $1, * from unnest($2::integer[], $3::bigint[])
+on conflict (topic_id, partition) do update set position = greatest(saved.position, excluded.position);
 
 -- save_refusal: insert a refused definition, once for each record
 insert into definition_refusals (topic_id, partition, "offset", group_id, version, reason, detail)

@@ -78,9 +78,6 @@ select count(*) from ledger where customer_id = $1;
 -- count_api_requests: count the stored API requests of a customer
 select count(*) from api_requests where customer_id = $1;
 
--- count_settlements_due: count the accounts of a customer that are due for settlement
-select count(*) from settlements_due where customer_id = $1;
-
 -- count_replays: count the replays whose selection names a customer
 select count(*) from replays where (selection::jsonb -> 'customers') @> to_jsonb($1::bigint);
 
@@ -99,9 +96,6 @@ select count(*) from deleted;
 
 -- erase_api_requests: delete the stored API requests of a customer
 with deleted as (delete from api_requests where customer_id = $1 returning 1) select count(*) from deleted;
-
--- erase_settlements_due: delete the accounts of a customer that are due for settlement
-with deleted as (delete from settlements_due where customer_id = $1 returning 1) select count(*) from deleted;
 
 -- erase_replays: delete the replays whose selection names a customer
 with deleted as (

@@ -38,8 +38,8 @@ select group_id, version, accepted_at, definition::json ->> 'name' as name,
 from target_groups
 order by group_id;
 
--- settlements_due_count: count the accounts that are due for settlement
-select count(*) from settlements_due;
+-- resettlements: select the groups whose waiting accounts are still to be settled again
+select group_id from resettlements order by group_id;
 
 -- latest_refusals: select the latest refused definitions
 select group_id, version, reason, detail, topic_id, partition, "offset", refused_at

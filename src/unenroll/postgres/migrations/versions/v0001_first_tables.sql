@@ -14,6 +14,7 @@ create table targets (
     target_id bigint primary key,
     group_id  bigint not null references target_groups
 );
+create index targets_of_group on targets (group_id, target_id);
 
 -- Refused definitions, one row per record of the topic.
 create table definition_refusals (
@@ -28,14 +29,20 @@ create table definition_refusals (
     primary key (topic_id, partition, "offset")
 );
 
--- Accounts to settle again after cycles were appended, until their SettlementDue events are published.
-create table settlements_due (
-    customer_id bigint not null,
-    target_id   bigint not null,
-    group_id    bigint not null,
-    version     bigint not null,
-    due_at      timestamptz not null,
-    primary key (customer_id, target_id, group_id, version)
+-- Groups whose accounts have to be settled again, because a definition has appended cycles. The SettlementDue events of
+-- the waiting accounts are published in the order of target and customer; these are published up to the account here.
+create table resettlements (
+    group_id    bigint primary key references target_groups,
+    target_id   bigint not null default 0,
+    customer_id bigint not null default 0
+);
+
+-- How far topic `definitions` is stored, so that a worker that starts reads only what is new.
+create table definition_positions (
+    topic_id  text not null,
+    partition integer not null,
+    position  bigint not null, -- the next offset to store
+    primary key (topic_id, partition)
 );
 
 create type outcome as enum (
@@ -61,7 +68,7 @@ create table accounts (
     facts       text not null,
     primary key (customer_id, target_id)
 ) with (fillfactor = 80);
-create index accounts_that_wait on accounts (target_id) where waits;
+create index accounts_that_wait on accounts (target_id, customer_id) where waits;
 
 -- Views for people, and for queries over all accounts.
 create view enrollments as
@@ -192,7 +199,7 @@ create table offset_changes (
     change_id    bigint generated always as identity primary key,
     topic_prefix text not null,
     group_id     text not null,
-    changed_by     text not null,
+    changed_by   text not null,
     why          text not null,
     topics       text[] not null,
     partitions   integer[] not null,
