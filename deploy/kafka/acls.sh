@@ -22,7 +22,7 @@ allow() {
 # run. The group's lanes are its transactional ids; what a lane leaves whose partition is gone has a group of its own,
 # and readers that join none are asked for a name all the same.
 for topic in requests facts definitions; do
-    allow "$WORKER" --operation Read --topic "$PREFIX$topic"
+    allow "$WORKER" --operation Read --operation DescribeConfigs --topic "$PREFIX$topic"
 done
 allow "$WORKER" --operation Write --topic "${PREFIX}facts"
 for topic in unenrollments rejections rewards dead-letters; do

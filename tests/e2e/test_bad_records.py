@@ -168,3 +168,9 @@ async def test_a_record_with_a_header_name_that_is_not_utf_8_does_not_hold_up_it
         "headers: a name is not UTF-8; all of them are left out"
     ]
     assert answers(place.seen()) == {"leave-7": ["unenroll.UnenrollRejected.v1"]}
+
+
+def test_a_worker_warns_where_a_topic_takes_such_a_batch(place: Place) -> None:
+    assert "compressed_batches_unbounded" not in place.catch_up()
+    place.configure("facts", "compression.type", "producer")
+    assert f'"topics": ["{place.prefix}facts"]' in place.catch_up()

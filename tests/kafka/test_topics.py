@@ -2,12 +2,18 @@
 
 from pathlib import Path
 
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import MessageSizeTooLargeError
+
 from support.place import Place
 from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.topics import make_topics
 from unenroll.sandbox.servers import ServerAddresses
 from unenroll.settings import KafkaSettings
 from unenroll.wire.topics import Topic
+
+_BYTES = 20_000_000
 
 
 async def test_only_the_topic_of_definitions_is_compacted(servers: ServerAddresses, prefix: str) -> None:
@@ -17,6 +23,23 @@ async def test_only_the_topic_of_definitions_is_compacted(servers: ServerAddress
     found = await cluster.configuration(prefix + word for word in Topic)
     compacted = [name for name, configuration in found.items() if configuration["cleanup.policy"] == "compact"]
     assert compacted == [f"{prefix}definitions"]
+
+
+async def test_a_small_batch_of_many_bytes_is_refused_by_the_broker(servers: ServerAddresses, prefix: str) -> None:
+    await make_topics(
+        KafkaAdmin(KafkaSettings.model_construct(kafka_bootstrap_servers=servers.kafka)),
+        prefix,
+        partitions=1,
+        replication=1,
+    )
+    producer = AIOKafkaProducer(bootstrap_servers=servers.kafka, compression_type="zstd", max_batch_size=_BYTES * 2)
+    await producer.start()
+    for word in (Topic.REQUESTS, Topic.FACTS, Topic.DEFINITIONS):
+        batch = producer.create_batch()
+        batch.append(key=b"1", value=b" " * _BYTES, timestamp=None)
+        with pytest.raises(MessageSizeTooLargeError):
+            await (await producer.send_batch(batch, prefix + word, partition=0))
+    await producer.stop()
 
 
 async def test_differences_are_reported_and_not_changed(servers: ServerAddresses, prefix: str) -> None:

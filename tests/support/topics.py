@@ -103,6 +103,17 @@ async def put_with_odd_headers(kafka: str, topic: str, values: Iterable[bytes], 
     await producer.stop()
 
 
+async def put_at(kafka: str, topic: str, record: Put, *, milliseconds: int) -> None:
+    """Publish the record with this timestamp, whatever it is. Java's and librdkafka's producers refuse some."""
+    producer = AIOKafkaProducer(bootstrap_servers=kafka)
+    await producer.start()
+    batch = producer.create_batch()
+    headers = [(name, value.encode() if isinstance(value, str) else value) for name, value in record.headers]
+    batch.append(key=record.key, value=record.value, timestamp=milliseconds, headers=headers)
+    await (await producer.send_batch(batch, topic, partition=0))
+    await producer.stop()
+
+
 class NotUtf8(str):
     """A header name that is not UTF-8."""
 

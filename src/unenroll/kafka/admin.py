@@ -143,7 +143,10 @@ class KafkaAdmin:
     ) -> dict[TopicPartitionNumber, int]:
         """Return the offset of the first record with this timestamp or a later one; the end if there is none."""
         places = list(partitions)
-        spec = OffsetSpec.for_timestamp(int(instant.timestamp() * 1000))
+        milliseconds = int(instant.timestamp() * 1000)
+        if milliseconds < 0:  # to Kafka, -1 means the end and -2 the beginning
+            return await self.beginnings(places)
+        spec = OffsetSpec.for_timestamp(milliseconds)
         found, ends = await self._offsets(places, spec), await self.ends(places)
         return {place: ends[place] if found[place] < 0 else found[place] for place in places}
 

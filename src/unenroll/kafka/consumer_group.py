@@ -15,6 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import for_code
 
+from unenroll.cooperative import SharedCalls
 from unenroll.errors import OutageError, Server
 from unenroll.kafka.admin import TopicPartitionNumber
 from unenroll.kafka.aiokafka_internals import client_of
@@ -47,6 +48,7 @@ class GroupCoordinator:
         self._group_id = settings.group_id
         self._admin = AIOKafkaAdminClient(**for_aiokafka(settings), request_timeout_ms=int(REQUEST_SECONDS * 1000))
         reload_credentials(settings, client_of(self._admin))
+        self._descriptions = SharedCalls(self._request_description)
 
     async def __aenter__(self) -> Self:
         """Connect."""
@@ -84,16 +86,19 @@ class GroupCoordinator:
         }
 
     async def owners(self) -> Mapping[TopicPartitionNumber, str]:
-        """Return the client id of each partition's owner; nothing while the group rebalances."""
-        state, members = await self._describe()
+        """Return the client id of each partition's owner; nothing while the group rebalances.
+
+        Lanes that ask at the same time share a request.
+        """
+        state, members = await self._descriptions.call()
         return dict(_owners(members)) if state == _STABLE else {}
 
     async def members(self) -> list[str]:
         """Return the client ids of the members, also while the group rebalances."""
-        _, members = await self._describe()
+        _, members = await self._descriptions.call()
         return sorted(client_id for _, client_id, *_ in members)
 
-    async def _describe(self) -> tuple[str, list[tuple[Any, ...]]]:
+    async def _request_description(self) -> tuple[str, list[tuple[Any, ...]]]:
         with kafka_errors("describing the group"):
             async with asyncio.timeout(REQUEST_SECONDS):
                 (answer,) = await self._admin.describe_consumer_groups([self._group_id])

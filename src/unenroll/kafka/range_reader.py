@@ -22,7 +22,7 @@ from unenroll.kafka.config import REQUEST_SECONDS, LibrdkafkaCredentials, for_re
 from unenroll.kafka.consumer import as_record
 from unenroll.kafka.errors import kafka_errors
 from unenroll.settings import KafkaSettings, WorkerSettings
-from unenroll.wire.topics import Record
+from unenroll.wire.topics import Record, append_time
 
 _NO_GROUP = "unenroll-range"
 _POLL_SECONDS = 0.2
@@ -123,9 +123,10 @@ def _at(place: TopicPartitionNumber, offset: int) -> TopicPartition:
 
 
 def time_of(message: Message) -> datetime | None:
-    """Return the timestamp of the record, or None if it has none."""
+    """Return the timestamp of the record, or None if it has none that is a time."""
     kind, milliseconds = message.timestamp()
-    return None if kind == TIMESTAMP_NOT_AVAILABLE else datetime.fromtimestamp(milliseconds / 1000, UTC)
+    seconds = None if kind == TIMESTAMP_NOT_AVAILABLE else append_time(milliseconds)
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 async def oldest_records(

@@ -24,9 +24,14 @@ _RETRY_SECONDS = 0.05
 _INPUT_BYTES = 1_048_588  # Kafka's default of max.message.bytes
 _DEAD_LETTER_HEADER_BYTES = 65_536
 
+_UNCOMPRESSED = MappingProxyType({"compression.type": "uncompressed"})
+"""Lets the broker refuse a batch whose uncompressed size exceeds max.message.bytes; producers may still compress."""
+
 REQUIRED_SETTINGS: Mapping[Topic, Mapping[str, str]] = MappingProxyType(
     {
-        Topic.DEFINITIONS: {"cleanup.policy": "compact"},
+        Topic.REQUESTS: _UNCOMPRESSED,
+        Topic.FACTS: _UNCOMPRESSED,
+        Topic.DEFINITIONS: {"cleanup.policy": "compact", **_UNCOMPRESSED},
         Topic.DEAD_LETTERS: {"max.message.bytes": str(_INPUT_BYTES + _DEAD_LETTER_HEADER_BYTES)},
     }
 )
@@ -146,6 +151,10 @@ async def _check_ready(cluster: KafkaAdmin, names: list[str]) -> None:
     await cluster.ends(partitions_of(created.values()))
 
 
+_NO_IDS = {"AAAAAAAAAAAAAAAAAAAAAA", "None", ""}
+"""The id of zeros, by which brokers say that they have no topic ids, and what the client makes of none at all."""
+
+
 async def existing_topics(cluster: KafkaAdmin, names: Iterable[str]) -> dict[str, KafkaTopic]:
     """Return these topics. Raises SetupError if one of them does not exist, and OutageError."""
     required = list(names)
@@ -153,7 +162,17 @@ async def existing_topics(cluster: KafkaAdmin, names: Iterable[str]) -> dict[str
     missing = [name for name in required if name not in found]
     if missing:
         raise SetupError(f"Kafka has no topic {', '.join(missing)}; run `unenroll topics`")
+    check_topic_ids(found.values())
     return found
+
+
+def check_topic_ids(topics: Iterable[KafkaTopic]) -> None:
+    """Raise SetupError if a topic has no id: a topic that was deleted and created again would go unnoticed."""
+    without = [topic.name for topic in topics if topic.topic_id in _NO_IDS]
+    if without:
+        raise SetupError(
+            f"Kafka gives no topic id for {', '.join(without)}: Unenroll needs brokers that have topic ids"
+        )
 
 
 async def check_not_recreated(cluster: KafkaAdmin, topics: Mapping[str, KafkaTopic]) -> None:
@@ -167,6 +186,12 @@ async def check_not_recreated(cluster: KafkaAdmin, topics: Mapping[str, KafkaTop
                 f"{name} was deleted and recreated while this worker ran: restart the worker, "
                 "and it reads the new topic from the first record"
             )
+
+
+async def unbounded_topics(cluster: KafkaAdmin, prefix: str) -> list[str]:
+    """Return the topics that the worker reads and where a small compressed batch may hold any number of bytes."""
+    found = await cluster.configuration(prefix + topic for topic in (*INPUTS, Topic.DEFINITIONS))
+    return [name for name, settings in found.items() if _UNCOMPRESSED.items() - settings.items()]
 
 
 async def output_limits(cluster: KafkaAdmin, prefix: str) -> dict[str, int]:

@@ -74,6 +74,19 @@ class Record(Struct, frozen=True, kw_only=True, gc=False):
     appended_ms: int | None = None
 
 
+_LAST_MILLISECOND = 253_402_300_799_999  # of the year 9999
+
+
+def append_time(milliseconds: int | None) -> float | None:
+    """Return the timestamp of a record as Unix time; None if it has none, or one before 1970 or after 9999.
+
+    A timestamp is what its producer says: -1, or microseconds by mistake.
+    """
+    if milliseconds is None or not 0 <= milliseconds <= _LAST_MILLISECOND:
+        return None
+    return milliseconds / 1000
+
+
 class Message(Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """A message to publish. `topic` is the word behind the topic prefix. msgspec encodes it as an array."""
 

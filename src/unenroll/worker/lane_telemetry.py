@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter
 from time import perf_counter, time
 from typing import Any
 
@@ -18,6 +17,7 @@ from unenroll.telemetry.collectors import APPEND, EVENT, WorkerMeters
 from unenroll.telemetry.state import LaneActivity, LaneState, ProcessState, StepTiming
 from unenroll.telemetry.tracing import TracedRecord, Traces, sampled, trace_id
 from unenroll.wire.decode import ReceivedEvent
+from unenroll.wire.topics import append_time
 from unenroll.worker.batch import Batch, DecodedRecord
 from unenroll.worker.numbering import DEAD_LETTERED, NewResult, refusal_reason
 from unenroll.worker.transaction import BatchResult
@@ -25,7 +25,6 @@ from unenroll.worker.transaction import BatchResult
 log = structlog.get_logger()
 
 _LANE_LOST = "lane_lost"
-_APPENDED_MS = attrgetter("record.appended_ms")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -57,8 +56,7 @@ class LaneTelemetry:
 
     def deciding(self, batch: Batch) -> None:
         """The lane starts to decide the batch."""
-        oldest_ms = min(filter(None, map(_APPENDED_MS, batch.records)), default=-1)
-        self.state.oldest_in_batch = oldest_ms / 1000 if oldest_ms > 0 else None
+        self.state.oldest_in_batch = min(_append_times(batch.records), default=None)
         self.state.activity = LaneActivity.DECIDING
 
     def retrying(self, outage: OutageError) -> None:
@@ -92,7 +90,7 @@ class LaneTelemetry:
         records = [decoded for decoded, _ in result.new_results]
         event_times = filter(None, map(_event_time, records))
         meters.ages.observe_all(EVENT, [now - event_time.timestamp() for event_time in event_times])
-        meters.ages.observe_all(APPEND, [now - ms / 1000 for ms in map(_APPENDED_MS, records) if ms and ms > 0])
+        meters.ages.observe_all(APPEND, [now - appended for appended in _append_times(records)])
 
     def _trace(self, result: BatchResult, steps: Sequence[StepTiming]) -> str | None:
         if not self.traces.enabled or not result.batch.records:
@@ -116,6 +114,11 @@ class LaneTelemetry:
             **({} if trace is None else {"trace_id": trace}),
             **result.counts,
         )
+
+
+def _append_times(records: Iterable[DecodedRecord]) -> list[float]:
+    """The Unix times when the records were appended, of those that have one."""
+    return [at for decoded in records if (at := append_time(decoded.record.appended_ms)) is not None]
 
 
 def _event_time(decoded: DecodedRecord) -> datetime | None:

@@ -67,9 +67,10 @@ async def missing_rights(pool: asyncpg.Pool) -> list[str]:
 
 TOPIC_OPERATIONS: Mapping[Topic, tuple[AclOperation, ...]] = MappingProxyType(
     {
-        Topic.REQUESTS: (AclOperation.READ,),
-        Topic.FACTS: (AclOperation.READ, AclOperation.WRITE),  # the worker publishes SettlementDue here
-        Topic.DEFINITIONS: (AclOperation.READ,),
+        Topic.REQUESTS: (AclOperation.READ, AclOperation.DESCRIBE_CONFIGS),
+        # the worker publishes SettlementDue on topic `facts`
+        Topic.FACTS: (AclOperation.READ, AclOperation.WRITE, AclOperation.DESCRIBE_CONFIGS),
+        Topic.DEFINITIONS: (AclOperation.READ, AclOperation.DESCRIBE_CONFIGS),
         Topic.UNENROLLMENTS: (AclOperation.WRITE, AclOperation.DESCRIBE_CONFIGS),
         Topic.REJECTIONS: (AclOperation.WRITE, AclOperation.DESCRIBE_CONFIGS),
         Topic.REWARDS: (AclOperation.WRITE, AclOperation.DESCRIBE_CONFIGS),

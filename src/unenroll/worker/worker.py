@@ -16,7 +16,7 @@ from unenroll.kafka.admin import KafkaAdmin, KafkaTopic, TopicPartitionNumber, p
 from unenroll.kafka.aiokafka_internals import raise_group_error
 from unenroll.kafka.consumer_group import GroupCoordinator, joined_group
 from unenroll.kafka.errors import kafka_errors
-from unenroll.kafka.topics import INPUTS, check_not_recreated, existing_topics, output_limits
+from unenroll.kafka.topics import INPUTS, check_not_recreated, existing_topics, output_limits, unbounded_topics
 from unenroll.kafka.transactional_producer import LaneProducer
 from unenroll.postgres.definitions import DefinitionCache, begin_all_resettlements
 from unenroll.postgres.lanes import LaneKey
@@ -153,6 +153,8 @@ async def _checked_context(
     await check_rights(settings, cluster, pool)
     await check_tables(pool)
     topics = await existing_topics(cluster, (settings.topic_prefix + word for word in Word))
+    if unbounded := await unbounded_topics(cluster, settings.topic_prefix):
+        log.warning("compressed_batches_unbounded", topics=unbounded, set="compression.type=uncompressed")
     cache = DefinitionCache()
     topic = topics[settings.topic_prefix + Word.DEFINITIONS]
     async with GroupCoordinator(settings) as coordinator, DefinitionsTopic(settings, pool, topic) as reader:
