@@ -10,7 +10,7 @@ from unenroll.telemetry.state import ProcessState
 
 PAGE = ROOT / "docs/observability.md"
 BUILD = BuildInfo(version="1", schema="2", rules="3")
-UNITS = {"seconds", "records", "total", "info", "connections", "max", "assigned", "open", "answers", "flight"}
+UNITS = {"seconds", "records", "total", "info", "connections", "max", "assigned", "open", "answers", "flight", "ratio"}
 
 
 def registry_of(kind: str) -> CollectorRegistry:

@@ -1,7 +1,7 @@
 """Events decided as a lane does, from lines to what is kept, without any Kafka."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from unenroll.kafka.topics import OUTPUTS
@@ -28,10 +28,11 @@ async def decide(database_url: str, *lines: str, most_bytes: int = 1_000_000, la
             row = replace(row, positions=starts)
             await reposition(pool, row)
         step = BatchTransaction(pool=pool, cache=DefinitionCache(), limits=dict.fromkeys(OUTPUTS, most_bytes))
-        return (await step.decide(row, _batch(row, lines))).counts
+        return (await step.decide(row, batch_of(row, lines))).counts
 
 
-def _batch(lane: LaneRow, lines: tuple[str, ...]) -> Batch:
+def batch_of(lane: LaneRow, lines: Sequence[str]) -> Batch:
+    """The lines as records that follow the positions of the lane."""
     behind = Counter({position.topic: position.offset for position in lane.positions})
     records = []
     for line in lines:

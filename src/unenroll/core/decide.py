@@ -82,10 +82,11 @@ def _decide_request(
     group = definitions.groups[request.group_id]
     with_leave = AccountState(state.account.with_fact(leave), state.settled)
     decision = resettle(with_leave, group.targets[request.target_id], group.calendar)
-    outcome = decision.settlement.leaves[request.key].outcome
-    if outcome is Outcome.UNENROLLED or request.key in state.settled.leaves:
-        return decision._replace(outcome=outcome)
-    return decision._replace(outcome=outcome, changes=(_rejection(request, outcome), *decision.changes))
+    settled, settlement, changes, _ = decision
+    outcome = settlement.leaves[request.key].outcome
+    if outcome is not Outcome.UNENROLLED and request.key not in state.settled.leaves:
+        changes = (_rejection(request, outcome), *changes)
+    return Decision(settled, settlement, changes, outcome)
 
 
 def _decide_fact(

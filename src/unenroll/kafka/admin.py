@@ -134,6 +134,11 @@ class KafkaAdmin:
         """Return the offset after the last record that a read_committed consumer sees now (last stable offset)."""
         return await self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
 
+    async def high_watermarks(self, partitions: Iterable[TopicPartitionNumber]) -> dict[TopicPartitionNumber, int]:
+        """Return the offset after the last record. A transaction that is open withholds all records behind it."""
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        return await self._offsets(partitions, latest, isolation=IsolationLevel.READ_UNCOMMITTED)
+
     async def beginnings(self, partitions: Iterable[TopicPartitionNumber]) -> dict[TopicPartitionNumber, int]:
         """Return the offset of the first record that still exists."""
         return await self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
@@ -169,14 +174,18 @@ class KafkaAdmin:
                     raise KafkaException(place.error)
 
     async def _offsets(
-        self, partitions: Iterable[TopicPartitionNumber], spec: OffsetSpec
+        self,
+        partitions: Iterable[TopicPartitionNumber],
+        spec: OffsetSpec,
+        *,
+        isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
     ) -> dict[TopicPartitionNumber, int]:
         specs = {TopicPartition(partition.topic, partition.number): spec for partition in partitions}
         if not specs:
             return {}
         with kafka_errors("listing the offsets of partitions"):
             futures = (await self.client()).list_offsets(
-                specs, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=REQUEST_SECONDS
+                specs, isolation_level=isolation, request_timeout=REQUEST_SECONDS
             )
             try:
                 found = {

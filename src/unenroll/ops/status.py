@@ -36,7 +36,8 @@ class PartitionStatus:
     `committed` is None if the group never committed, `decided` if no lane ever decided a record. `end` is the last
     stable offset. `lag` counts the offsets before it that were not processed, including transaction markers. `oldest`
     is the timestamp of the oldest unprocessed record, and `age_seconds` its age; both are None if there is no such
-    record. `gone` counts the unprocessed offsets that the topic has deleted.
+    record. `gone` counts the unprocessed offsets that the topic has deleted. `withheld_records` counts the offsets from
+    `end` to the high watermark: a transaction that is open withholds them.
     """
 
     topic: str
@@ -45,6 +46,7 @@ class PartitionStatus:
     decided: int | None
     end: int
     lag: int
+    withheld_records: int
     gone: int
     oldest: datetime | None
     age_seconds: float | None
@@ -57,6 +59,7 @@ class Status:
     `requests` counts by outcome and `facts` by event type, each without duplicates, because they leave no row.
     `dead_letters` counts distinct contents by reason. `resettlements` are the groups whose
     accounts a worker still has to ask the lanes to settle with appended cycles. `erased` counts erased customers.
+    `estimates` has the estimated rows of each table whose count took too long; its counts are empty.
     `refusals` has the latest 20 refused definitions.
     """
 
@@ -68,8 +71,9 @@ class Status:
     requests: Mapping[str, int]
     facts: Mapping[str, int]
     dead_letters: Mapping[str, int]
-    resettlements: tuple[int, ...]
     erased: int
+    estimates: Mapping[str, int]
+    resettlements: tuple[int, ...]
     definitions: tuple[DefinitionSummary, ...]
     refusals: tuple[RefusalSummary, ...]
 
@@ -84,6 +88,7 @@ async def status(settings: WorkerSettings, kafka: KafkaAdmin) -> Status:
         group = await _group(settings, partitions)
         tables = await overview(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
     first, end = await kafka.beginnings(partitions), await kafka.ends(partitions)
+    high = await kafka.high_watermarks(partitions)
     decided = _decided_offsets(tables.lanes, topics)
     offsets = [
         _PartitionOffsets(
@@ -92,6 +97,7 @@ async def status(settings: WorkerSettings, kafka: KafkaAdmin) -> Status:
             decided=decided.get(partition),
             first=first[partition],
             end=end[partition],
+            high=high[partition],
         )
         for partition, committed in group.committed.items()
     ]
@@ -105,8 +111,9 @@ async def status(settings: WorkerSettings, kafka: KafkaAdmin) -> Status:
         requests=tables.requests,
         facts=tables.facts,
         dead_letters=tables.dead_letters,
-        resettlements=tables.resettlements,
         erased=tables.erased,
+        estimates=tables.estimates,
+        resettlements=tables.resettlements,
         definitions=tables.definitions,
         refusals=tables.refusals,
     )
@@ -146,6 +153,7 @@ class _PartitionOffsets:
     decided: int | None
     first: int
     end: int
+    high: int
 
     def first_unprocessed(self, start: StartPosition) -> int:
         """The first offset that was not processed. `start` applies if nothing was ever read."""
@@ -185,6 +193,7 @@ def _partition_status(
         decided=offsets.decided,
         end=offsets.end,
         lag=max(0, offsets.end - max(unprocessed, offsets.first)),
+        withheld_records=max(0, offsets.high - offsets.end),
         gone=max(0, offsets.first - unprocessed),
         oldest=oldest,
         age_seconds=None if oldest is None else max(0.0, round((now - oldest).total_seconds(), 3)),

@@ -17,6 +17,7 @@ from unenroll.postgres.account_codec import NOTHING_SEEN, FirstSeen, dump_accoun
 from unenroll.postgres.pool import Connection
 from unenroll.postgres.queries import QUERIES
 
+_LARGE_ACCOUNT_FACTS = 100
 _COLUMNS = ("customer_id", "target_id", "decisions", "waits", "facts")
 
 
@@ -25,7 +26,7 @@ class KnownAccount:
     """An account with the number of decisions on it, and whether it waits for appended cycles.
 
     `first_seen` says when its facts were first received. Facts that it lacks are new in this batch. `settlement` is
-    that of the last decision in this batch, None before it.
+    that of the last decision in this batch; None before it, and for small accounts, which are soon settled in full.
     """
 
     state: AccountState
@@ -46,7 +47,7 @@ class KnownAccount:
             decisions=decisions,
             waits=awaits_cycles(decision.settlement),
             first_seen=self.first_seen,
-            settlement=decision.settlement,
+            settlement=decision.settlement if decision.state.account.size > _LARGE_ACCOUNT_FACTS else None,
         )
 
 

@@ -100,15 +100,20 @@ async def stored_request(pool: asyncpg.Pool, request_id: str) -> StoredRequest |
 
 
 async def undecided_requests(pool: asyncpg.Pool, *, before: datetime) -> AsyncIterator[list[StoredRequest]]:
-    """Yield the requests stored `before` this time that the ledger lacks, in pages. Raises OutageError, SetupError."""
-    last = _FIRST_ID
+    """Yield the requests stored `before` this time that the ledger lacks, page by page of all requests.
+
+    Raises OutageError and SetupError.
+    """
+    first, end = _FIRST_ID, None
     while True:
         with postgres_errors():
-            rows = await pool.fetch(QUERIES["undecided_requests"], last, before, _PAGE_SIZE)
-        if not rows:
+            end = await pool.fetchval(QUERIES["request_page_end"], first, _PAGE_SIZE)
+            rows = await pool.fetch(QUERIES["undecided_requests"], first, end, before)
+        if rows:
+            yield [_stored(row) for row in rows]
+        if end is None:
             return
-        yield [_stored(row) for row in rows]
-        last = rows[-1]["request_id"]
+        first = end
 
 
 async def store_answer(pool: asyncpg.Pool, request_id: str, outcome: EnrollmentOutcome) -> EnrollmentOutcome:

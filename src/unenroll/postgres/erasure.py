@@ -58,6 +58,10 @@ def _erased_until(rows: Iterable[asyncpg.Record]) -> ErasedUntil:
     return {row["customer_id"]: row["until"] for row in rows}
 
 
+PAGE_LETTERS = 1000
+"""The maximum number of dead letters that one statement reads."""
+
+
 class BatchKey(NamedTuple):
     """Identifies a batch: its lane, and the number of its last decision."""
 
@@ -116,8 +120,20 @@ async def batches_to_rewrite(pool: asyncpg.Pool, customer_id: int) -> list[Batch
     with postgres_errors():
         saved = await pool.fetch(QUERIES["batches_to_rewrite"], customer_id)
         in_ledger = await pool.fetch(QUERIES["customer_batches"], customer_id)
-        with_letters = await pool.fetch(QUERIES["batches_with_letters"])
-    return sorted({BatchKey(*row) for row in (*saved, *in_ledger, *with_letters)})
+        with_letters = await _batches_with_letters(pool)
+    return sorted({*with_letters, *(BatchKey(*row) for row in (*saved, *in_ledger))})
+
+
+async def _batches_with_letters(pool: asyncpg.Pool) -> set[BatchKey]:
+    """Return the batches in the outbox that contain dead letters, read 1,000 letters at a time."""
+    batches: set[BatchKey] = set()
+    topic, digest = "", b""
+    while True:
+        rows = await pool.fetch(QUERIES["batches_of_letters"], topic, digest, PAGE_LETTERS)
+        batches.update(BatchKey(row["lane_id"], row["last_sequence"]) for row in rows if row["lane_id"] is not None)
+        if len(rows) < PAGE_LETTERS:
+            return batches
+        topic, digest = rows[-1]["topic"], rows[-1]["digest"]
 
 
 async def read_batch(connection: Connection, key: BatchKey, *, lock: bool) -> bytes | None:

@@ -7,11 +7,22 @@ from typing import Any
 
 import asyncpg
 
-from unenroll.postgres.pool import Connection, snapshot
+from unenroll.errors import OutageError
+from unenroll.postgres.errors import postgres_errors, took_too_long
+from unenroll.postgres.pool import snapshot
 from unenroll.postgres.queries import QUERIES
 
 _MAX_REFUSALS = 20
-_COUNT_SECONDS = 65.0  # a little longer than the statement_timeout that raise_statement_timeout sets
+COUNT_MS = 20_000
+"""How long the count of a table may take."""
+
+_SECONDS_TO_CANCEL = 5.0
+_COUNTS = {
+    "ledger": "event_counts",
+    "dead_letters": "dead_letter_counts",
+    "erased_customers": "erased_customers_count",
+}
+"""The query that counts each table."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,40 +81,60 @@ class DatabaseOverview:
     """The tables as of one moment: the lanes of one group, and everything else of the whole database.
 
     `requests` are by outcome, `facts` by event type, `dead_letters` by reason. Duplicates are not counted, since they
-    leave no row. `resettlements` are the groups whose waiting accounts are still to be settled again.
-    `erased` is the number of erased customers, whose decisions count nevertheless. `refusals` are the latest 20.
+    leave no row. `erased` is the number of erased customers, whose decisions count nevertheless. `estimates` has the
+    estimated number of rows of each table whose count took too long: its counts are empty. `resettlements` are the
+    groups whose waiting accounts are still to be settled again. `refusals` are the latest 20.
     """
 
     lanes: tuple[KnownLane, ...]
     requests: Mapping[str, int]
     facts: Mapping[str, int]
     dead_letters: Mapping[str, int]
-    resettlements: tuple[int, ...]
     erased: int
+    estimates: Mapping[str, int]
+    resettlements: tuple[int, ...]
     definitions: tuple[DefinitionSummary, ...]
     refusals: tuple[RefusalSummary, ...]
 
 
 async def overview(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> DatabaseOverview:
-    """Return an overview of the tables. Raises OutageError and SetupError."""
+    """Return an overview of the tables. Each count takes 20 s at most. Raises OutageError and SetupError."""
     async with snapshot(pool) as connection:
-        await connection.execute(QUERIES["raise_statement_timeout"])
-        events = await _rows(connection, "event_counts")
-        (erased,) = await _rows(connection, "erased_customers_count")
-        return DatabaseOverview(
-            lanes=tuple(_lane(row) for row in await _rows(connection, "lane_rows", topic_prefix, group_id)),
-            requests={row["outcome"]: row["count"] for row in events if row["outcome"] is not None},
-            facts={row["event_type"]: row["count"] for row in events if row["outcome"] is None},
-            dead_letters=dict(await _rows(connection, "dead_letter_counts")),
-            resettlements=tuple(row["group_id"] for row in await _rows(connection, "resettlements")),
-            erased=erased["count"],
-            definitions=tuple(DefinitionSummary(**row) for row in await _rows(connection, "definition_summaries")),
-            refusals=tuple(RefusalSummary(**row) for row in await _rows(connection, "latest_refusals", _MAX_REFUSALS)),
-        )
+        lanes = await connection.fetch(QUERIES["lane_rows"], topic_prefix, group_id)
+        resettlements = await connection.fetch(QUERIES["resettlements"])
+        definitions = await connection.fetch(QUERIES["definition_summaries"])
+        refusals = await connection.fetch(QUERIES["latest_refusals"], _MAX_REFUSALS)
+    counts = {table: await _counted(pool, table) for table in _COUNTS}
+    events = counts["ledger"] or ()
+    return DatabaseOverview(
+        lanes=tuple(map(_lane, lanes)),
+        requests={row["outcome"]: row["count"] for row in events if row["outcome"] is not None},
+        facts={row["event_type"]: row["count"] for row in events if row["outcome"] is None},
+        dead_letters={row["reason"]: row["count"] for row in counts["dead_letters"] or ()},
+        erased=sum(row["count"] for row in counts["erased_customers"] or ()),
+        estimates={table: await _estimated(pool, table) for table, rows in counts.items() if rows is None},
+        resettlements=tuple(row["group_id"] for row in resettlements),
+        definitions=tuple(DefinitionSummary(**row) for row in definitions),
+        refusals=tuple(RefusalSummary(**row) for row in refusals),
+    )
 
 
-async def _rows(connection: Connection, query: str, *arguments: object) -> Sequence[Any]:
-    return await connection.fetch(QUERIES[query], *arguments, timeout=_COUNT_SECONDS)
+async def _counted(pool: asyncpg.Pool, table: str) -> Sequence[Any] | None:
+    """The rows of the count of this table; None if it took too long."""
+    try:
+        async with snapshot(pool) as connection:
+            await connection.execute(QUERIES["limit_count"], f"{COUNT_MS}ms")
+            return await connection.fetch(QUERIES[_COUNTS[table]], timeout=COUNT_MS / 1000 + _SECONDS_TO_CANCEL)
+    except OutageError as outage:
+        if took_too_long(outage):
+            return None
+        raise
+
+
+async def _estimated(pool: asyncpg.Pool, table: str) -> int:
+    with postgres_errors():
+        rows: int = await pool.fetchval(QUERIES["estimated_rows"], table) or 0
+        return rows
 
 
 def _lane(row: asyncpg.Record) -> KnownLane:

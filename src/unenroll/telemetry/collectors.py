@@ -169,12 +169,17 @@ class LaneGauges(Collector):
         yield _single(metrics.LANES_ASSIGNED, len(lanes))
         yield _single(metrics.LANES_OPEN, sum(lane.open for lane in lanes.values()))
         yield _single(metrics.LAST_PROGRESS, self._state.progress_at)
+        yield _single(metrics.LARGEST_ACCOUNT, self._state.largest_account)
         lags, oldest = _gauge(metrics.LAG_RECORDS), _gauge(metrics.OLDEST_SECONDS)
+        withheld = _gauge(metrics.WITHHELD_RECORDS)
         for number, lane in lanes.items():
             oldest.add_metric([str(number)], 0.0 if lane.oldest is None else max(0.0, time() - lane.oldest))
             for topic, lag in lane.lags.items():
                 lags.add_metric([str(number), topic.removeprefix(self._prefix)], lag)
+            for topic, records in lane.withheld.items():
+                withheld.add_metric([str(number), topic.removeprefix(self._prefix)], records)
         yield lags
+        yield withheld
         yield oldest
 
 

@@ -63,6 +63,18 @@ LAG_RECORDS = MetricFamily(
     "Offsets between the lane's published position and the end of its partition, transaction markers included",
     ("lane", "topic"),
 )
+WITHHELD_RECORDS = MetricFamily(
+    "unenroll_lane_withheld_records",
+    "gauge",
+    "Offsets between the last stable offset and the high watermark: a transaction that is open withholds them",
+    ("lane", "topic"),
+)
+LARGEST_ACCOUNT = MetricFamily(
+    "unenroll_largest_account_ratio",
+    "gauge",
+    "Facts of the largest account that changed since the start of the process, as a share of "
+    "UNENROLL_MAX_ACCOUNT_FACTS",
+)
 LANES_ASSIGNED = MetricFamily(
     "unenroll_lanes_assigned", "gauge", "Lanes that the consumer group has assigned to this process"
 )
@@ -138,6 +150,8 @@ WORKER = (
     AGE_SECONDS,
     OLDEST_SECONDS,
     LAG_RECORDS,
+    WITHHELD_RECORDS,
+    LARGEST_ACCOUNT,
     LANES_ASSIGNED,
     LANES_OPEN,
     REOPENINGS,

@@ -44,7 +44,8 @@ class WaitReason(NamedTuple):
 class LaneState:
     """The state of one lane.
 
-    `positions` are the published offsets by topic, `ends` the end offsets at the last look. `oldest_in_batch` and
+    `positions` are the published offsets by topic. `ends` are the end offsets at the last look, and `withheld` the
+    numbers of records behind them that a transaction withholds. `oldest_in_batch` and
     `oldest_waiting` are the times, as Unix time, when the oldest record was appended: of the batch, and of the records
     that the lane has not read.
     """
@@ -52,6 +53,7 @@ class LaneState:
     activity: LaneActivity = LaneActivity.OPENING
     positions: Mapping[str, int] = field(default_factory=dict)
     ends: Mapping[str, int] = field(default_factory=dict)
+    withheld: Mapping[str, int] = field(default_factory=dict)
     oldest_in_batch: float | None = None
     oldest_waiting: float | None = None
 
@@ -92,7 +94,8 @@ class ProcessState:
     `lanes_assigned` says whether the group has assigned lanes, perhaps none. `waiting` has what waits by name.
     `servers` has for each server why it does not answer, None if it does. `beats` grows while the event loop turns.
     `stalled` has what makes no progress by name, and for how many seconds. `pool_sizes` returns the number of idle
-    connections, of all connections, and their maximum.
+    connections, of all connections, and their maximum. `largest_account` has the facts of the largest account that
+    changed since the start, as a share of the maximum.
     """
 
     stage: ProcessStage = ProcessStage.STARTING
@@ -104,6 +107,7 @@ class ProcessState:
     progress_at: float = field(default_factory=time)
     stalled: Mapping[str, float] = field(default_factory=dict)
     pool_sizes: Callable[[], tuple[int, int, int]] = lambda: (0, 0, 0)
+    largest_account: float = 0.0
 
     def add_lane(self, number: int) -> LaneState:
         """The state of a lane that opens now."""

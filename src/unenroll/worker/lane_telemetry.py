@@ -73,6 +73,7 @@ class LaneTelemetry:
         self._measure(result, steps)
         self._log(result, steps, trace=self._trace(result, steps))
         self.process.record_progress()
+        self.process.largest_account = max(self.process.largest_account, result.largest_account)
         self.reading(result.lane)
 
     def _measure(self, result: BatchResult, steps: Sequence[StepTiming]) -> None:

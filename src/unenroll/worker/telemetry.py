@@ -145,12 +145,11 @@ class ServerProbe:
         }
         any_partition = TopicPartitionNumber(topic=self.settings.topic_prefix + Topic.REQUESTS, number=0)
         ends = await self.cluster.ends(offsets or [any_partition])
+        high = await self.cluster.high_watermarks(offsets)
         for number, lane in lanes.items():
-            lane.ends = {
-                partition.topic: end
-                for partition, end in ends.items()
-                if partition.number == number and partition in offsets
-            }
+            own = [partition for partition in offsets if partition.number == number]
+            lane.ends = {partition.topic: ends[partition] for partition in own}
+            lane.withheld = {partition.topic: max(0, high[partition] - ends[partition]) for partition in own}
         behind = {partition: offset for partition, offset in offsets.items() if offset < ends[partition]}
         await self._find_oldest(lanes, behind)
         self._last_offsets.clear()

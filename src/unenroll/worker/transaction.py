@@ -32,7 +32,9 @@ from unenroll.worker.numbering import DecisionNumbering, NewResult, NumberedDeci
 _MAX_LARGE_BATCHES = 2
 _SMALL_BATCH_RECORDS = 50
 _SECONDS_BETWEEN_YIELDS = 0.02
-_MAX_FOLD_SECONDS = 3.0
+MAX_FOLD_SECONDS = 3.0
+"""The time of computing after which a batch is cut."""
+
 MAX_OUTPUT_BYTES = 8 * 1024 * 1024
 """The size of its messages at which a batch is cut. The last record of the batch may exceed it."""
 
@@ -43,7 +45,7 @@ class BatchResult:
 
     `batch` has the records that were decided. `tallies` counts them by the labels of their metric. `new_results` leaves
     out the skipped records. `refused` counts the records that Postgres refused. `largest_account` has the facts of the
-    largest account that changed. `timings` has the steps of the transaction.
+    largest account that changed, as a share of the maximum. `timings` has the steps of the transaction.
     """
 
     batch: Batch
@@ -52,7 +54,7 @@ class BatchResult:
     tallies: Mapping[Tally, int]
     new_results: tuple[NewResult, ...]
     refused: int
-    largest_account: int
+    largest_account: float
     timings: tuple[StepTiming, ...]
 
     @property
@@ -125,7 +127,7 @@ class BatchTransaction:
             tallies=numbered.tallies,
             new_results=tuple(numbered.new_results),
             refused=step.refused,
-            largest_account=step.largest_account,
+            largest_account=step.largest_account / self.max_facts,
             timings=timings,
         )
 
@@ -158,7 +160,7 @@ class BatchStep:
 
     async def decide_singly(self, records: Sequence[DecodedRecord]) -> int:
         """Decide one record after the other, each in a savepoint. Returns how many were decided."""
-        self._ends = perf_counter() + _MAX_FOLD_SECONDS
+        self._ends = perf_counter() + MAX_FOLD_SECONDS
         for count, decoded in enumerate(records):
             if count and self._is_full(self._ends):
                 return count
@@ -208,7 +210,7 @@ class BatchStep:
         """The results of the first records, until a limit is reached. Lets other tasks run every 20 ms."""
         results: list[FoldResult] = []
         slice_ends, before = perf_counter() + _SECONDS_BETWEEN_YIELDS, self._output_bytes
-        ends = self._ends or perf_counter() + _MAX_FOLD_SECONDS
+        ends = self._ends or perf_counter() + MAX_FOLD_SECONDS
         for decoded, content in zip(records, contents, strict=True):
             result = fold.decide(content)
             results.append(result)

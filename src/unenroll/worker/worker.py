@@ -63,7 +63,7 @@ async def run_worker(settings: WorkerSettings, *, stop: asyncio.Event, until_cau
         goal = None
         if until_caught_up:
             await resettlement.publish_due()
-            goal = await context.cluster.ends(context.input_partitions)
+            goal = await _goal(context)
         async with _assigned_lanes(context) as (lanes, consumer):
             await _run_until(
                 stop,
@@ -232,6 +232,16 @@ async def _watch_topics(context: WorkerContext) -> None:
         await asyncio.sleep(_TOPICS_POLL_SECONDS)
         with suppress(OutageError):  # the lanes notice it too
             await check_not_recreated(context.cluster, topics)
+
+
+async def _goal(context: WorkerContext) -> Mapping[TopicPartitionNumber, int]:
+    """The offsets after the last records now, also of those that a transaction withholds until it ends."""
+    ends = await context.cluster.ends(context.input_partitions)
+    high = await context.cluster.high_watermarks(context.input_partitions)
+    withheld = {f"{one.topic}-{one.number}": high[one] - end for one, end in ends.items() if high[one] > end}
+    if withheld:
+        log.warning("records_withheld", partitions=withheld, waits_for="the end of a transaction that is not ours")
+    return high
 
 
 async def _caught_up(

@@ -14,7 +14,7 @@ from unenroll.text import clock_time, duration, grid, plain, plural, render_text
 _NOTHING = "\N{EN DASH}"
 _DUPLICATES = "Duplicates are not counted here: they leave no row. The workers' logs report them."
 _LANE_HEADS = ("lane", "epoch", "decisions", "published", "worker")
-_PARTITION_HEADS = ("topic", "partition", "committed", "decided", "end", "lag", "oldest unprocessed")
+_PARTITION_HEADS = ("topic", "partition", "committed", "decided", "end", "lag", "withheld", "oldest unprocessed")
 _DEFINITION_HEADS = ("group", "version", "name", "active", "cycles", "targets")
 _REFUSAL_HEADS = ("refused", "group", "version", "reason", "partition", "offset", "why")
 
@@ -36,6 +36,8 @@ def status_tables(status: Status) -> Iterator[RenderableType]:
     yield from _counts("Facts by type, each event once", status.facts)
     yield Text(f"\n{_DUPLICATES}", "dim")
     yield from _counts("Dead letters by reason", status.dead_letters)
+    for name, rows in status.estimates.items():
+        yield Text(f"\nTable {name} has about {rows:,} rows: counting them takes too long", "yellow")
     if status.resettlements:
         groups = ", ".join(map(str, status.resettlements))
         yield Text(f"\nGroups whose accounts are being settled again because of appended cycles: {groups}", "yellow")
@@ -67,6 +69,7 @@ def _partition(one: PartitionStatus, prefix: str) -> _Cells:
         _number(one.decided),
         str(one.end),
         Text(str(one.lag), "yellow" if one.lag else "green"),
+        Text(str(one.withheld_records), "red") if one.withheld_records else Text(_NOTHING, "dim"),
         _oldest(one),
     )
 

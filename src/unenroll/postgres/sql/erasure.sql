@@ -45,17 +45,23 @@ select lane_id, last_sequence from erased_batches where customer_id = $1;
 -- finish_batch: record that a batch contains no message of an erased customer any more
 delete from erased_batches where customer_id = $1 and lane_id = $2 and last_sequence = $3;
 
--- batches_with_letters: select the batches in the outbox that contain dead letters
-select distinct batch.lane_id, batch.last_sequence
-from dead_letters
-cross join lateral (
+-- batches_of_letters: select the next dead letters by key, each with its batch in the outbox, if that is there
+select letter.topic, letter.digest, batch.lane_id, batch.last_sequence
+from (
+    select topic, digest, lane_id, sequence
+    from dead_letters
+    where (topic, digest) > ($1, $2)
+    order by topic, digest
+    limit $3
+) as letter
+left join lateral (
     select lane_id, last_sequence, first_sequence
     from publications
-    where publications.lane_id = dead_letters.lane_id and last_sequence >= dead_letters.sequence
+    where publications.lane_id = letter.lane_id and last_sequence >= letter.sequence
     order by last_sequence
     limit 1
-) as batch
-where batch.first_sequence <= dead_letters.sequence;
+) as batch on batch.first_sequence <= letter.sequence
+order by letter.topic, letter.digest;
 
 -- lock_batch: select the packed messages of a batch and lock its row
 select outputs from publications where lane_id = $1 and last_sequence = $2 for update;

@@ -1,5 +1,8 @@
--- raise_statement_timeout: allow more time for a count than for other statements
-set local statement_timeout = '60s';
+-- limit_count: limit how long a count may take
+select set_config('statement_timeout', $1, true);
+
+-- estimated_rows: select the estimated number of rows of a table, from the statistics of its last vacuum or analyze
+select greatest(reltuples, 0)::bigint from pg_class where oid = to_regclass($1);
 
 -- lane_rows: select the lanes of a group
 select partition, epoch, sequence, published, topics, topic_ids, positions, updated_at

@@ -1,0 +1,118 @@
+"""A batch ends at its limits of time and bytes, an account at its facts, and poison is found in one transaction."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from support.decisions import INPUTS, batch_of
+from support.events import definition, enrolled, reward, three_rewards
+from support.files import leave, written
+from unenroll.errors import RefusedError
+from unenroll.kafka.topics import OUTPUTS
+from unenroll.postgres.definitions import DefinitionCache
+from unenroll.postgres.lanes import LaneKey, LaneRow, reposition, take_lane
+from unenroll.postgres.pool import connected
+from unenroll.wire.topics import Position
+from unenroll.worker import transaction as limits
+from unenroll.worker.lane import BatchSize
+from unenroll.worker.transaction import BatchResult, BatchTransaction
+
+REWARDS = 20
+
+
+@dataclass
+class Lane:
+    """A lane that decides lines, one batch after the other."""
+
+    pool: asyncpg.Pool
+    row: LaneRow
+    transaction: BatchTransaction
+
+    async def decide(self, *lines: str, singly: bool = False) -> BatchResult:
+        """Decide what fits of these lines, which begin at the positions of the lane."""
+        result = await self.transaction.decide(self.row, batch_of(self.row, lines), singly=singly)
+        self.row = result.lane
+        return result
+
+
+@pytest.fixture
+async def lane(database_url: str) -> AsyncIterator[Lane]:
+    """A lane whose accounts may have 100 facts."""
+    async with connected(database_url) as pool:
+        row = await take_lane(pool, LaneKey(topic_prefix="stage.", group_id="stage", partition=0))
+        starts = tuple(Position(topic=word, topic_id=f"id of {word}", partitions=1, offset=0) for word in INPUTS)
+        row = replace(row, positions=starts)
+        await reposition(pool, row)
+        topics = {topic.value: 1_000_000 for topic in OUTPUTS}
+        yield Lane(pool, row, BatchTransaction(pool=pool, cache=DefinitionCache(), limits=topics, max_facts=100))
+
+
+async def loaded(database_url: str, folder: Path, *, customers: range) -> None:
+    lines = [reward(one, f"R{n}-{one}", "c4", at="2026-04-05T00:00:00Z") for one in customers for n in range(REWARDS)]
+    await written(folder, [definition(), *map(enrolled, customers), *lines]).load(database_url)
+
+
+async def test_a_batch_ends_at_its_bytes_and_the_rest_is_the_next_one(
+    lane: Lane, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customers = range(1, 11)
+    await loaded(database_url, tmp_path, customers=customers)
+    monkeypatch.setattr(limits, "MAX_OUTPUT_BYTES", 50_000)
+    rest = [leave(customer) for customer in customers]
+    sizes = []
+    while rest:
+        result = await lane.decide(*rest)
+        assert sum(len(message.value or b"") for message in result.messages) < 100_000
+        assert result.lane.positions[1].offset == len(customers) - len(rest) + len(result.batch.records)
+        sizes.append(len(result.batch.records))
+        rest = rest[len(result.batch.records) :]
+    assert (sum(sizes), len(sizes) > 1) == (len(customers), True)
+    outcomes = await lane.pool.fetch("select outcome::text from leaves")
+    assert [row["outcome"] for row in outcomes] == ["UNENROLLED"] * len(customers)
+
+
+async def test_a_batch_ends_after_its_time_with_one_record_at_least(
+    lane: Lane, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await loaded(database_url, tmp_path, customers=range(1, 4))
+    monkeypatch.setattr(limits, "MAX_FOLD_SECONDS", 0.0)
+    for customer in (1, 2, 3):
+        result = await lane.decide(*(leave(one) for one in range(customer, 4)))
+        assert (len(result.batch.records), result.counts) == (1, {"UNENROLLED": 1})
+
+
+async def test_one_more_fact_than_an_account_may_have_is_a_dead_letter(
+    lane: Lane, database_url: str, tmp_path: Path
+) -> None:
+    await written(tmp_path, [definition(), enrolled(1), enrolled(2)]).load(database_url)
+    many = [reward(1, f"R{n}", "c4", at="2026-04-05T00:00:00Z") for n in range(99)]
+    assert (await lane.decide(*many)).largest_account == 1.0
+    again = (*many[:1], reward(1, "R99", "c4", at="2026-04-05T00:00:00Z"), leave(1), leave(2))
+    assert (await lane.decide(*again)).counts == {"duplicate": 1, "account_full": 2, "UNENROLLED": 1}
+    assert (await lane.decide(leave(1))).counts == {"duplicate": 1}, "the dead letter is one already"
+
+
+async def test_records_that_postgres_refuses_are_found_in_one_transaction(
+    lane: Lane, database_url: str, tmp_path: Path
+) -> None:
+    await written(tmp_path, [definition(), *three_rewards(1), *three_rewards(2)]).load(database_url)
+    await lane.pool.execute("alter table accounts add constraint unlucky check (customer_id < 100)")
+    poison = [leave(customer) for customer in range(100, 130)]
+    lines = [*poison[:15], leave(1), *poison[15:], leave(2)]
+    with pytest.raises(RefusedError):
+        await lane.decide(*lines)
+    result = await lane.decide(*lines, singly=True)
+    assert (result.refused, result.counts) == (30, {"refused_by_database": 30, "UNENROLLED": 2})
+    assert len(await lane.pool.fetch("select from publications")) == 1
+
+
+def test_a_lane_halves_until_it_decides_singly_and_grows_again() -> None:
+    size = BatchSize()
+    for records, then in ((1000, 500), (500, 250)):
+        size.refused(records)
+        assert (size.records, size.singly) == (then, False)
+    size.refused(250)
+    assert (size.records, size.singly) == (125, True)

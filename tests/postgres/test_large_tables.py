@@ -1,0 +1,72 @@
+"""What operators ask of large tables is read in pages, or says that it is an estimate."""
+
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from unenroll.postgres import api_requests, erasure, stats
+from unenroll.postgres.api_requests import undecided_requests
+from unenroll.postgres.erasure import BatchKey, batches_to_rewrite
+from unenroll.postgres.stats import overview
+
+ROWS = 200_000
+LANE = """
+    insert into lanes (topic_prefix, group_id, partition) values ('t.', 'g', 0);
+"""
+LEDGER = """
+    insert into ledger (customer_id, event_key, event_type, content_version, content_hash, target_id, decided_at)
+    select n, gen_random_uuid(), 'RewardEarned', 1, '', 21, now() from generate_series(1, 200000) as n;
+    analyze ledger;
+"""
+
+
+async def test_lanes_are_shown_though_counting_takes_too_long(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await pool.execute(LANE + LEDGER)
+    found = await overview(pool, topic_prefix="t.", group_id="g")
+    assert (found.facts, found.estimates) == ({"RewardEarned": ROWS}, {})
+    monkeypatch.setattr(stats, "COUNT_MS", 1)
+    found = await overview(pool, topic_prefix="t.", group_id="g")
+    assert [lane.partition for lane in found.lanes] == [0]
+    assert found.facts == {}
+    assert ROWS * 0.9 < found.estimates["ledger"] < ROWS * 1.1
+
+
+async def test_undecided_calls_are_found_page_by_page_of_all_calls(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_requests, "_PAGE_SIZE", 10)
+    await pool.execute("""
+        insert into api_requests
+            (request_id, caller, event_type, fingerprint, customer_id, target_id, event_key, event_time, data,
+             created_at)
+        select gen_random_uuid(), 'crm', 'UnenrollRequested', '', n, 21, gen_random_uuid(), now(), '{}',
+               now() - interval '1 hour'
+        from generate_series(1, 95) as n;
+        insert into ledger
+            (customer_id, event_key, event_type, content_version, content_hash, target_id, decided_at)
+        select customer_id, event_key, event_type, 1, '', 21, now() from api_requests where customer_id % 3 > 0;
+    """)
+    before = datetime.now(UTC) - timedelta(minutes=1)
+    pages = [page async for page in undecided_requests(pool, before=before)]
+    assert max(map(len, pages)) <= 10
+    assert sorted(call.customer_id for page in pages for call in page) == list(range(3, 96, 3))
+
+
+async def test_batches_with_dead_letters_are_found_page_by_page(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasure, "PAGE_LETTERS", 10)
+    await pool.execute(LANE)
+    await pool.execute("""
+        insert into publications
+        select lane_id, n * 10, n * 10 - 9, '', now() from lanes cross join generate_series(1, 5) as n;
+        insert into dead_letters
+        select 't.facts', int8send(n), 'schema', '', lane_id, n, 'id', 0, n, 0, now()
+        from lanes cross join generate_series(1, 45) as n;
+        delete from publications where last_sequence = 30;
+    """)
+    lane_id = await pool.fetchval("select lane_id from lanes")
+    assert await batches_to_rewrite(pool, 7) == [BatchKey(lane_id, number) for number in (10, 20, 40, 50)]
