@@ -1,6 +1,8 @@
 """The stall detector counts the checks without progress, and health reports why there is none."""
 
-from datetime import UTC, datetime
+import math
+from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 from unenroll.telemetry.health import Health, StallDetector
 from unenroll.telemetry.state import GROUP, LaneActivity, ProcessStage, ProcessState, WaitReason
@@ -16,8 +18,8 @@ def working(*activities: LaneActivity) -> ProcessState:
     return state
 
 
-def stalled(state: ProcessState, checks: int) -> dict[str, int]:
-    detector = StallDetector(state=state)
+def stalled(state: ProcessState, checks: int, *, excuse_seconds: float = math.inf) -> dict[str, int]:
+    detector = StallDetector(state=state, excuse_seconds=excuse_seconds)
     found: dict[str, int] = {}
     for _ in range(checks):
         state.beats += 1
@@ -45,7 +47,7 @@ def test_a_lane_that_reads_and_is_behind_is_stalled_until_it_publishes() -> None
     lane.published_up_to([("requests", 7)])
     lane.ends = {"requests": 9}
     assert stalled(state, 4) == {"lane 0": 3}
-    detector = StallDetector(state=state)
+    detector = StallDetector(state=state, excuse_seconds=math.inf)
     detector.check()
     detector.check()
     lane.published_up_to([("requests", 8)])
@@ -56,7 +58,7 @@ def test_a_lane_that_reads_and_is_behind_is_stalled_until_it_publishes() -> None
 
 def test_a_lane_that_publishes_makes_progress_and_one_that_retries_a_batch_does_not() -> None:
     state = working(LaneActivity.DECIDING, LaneActivity.DECIDING)
-    detector = StallDetector(state=state)
+    detector = StallDetector(state=state, excuse_seconds=math.inf)
     for offset in range(3):
         state.lanes[0].published_up_to([("requests", offset)])
         for lane in state.lanes.values():
@@ -64,6 +66,16 @@ def test_a_lane_that_publishes_makes_progress_and_one_that_retries_a_batch_does_
             lane.activity = LaneActivity.DECIDING
         found = detector.check()
     assert (found["lane 0"], found["lane 1"]) == (0, 2)
+
+
+def test_a_wait_for_a_server_that_answers_our_check_is_an_excuse_for_a_limited_time() -> None:
+    state = working(LaneActivity.DECIDING)
+    state.servers["kafka"] = None
+    state.waiting["lane 0"] = WaitReason("Kafka does not answer", datetime.now(UTC) - timedelta(seconds=60))
+    assert stalled(state, 5, excuse_seconds=90) == {}
+    assert stalled(state, 5, excuse_seconds=30) == {"lane 0": 4}
+    state.servers["kafka"] = AWAY
+    assert stalled(state, 5, excuse_seconds=30) == {}
 
 
 def test_a_lane_that_waits_for_a_server_is_not_stalled() -> None:
@@ -81,7 +93,7 @@ def test_the_wait_of_another_lane_does_not_excuse_a_lane() -> None:
 
 
 def test_a_blocked_event_loop_is_stalled_even_before_there_are_lanes() -> None:
-    detector = StallDetector(state=ProcessState())
+    detector = StallDetector(state=ProcessState(), excuse_seconds=math.inf)
     assert [detector.check()["the event loop"] for _ in range(3)] == [0, 1, 2]
 
 
@@ -132,3 +144,13 @@ def test_a_worker_is_ready_when_its_lanes_are_open_and_its_servers_answer() -> N
     state.waiting.clear()
     state.revoke_lanes()
     assert health.ready().status == 503
+
+
+def test_a_lane_that_gets_no_records_though_some_wait_is_not_ready() -> None:
+    state = working(LaneActivity.READING)
+    state.servers["kafka"] = None
+    state.lanes[0].unread_since = monotonic()
+    assert Health(state=state, seconds=10).ready().status == 200
+    state.lanes[0].unread_since -= 10
+    ready = Health(state=state, seconds=10).ready()
+    assert (ready.status, b"lane 0: gets no records though some wait" in ready.body) == (503, True)

@@ -3,14 +3,17 @@
 tests/kafka/test_aiokafka_internals.py checks each of them against the installed version.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
-from aiokafka.errors import ConcurrentTransactions
+from aiokafka.conn import CloseReason
+from aiokafka.errors import ConcurrentTransactions, RequestTimedOutError
 from aiokafka.producer.sender import AddPartitionsToTxnHandler
+from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 from aiokafka.protocol.transaction import EndTxnRequest
 
 _NEVER_SECONDS = 3600.0
@@ -44,6 +47,27 @@ def read_credentials_on_connect(client: AIOKafkaClient, read: Callable[[], tuple
         return await get_connection(node_id, group=group, **options)
 
     client._get_conn = get_with_credentials
+
+
+def give_up_silent_connections(client: AIOKafkaClient, *, seconds: float) -> None:
+    """Close a connection that does not answer within `seconds`, unless the request waits for other members.
+
+    aiokafka has one time-out for all requests, and that of JoinGroup has to be longer than a rebalance.
+    """
+    send = client.send
+
+    async def send_in_time(node_id: int, request: Any, *, group: ConnectionGroup = ConnectionGroup.DEFAULT) -> Any:  # noqa: ANN401 - aiokafka's own types
+        if isinstance(request, JoinGroupRequest | SyncGroupRequest):
+            return await send(node_id, request, group=group)
+        try:
+            async with asyncio.timeout(seconds):
+                return await send(node_id, request, group=group)
+        except TimeoutError as error:
+            if (connection := client._conns.get((node_id, group))) is not None:
+                connection.close(reason=CloseReason.CONNECTION_TIMEOUT)
+            raise RequestTimedOutError from error
+
+    client.send = send_in_time
 
 
 def raise_group_error(consumer: AIOKafkaConsumer) -> None:

@@ -24,6 +24,10 @@ from unenroll.secret_files import may_change
 from unenroll.settings import KafkaSettings
 
 REQUEST_SECONDS = 10.0
+"""How long we wait for an answer."""
+
+CLIENT_SECONDS = 5.0
+"""How long a client waits for an answer before it opens a new connection: less than we wait for the client."""
 
 _OAUTH = "OAUTHBEARER"
 _LOOK_SECONDS = 1.0
@@ -54,7 +58,8 @@ def for_confluent(settings: KafkaSettings) -> dict[str, Any]:
         "bootstrap.servers": settings.kafka_bootstrap_servers,
         "security.protocol": settings.kafka_security_protocol,
         "logger": _null_logger(),
-        "socket.timeout.ms": int(REQUEST_SECONDS * 1000),
+        "socket.timeout.ms": int(CLIENT_SECONDS * 1000),
+        "socket.keepalive.enable": True,
         "reconnect.backoff.max.ms": 1000,
         **_librdkafka_tls(settings),
         **_librdkafka_sasl(settings),

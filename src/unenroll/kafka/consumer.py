@@ -12,7 +12,14 @@ from confluent_kafka import TopicPartition as LibrdkafkaPartition
 
 from unenroll.errors import OutageError, Server
 from unenroll.kafka.aiokafka_internals import client_of, fetch_all_partitions_together
-from unenroll.kafka.config import REQUEST_SECONDS, for_aiokafka, for_reading, reload_credentials, stop_quietly
+from unenroll.kafka.config import (
+    CLIENT_SECONDS,
+    REQUEST_SECONDS,
+    for_aiokafka,
+    for_reading,
+    reload_credentials,
+    stop_quietly,
+)
 from unenroll.kafka.errors import kafka_errors
 from unenroll.settings import KafkaSettings, WorkerSettings
 from unenroll.wire.topics import Headers, Position, Record
@@ -137,6 +144,7 @@ async def open_consumer(
         isolation_level="read_committed",
         auto_offset_reset="none",
         fetch_max_wait_ms=_FETCH_WAIT_MS,
+        request_timeout_ms=int(CLIENT_SECONDS * 1000),
         max_partition_fetch_bytes=_FETCH_BYTES,
     )
     async with running_consumer(

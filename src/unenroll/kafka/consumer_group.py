@@ -18,10 +18,10 @@ from aiokafka.errors import for_code
 from unenroll.cooperative import SharedCalls
 from unenroll.errors import OutageError, Server
 from unenroll.kafka.admin import TopicPartitionNumber
-from unenroll.kafka.aiokafka_internals import client_of
+from unenroll.kafka.aiokafka_internals import client_of, give_up_silent_connections
 from unenroll.kafka.assignor import NumberAssignor
 from unenroll.kafka.committed_offsets import CommittedOffset
-from unenroll.kafka.config import REQUEST_SECONDS, for_aiokafka, reload_credentials
+from unenroll.kafka.config import CLIENT_SECONDS, REQUEST_SECONDS, for_aiokafka, reload_credentials, stop_quietly
 from unenroll.kafka.consumer import running_consumer
 from unenroll.kafka.errors import kafka_errors
 from unenroll.settings import WorkerSettings
@@ -37,31 +37,68 @@ _REQUEST_TIMEOUT_MS = 40_000
 _NEVER_MS = 2**31 - 1
 _JOIN_SECONDS = 30.0
 _LEAVE_SECONDS = 10.0
+_CLOSE_SECONDS = 1.0
 
 Answer = TypeVar("Answer")
 
 
 class GroupCoordinator:
-    """Requests to the coordinator of the group in the settings. All methods raise OutageError or SetupError."""
+    """Requests to the coordinator of the group in the settings. All methods raise OutageError or SetupError.
+
+    After a failed request it drops the client: its connection may be one that does not answer any more.
+    """
 
     def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
         self._group_id = settings.group_id
-        self._admin = AIOKafkaAdminClient(**for_aiokafka(settings), request_timeout_ms=int(REQUEST_SECONDS * 1000))
-        reload_credentials(settings, client_of(self._admin))
+        self._admin: AIOKafkaAdminClient | None = None
+        self._connecting = asyncio.Lock()
         self._descriptions = SharedCalls(self._request_description)
 
     async def __aenter__(self) -> Self:
         """Connect."""
         with kafka_errors("connecting to the group coordinator"):
             async with asyncio.timeout(REQUEST_SECONDS):
-                await self._admin.start()
+                await self._client()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Disconnect."""
-        await self._admin.close()
+        await self._drop_client()
+
+    async def _client(self) -> AIOKafkaAdminClient:
+        async with self._connecting:
+            if self._admin is None:
+                self._admin = await self._connected()
+            return self._admin
+
+    async def _connected(self) -> AIOKafkaAdminClient:
+        admin = AIOKafkaAdminClient(**for_aiokafka(self._settings), request_timeout_ms=int(CLIENT_SECONDS * 1000))
+        reload_credentials(self._settings, client_of(admin))
+        try:
+            await admin.start()
+        except BaseException:
+            await stop_quietly(admin.close(), seconds=_CLOSE_SECONDS)
+            raise
+        return admin
+
+    async def _drop_client(self) -> None:
+        admin, self._admin = self._admin, None
+        if admin is not None:
+            await stop_quietly(admin.close(), seconds=_CLOSE_SECONDS)
+
+    @asynccontextmanager
+    async def _requesting(self, action: str) -> AsyncIterator[AIOKafkaAdminClient]:
+        """The client for one request. Drops it if the request fails."""
+        with kafka_errors(action):
+            try:
+                async with asyncio.timeout(REQUEST_SECONDS):
+                    yield await self._client()
+            except BaseException:
+                await self._drop_client()
+                raise
 
     async def committed(
         self, partitions: Iterable[TopicPartitionNumber]
@@ -71,9 +108,8 @@ class GroupCoordinator:
         A lane starts its producer before it calls this: that ends the pending transaction.
         """
         requested = [TopicPartition(partition.topic, partition.number) for partition in partitions]
-        with kafka_errors("reading committed offsets"):
-            async with asyncio.timeout(REQUEST_SECONDS):
-                found = await self._admin.list_consumer_group_offsets(self._group_id, partitions=requested)
+        async with self._requesting("reading committed offsets") as admin:
+            found = await admin.list_consumer_group_offsets(self._group_id, partitions=requested)
         if any(
             place not in found for place in requested
         ):  # after an error of the coordinator the client omits partitions
@@ -99,9 +135,8 @@ class GroupCoordinator:
         return sorted(client_id for _, client_id, *_ in members)
 
     async def _request_description(self) -> tuple[str, list[tuple[Any, ...]]]:
-        with kafka_errors("describing the group"):
-            async with asyncio.timeout(REQUEST_SECONDS):
-                (answer,) = await self._admin.describe_consumer_groups([self._group_id])
+        async with self._requesting("describing the group") as admin:
+            (answer,) = await admin.describe_consumer_groups([self._group_id])
             error, _, state, _, _, members, *_ = answer.groups[0]
             if error:
                 raise for_code(error)
@@ -160,6 +195,7 @@ async def joined_group(settings: WorkerSettings, client_id: str) -> AsyncIterato
         request_timeout_ms=_REQUEST_TIMEOUT_MS,
         max_poll_interval_ms=_NEVER_MS,
     )
+    give_up_silent_connections(client_of(consumer), seconds=CLIENT_SECONDS)
     async with running_consumer(
         settings, consumer, doing="joining the group", start_seconds=_JOIN_SECONDS, stop_seconds=_LEAVE_SECONDS
     ):

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,9 +27,11 @@ from unenroll.wire.topics import Message
 
 _START_SECONDS = 15.0
 _TRANSACTION_SECONDS = 10.0
+_SLOWEST_BYTES_PER_SECOND = 500_000
+_MAX_TRANSACTION_SECONDS = 55.0
 _STOP_SECONDS = 2.0
 _BATCH_BYTES = 512 * 1024
-_TRANSACTION_TIMEOUT_MS = 12_000
+_TRANSACTION_TIMEOUT_MS = 60_000  # for 20 MB at the slowest rate
 _REQUEST_TIMEOUT_MS = 8_000
 _RETRY_BACKOFF_MS = 20
 
@@ -93,13 +96,13 @@ class LaneProducer:
         Raises OutageError and SetupError; then it is unknown whether the transaction is committed.
         """
         with kafka_errors("publishing a batch"):
-            async with asyncio.timeout(_TRANSACTION_SECONDS):
+            async with asyncio.timeout(_transaction_seconds(messages)):
                 await self._transact(await self._by_partition(messages), offsets)
 
     async def publish_to_partitions(self, messages: MessagesByPartition, offsets: Offsets) -> None:
         """Do the same with messages whose partitions are given."""
         with kafka_errors("publishing a batch"):
-            async with asyncio.timeout(_TRANSACTION_SECONDS):
+            async with asyncio.timeout(_transaction_seconds(chain.from_iterable(messages.values()))):
                 await self._transact(messages, offsets)
 
     async def _transact(self, messages: MessagesByPartition, offsets: Offsets) -> None:
@@ -164,6 +167,12 @@ class LaneProducer:
 
     async def _stop(self) -> None:
         await stop_quietly(self._producer.stop(), seconds=_STOP_SECONDS)
+
+
+def _transaction_seconds(messages: Iterable[Message]) -> float:
+    """Return how long the transaction may take: 10 s, and 2 s for each megabyte, as a broker may limit our rate."""
+    size = sum(len(message.value or b"") for message in messages)
+    return min(_TRANSACTION_SECONDS + size / _SLOWEST_BYTES_PER_SECOND, _MAX_TRANSACTION_SECONDS)
 
 
 def _append(batch: Any, message: Message) -> bool:  # noqa: ANN401 - aiokafka has no types

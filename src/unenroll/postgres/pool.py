@@ -71,6 +71,9 @@ async def transaction(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
             try:
                 yield connection
             except BaseException as error:
+                if isinstance(error, TimeoutError):  # neither would a rollback be answered, nor the other connections
+                    connection.terminate()
+                    await pool.expire_connections()
                 with suppress(*_CONNECTION_ERRORS):  # report the first error, not that of the rollback
                     await current.rollback()
                 if _is_idle_timeout(error, seconds=monotonic() - start):

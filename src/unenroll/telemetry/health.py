@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any
 
 from prometheus_client import Histogram
@@ -21,6 +21,7 @@ _JSON = "application/json"
 _SECONDS_BETWEEN_CHECKS = 5.0
 _CHECK_SECONDS = 5.0
 _BEAT_SECONDS = 0.25
+_UNREAD_SECONDS = 4.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +72,12 @@ class Health:
         if state.stage is ProcessStage.WORKING and not state.lanes_assigned:
             yield "the consumer group has not assigned lanes yet"
         yield from (f"{lane_name(number)}: {lane.activity}" for number, lane in state.lanes.items() if not lane.open)
+        yield from (f"{lane_name(number)}: gets no records though some wait" for number in self._not_reading())
+
+    def _not_reading(self) -> Iterator[int]:
+        for number, lane in self.state.lanes.items():
+            if lane.unread_since is not None and monotonic() - lane.unread_since > _UNREAD_SECONDS:
+                yield number
 
 
 def _json(body: dict[str, Any], *, healthy: bool) -> PageResponse:
@@ -79,9 +86,13 @@ def _json(body: dict[str, Any], *, healthy: bool) -> PageResponse:
 
 @dataclass(kw_only=True, slots=True)
 class StallDetector:
-    """Counts for how many checks each part of the process has made no progress."""
+    """Counts for how many checks each part of the process has made no progress.
+
+    A wait for a server excuses a part for `excuse_seconds` at most while the servers answer.
+    """
 
     state: ProcessState
+    excuse_seconds: float
     _marks: dict[str, object] = field(default_factory=dict)
     _checks: dict[str, int] = field(default_factory=dict)
 
@@ -100,11 +111,22 @@ class StallDetector:
         yield EVENT_LOOP, state.beats
         if state.stage is not ProcessStage.WORKING:
             return
-        if not state.lanes_assigned and not any(state.wait_reasons(None)):
+        if not state.lanes_assigned and not self._is_excused(GROUP):
             yield GROUP, "no lanes"
         for number, lane in dict(state.lanes).items():
-            if lane.busy and not any(state.wait_reasons(number)):
+            if lane.busy and not self._is_excused(lane_name(number)):
                 yield lane_name(number), (lane, dict(lane.positions))  # only published records are progress
+
+    def _is_excused(self, name: str) -> bool:
+        """Whether the part waits for a server. While all servers answer our own check, not for ever.
+
+        What waits then has a broken connection, perhaps, and a new process has none.
+        """
+        state = self.state
+        if not state.servers_answer:
+            return True
+        reasons = [state.waiting[one] for one in (GROUP, name) if one in state.waiting]
+        return any((datetime.now(UTC) - reason.since).total_seconds() < self.excuse_seconds for reason in reasons)
 
 
 ServerCheck = Callable[[], Awaitable[None]]

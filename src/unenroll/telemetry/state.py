@@ -1,6 +1,6 @@
 """What the process and its lanes do right now: the event loop writes it; health, metrics and the watchdog read it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -47,13 +47,15 @@ class LaneState:
     `positions` are the published offsets by topic. `ends` are the end offsets at the last look, and `withheld` the
     numbers of records behind them that a transaction withholds. `oldest_in_batch` and
     `oldest_waiting` are the times, as Unix time, when the oldest record was appended: of the batch, and of the records
-    that the lane has not read.
+    that the lane has not read. `unread_since` is the time, by `time.monotonic`, since when the lane waits for records
+    and gets none of those that its partitions have.
     """
 
     activity: LaneActivity = LaneActivity.OPENING
     positions: Mapping[str, int] = field(default_factory=dict)
     ends: Mapping[str, int] = field(default_factory=dict)
     withheld: Mapping[str, int] = field(default_factory=dict)
+    unread_since: float | None = None
     oldest_in_batch: float | None = None
     oldest_waiting: float | None = None
 
@@ -129,14 +131,10 @@ class ProcessState:
         """The worker has published a batch just now."""
         self.progress_at = time()
 
-    def wait_reasons(self, lane: int | None) -> Iterator[str]:
-        """Why the lane cannot make progress; None: why the group cannot."""
-        names = {GROUP, GROUP if lane is None else lane_name(lane)}
-        for name in names & self.waiting.keys():
-            yield describe_wait(name, self.waiting[name])
-        for server, outage in self.servers.items():
-            if outage is not None:
-                yield describe_wait(server, outage)
+    @property
+    def servers_answer(self) -> bool:
+        """Whether the last check of each server succeeded."""
+        return all(outage is None for outage in self.servers.values())
 
 
 def describe_wait(name: str, reason: WaitReason) -> str:

@@ -63,7 +63,7 @@ def _watch(
     seconds: float,
     end: Callable[[Iterable[str]], None],
 ) -> None:
-    detector = StallDetector(state=state)
+    detector = StallDetector(state=state, excuse_seconds=seconds)
     while not over.wait(_CHECK_SECONDS):
         state.stalled = {name: checks * _CHECK_SECONDS for name, checks in detector.check().items() if checks}
         late = {name: since for name, since in state.stalled.items() if seconds and since >= _limit(name, seconds)}

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from threading import Thread
-from time import time
+from time import monotonic, time
 from typing import Any
 
 import asyncpg
@@ -19,7 +19,7 @@ from unenroll.settings import WorkerSettings
 from unenroll.telemetry.collectors import ApiMeters, BuildInfo, LaneGauges, ServerGauges, WorkerMeters, worker_meters
 from unenroll.telemetry.health import Health, check_servers, heartbeat
 from unenroll.telemetry.http import pages, serve_pages
-from unenroll.telemetry.state import LaneState, ProcessState
+from unenroll.telemetry.state import LaneActivity, LaneState, ProcessState
 from unenroll.telemetry.tracing import Traces, configured_traces
 from unenroll.telemetry.watchdog import watchdog
 from unenroll.wire.content_hash import CONTENT_VERSION
@@ -151,9 +151,23 @@ class ServerProbe:
             lane.ends = {partition.topic: ends[partition] for partition in own}
             lane.withheld = {partition.topic: max(0, high[partition] - ends[partition]) for partition in own}
         behind = {partition: offset for partition, offset in offsets.items() if offset < ends[partition]}
+        self._mark_unread(lanes, behind)
         await self._find_oldest(lanes, behind)
         self._last_offsets.clear()
         self._last_offsets.update(offsets)
+
+    def _mark_unread(self, lanes: Mapping[int, LaneState], behind: Mapping[TopicPartitionNumber, int]) -> None:
+        """Mark the lanes that read, have records to read, and have not moved since the last check."""
+        for number, lane in lanes.items():
+            unmoved = any(
+                self._last_offsets.get(partition) == offset
+                for partition, offset in behind.items()
+                if partition.number == number
+            )
+            if not unmoved or lane.activity is not LaneActivity.READING:
+                lane.unread_since = None
+            elif lane.unread_since is None:
+                lane.unread_since = monotonic()
 
     async def _find_oldest(self, lanes: Mapping[int, LaneState], behind: Mapping[TopicPartitionNumber, int]) -> None:
         """Read when the oldest waiting record was appended, once per position.
