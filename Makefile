@@ -13,7 +13,7 @@ COMPILE := .cache/lock/bin/uv pip compile --quiet --universal --python-version 3
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-abuse test-browser test-dashboard test-security audit sizing test-all check check-alerts check-deploy render vendor-schemas test-docs docs reference bench bench-scale bench-load bench-replay bench-api soak profile faults year campaign campaign-convergence campaign-api explore format lock clean
+.PHONY: help setup demo test test-abuse test-browser test-dashboard test-security audit sizing test-all check check-alerts check-deploy render vendor-schemas test-docs docs reference bench bench-scale bench-limits bench-load bench-replay bench-api soak profile faults year campaign campaign-convergence campaign-api explore format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -74,6 +74,9 @@ bench-scale: $(BENCHED)  ## measure it with more processes, partitions, accounts
 
 profile: $(BENCHED)  ## sample where the time of a worker that drains a backlog goes
 	@$(BIN)/python -m benchmarks.profiling $(ARGS)
+
+bench-limits: $(BENCHED)  ## measure unknown names, a large account, and appended cycles that many accounts wait for
+	@$(BIN)/python -m benchmarks.limits $(ARGS)
 
 bench-load: $(STAMP)  ## measure lines per second and memory of a load
 	@$(BIN)/python -m benchmarks.load $(ARGS)

@@ -214,11 +214,13 @@ class DefinitionsFollower:
         await self._looks.call()
 
     async def _look(self) -> None:
-        found = await self._cluster.topics([self._topic.name])
+        known = self._definitions.partitions
+        found, ends = await asyncio.gather(self._cluster.topics([self._topic.name]), self._cluster.ends(known))
         if self._topic.name not in found:
             raise OutageError(f"Kafka has no topic {self._topic.name} any more", server=Server.KAFKA)
         self._definitions.add_partitions(found[self._topic.name].partitions)
-        ends = await self._cluster.ends(self._definitions.partitions)
+        if len(self._definitions.partitions) > len(known):
+            ends = await self._cluster.ends(self._definitions.partitions)
         with kafka_errors("reading definitions"):
             async with asyncio.timeout(_LOOK_SECONDS):
                 await self._definitions.wait_for(ends)
