@@ -5,6 +5,7 @@ import os
 import signal
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pexpect
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from dotenv import dotenv_values
+from pydantic import TypeAdapter
 
 from support.certificates import nobody_listens
 from support.events import ABC, definition, leaves, three_rewards
@@ -21,10 +23,13 @@ from support.place import Place
 from support.terminal import typed, without_clock
 from support.topics import Put
 from support.workers import running, wait_until
+from unenroll.cli.render.status import database_tables
 from unenroll.cli.worker import defaults
+from unenroll.ops.status import Status
 from unenroll.sandbox.process import launch
 from unenroll.sandbox.servers import ServerPair
 from unenroll.settings import WorkerSettings
+from unenroll.text import render_text
 
 NOTHING = "\N{EN DASH}"
 DUPLICATES = "Duplicates are not counted here: they leave no row. The workers' logs report them."
@@ -166,6 +171,43 @@ def _committed(place: Place) -> list[int]:
     found = reader.committed([TopicPartition(f"{place.prefix}requests", number) for number in range(4)], timeout=30)
     reader.close()
     return [one.offset for one in found]
+
+
+async def test_lanes_are_shown_before_the_rows_are_counted(place: Place) -> None:
+    place.load(three_rewards(1))
+    locking = await asyncpg.connect(place.database_url)
+    with running("status", environment=place.environment) as status:
+        async with locking.transaction():
+            await locking.execute("lock table ledger in access exclusive mode")
+            status.wait_to_say("oldest unprocessed")
+            assert not status.ended
+            assert "Requests by outcome" not in status.output()
+        assert status.wait() == 0
+        assert "RewardEarned      3" in status.output()
+    await locking.close()
+
+
+def test_a_count_that_took_too_long_is_never_none() -> None:
+    found = Status(
+        at=datetime.now(UTC),
+        topic_prefix="t.",
+        group_id="g",
+        lanes=(),
+        partitions=(),
+        dead_letters={},
+        erased=0,
+        estimates={"ledger": 200_000_000, "erased_customers": None},
+    )
+    lines = render_text(database_tables(found), StringIO()).splitlines()
+    assert lines[:5] == [
+        *("Requests by outcome, each event once", "  not counted, see the estimate below", ""),
+        *("Facts by type, each event once", "  not counted, see the estimate below"),
+    ]
+    assert "Table ledger, which takes too long to count: about 200,000,000 rows (estimate)" in lines
+    assert "Table erased_customers, which takes too long to count: no estimate: Postgres has not analyzed it" in lines
+    told = json.loads(TypeAdapter(Status).dump_json(found))
+    assert (told["requests"], told["facts"]) == (None, None)
+    assert told["estimates"] == {"ledger": 200_000_000, "erased_customers": None}
 
 
 async def test_refused_definitions_are_listed_latest_first(place: Place) -> None:

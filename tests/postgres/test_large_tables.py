@@ -6,8 +6,10 @@ import asyncpg
 import pytest
 
 from unenroll.postgres import api_requests, erasure, stats
+from unenroll.postgres import pool as sessions
 from unenroll.postgres.api_requests import undecided_requests
 from unenroll.postgres.erasure import BatchKey, batches_to_rewrite
+from unenroll.postgres.pool import connected
 from unenroll.postgres.stats import overview
 
 ROWS = 200_000
@@ -21,17 +23,42 @@ LEDGER = """
 """
 
 
-async def test_lanes_are_shown_though_counting_takes_too_long(
+async def test_a_count_that_takes_too_long_is_estimated(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    await pool.execute(LEDGER)
+    found = await overview(pool)
+    assert (found.requests, found.facts, found.estimates) == ({}, {"RewardEarned": ROWS}, {})
+    monkeypatch.setattr(stats, "COUNT_MS", 1)
+    found = await overview(pool)
+    assert found.requests is found.facts is None
+    assert ROWS * 0.9 < (found.estimates["ledger"] or 0) < ROWS * 1.1
+
+
+async def test_a_table_that_was_never_analyzed_has_no_estimate(
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await pool.execute(LANE + LEDGER)
-    found = await overview(pool, topic_prefix="t.", group_id="g")
-    assert (found.facts, found.estimates) == ({"RewardEarned": ROWS}, {})
+    await pool.execute(LEDGER)
+    await pool.execute("update pg_class set reltuples = -1 where relname = 'ledger'")
     monkeypatch.setattr(stats, "COUNT_MS", 1)
-    found = await overview(pool, topic_prefix="t.", group_id="g")
-    assert [lane.partition for lane in found.lanes] == [0]
-    assert found.facts == {}
-    assert ROWS * 0.9 < found.estimates["ledger"] < ROWS * 1.1
+    assert (await overview(pool)).estimates["ledger"] is None
+
+
+async def test_a_locked_table_is_estimated(
+    database_url: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sessions._SESSION_SETTINGS, "lock_timeout", "50ms")  # noqa: SLF001 - it is 9 s
+    async with connected(database_url) as impatient, pool.acquire() as other, other.transaction():
+        await other.execute("lock table dead_letters in access exclusive mode")
+        found = await overview(impatient)
+    assert (found.dead_letters, found.erased, list(found.estimates)) == (None, 0, ["dead_letters"])
+
+
+async def test_definitions_are_read_page_by_page(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stats, "_PAGE_GROUPS", 3)
+    await pool.execute("""
+        insert into target_groups
+        select n, 1, '{"name": "", "active": true, "cycles": [], "targets": []}' from generate_series(-3, 3) as n
+    """)
+    assert [one.group_id for one in (await overview(pool)).definitions] == list(range(-3, 4))
 
 
 async def test_undecided_calls_are_found_page_by_page_of_all_calls(

@@ -12,7 +12,7 @@ import typer
 from pydantic import TypeAdapter
 
 from unenroll.cli.options import Customers, Differences, Report, Targets
-from unenroll.cli.render.status import render_status
+from unenroll.cli.render.status import database_tables, progress_tables
 from unenroll.cli.runtime import Json, show
 from unenroll.cli.watch import watch as watch_status
 from unenroll.errors import UnenrollError, UsageError
@@ -29,7 +29,7 @@ from unenroll.ops.verify.verify import verify as verify_accounts
 from unenroll.postgres.audit import AuditScope, estimate_accounts
 from unenroll.postgres.pool import connected
 from unenroll.settings import DatabaseSettings, WorkerSettings, read_settings
-from unenroll.text import plural
+from unenroll.text import plural, render_text
 from unenroll.wire.fields import LARGEST_INT64, SMALLEST_INT64
 
 
@@ -61,9 +61,19 @@ def status(
     if watch:
         _watch(interval, as_json=as_json)
         return
-    settings = read_settings(WorkerSettings)
-    found = asyncio.run(read_status(settings, KafkaAdmin(settings)))
-    show(found, render_status(found, sys.stdout), as_json=as_json)
+    asyncio.run(_show_status(read_settings(WorkerSettings), as_json=as_json))
+
+
+async def _show_status(settings: WorkerSettings, *, as_json: bool) -> None:
+    """Print lanes and partitions at once, and the rest when it is counted; JSON as one document at the end."""
+    async for found in read_status(settings, KafkaAdmin(settings)):
+        if as_json:
+            if found.complete:
+                show(found, "", as_json=True)
+        elif found.complete:
+            typer.echo("\n" + render_text(database_tables(found), sys.stdout))
+        else:
+            typer.echo(render_text(progress_tables(found), sys.stdout))
 
 
 def _watch(interval: float, *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from unenroll.cli.render.status import status_tables
+from unenroll.cli.render.status import database_tables, progress_tables
 from unenroll.cli.runtime import stop_on_signal
 from unenroll.errors import OutageError
 from unenroll.kafka.admin import KafkaAdmin
@@ -33,12 +33,15 @@ async def watch(settings: WorkerSettings, *, interval: float) -> None:
 
 async def _refresh(live: Live, settings: WorkerSettings, *, interval: float) -> None:
     kafka = KafkaAdmin(settings)
-    tables: list[RenderableType] = []
+    progress: list[RenderableType] = []
+    database: list[RenderableType] = []
     while True:
         began = monotonic()
         try:
-            tables = list(status_tables(await status(settings, kafka)))
-            live.update(Group(*tables), refresh=True)
+            async for found in status(settings, kafka):
+                progress = list(progress_tables(found))
+                database = list(database_tables(found)) if found.complete else database
+                live.update(Group(*progress, *database), refresh=True)
         except OutageError as error:
-            live.update(Group(plain(f"! {error}", "bold red"), *tables), refresh=True)
+            live.update(Group(plain(f"! {error}", "bold red"), *progress, *database), refresh=True)
         await asyncio.sleep(max(interval, monotonic() - began))

@@ -1,8 +1,10 @@
 """Read how far the workers are from Kafka and Postgres, whether workers run or not."""
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+
+import asyncpg
 
 from unenroll.kafka.admin import KafkaAdmin, KafkaTopic, TopicPartitionNumber, partitions_of
 from unenroll.kafka.committed_offsets import CommittedOffset
@@ -10,7 +12,14 @@ from unenroll.kafka.consumer_group import GroupCoordinator, group_coordinator
 from unenroll.kafka.range_reader import oldest_records
 from unenroll.kafka.topics import INPUTS, existing_topics
 from unenroll.postgres.pool import check_tables, connected
-from unenroll.postgres.stats import DefinitionSummary, KnownLane, RefusalSummary, overview
+from unenroll.postgres.stats import (
+    DatabaseOverview,
+    DefinitionSummary,
+    KnownLane,
+    RefusalSummary,
+    known_lanes,
+    overview,
+)
 from unenroll.settings import StartPosition, WorkerSettings
 
 
@@ -57,10 +66,10 @@ class Status:
     """The progress of a group, and counts of the whole database, whichever group decided.
 
     `requests` counts by outcome and `facts` by event type, each without duplicates, because they leave no row.
-    `dead_letters` counts distinct contents by reason. `resettlements` are the groups whose
-    accounts a worker still has to ask the lanes to settle with appended cycles. `erased` counts erased customers.
-    `estimates` has the estimated rows of each table whose count took too long; its counts are empty.
-    `refusals` has the latest 20 refused definitions.
+    `dead_letters` counts distinct contents by reason, `erased` erased customers. A count is None if it took too long:
+    `estimates` then has the estimated rows of its table, None without statistics. `resettlements` are the groups whose
+    accounts a worker still has to ask the lanes to settle with appended cycles. `refusals` has the latest 20 refused
+    definitions.
     """
 
     at: datetime
@@ -68,28 +77,56 @@ class Status:
     group_id: str
     lanes: tuple[LaneStatus, ...]
     partitions: tuple[PartitionStatus, ...]
-    requests: Mapping[str, int]
-    facts: Mapping[str, int]
-    dead_letters: Mapping[str, int]
-    erased: int
-    estimates: Mapping[str, int]
-    resettlements: tuple[int, ...]
-    definitions: tuple[DefinitionSummary, ...]
-    refusals: tuple[RefusalSummary, ...]
+    requests: Mapping[str, int] | None = None
+    facts: Mapping[str, int] | None = None
+    dead_letters: Mapping[str, int] | None = None
+    erased: int | None = None
+    estimates: Mapping[str, int | None] = field(default_factory=dict)
+    resettlements: tuple[int, ...] = ()
+    definitions: tuple[DefinitionSummary, ...] = ()
+    refusals: tuple[RefusalSummary, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has more than lanes and partitions."""
+        return self.requests is not None or "ledger" in self.estimates
+
+    def with_overview(self, found: DatabaseOverview) -> "Status":
+        """Return the status with everything of the whole database."""
+        return replace(
+            self,
+            requests=found.requests,
+            facts=found.facts,
+            dead_letters=found.dead_letters,
+            erased=found.erased,
+            estimates=found.estimates,
+            resettlements=found.resettlements,
+            definitions=found.definitions,
+            refusals=found.refusals,
+        )
 
 
-async def status(settings: WorkerSettings, kafka: KafkaAdmin) -> Status:
-    """The status now. Changes and locks nothing. Raises OutageError and SetupError."""
+async def status(settings: WorkerSettings, kafka: KafkaAdmin) -> AsyncIterator[Status]:
+    """Yield the status of lanes and partitions now, then the same with the rest, whose counts may take a minute.
+
+    Changes and locks nothing. Raises OutageError and SetupError.
+    """
     async with connected(settings.database_url, connections=1) as pool:
         await check_tables(pool)
-        # Lanes decide, then commit: offsets that are read first are never ahead of the rows and the ends.
-        topics = await existing_topics(kafka, (settings.topic_prefix + topic for topic in INPUTS))
-        partitions = partitions_of(topics.values())
-        group = await _group(settings, partitions)
-        tables = await overview(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
+        progress = await _progress(settings, kafka, pool)
+        yield progress
+        yield progress.with_overview(await overview(pool))
+
+
+async def _progress(settings: WorkerSettings, kafka: KafkaAdmin, pool: asyncpg.Pool) -> Status:
+    # Lanes decide, then commit: offsets that are read first are never ahead of the rows and the ends.
+    topics = await existing_topics(kafka, (settings.topic_prefix + topic for topic in INPUTS))
+    partitions = partitions_of(topics.values())
+    group = await _group(settings, partitions)
+    lanes = await known_lanes(pool, topic_prefix=settings.topic_prefix, group_id=settings.group_id)
     first, end = await kafka.beginnings(partitions), await kafka.ends(partitions)
     high = await kafka.high_watermarks(partitions)
-    decided = _decided_offsets(tables.lanes, topics)
+    decided = _decided_offsets(lanes, topics)
     offsets = [
         _PartitionOffsets(
             partition=partition,
@@ -106,16 +143,8 @@ async def status(settings: WorkerSettings, kafka: KafkaAdmin) -> Status:
         at=datetime.now(UTC),
         topic_prefix=settings.topic_prefix,
         group_id=settings.group_id,
-        lanes=tuple(_lane_statuses(partitions, group, tables.lanes)),
+        lanes=tuple(_lane_statuses(partitions, group, lanes)),
         partitions=tuple(statuses),
-        requests=tables.requests,
-        facts=tables.facts,
-        dead_letters=tables.dead_letters,
-        erased=tables.erased,
-        estimates=tables.estimates,
-        resettlements=tables.resettlements,
-        definitions=tables.definitions,
-        refusals=tables.refusals,
     )
 
 

@@ -8,11 +8,13 @@ from typing import Any
 import asyncpg
 
 from unenroll.errors import OutageError
-from unenroll.postgres.errors import postgres_errors, took_too_long
-from unenroll.postgres.pool import snapshot
+from unenroll.postgres.errors import is_blocked, postgres_errors
+from unenroll.postgres.pool import Connection, snapshot
 from unenroll.postgres.queries import QUERIES
+from unenroll.wire.fields import LARGEST_INT64, SMALLEST_INT64
 
 _MAX_REFUSALS = 20
+_PAGE_GROUPS = 500
 COUNT_MS = 20_000
 """How long the count of a table may take."""
 
@@ -78,63 +80,78 @@ class RefusalSummary:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatabaseOverview:
-    """The tables as of one moment: the lanes of one group, and everything else of the whole database.
+    """Everything but the lanes, of the whole database. Each count is as of a moment of its own.
 
     `requests` are by outcome, `facts` by event type, `dead_letters` by reason. Duplicates are not counted, since they
-    leave no row. `erased` is the number of erased customers, whose decisions count nevertheless. `estimates` has the
-    estimated number of rows of each table whose count took too long: its counts are empty. `resettlements` are the
-    groups whose waiting accounts are still to be settled again. `refusals` are the latest 20.
+    leave no row. `erased` is the number of erased customers, whose decisions count nevertheless. A count is None if it
+    took too long: `estimates` then has the estimated number of rows of its table, None without statistics.
+    `resettlements` are the groups whose waiting accounts are still to be settled again. `refusals` are the latest 20.
     """
 
-    lanes: tuple[KnownLane, ...]
-    requests: Mapping[str, int]
-    facts: Mapping[str, int]
-    dead_letters: Mapping[str, int]
-    erased: int
-    estimates: Mapping[str, int]
+    requests: Mapping[str, int] | None
+    facts: Mapping[str, int] | None
+    dead_letters: Mapping[str, int] | None
+    erased: int | None
+    estimates: Mapping[str, int | None]
     resettlements: tuple[int, ...]
     definitions: tuple[DefinitionSummary, ...]
     refusals: tuple[RefusalSummary, ...]
 
 
-async def overview(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> DatabaseOverview:
-    """Return an overview of the tables. Each count takes 20 s at most. Raises OutageError and SetupError."""
-    async with snapshot(pool) as connection:
-        lanes = await connection.fetch(QUERIES["lane_rows"], topic_prefix, group_id)
-        resettlements = await connection.fetch(QUERIES["resettlements"])
-        definitions = await connection.fetch(QUERIES["definition_summaries"])
-        refusals = await connection.fetch(QUERIES["latest_refusals"], _MAX_REFUSALS)
+async def known_lanes(pool: asyncpg.Pool, *, topic_prefix: str, group_id: str) -> tuple[KnownLane, ...]:
+    """Return the lanes of the group. Raises OutageError and SetupError."""
+    with postgres_errors():
+        return tuple(map(_lane, await pool.fetch(QUERIES["lane_rows"], topic_prefix, group_id)))
+
+
+async def overview(pool: asyncpg.Pool) -> DatabaseOverview:
+    """Return an overview of the database. Each count takes 20 s at most. Raises OutageError and SetupError."""
     counts = {table: await _counted(pool, table) for table in _COUNTS}
-    events = counts["ledger"] or ()
+    events, letters, erased = counts.values()
+    async with snapshot(pool) as connection:
+        estimates = {table: await _estimated(connection, table) for table, rows in counts.items() if rows is None}
+        resettlements = await connection.fetch(QUERIES["resettlements"])
+        refusals = await connection.fetch(QUERIES["latest_refusals"], _MAX_REFUSALS)
+        definitions = await _definitions(connection)
     return DatabaseOverview(
-        lanes=tuple(map(_lane, lanes)),
-        requests={row["outcome"]: row["count"] for row in events if row["outcome"] is not None},
-        facts={row["event_type"]: row["count"] for row in events if row["outcome"] is None},
-        dead_letters={row["reason"]: row["count"] for row in counts["dead_letters"] or ()},
-        erased=sum(row["count"] for row in counts["erased_customers"] or ()),
-        estimates={table: await _estimated(pool, table) for table, rows in counts.items() if rows is None},
+        requests=None if events is None else {one: count for _, one, count in events if one is not None},
+        facts=None if events is None else {one: count for one, outcome, count in events if outcome is None},
+        dead_letters=None if letters is None else dict(letters),
+        erased=None if erased is None else erased[0]["count"],
+        estimates=estimates,
         resettlements=tuple(row["group_id"] for row in resettlements),
-        definitions=tuple(DefinitionSummary(**row) for row in definitions),
+        definitions=definitions,
         refusals=tuple(RefusalSummary(**row) for row in refusals),
     )
 
 
 async def _counted(pool: asyncpg.Pool, table: str) -> Sequence[Any] | None:
-    """The rows of the count of this table; None if it took too long."""
+    """The rows of the count of this table; None if it took too long or waited too long for a lock."""
     try:
         async with snapshot(pool) as connection:
             await connection.execute(QUERIES["limit_count"], f"{COUNT_MS}ms")
             return await connection.fetch(QUERIES[_COUNTS[table]], timeout=COUNT_MS / 1000 + _SECONDS_TO_CANCEL)
     except OutageError as outage:
-        if took_too_long(outage):
+        if is_blocked(outage):
             return None
         raise
 
 
-async def _estimated(pool: asyncpg.Pool, table: str) -> int:
-    with postgres_errors():
-        rows: int = await pool.fetchval(QUERIES["estimated_rows"], table) or 0
-        return rows
+async def _estimated(connection: Connection, table: str) -> int | None:
+    rows: int | None = await connection.fetchval(QUERIES["estimated_rows"], table)
+    return rows
+
+
+async def _definitions(connection: Connection) -> tuple[DefinitionSummary, ...]:
+    """All definitions, 500 at a time: Postgres parses the text of each one."""
+    found: list[DefinitionSummary] = []
+    first = SMALLEST_INT64
+    while True:
+        rows = await connection.fetch(QUERIES["definition_summaries"], first, _PAGE_GROUPS)
+        found += (DefinitionSummary(**row) for row in rows)
+        if len(rows) < _PAGE_GROUPS or found[-1].group_id == LARGEST_INT64:
+            return tuple(found)
+        first = found[-1].group_id + 1
 
 
 def _lane(row: asyncpg.Record) -> KnownLane:

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import TextIO
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from unenroll.ops.status import LaneStatus, PartitionStatus, Status
 from unenroll.postgres.stats import DefinitionSummary, RefusalSummary
-from unenroll.text import clock_time, duration, grid, plain, plural, render_text, titled_table
+from unenroll.text import clock_time, duration, grid, plain, plural, titled_table
 
 _NOTHING = "\N{EN DASH}"
 _DUPLICATES = "Duplicates are not counted here: they leave no row. The workers' logs report them."
@@ -21,23 +20,23 @@ _REFUSAL_HEADS = ("refused", "group", "version", "reason", "partition", "offset"
 _Cells = tuple[Text | str, ...]
 
 
-def render_status(status: Status, file: TextIO) -> str:
-    """The status as text for this file: as wide as the terminal, or with unbroken lines in a pipe."""
-    return render_text(status_tables(status), file)
-
-
-def status_tables(status: Status) -> Iterator[RenderableType]:
-    """The status as titles and tables."""
+def progress_tables(status: Status) -> Iterator[RenderableType]:
+    """The lanes and partitions as titles and tables."""
     yield Text(f"Group {status.group_id}, topics {status.topic_prefix}*, {clock_time(status.at)}", "bold")
     yield from titled_table("Lanes", _LANE_HEADS, map(_lane, status.lanes))
     partitions = (_partition(one, status.topic_prefix) for one in status.partitions)
     yield from titled_table("Input topics", _PARTITION_HEADS, partitions)
+
+
+def database_tables(status: Status) -> Iterator[RenderableType]:
+    """The counts and definitions as titles and tables."""
     yield from _counts("Requests by outcome, each event once", status.requests)
     yield from _counts("Facts by type, each event once", status.facts)
     yield Text(f"\n{_DUPLICATES}", "dim")
     yield from _counts("Dead letters by reason", status.dead_letters)
     for name, rows in status.estimates.items():
-        yield Text(f"\nTable {name} has about {rows:,} rows: counting them takes too long", "yellow")
+        estimate = "no estimate: Postgres has not analyzed it" if rows is None else f"about {rows:,} rows (estimate)"
+        yield Text(f"\nTable {name}, which takes too long to count: {estimate}", "yellow")
     if status.resettlements:
         groups = ", ".join(map(str, status.resettlements))
         yield Text(f"\nGroups whose accounts are being settled again because of appended cycles: {groups}", "yellow")
@@ -50,8 +49,11 @@ def status_tables(status: Status) -> Iterator[RenderableType]:
         )
 
 
-def _counts(title: str, counts: Mapping[str, int]) -> Iterator[RenderableType]:
+def _counts(title: str, counts: Mapping[str, int] | None) -> Iterator[RenderableType]:
     yield Text(f"\n{title}", "bold")
+    if counts is None:
+        yield Text("  not counted, see the estimate below", "yellow")
+        return
     rows = grid((plain(name), str(count)) for name, count in counts.items())
     yield rows if rows.row_count else Text("  none")
 

@@ -1,8 +1,8 @@
 -- limit_count: limit how long a count may take
 select set_config('statement_timeout', $1, true);
 
--- estimated_rows: select the estimated number of rows of a table, from the statistics of its last vacuum or analyze
-select greatest(reltuples, 0)::bigint from pg_class where oid = to_regclass($1);
+-- estimated_rows: select the number of rows that the last vacuum or analyze has estimated; null: there was none
+select nullif(reltuples, -1)::bigint from pg_class where oid = to_regclass($1);
 
 -- lane_rows: select the lanes of a group
 select partition, epoch, sequence, published, topics, topic_ids, positions, updated_at
@@ -33,13 +33,15 @@ order by reason;
 -- erased_customers_count: count the erased customers
 select count(*) from erased_customers;
 
--- definition_summaries: select the target groups with the numbers of their cycles and targets
+-- definition_summaries: select the next target groups from this id on, with the numbers of their cycles and targets
 select group_id, version, accepted_at, definition::json ->> 'name' as name,
        (definition::json ->> 'active')::boolean as active,
        json_array_length(definition::json -> 'cycles') as cycles,
        json_array_length(definition::json -> 'targets') as targets
 from target_groups
-order by group_id;
+where group_id >= $1
+order by group_id
+limit $2;
 
 -- resettlements: select the groups whose waiting accounts are still to be settled again
 select group_id from resettlements order by group_id;
