@@ -1,15 +1,19 @@
 """What operators ask of large tables is read in pages, or says that it is an estimate."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
 
-from unenroll.postgres import api_requests, erasure, stats
+from unenroll.postgres import api_requests, audit, erasure, replays, stats
 from unenroll.postgres import pool as sessions
 from unenroll.postgres.api_requests import undecided_requests
+from unenroll.postgres.audit import AuditScope
 from unenroll.postgres.erasure import BatchKey, batches_to_rewrite
 from unenroll.postgres.pool import connected
+from unenroll.postgres.replays import ReplayLane, publications_between
+from unenroll.postgres.retention import TABLES, PruneCut, prune_steps, table_size
 from unenroll.postgres.stats import overview
 
 ROWS = 200_000
@@ -20,6 +24,10 @@ LEDGER = """
     insert into ledger (customer_id, event_key, event_type, content_version, content_hash, target_id, decided_at)
     select n, gen_random_uuid(), 'RewardEarned', 1, '', 21, now() from generate_series(1, 200000) as n;
     analyze ledger;
+"""
+BATCHES = """
+    insert into publications select lane_id, n, n, $1, now() - interval '100 days'
+    from lanes cross join generate_series(1, $2::integer) as n
 """
 
 
@@ -59,6 +67,52 @@ async def test_definitions_are_read_page_by_page(pool: asyncpg.Pool, monkeypatch
         select n, 1, '{"name": "", "active": true, "cycles": [], "targets": []}' from generate_series(-3, 3) as n
     """)
     assert [one.group_id for one in (await overview(pool)).definitions] == list(range(-3, 4))
+
+
+async def test_verify_reads_few_bytes_at_a_time(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "PAGE_BYTES", 1000)
+    await pool.execute("""
+        insert into accounts select n, target, 1, false, repeat('x', n * 100)
+        from generate_series(1, 12) as n cross join generate_series(1, 2) as target
+    """)
+    pages = [[one.key.customer_id for one in page] async for page in audit.audit(pool, AuditScope())]
+    assert [sorted({*page}) for page in pages] == [[1, 2], [3], [4], [5], *([n] for n in range(6, 13))]
+
+
+async def test_a_replay_reads_few_bytes_at_a_time(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replays, "MAX_BATCHES_BYTES", 1000)
+    await pool.execute(LANE)
+    await pool.execute(BATCHES, b"x" * 400, 7)
+    lane = ReplayLane(0, await pool.fetchval("select lane_id from lanes"), 7)
+    pages = [[one.sequence for one in await publications_between(pool, lane, above)] for above in (0, 3, 6, 7)]
+    assert pages == [[1, 2, 3], [4, 5, 6], [7], []]
+
+
+@pytest.fixture
+async def slow_deletes(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncpg.Pool]:
+    """A pool with an outbox of 2,000 batches, of which a statement may not delete more than some 500."""
+    monkeypatch.setitem(sessions._SESSION_SETTINGS, "statement_timeout", "700ms")  # noqa: SLF001 - it is 10 s
+    async with connected(database_url) as pool:
+        await pool.execute(LANE)
+        await pool.execute(BATCHES, b"", 2000)
+        await pool.execute("""
+            update lanes set published = 2000;
+            create function slow() returns trigger language plpgsql as $$
+                begin perform pg_sleep(0.001); return old; end
+            $$;
+            create trigger slow before delete on publications for each row execute function slow();
+        """)
+        yield pool
+
+
+async def test_prune_deletes_less_at_a_time_if_it_takes_too_long(slow_deletes: asyncpg.Pool) -> None:
+    (table,) = [one for one in TABLES if one.name == "publications"]
+    lanes = [row["lane_id"] for row in await slow_deletes.fetch("select lane_id from lanes")]
+    cut = PruneCut(before=datetime.now(UTC), topic_prefix="t.", lanes=lanes, retained=[])
+    blocks = (await table_size(slow_deletes, table)).blocks
+    steps = [step async for step in prune_steps(slow_deletes, table, cut, blocks=blocks, dry_run=False)]
+    assert (sum(step.blocks for step in steps), sum(step.rows for step in steps)) == (blocks, 2000)
+    assert await slow_deletes.fetchval("select count(*) from publications") == 0
 
 
 async def test_undecided_calls_are_found_page_by_page_of_all_calls(

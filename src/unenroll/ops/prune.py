@@ -19,7 +19,7 @@ from unenroll.postgres.retention import (
     PrunedTable,
     RetainedOffset,
     lanes_of_prefix,
-    prune_blocks,
+    prune_steps,
     table_size,
 )
 from unenroll.settings import WorkerSettings
@@ -139,10 +139,9 @@ async def _prune_table(
     size = await table_size(pool, table)
     deleted = 0
     with progress(f"prune {table.name}", size.blocks * size.block_bytes) as advance:
-        for blocks in size.steps():
-            count = await prune_blocks(pool, table, cut, blocks=blocks, dry_run=options.dry_run)
-            deleted += count
-            advance((min(blocks[1], size.blocks) - blocks[0]) * size.block_bytes)
-            if count and options.pause:
+        async for step in prune_steps(pool, table, cut, blocks=size.blocks, dry_run=options.dry_run):
+            deleted += step.rows
+            advance(step.blocks * size.block_bytes)
+            if step.rows and options.pause:
                 await asyncio.sleep(options.pause)
     return deleted

@@ -20,6 +20,8 @@ from unenroll.wire.fields import LARGEST_INT64, SMALLEST_INT64
 from unenroll.wire.topics import Message
 
 CUSTOMERS_PER_PAGE = 500
+PAGE_BYTES = 4 * 2**20
+"""The maximum bytes of facts in a page, so that a page is read in time. A single customer may have more."""
 
 
 class LedgerReceipt(NamedTuple):
@@ -83,7 +85,8 @@ async def oldest_publication(pool: asyncpg.Pool) -> datetime | None:
 async def audit(pool: asyncpg.Pool, scope: AuditScope) -> AsyncIterator[list[AuditedAccount]]:
     """Yield the accounts in pages, each as of a moment of its own. Raises OutageError and SetupError."""
     async for customers in _pages(pool, scope):
-        yield await _page(pool, customers, scope)
+        for part in await _parts(pool, customers):
+            yield await _page(pool, part, scope)
 
 
 async def _pages(pool: asyncpg.Pool, scope: AuditScope) -> AsyncIterator[list[int]]:
@@ -103,6 +106,21 @@ async def _pages(pool: asyncpg.Pool, scope: AuditScope) -> AsyncIterator[list[in
         if last == LARGEST_INT64:
             return
         first = last + 1
+
+
+async def _parts(pool: asyncpg.Pool, customers: Sequence[int]) -> list[list[int]]:
+    """Return the customers in parts with at most `PAGE_BYTES` of facts each."""
+    with postgres_errors():
+        sizes = {row["customer_id"]: row["bytes"] for row in await pool.fetch(QUERIES["facts_sizes"], customers)}
+    parts: list[list[int]] = [[]]
+    size = 0
+    for customer_id in customers:
+        size += sizes.get(customer_id, 0)
+        if parts[-1] and size > PAGE_BYTES:
+            parts.append([])
+            size = sizes.get(customer_id, 0)
+        parts[-1].append(customer_id)
+    return parts
 
 
 async def _page(pool: asyncpg.Pool, customers: Sequence[int], scope: AuditScope) -> list[AuditedAccount]:

@@ -10,6 +10,9 @@ import asyncpg
 from unenroll.postgres.errors import postgres_errors
 from unenroll.postgres.queries import QUERIES
 
+_MAX_BATCHES = 50
+MAX_BATCHES_BYTES = 4 * 2**20
+
 
 class ReplayLane(NamedTuple):
     """A lane, and the number of its last decision that is known to be published."""
@@ -73,8 +76,13 @@ async def finish_replay(pool: asyncpg.Pool, replay_id: str) -> None:
         await pool.execute(QUERIES["finish_replay"], replay_id)
 
 
-async def publications_between(pool: asyncpg.Pool, lane: ReplayLane, above: int, *, most: int) -> Sequence[ReplayBatch]:
-    """Return up to `most` batches after the decision `above`, in order, up to the end of the replay in this lane."""
+async def publications_between(pool: asyncpg.Pool, lane: ReplayLane, above: int) -> Sequence[ReplayBatch]:
+    """Return the next batches after the decision `above`, in order, up to the end of the replay in this lane.
+
+    A batch has some 8 MiB at most before compression, and `MAX_BATCHES_BYTES` ends a page after the batch that exceeds
+    it. Raises OutageError and SetupError.
+    """
+    place = lane.lane_id, above, lane.published
     with postgres_errors():
-        rows = await pool.fetch(QUERIES["publications_between"], lane.lane_id, above, lane.published, most)
+        rows = await pool.fetch(QUERIES["publications_between"], *place, _MAX_BATCHES, MAX_BATCHES_BYTES)
     return [ReplayBatch(*row) for row in rows]

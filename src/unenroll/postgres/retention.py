@@ -1,16 +1,22 @@
 """Delete old rows, a few blocks of a table at a time, each in a short transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from time import monotonic
+from typing import NamedTuple
 
 import asyncpg
 
-from unenroll.postgres.errors import postgres_errors
+from unenroll.errors import OutageError
+from unenroll.postgres.errors import postgres_errors, took_too_long
 from unenroll.postgres.pool import transaction
 from unenroll.postgres.queries import QUERIES
 
-_BLOCKS_AT_ONCE = 256
+_FIRST_BLOCKS = 16
+_MAX_BLOCKS = 256
+_STEP_SECONDS = 1.0
+"""About how long a step may take. A block of the outbox has some 100 batches, each of up to 8 MiB."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,9 +75,12 @@ class TableSize:
     blocks: int
     block_bytes: int
 
-    def steps(self) -> list[tuple[int, int]]:
-        """Return ranges of blocks: the first one, and the one after the last."""
-        return [(begin, begin + _BLOCKS_AT_ONCE) for begin in range(0, self.blocks, _BLOCKS_AT_ONCE)]
+
+class PruneStep(NamedTuple):
+    """How many blocks of a table a step has read, and how many rows it has deleted or counted."""
+
+    blocks: int
+    rows: int
 
 
 async def lanes_of_prefix(pool: asyncpg.Pool, topic_prefix: str) -> list[int]:
@@ -87,15 +96,31 @@ async def table_size(pool: asyncpg.Pool, table: PrunedTable) -> TableSize:
     return TableSize(blocks=blocks, block_bytes=block_bytes)
 
 
-async def prune_blocks(
-    pool: asyncpg.Pool, table: PrunedTable, cut: PruneCut, *, blocks: tuple[int, int], dry_run: bool
-) -> int:
-    """Delete the old rows in these blocks, or only count them, and return their number.
+async def prune_steps(
+    pool: asyncpg.Pool, table: PrunedTable, cut: PruneCut, *, blocks: int, dry_run: bool
+) -> AsyncIterator[PruneStep]:
+    """Delete the old rows in the first `blocks` of the table, or only count them, and yield each step.
 
-    Raises OutageError and SetupError.
+    A step that is slow is followed by a smaller one. Raises OutageError and SetupError.
     """
     query = QUERIES[f"{'prunable' if dry_run else 'prune'}_{table.name}"]
-    first, last = blocks
-    async with transaction(pool) as connection:
-        count: int = await connection.fetchval(query, (first, 0), (last, 0), cut.before, *table.arguments(cut))
-    return count
+    first, most = 0, _FIRST_BLOCKS
+    while first < blocks:
+        end, start = min(first + most, blocks), monotonic()
+        try:
+            async with transaction(pool) as connection:
+                rows = await connection.fetchval(query, (first, 0), (end, 0), cut.before, *table.arguments(cut))
+        except OutageError as outage:
+            if most == 1 or not took_too_long(outage):
+                raise
+            most //= 2
+            continue
+        yield PruneStep(end - first, rows)
+        first, most = end, _next_blocks(most, seconds=monotonic() - start)
+
+
+def _next_blocks(blocks: int, *, seconds: float) -> int:
+    """Return how many blocks the next step reads, after one that took this long."""
+    if seconds > _STEP_SECONDS:
+        return max(1, blocks // 2)
+    return min(_MAX_BLOCKS, blocks * 2) if seconds < _STEP_SECONDS / 4 else blocks

@@ -32,7 +32,6 @@ from unenroll.settings import WorkerSettings
 from unenroll.text import clock_time, plural
 from unenroll.wire.topics import Message, batch_bytes
 
-_CHUNK_BATCHES = 50
 _SLICE_MESSAGES = 2000
 
 
@@ -199,7 +198,7 @@ class _Reemit:
         self.advance(at.sequence)
         size = self.rate_limit.burst_size(_SLICE_MESSAGES)
         while not self.stopping.is_set():
-            batches = await publications_between(self.pool, lane, at.sequence, most=_CHUNK_BATCHES)
+            batches = await publications_between(self.pool, lane, at.sequence)
             if not batches:
                 self.advance(lane.published - at.sequence)
                 return

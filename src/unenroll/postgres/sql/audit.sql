@@ -8,6 +8,12 @@ from (
 order by customer_id
 limit $2;
 
+-- facts_sizes: select the bytes of the facts of customers, without reading the facts
+select customer_id, sum(octet_length(facts)) as bytes
+from accounts
+where customer_id = any($1::bigint[])
+group by customer_id;
+
 -- estimate_accounts: estimate the number of accounts
 select greatest(reltuples, 0)::bigint from pg_class where oid = 'accounts'::regclass;
 
@@ -22,5 +28,9 @@ select customer_id, target_id, event_key, event_type, content_version, content_h
 from ledger
 where customer_id = any($1::bigint[]);
 
--- oldest_publication: select the time of the oldest decision in the outbox
-select min(decided_at) from publications;
+-- oldest_publication: select the time of the oldest decision in the outbox, the first one of a lane
+select min(decided_at)
+from lanes
+cross join lateral (
+    select decided_at from publications where publications.lane_id = lanes.lane_id order by last_sequence limit 1
+) as first_batch;

@@ -16,7 +16,16 @@ update replays set finished_at = now() where replay_id = $1 and finished_at is n
 
 -- publications_between: select some of the batches of a lane after one decision and up to another, in order
 select last_sequence, outputs, decided_at
-from publications
-where lane_id = $1 and last_sequence > $2 and last_sequence <= $3
-order by last_sequence
-limit $4;
+from (
+    select last_sequence, outputs, decided_at,
+           sum(octet_length(outputs)) over (order by last_sequence) - octet_length(outputs) as bytes_before
+    from (
+        select last_sequence, outputs, decided_at
+        from publications
+        where lane_id = $1 and last_sequence > $2 and last_sequence <= $3
+        order by last_sequence
+        limit $4
+    ) as batch
+) as sized
+where bytes_before < $5
+order by last_sequence;
