@@ -115,6 +115,27 @@ async def test_prune_deletes_less_at_a_time_if_it_takes_too_long(slow_deletes: a
     assert await slow_deletes.fetchval("select count(*) from publications") == 0
 
 
+async def test_an_account_is_rewritten_beside_the_old_one_so_no_index_changes(pool: asyncpg.Pool) -> None:
+    await pool.execute("""
+        insert into accounts
+        select n, 21, 1, false, (select string_agg(md5((n * 100 + k)::text), '') from generate_series(1, 18) as k)
+        from generate_series(1, 5000) as n
+    """)
+    await pool.execute("update accounts set facts = facts || md5('') where customer_id % 10 = 0")
+    async with pool.acquire() as connection:
+        await connection.execute("select pg_stat_force_next_flush()")
+    row = await pool.fetchrow("select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = 'accounts'")
+    assert tuple(row or ()) == (500, 500)
+
+
+async def test_large_accounts_are_vacuumed_early(pool: asyncpg.Pool) -> None:
+    options = await pool.fetch("""
+        select unnest(reloptions) from pg_class
+        where oid in ('accounts'::regclass, (select reltoastrelid from pg_class where oid = 'accounts'::regclass))
+    """)
+    assert [row["unnest"] for row in options].count("autovacuum_vacuum_scale_factor=0.02") == 2
+
+
 async def test_undecided_calls_are_found_page_by_page_of_all_calls(
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from unenroll.postgres.queries import QUERIES
 from unenroll.wire.reasons import DeadLetter
 
 _PAGE_SIZE = 500
-_FIRST_ID = UUID(int=0)
+_FIRST_ID, _LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,15 +104,13 @@ async def undecided_requests(pool: asyncpg.Pool, *, before: datetime) -> AsyncIt
 
     Raises OutageError and SetupError.
     """
-    first, end = _FIRST_ID, None
-    while True:
+    first = _FIRST_ID
+    while first != _LAST_ID:
         with postgres_errors():
-            end = await pool.fetchval(QUERIES["request_page_end"], first, _PAGE_SIZE)
+            end = await pool.fetchval(QUERIES["request_page_end"], first, _PAGE_SIZE) or _LAST_ID
             rows = await pool.fetch(QUERIES["undecided_requests"], first, end, before)
         if rows:
             yield [_stored(row) for row in rows]
-        if end is None:
-            return
         first = end
 
 

@@ -19,13 +19,15 @@ where request_id = $1;
 -- request_page_end: select the last id of the next API requests; null: there are fewer
 select request_id from api_requests where request_id > $1 order by request_id offset $2 - 1 limit 1;
 
--- undecided_requests: select those API requests of a page that the ledger lacks
+-- undecided_requests: select those API requests of a page that the ledger lacks; `limit` prevents a scan of the ledger
 select request_id, caller, event_type, fingerprint, customer_id, target_id, event_key, event_time, traceparent, data
 from api_requests as request
-where request_id > $1 and ($2::uuid is null or request_id <= $2) and created_at < $3
-  and not exists (
-      select from ledger where ledger.customer_id = request.customer_id and ledger.event_key = request.event_key
-  );
+left join lateral (
+    select true as known from ledger
+    where ledger.customer_id = request.customer_id and ledger.event_key = request.event_key
+    limit 1
+) as decided on true
+where request_id > $1 and request_id <= $2 and created_at < $3 and decided.known is null;
 
 -- store_answer: save the answer to an enrollment unless one is stored, and return the stored one
 update api_requests set answer = coalesce(answer, $2) where request_id = $1 returning answer;
