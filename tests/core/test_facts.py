@@ -66,6 +66,7 @@ def test_an_account_keeps_its_other_facts() -> None:
     assert account.issuances == {"R2": at("1 Jan"), "R3": at("2 Jan")}
     assert account.reward("R2") is facts[5]
     assert account.reward("R3") is None
+    assert account.size == len(facts)
 
 
 def test_an_enrollment_is_explicit_and_carries_on_unless_it_says_otherwise() -> None:

@@ -102,6 +102,8 @@ class Lane:
                 log.info("batch_halved", lane=lane.partition, records=self.size.records)
                 continue
             except RefusedError:  # the message may quote a record
+                if self.size.singly and len(part.records) <= 1:
+                    raise  # Postgres refuses the dead letter, too
                 self.size.refused(len(part.records))
                 log.debug("batch_refused_by_postgres", lane=lane.partition, records=len(part.records))
                 continue
