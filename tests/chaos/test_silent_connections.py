@@ -88,6 +88,7 @@ async def test_a_worker_goes_on_when_its_connections_to_kafka_fall_silent(
         assert took < SECONDS, worker.output()
 
 
+@pytest.mark.thorough
 async def test_a_worker_goes_on_when_its_connections_to_postgres_fall_silent(
     servers: ServerAddresses, template: str, prefix: str, tmp_path: Path
 ) -> None:

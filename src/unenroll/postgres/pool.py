@@ -23,7 +23,7 @@ TABLES_VERSION = "0001"
 _REFUSALS = (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError)
 _CONNECTION_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 _CONNECT_SECONDS = 10.0
-_COMMAND_SECONDS = 15.0
+_COMMAND_SECONDS = 12.0
 _IDLE_SECONDS = 10
 _SESSION_SETTINGS = {
     "application_name": "unenroll",
