@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from threading import Event, Thread
 from time import monotonic
 from typing import Any
@@ -20,6 +22,8 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from benchmarks.databases import copied
 from benchmarks.processes import python, running, unenroll
+from benchmarks.processor_time import peak_megabytes
+from benchmarks.quota import limit_producers
 from unenroll.sandbox.environment import free_ports
 from unenroll.sandbox.servers import ServerAddresses, provide_servers
 
@@ -284,6 +288,45 @@ def _watch_health(place: Site, slowest: list[float]) -> None:
         time.sleep(0.1)
 
 
+async def published_slowly(servers: ServerAddresses, *, leaves: int, rewards: int, rate: int) -> None:
+    """So many leaves at once cancel so many rewards each; the broker takes so many bytes a second of all lanes."""
+    async with site(servers) as place:
+        customers = range(1, leaves + 1)
+        with TemporaryDirectory() as folder:
+            file = Path(folder, "facts.ndjson")
+            _write_facts(file, customers, rewards)
+            unenroll(place.environment, "load", str(file))
+        limit_producers(servers.kafka, rate)
+        with worker(place) as (process,):
+            await place.answered([place.leave(1_000_000)])
+            began = monotonic()
+            asked = [place.leave(customer, partition=customer % 4) for customer in customers]
+            took = await place.answered(asked) - began
+            megabytes = peak_megabytes(process.pid)
+        published = await place.query("select sum(octet_length(outputs)) from publications")
+    print(
+        f"{leaves:,} leaves that cancel {rewards} rewards each, under a quota of {rate / 1e6:g} MB/s for all lanes: "
+        f"all answered after {took:.0f} s, the worker took {megabytes:.0f} MB of memory at most "
+        f"(stored, compressed: {published / 1e6:.0f} MB)",
+        flush=True,
+    )
+    limit_producers(servers.kafka, None)
+
+
+def _write_facts(file: Path, customers: Iterable[int], rewards: int) -> None:
+    account = {"targetGroupId": 11, "targetId": 21}
+    with file.open("w", encoding="utf-8") as lines:
+        lines.write(json.dumps({"type": "TargetGroupDefined", "id": "spring", "data": _GROUP}) + "\n")
+        for customer in customers:
+            facts = [("CustomerEnrolled", "enrolled", {"enrolledAt": "2026-01-01T00:00:00Z"})]
+            for number in range(rewards):
+                reward = {"rewardId": f"R{number}", "periodName": "c4", "allocation": "IMMEDIATE"}
+                facts.append(("RewardEarned", f"R{number}", {**reward, "achievedAt": "2026-04-02T00:00:00Z"}))
+            for name, fact_id, data in facts:
+                line = {"type": name, "id": fact_id, "data": {"customerId": customer, **account, **data}}
+                lines.write(json.dumps(line) + "\n")
+
+
 async def main(scenarios: list[Callable[[ServerAddresses], Coroutine[Any, Any, None]]]) -> None:
     """Run the scenarios one after the other, each with a database and topics of its own."""
     async with provide_servers({}, say=print) as servers:
@@ -297,13 +340,13 @@ if __name__ == "__main__":
     parser.add_argument("--rate", type=int, default=100, help="unknown names a second")
     parser.add_argument("--facts", type=int, default=10_000, help="of the large account")
     parser.add_argument("--more", type=int, default=1_000, help="facts that it gets")
+    parser.add_argument("--leaves", type=int, default=1_000, help="that cancel 120 rewards each, under a quota")
+    parser.add_argument("--only", choices=("unknown", "large", "quota", "appended"), help="one of the scenarios")
     chosen = parser.parse_args()
-    asyncio.run(
-        main(
-            [
-                lambda servers: unknown(servers, rate=chosen.rate),
-                lambda servers: large(servers, facts=chosen.facts, more=chosen.more),
-                lambda servers: appended(servers, accounts=chosen.accounts),
-            ]
-        )
-    )
+    scenarios = {
+        "unknown": lambda servers: unknown(servers, rate=chosen.rate),
+        "large": lambda servers: large(servers, facts=chosen.facts, more=chosen.more),
+        "quota": lambda servers: published_slowly(servers, leaves=chosen.leaves, rewards=120, rate=1_000_000),
+        "appended": lambda servers: appended(servers, accounts=chosen.accounts),
+    }
+    asyncio.run(main([scenarios[chosen.only]] if chosen.only else list(scenarios.values())))

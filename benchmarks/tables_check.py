@@ -25,7 +25,7 @@ async def check_ours(environment: Mapping[str, str], crowd: Crowd, expected: Exp
     connection = await asyncpg.connect(environment["UNENROLL_DATABASE_URL"])
     wanted = {state.account.customer_id: state for state in _states(crowd)}
     async with connection.transaction():
-        found = await lock_accounts(connection, [AccountKey(customer, TARGET_ID) for customer in wanted])
+        found, _ = await lock_accounts(connection, [AccountKey(customer, TARGET_ID) for customer in wanted])
     await connection.close()
     for customer, state in wanted.items():
         _check(customer, found[AccountKey(customer, TARGET_ID)].state, state)

@@ -8,7 +8,7 @@ UnenrollError
 │   └── OvertakenError  another transaction wrote the same rows first: retry at once
 ├── LaneLostError       another worker owns the lane, or the outcome of a commit is unknown: reopen the lane
 ├── RefusedError        Postgres rejects the records of a batch: retry with fewer, to find the one that causes it
-└── TooMuchError        Postgres ended the transaction of a batch at its time limit: retry with fewer records
+└── BatchTooLargeError  a batch takes too long or its accounts are too large: retry with fewer records
 """
 
 from enum import StrEnum
@@ -57,5 +57,5 @@ class RefusedError(UnenrollError):
     """Postgres rejects the records of a batch. Retries with fewer records find the one that causes it."""
 
 
-class TooMuchError(UnenrollError):
-    """Postgres ended the transaction of a batch at its time limit. A retry with fewer records can help."""
+class BatchTooLargeError(UnenrollError):
+    """A batch takes too long, or its accounts are too large to be read at once. Retries with fewer records help."""

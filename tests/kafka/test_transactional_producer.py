@@ -1,5 +1,6 @@
 """Messages and offsets become visible together, or the producer raises an error."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator
 from typing import Any
@@ -32,9 +33,15 @@ async def settings(servers: ServerAddresses, prefix: str) -> AsyncIterator[Worke
     gc.collect()  # so that warnings about a broken producer appear in its own test
 
 
-def producer(settings: WorkerSettings) -> LaneProducer:
+def producer(
+    settings: WorkerSettings, number: int = 0, *, large_publications: asyncio.Lock | None = None
+) -> LaneProducer:
     return LaneProducer(
-        settings, transactional_id=f"{settings.topic_prefix}:0", group_id=settings.group_id, batch_bytes=1_000_000
+        settings,
+        transactional_id=f"{settings.topic_prefix}:{number}",
+        group_id=settings.group_id,
+        batch_bytes=1_000_000,
+        large_publications=large_publications,
     )
 
 
@@ -63,6 +70,18 @@ async def test_messages_in_order_and_offsets_with_metadata_become_visible(settin
         await ours.publish([], {requests(settings): (43, "sequence 9")})
     assert visible(settings) == values
     assert await committed(settings) == CommittedOffset(offset=43, metadata="sequence 9")
+
+
+async def test_a_large_publication_waits_for_another_one_and_a_small_one_does_not(settings: WorkerSettings) -> None:
+    lock = asyncio.Lock()
+    async with producer(settings, large_publications=lock) as ours:
+        async with lock:
+            large = asyncio.create_task(ours.publish([message(b"x" * 900_000)] * 2, {requests(settings): (2, "")}))
+            async with producer(settings, number=1, large_publications=lock) as other:
+                await other.publish([message(b"small")], {requests(settings): (1, "")})
+            assert (visible(settings), large.done()) == ([b"small"], False)
+        await large
+    assert len(visible(settings)) == 3
 
 
 async def test_a_rejected_message_aborts_the_others_and_the_offsets(settings: WorkerSettings) -> None:

@@ -81,7 +81,7 @@ async def test_every_fact_and_its_settlement_is_read_as_it_was_saved(database_ur
     async with connected(database_url) as pool:
         await save_new(pool, [key])
         async with transaction(pool) as connection:
-            assert await lock_accounts(connection, [key]) == {key: replace(full(key), first_seen=ALL_SEEN)}
+            assert (await lock_accounts(connection, [key])).accounts == {key: replace(full(key), first_seen=ALL_SEEN)}
 
 
 async def test_a_changed_settlement_is_read_as_it_was_saved(database_url: str) -> None:
@@ -95,7 +95,7 @@ async def test_a_changed_settlement_is_read_as_it_was_saved(database_url: str) -
         after = KnownAccount(state=state, decisions=8, waits=False, first_seen=ALL_SEEN)
         async with transaction(pool) as connection:
             await save_accounts(connection, AccountChanges(existing=[after], new=[]), now=utc("2026-05-01T00:00:00Z"))
-            assert await lock_accounts(connection, [key]) == {key: after}
+            assert (await lock_accounts(connection, [key])).accounts == {key: after}
 
 
 async def test_a_fact_is_first_seen_when_it_is_first_saved(database_url: str) -> None:
@@ -103,11 +103,11 @@ async def test_a_fact_is_first_seen_when_it_is_first_saved(database_url: str) ->
     async with connected(database_url) as pool:
         await save_new(pool, [key])
         async with transaction(pool) as connection:
-            known = (await lock_accounts(connection, [key]))[key]
+            known = (await lock_accounts(connection, [key])).accounts[key]
             account = known.state.account.with_fact(Issuance(reward_id="R10", issued_at=later))
             state = AccountState(account=account, settled=known.state.settled)
             await save_accounts(connection, AccountChanges(existing=[replace(known, state=state)], new=[]), now=later)
-            again = (await lock_accounts(connection, [key]))[key]
+            again = (await lock_accounts(connection, [key])).accounts[key]
     assert again.first_seen == ALL_SEEN._replace(issued=(SEEN, later))
 
 
@@ -133,7 +133,7 @@ async def test_the_views_show_the_facts_as_rows(database_url: str) -> None:
 
 async def test_an_unknown_account_is_not_returned(database_url: str) -> None:
     async with connected(database_url) as pool, transaction(pool) as connection:
-        assert await lock_accounts(connection, [AccountKey(1, 21)]) == {}
+        assert (await lock_accounts(connection, [AccountKey(1, 21)])).accounts == {}
 
 
 async def test_an_account_that_another_transaction_has_inserted_is_not_overwritten(database_url: str) -> None:
@@ -142,7 +142,7 @@ async def test_an_account_that_another_transaction_has_inserted_is_not_overwritt
         with pytest.raises(OutageError, match="another lane was faster"):
             await save_new(pool, [AccountKey(1, 20), AccountKey(1, 21)])
         async with transaction(pool) as connection:
-            assert await lock_accounts(connection, [AccountKey(1, 20)]) == {}
+            assert (await lock_accounts(connection, [AccountKey(1, 20)])).accounts == {}
 
 
 async def test_the_number_of_statements_does_not_depend_on_the_batch(database_url: str) -> None:
@@ -159,6 +159,6 @@ async def statements(pool: asyncpg.Pool, keys: list[AccountKey]) -> int:
     async with transaction(pool) as connection:
         connection.add_query_logger(lambda record: queries.append(record.query))
         await save_accounts(connection, AccountChanges(existing=[], new=[full(key) for key in keys]), now=SEEN)
-        known = await lock_accounts(connection, keys)
+        known = (await lock_accounts(connection, keys)).accounts
         await save_accounts(connection, AccountChanges(existing=list(known.values()), new=[]), now=SEEN)
     return len(queries)

@@ -1,5 +1,6 @@
 """A batch ends at its limits of time and bytes, an account at its facts, and poison is found in one transaction."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +13,12 @@ from support.events import definition, enrolled, reward, three_rewards
 from support.files import leave, written
 from unenroll.errors import RefusedError
 from unenroll.kafka.topics import OUTPUTS
+from unenroll.postgres import accounts
 from unenroll.postgres.definitions import DefinitionCache
 from unenroll.postgres.lanes import LaneKey, LaneRow, reposition, take_lane
 from unenroll.postgres.pool import connected
 from unenroll.wire.topics import Position
+from unenroll.worker import fold
 from unenroll.worker import transaction as limits
 from unenroll.worker.lane import BatchSize
 from unenroll.worker.transaction import BatchResult, BatchTransaction
@@ -72,6 +75,47 @@ async def test_a_batch_ends_at_its_bytes_and_the_rest_is_the_next_one(
     assert (sum(sizes), len(sizes) > 1) == (len(customers), True)
     outcomes = await lane.pool.fetch("select outcome::text from leaves")
     assert [row["outcome"] for row in outcomes] == ["UNENROLLED"] * len(customers)
+
+
+async def test_a_batch_ends_before_the_account_that_is_too_much_to_read(
+    lane: Lane, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customers = range(1, 11)
+    await loaded(database_url, tmp_path, customers=customers)
+    (size,) = await lane.pool.fetch("select octet_length(facts) from accounts where customer_id = 1")
+    monkeypatch.setattr(accounts, "MAX_READ_BYTES", 3.5 * size[0])
+    monkeypatch.setattr(accounts, "_SMALL_ACCOUNT_BYTES", size[0])  # customer 10 has longer ids, and so a large account
+    rest = [leave(customer) for customer in (10, *customers)]
+    sizes = []
+    while rest:
+        result = await lane.decide(*rest)
+        sizes.append(len(result.batch.records))
+        rest = rest[len(result.batch.records) :]
+    assert sizes == [3, 3, 3, 2]
+    outcomes = await lane.pool.fetch("select outcome::text from leaves")
+    assert [row["outcome"] for row in outcomes] == ["UNENROLLED"] * len(customers)
+
+
+async def test_a_load_halves_its_chunk_where_accounts_are_too_much_to_read(
+    lane: Lane, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await loaded(database_url, tmp_path, customers=range(1, 11))
+    monkeypatch.setattr(accounts, "MAX_READ_BYTES", 0)
+    more = [reward(customer, f"R-{customer}", "c4", at="2026-04-06T00:00:00Z") for customer in range(1, 11)]
+    assert (await written(tmp_path, more).load(database_url)).facts == len(more)
+    assert await lane.pool.fetchval("select count(*) from rewards") == 10 * REWARDS + len(more)
+
+
+async def test_answers_that_are_too_large_together_are_a_dead_letter(
+    lane: Lane, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await loaded(database_url, tmp_path, customers=range(1, 2))
+    monkeypatch.setattr(fold, "MAX_DECISION_BYTES", 10_000)
+    result = await lane.decide(leave(1), leave(2))
+    assert result.counts == {"answer_too_large": 1, "NOT_ENROLLED": 1}
+    detail = await lane.pool.fetchval("select detail from dead_letters")
+    assert re.fullmatch(r"Its answers have 15,\d{3} bytes; one transaction may publish 10,000\.", detail)
+    assert await lane.pool.fetchval("select count(*) from leaves") == 0
 
 
 async def test_a_batch_ends_after_its_time_with_one_record_at_least(

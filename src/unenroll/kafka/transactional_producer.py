@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from itertools import chain
 from types import TracebackType
 from typing import Any, Self
@@ -27,11 +28,12 @@ from unenroll.wire.topics import Message
 
 _START_SECONDS = 15.0
 _TRANSACTION_SECONDS = 10.0
-_SLOWEST_BYTES_PER_SECOND = 500_000
+_SLOWEST_BYTES_PER_SECOND = 700_000
+_LARGE_BYTES = 1024 * 1024
 _MAX_TRANSACTION_SECONDS = 55.0
 _STOP_SECONDS = 2.0
 _BATCH_BYTES = 512 * 1024
-_TRANSACTION_TIMEOUT_MS = 60_000  # for 20 MB at the slowest rate
+_TRANSACTION_TIMEOUT_MS = 60_000  # for 28 MiB, the largest batch, at the slowest rate
 _REQUEST_TIMEOUT_MS = 8_000
 _RETRY_BACKOFF_MS = 20
 
@@ -43,12 +45,23 @@ Offsets = Mapping[TopicPartitionNumber, tuple[int, str]]
 class LaneProducer:
     """A lane's producer. When it starts, it fences the lane's previous producer.
 
-    After any exception it must not be used again: the outcome of the transaction is unknown.
+    After any exception it must not be used again: the outcome of the transaction is unknown. Producers that share the
+    lock `large_publications` publish what is larger than 1 MiB one after the other: a quota of the broker may apply to
+    all of them together.
     """
 
-    def __init__(self, settings: KafkaSettings, *, transactional_id: str, group_id: str, batch_bytes: int) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        *,
+        transactional_id: str,
+        group_id: str,
+        batch_bytes: int,
+        large_publications: asyncio.Lock | None = None,
+    ) -> None:
         self._prefix = settings.topic_prefix
         self._group_id = group_id
+        self._large_publications = large_publications or asyncio.Lock()
         self._partition_of = DefaultPartitioner()
         self._producer = AIOKafkaProducer(
             **for_aiokafka(settings),
@@ -64,13 +77,22 @@ class LaneProducer:
         begin_transactions_sooner(self._producer)
 
     @classmethod
-    def for_lane(cls, settings: WorkerSettings, number: int, *, batch_bytes: int, group_id: str | None = None) -> Self:
+    def for_lane(
+        cls,
+        settings: WorkerSettings,
+        number: int,
+        *,
+        batch_bytes: int,
+        group_id: str | None = None,
+        large_publications: asyncio.Lock | None = None,
+    ) -> Self:
         """Return the producer of this lane. `group_id` is the group of the offsets; None: the group of the settings."""
         return cls(
             settings,
             transactional_id=f"{settings.topic_prefix}:{settings.group_id}:{number}",
             group_id=group_id or settings.group_id,
             batch_bytes=batch_bytes,
+            large_publications=large_publications,
         )
 
     async def __aenter__(self) -> Self:
@@ -95,14 +117,16 @@ class LaneProducer:
 
         Raises OutageError and SetupError; then it is unknown whether the transaction is committed.
         """
-        with kafka_errors("publishing a batch"):
-            async with asyncio.timeout(_transaction_seconds(messages)):
-                await self._transact(await self._by_partition(messages), offsets)
+        size = _size(messages)
+        async with self._large_publications if size > _LARGE_BYTES else nullcontext():
+            with kafka_errors("publishing a batch"):
+                async with asyncio.timeout(_transaction_seconds(size)):
+                    await self._transact(await self._by_partition(messages), offsets)
 
     async def publish_to_partitions(self, messages: MessagesByPartition, offsets: Offsets) -> None:
         """Do the same with messages whose partitions are given."""
         with kafka_errors("publishing a batch"):
-            async with asyncio.timeout(_transaction_seconds(chain.from_iterable(messages.values()))):
+            async with asyncio.timeout(_transaction_seconds(_size(chain.from_iterable(messages.values())))):
                 await self._transact(messages, offsets)
 
     async def _transact(self, messages: MessagesByPartition, offsets: Offsets) -> None:
@@ -169,9 +193,12 @@ class LaneProducer:
         await stop_quietly(self._producer.stop(), seconds=_STOP_SECONDS)
 
 
-def _transaction_seconds(messages: Iterable[Message]) -> float:
-    """Return how long the transaction may take: 10 s, and 2 s for each megabyte, as a broker may limit our rate."""
-    size = sum(len(message.value or b"") for message in messages)
+def _size(messages: Iterable[Message]) -> int:
+    return sum(len(message.value or b"") for message in messages)
+
+
+def _transaction_seconds(size: int) -> float:
+    """Return how long a transaction of this size may take: 10 s, and 1.4 s a megabyte, as a quota may slow it down."""
     return min(_TRANSACTION_SECONDS + size / _SLOWEST_BYTES_PER_SECOND, _MAX_TRANSACTION_SECONDS)
 
 

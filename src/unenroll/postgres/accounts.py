@@ -4,9 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple
-
-import asyncpg
+from typing import Any, NamedTuple
 
 from unenroll.cooperative import map_in_slices
 from unenroll.core.decide import AccountState, Decision
@@ -18,6 +16,10 @@ from unenroll.postgres.pool import Connection
 from unenroll.postgres.queries import QUERIES
 
 _LARGE_ACCOUNT_FACTS = 100
+_SMALL_ACCOUNT_BYTES = 16 * 1024
+MAX_READ_BYTES = 8 * 1024 * 1024
+"""The size of the accounts that `lock_accounts` reads at once. Decoded, they take about ten times as much memory."""
+
 _COLUMNS = ("customer_id", "target_id", "decisions", "waits", "facts")
 
 
@@ -56,12 +58,43 @@ def new_account(key: AccountKey) -> KnownAccount:
     return KnownAccount(state=AccountState(account=Account(customer_id=key.customer_id, target_id=key.target_id)))
 
 
-async def lock_accounts(connection: Connection, keys: Iterable[AccountKey]) -> dict[AccountKey, KnownAccount]:
-    """Return those of the accounts that exist, and lock them until the transaction ends."""
-    ordered = sorted(set(keys))
+class LockedAccounts(NamedTuple):
+    """Those of the accounts that exist, and the keys of those that were not read, because all are too large at once."""
+
+    accounts: dict[AccountKey, KnownAccount]
+    unread: frozenset[AccountKey]
+
+
+async def lock_accounts(connection: Connection, keys: Iterable[AccountKey]) -> LockedAccounts:
+    """Lock the accounts until the transaction ends, and read them up to 8 MiB: the first one always, then in order."""
+    ordered = list(dict.fromkeys(keys))
     if not ordered:
-        return {}
-    return await _load(await connection.fetch(QUERIES["lock_accounts"], *_key_columns(ordered)))
+        return LockedAccounts({}, frozenset())
+    locked = await connection.fetch(QUERIES["lock_accounts"], *_key_columns(sorted(ordered)), _SMALL_ACCOUNT_BYTES)
+    rows = {AccountKey(row[0], row[1]): row for row in locked}
+    readable = _within_limit({key: rows[key][-1] for key in ordered if key in rows})
+    small, large = [], []
+    for key in readable:
+        if rows[key][-1] <= _SMALL_ACCOUNT_BYTES:
+            small.append(rows[key][:-1])
+        else:
+            large.append(key)
+    accounts = await _load(small)
+    if large:
+        accounts |= await read_accounts(connection, large)
+    return LockedAccounts(accounts, frozenset(rows.keys() - accounts.keys()))
+
+
+def _within_limit(sizes: Mapping[AccountKey, int]) -> list[AccountKey]:
+    """Return the first of these keys, as many as may be read at once, at least one."""
+    readable: list[AccountKey] = []
+    total = 0
+    for key, size in sizes.items():
+        total += size
+        if readable and total > MAX_READ_BYTES:
+            break
+        readable.append(key)
+    return readable
 
 
 async def read_accounts(connection: Connection, keys: Collection[AccountKey]) -> dict[AccountKey, KnownAccount]:
@@ -112,11 +145,11 @@ def _key_columns(keys: Collection[AccountKey]) -> tuple[list[int], list[int]]:
     return [key.customer_id for key in keys], [key.target_id for key in keys]
 
 
-async def _load(rows: Sequence[asyncpg.Record]) -> dict[AccountKey, KnownAccount]:
+async def _load(rows: Iterable[Any]) -> dict[AccountKey, KnownAccount]:
     return {account.key: account for account in await map_in_slices(_load_one, rows)}
 
 
-def _load_one(row: asyncpg.Record) -> KnownAccount:
+def _load_one(row: Iterable[Any]) -> KnownAccount:
     customer_id, target_id, decisions, waiting, facts = row
     state, first_seen = load_account(facts, customer_id=customer_id, target_id=target_id)
     return KnownAccount(state=state, decisions=decisions, waits=waiting, first_seen=first_seen)

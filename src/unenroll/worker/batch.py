@@ -110,12 +110,14 @@ def _customers(decoded: DecodedRecord) -> frozenset[int]:
 class GatheredState:
     """What Postgres has about the events of a batch, locked until the transaction ends.
 
-    `accounts` has the accounts that exist, `ledger` the events that were decided before.
+    `accounts` has the accounts that exist, `unread` the keys of those that are left to the next batch, because the
+    accounts before them are large. `ledger` has the events that were decided before.
     """
 
     definitions: DefinitionSet
     accounts: dict[AccountKey, KnownAccount]
     ledger: dict[EventKey, EventContent]
+    unread: frozenset[AccountKey] = frozenset()
 
 
 async def gather_state(
@@ -126,10 +128,10 @@ async def gather_state(
     definitions = await cache.lock(
         connection, group_ids=group_ids_of(events), target_ids={event.target_id for event in events}
     )
-    account_keys = {account_of(event) for event in events if event.target_id in definitions.owners}
-    accounts = await lock_accounts(connection, account_keys)
+    account_keys = [account_of(event) for event in events if event.target_id in definitions.owners]
+    accounts, unread = await lock_accounts(connection, account_keys)
     ledger = await known_events(connection, map(identity, received))
-    return GatheredState(definitions=definitions, accounts=accounts, ledger=ledger)
+    return GatheredState(definitions=definitions, accounts=accounts, ledger=ledger, unread=unread)
 
 
 def account_of(event: Event | SettlementDue) -> AccountKey:

@@ -43,6 +43,9 @@ class RecordedEvent(NamedTuple):
 FoldResult = RecordedEvent | DeadLetter | Skipped
 """The result of one record."""
 
+MAX_DECISION_BYTES = 20 * 1024 * 1024
+"""The maximum size of the messages of one decision, so that Kafka takes them in one transaction in time."""
+
 _NO_CALENDAR = Calendar(())
 
 
@@ -51,8 +54,9 @@ class AccountFold:
     """The accounts of a batch, which one event after the other changes.
 
     `limits` has the maximum size of a message in bytes by topic. An event that has to publish to a topic that is not in
-    `limits` becomes a dead letter, and so does one more fact for an account with `max_facts`. `output_bytes` counts the
-    bytes of all messages, `largest_account` the facts of the largest account that changed.
+    `limits`, or more than 20 MiB in all, becomes a dead letter, and so does one more fact for an account with
+    `max_facts`. `output_bytes` counts the bytes of all messages, `largest_account` the facts of the largest account
+    that changed.
     """
 
     gathered: GatheredState
@@ -76,6 +80,11 @@ class AccountFold:
     def decide(self, content: RecordContent) -> FoldResult:
         """Decide the event. A dead letter or skipped record stays as it is."""
         return self._decide(content) if isinstance(content, ReceivedEvent) else content
+
+    def lacks_account(self, content: RecordContent) -> bool:
+        """Whether the account of the event was not read, so that only the next batch can decide the event."""
+        unread = self.gathered.unread
+        return bool(unread) and isinstance(content, ReceivedEvent) and account_of(content.event) in unread
 
     def changed(self) -> AccountChanges:
         """The accounts that changed since the start."""
@@ -153,6 +162,7 @@ class AccountFold:
 
     def _unpublishable(self, messages: Iterable[Message]) -> DeadLetter | None:
         """Why one of the messages cannot be published, None if all can."""
+        total = 0
         for message in messages:
             max_bytes = self.limits.get(message.topic)
             if max_bytes is None:
@@ -161,11 +171,15 @@ class AccountFold:
                     detail="It changes earlier decisions, so it has to be published on its topic.",
                 )
             size = batch_bytes(message)
-            self.output_bytes += size
+            total += size
             if size > max_bytes:
                 return DeadLetter(
                     reason=Reason.ANSWER_TOO_LARGE, detail=f"Its answer does not fit the topic {message.topic}."
                 )
+        if total > MAX_DECISION_BYTES:
+            detail = f"Its answers have {total:,} bytes; one transaction may publish {MAX_DECISION_BYTES:,}."
+            return DeadLetter(reason=Reason.ANSWER_TOO_LARGE, detail=detail)
+        self.output_bytes += total
         return None
 
 

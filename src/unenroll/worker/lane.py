@@ -7,7 +7,7 @@ from time import monotonic, perf_counter
 import asyncpg
 import structlog
 
-from unenroll.errors import LaneLostError, OutageError, RefusedError, TooMuchError
+from unenroll.errors import BatchTooLargeError, LaneLostError, OutageError, RefusedError
 from unenroll.kafka.consumer import ConsumedRecords
 from unenroll.kafka.transactional_producer import LaneProducer
 from unenroll.postgres.errors import took_too_long
@@ -97,7 +97,7 @@ class Lane:
             part = rest.first(self.size.records, lane.positions)
             try:
                 result = await self._decide_and_publish(lane, part, producer)
-            except TooMuchError:
+            except BatchTooLargeError:
                 self.size.too_much(len(part.records))
                 log.info("batch_halved", lane=lane.partition, records=self.size.records)
                 continue
@@ -134,7 +134,7 @@ class Lane:
                 if self.events.stopping.is_set():
                     raise LaneLostError("the lane had to stop while Postgres was away") from outage
                 if took_too_long(outage) and len(batch.records) > 1:
-                    raise TooMuchError("the transaction took too long: halve the batch") from outage
+                    raise BatchTooLargeError("the transaction took too long: halve the batch") from outage
             else:
                 self.backoff.reset()
                 return result

@@ -212,6 +212,8 @@ class BatchStep:
         slice_ends, before = perf_counter() + _SECONDS_BETWEEN_YIELDS, self._output_bytes
         ends = self._ends or perf_counter() + MAX_FOLD_SECONDS
         for decoded, content in zip(records, contents, strict=True):
+            if fold.lacks_account(content):
+                break
             result = fold.decide(content)
             results.append(result)
             if isinstance(result, DeadLetter):

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -81,7 +81,10 @@ async def run_worker(settings: WorkerSettings, *, stop: asyncio.Event, until_cau
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkerContext:
-    """What the lanes of a worker share. `client_id` names the worker in the consumer group."""
+    """What the lanes of a worker share. `client_id` names the worker in the consumer group.
+
+    Whoever publishes a large batch holds the lock `large_publications`.
+    """
 
     settings: WorkerSettings
     client_id: str
@@ -93,6 +96,7 @@ class WorkerContext:
     definition_wait: DefinitionWait
     outages: OutageLog
     telemetry: WorkerTelemetry
+    large_publications: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def topic(self, word: Word) -> KafkaTopic:
         """The topic with this name, without the prefix."""
@@ -133,7 +137,9 @@ class WorkerContext:
                 topics={name: self.topics[name] for name in topics},
                 start=settings.start,
             ),
-            new_producer=lambda: LaneProducer.for_lane(settings, number, batch_bytes=self.batch_bytes),
+            new_producer=lambda: LaneProducer.for_lane(
+                settings, number, batch_bytes=self.batch_bytes, large_publications=self.large_publications
+            ),
             accepts={settings.topic_prefix + word: CARRIES[word] for word in INPUTS},
             definition_wait=self.definition_wait,
             transaction=self.transaction,

@@ -12,6 +12,7 @@ from unenroll.core.definitions import DefinitionSet, TargetGroup
 from unenroll.core.events import AccountKey, CustomerEnrolled, EventId, EventKey, RewardEarned, RewardIssued
 from unenroll.core.facts import MAX_FACTS, Enrollment, Reward
 from unenroll.core.reasons import Reason
+from unenroll.errors import BatchTooLargeError
 from unenroll.postgres.accounts import AccountChanges, KnownAccount, changed_accounts, lock_accounts, new_account
 from unenroll.postgres.definitions import DefinitionCache
 from unenroll.postgres.erasure import ErasedUntil, erasure_covers, lock_erasures
@@ -63,7 +64,10 @@ class GatheredFacts:
 
 
 async def gather_facts(connection: Connection, facts: Sequence[NewFact], cache: DefinitionCache) -> GatheredFacts:
-    """Look up the facts in the ledger, then lock and read the accounts of the new ones."""
+    """Look up the facts in the ledger, then lock and read the accounts of the new ones.
+
+    Raises BatchTooLargeError if the accounts are too large to be read at once.
+    """
     known = await _known_facts(connection, facts)
     new = [fact for fact in facts if fact.key not in known]
     if not new:
@@ -73,9 +77,11 @@ async def gather_facts(connection: Connection, facts: Sequence[NewFact], cache: 
     definitions = await cache.lock(
         connection, group_ids=group_ids_of(events), target_ids={event.target_id for event in events}
     )
-    accounts = await lock_accounts(
-        connection, {fact.account for fact in new if fact.account.target_id in definitions.owners}
+    accounts, unread = await lock_accounts(
+        connection, [fact.account for fact in new if fact.account.target_id in definitions.owners]
     )
+    if unread:
+        raise BatchTooLargeError(f"{len(unread)} accounts were not read: load fewer facts in one transaction")
     # A lane may have decided some of the facts while this waited for the locks.
     known |= await _known_facts(connection, [fact for fact in new if fact.account in accounts])
     return GatheredFacts(known=known, erased=erased, definitions=definitions, accounts=accounts)

@@ -13,7 +13,7 @@ from unenroll.cooperative import map_in_slices
 from unenroll.core.definitions import IgnoredDefinition, RefusedDefinition, TargetGroup
 from unenroll.core.facts import MAX_FACTS
 from unenroll.core.reasons import Reason
-from unenroll.errors import OutageError, RefusedError
+from unenroll.errors import BatchTooLargeError, OutageError, RefusedError
 from unenroll.ops.files import LINE_TOO_LONG, MAX_LINE_BYTES, Line, LinePart
 from unenroll.ops.load.accounts import ChunkAdditions, LineResult, NewFact, Verdict, gather_facts, new_fact
 from unenroll.ops.progress import BadLines
@@ -104,11 +104,12 @@ class ChunkWriter:
     async def write(self, contents: Sequence[Content]) -> list[LineResult | DeadLetter]:
         """Write one definition, or facts in one transaction. Raises OutageError and SetupError.
 
-        If Postgres refuses the data, writes each half alone, until it finds the line that Postgres refuses.
+        If the accounts are too large at once, or Postgres refuses the data, writes each half alone, until it finds the
+        line that Postgres refuses.
         """
         try:
             return await retry(lambda: self._write(contents))
-        except RefusedError as refused:
+        except (RefusedError, BatchTooLargeError) as refused:
             if len(contents) == 1:
                 return [DeadLetter(reason=Reason.REFUSED_BY_DATABASE, detail=str(refused))]
         middle = len(contents) // 2

@@ -1,5 +1,6 @@
--- lock_accounts: select accounts and lock them, in the order of their keys so that lanes cannot deadlock
-select customer_id, target_id, decisions, waits, facts
+-- lock_accounts: select accounts and lock them, in the order of their keys so that lanes cannot deadlock; facts only of
+-- small accounts
+select customer_id, target_id, decisions, waits, case when octet_length(facts) <= $3 then facts end, octet_length(facts)
 from accounts
 where (customer_id, target_id) in (select * from unnest($1::bigint[], $2::bigint[]))
 order by customer_id, target_id
