@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from random import Random
 
+from msgspec import structs
+
 from checker.history import Partition, Publication, Sample
 from support.arrivals import PARTITIONS
 from support.topics import OUTPUTS, Put, Seen
@@ -106,7 +108,7 @@ def _decide(world: World, lane: LaneRow, inputs: Sequence[Seen]) -> tuple[LaneRo
 def change(world: World, changed: AccountChanges) -> None:
     """Keep the accounts, without what Postgres does not keep of them."""
     changes = (*changed.existing, *changed.new)
-    world.accounts.update({account.key: replace(account, settlement=None) for account in changes})
+    world.accounts.update({account.key: structs.replace(account, settlement=None) for account in changes})
 
 
 def _kept(world: World, lane: LaneRow, records: Sequence[DecodedRecord], results: Sequence[FoldResult]) -> Publication:

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from checker.history import History
 from checker.mutants import Mutants, kept_in
 from support.topics import Seen
@@ -85,7 +87,7 @@ def a_standing_is_changed(history: History) -> History:
     rule = Rule.NO_SPELL if stands.rule is not Rule.NO_SPELL else Rule.ENROLLED
     rewards: dict[str, SettledReward] = {**account.state.settled.rewards, reward_id: stands._replace(rule=rule)}
     state = account.state._replace(settled=account.state.settled._replace(rewards=rewards))
-    return replace(history, accounts={**history.accounts, key: replace(account, state=state)})
+    return replace(history, accounts={**history.accounts, key: structs.replace(account, state=state)})
 
 
 @mutant("accounts_equal_a_fresh_fold")
@@ -94,7 +96,7 @@ def a_leave_is_settled_otherwise(history: History) -> History:
     leave = next(iter(account.state.settled.leaves))
     leaves = {**account.state.settled.leaves, leave: SettledLeave(Outcome.NOTHING_LEFT, 99)}
     state = account.state._replace(settled=account.state.settled._replace(leaves=leaves))
-    return replace(history, accounts={**history.accounts, key: replace(account, state=state)})
+    return replace(history, accounts={**history.accounts, key: structs.replace(account, state=state)})
 
 
 @mutant("accounts_equal_a_fresh_fold")
@@ -102,7 +104,7 @@ def a_fact_is_lost(history: History) -> History:
     key, account = next((key, one) for key, one in history.accounts.items() if one.state.account.enrollments)
     facts = account.state.account
     state = account.state._replace(account=facts._replace(enrollments=facts.enrollments[1:]))
-    return replace(history, accounts={**history.accounts, key: replace(account, state=state)})
+    return replace(history, accounts={**history.accounts, key: structs.replace(account, state=state)})
 
 
 @mutant("accounts_equal_a_fresh_fold")

@@ -1,12 +1,12 @@
 """Accounts are read as they were saved, with a fixed number of statements for any number of accounts."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from support.events import utc
 from unenroll.core.changes import SettledAccount, SettledLeave, SettledReward

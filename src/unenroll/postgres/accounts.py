@@ -1,10 +1,11 @@
 """Read, lock and write accounts, for a whole batch in a fixed number of statements."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from unenroll.cooperative import map_in_slices
 from unenroll.core.decide import AccountState, Decision
@@ -23,8 +24,7 @@ MAX_READ_BYTES = 8 * 1024 * 1024
 _COLUMNS = ("customer_id", "target_id", "decisions", "waits", "facts")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KnownAccount:
+class KnownAccount(Struct, frozen=True, kw_only=True, gc=False):
     """An account with the number of decisions on it, and whether it waits for appended cycles.
 
     `first_seen` says when its facts were first received. Facts that it lacks are new in this batch. `settlement` is

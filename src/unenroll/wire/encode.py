@@ -34,11 +34,11 @@ _JSON = msgspec.json.Encoder().encode
 _VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=4096)
 def event_uuid(event: EventId) -> str:
     """Return the UUID of the event with this `id` and `source`, as text. For a request it is the `unenrollmentId`.
 
-    The cache saves time because every event that answers a request contains this UUID.
+    The cache has room for the requests of several batches: every event that answers a request contains this UUID.
     """
     return named_uuid(event.source, event.id)
 

@@ -5,9 +5,12 @@ from decimal import Decimal, InvalidOperation
 from json.decoder import JSONDecodeError, JSONDecoder
 from typing import NoReturn
 
+import msgspec.json
+
 from unenroll.wire.reasons import DeadLetter, not_json
 
 MAX_DEPTH = 100
+_INTEGER_DIGITS = 4300
 _SAFE_DIGITS = 19
 
 # The closing quote is optional: otherwise the regex would try again from each quote in a string without an end.
@@ -20,9 +23,19 @@ _OPENING_BRACKETS = frozenset({b"[", b"{"})
 def parse(value: bytes | None) -> object | DeadLetter:
     """Return the JSON value in these bytes, or a `not_json` dead letter. Never raises.
 
-    Integers of up to 19 digits are int, all other numbers Decimal. If an object has a name twice, the last one counts.
+    Integers of up to 4,300 digits are int, all other numbers Decimal. If an object has a name twice, the last one
+    counts.
     """
-    text = _decoded(value or b"")
+    value = value or b""
+    try:
+        return parse_fast(value) if _brackets(value) <= MAX_DEPTH else parse_exactly(value)
+    except ValueError:
+        return parse_exactly(value)
+
+
+def parse_exactly(value: bytes) -> object | DeadLetter:
+    """Do the same as `parse`, slowly, and say precisely what is wrong."""
+    text = _decoded(value)
     if isinstance(text, DeadLetter):
         return text
     try:
@@ -70,7 +83,7 @@ def _decoded(value: bytes) -> str | DeadLetter:
 
 def _too_deep(value: bytes) -> bool:
     """Return whether brackets nest beyond the limit. Behind a syntax error the result is not reliable, nor needed."""
-    if value.count(b"[") + value.count(b"{") <= MAX_DEPTH:
+    if _brackets(value) <= MAX_DEPTH:
         return False
     depth = 0
     for bracket in _BRACKETS.finditer(_STRINGS.sub(b"", value)):
@@ -80,9 +93,13 @@ def _too_deep(value: bytes) -> bool:
     return False
 
 
+def _brackets(value: bytes) -> int:
+    return value.count(b"[") + value.count(b"{")
+
+
 def _integer(text: str) -> int | Decimal:
-    """Return the exact integer. Long ones become Decimal, because int() takes quadratic time."""
-    return int(text) if len(text) <= _SAFE_DIGITS else _number(text)
+    """Return the exact integer. Very long ones become Decimal, because int() takes quadratic time."""
+    return int(text) if len(text.removeprefix("-")) <= _INTEGER_DIGITS else _number(text)
 
 
 def _number(text: str) -> int | Decimal:
@@ -105,4 +122,6 @@ def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not a JSON number")
 
 
+parse_fast = msgspec.json.Decoder(float_hook=_number).decode
+"""Do the same as `parse_exactly` in a fourth of the time. Raises ValueError for a few texts that that one takes."""
 _DECODER = JSONDecoder(parse_float=_number, parse_int=_integer, parse_constant=_refuse_constant)

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from msgspec import Struct
+
 from unenroll.core.definitions import DefinitionSet
 from unenroll.core.events import AccountKey, Event, EventKey, RewardIssued, SettlementDue
 from unenroll.core.reasons import Reason
@@ -18,8 +20,7 @@ from unenroll.wire.reasons import DeadLetter
 from unenroll.wire.topics import Position, Record
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedRecord:
+class DecodedRecord(Struct, frozen=True, gc=False):
     """A record and its event, or the reason why it cannot be decoded."""
 
     record: Record
