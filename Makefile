@@ -76,7 +76,7 @@ profile: $(BENCHED)  ## sample where the time of a worker that drains a backlog 
 	@$(BIN)/python -m benchmarks.profiling $(ARGS)
 
 bench-limits: $(BENCHED)  ## measure unknown names, a large account, and appended cycles that many accounts wait for
-	@$(BIN)/python -m benchmarks.limits $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.limits $(ARGS)
 
 bench-load: $(STAMP)  ## measure lines per second and memory of a load
 	@$(BIN)/python -m benchmarks.load $(ARGS)
@@ -84,8 +84,8 @@ bench-load: $(STAMP)  ## measure lines per second and memory of a load
 bench-replay: $(STAMP)  ## measure replays, and what live requests notice of them
 	@$(BIN)/python -m benchmarks.replay $(ARGS)
 
-soak: $(STAMP)  ## load, rolling restarts and replays for half an hour; ARGS="--minutes N"
-	@$(BIN)/python -m benchmarks.soak $(ARGS)
+soak: $(STAMP)  ## load, rolling restarts, replays and troubles for half an hour; ARGS="--minutes N"
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.soak $(ARGS)
 
 sizing: $(STAMP)  ## calculate partitions, workers, Postgres servers and disk; ARGS="--measure 20000" measures first
 	@$(BIN)/python -m benchmarks.sizing $(ARGS)

@@ -46,7 +46,8 @@ class Site:
     async def check(self) -> None:
         """Raise SystemExit unless topics and tables are as the core says, with every request done."""
         expected = self.ground.expected(self.crowd)
-        check_published(self.kafka, self.prefix, expected, partitions=self.ground.partitions)
+        partitions, customers = self.ground.partitions, self.crowd.customers
+        check_published(self.kafka, self.prefix, expected, partitions=partitions, customers=customers)
         await (check_peers if self.variant.peer else check_ours)(self.environment, self.crowd, expected)
 
 

@@ -23,7 +23,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from benchmarks.databases import copied
 from benchmarks.processes import python, running, unenroll
 from benchmarks.processor_time import peak_megabytes
-from benchmarks.quota import limit_producers
+from support.quota import limit_producers
 from unenroll.sandbox.environment import free_ports
 from unenroll.sandbox.servers import ServerAddresses, provide_servers
 

@@ -1,8 +1,8 @@
-"""Hours in minutes: load at a constant rate, workers that come and go, replays beside it: `make soak`.
+"""A year in an hour: load at a constant rate, workers that come and go, replays and troubles beside it: `make soak`.
 
 One worker stays from beginning to end, two others are stopped and started again in turn. Watched are the memory,
 threads and open files of the one that stays, and the connections that Postgres counts. Every answer is held against
-what the core says in the end.
+what the core says in the end. `benchmarks/trouble.py` has the troubles.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from time import monotonic
@@ -23,7 +23,9 @@ from benchmarks.ground import ground
 from benchmarks.latency import client
 from benchmarks.processes import Running, python, running
 from benchmarks.replay import copied_topics, replayed
+from benchmarks.trouble import Trouble, Troubles
 from benchmarks.variants import workers
+from support.wire_cutter import cutting
 from unenroll.sandbox.servers import provide_servers
 
 _SAMPLE_SECONDS = 5.0
@@ -38,6 +40,7 @@ class Sizes:
     rate: int
     minutes: float
     records: int
+    accounts: int
     restart_seconds: float
     replay_seconds: float
 
@@ -60,28 +63,34 @@ class Sample:
 async def main(sizes: Sizes) -> None:
     """Raises SystemExit if an answer is wrong or missing, or if memory or connections grew."""
     count = sizes.requests + sizes.records
-    crowd = Crowd(requests=count, accounts=count)
+    crowd = Crowd(requests=count, accounts=max(sizes.accounts, count))
     async with (
         provide_servers({}, say=print) as servers,
         ground(servers, crowd, peer_requests=0) as place,
         site(place, workers(1), crowd) as where,
+        cutting(where.environment["UNENROLL_DATABASE_URL"], commits=0) as proxy,
     ):
-        async with fleet(where) as staying:
-            samples = await _soaked(where, staying.workers[0], sizes)
+        trouble = Trouble(site=where, proxy=proxy, sizes=Troubles())
+        behind = replace(where, environment={**where.environment, "UNENROLL_DATABASE_URL": proxy.database_url})
+        async with fleet(behind) as staying:
+            await trouble.begin()
+            samples = await _soaked(behind, staying.workers[0], sizes=sizes, trouble=trouble)
+            await trouble.check()
         await where.check()
     print(f"{count:,} requests answered, every one as the core says", flush=True)
     _judge(samples)
 
 
-async def _soaked(where: Site, worker: Running, sizes: Sizes) -> list[Sample]:
+async def _soaked(where: Site, worker: Running, *, sizes: Sizes, trouble: Trouble) -> list[Sample]:
     """What was seen while the load came."""
     samples: list[Sample] = []
     prefix = copied_topics(where, first=sizes.requests)
     with client(where, [(sizes.rate, round(sizes.minutes * 60))]) as told:
         answered = asyncio.create_task(asyncio.to_thread(told.line))
         beside = [
-            _sampled(where, worker, samples),
-            _again(sizes.replay_seconds, lambda: replayed(where, prefix, "a replay beside it")),
+            _sampled(trouble.site, worker, samples),
+            *trouble.tasks(),
+            _again(sizes.replay_seconds, lambda: replayed(trouble.site, prefix, "a replay beside it")),
             *(
                 _again(
                     0,
@@ -91,7 +100,7 @@ async def _soaked(where: Site, worker: Running, sizes: Sizes) -> list[Sample]:
                 for turn in range(2)
             ),
         ]
-        tasks = [asyncio.create_task(one) for one in beside]
+        tasks = [asyncio.ensure_future(one) for one in beside]
         done, _ = await asyncio.wait([answered, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()
@@ -174,6 +183,7 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=30, help="of load")
     parser.add_argument("--rate", type=int, default=100, help="requests a second")
     parser.add_argument("--records", type=int, default=20_000, help="in the topics that are replayed")
+    parser.add_argument("--accounts", type=int, default=100_000, help="at least")
     parser.add_argument(
         "--restart-seconds", type=float, default=60, help="for how long a worker stays that comes and goes"
     )

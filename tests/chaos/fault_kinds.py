@@ -2,17 +2,23 @@
 
 import asyncio
 import signal
+import struct
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 import asyncpg
+from confluent_kafka import KafkaException, Producer
 
 from chaos.killable_servers import KillablePair, KillableServer
 from chaos.workers import WorkerCrew
+from support.arrivals import PARTITIONS
+from support.quota import limit_producers
 from support.wire_cutter import ConnectionCutter
+from unenroll.kafka.topics import INPUTS
 
 POSTS = ("one", "two")
 
@@ -30,12 +36,13 @@ class AppliedFault:
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """What a fault can act on: workers, servers and the proxy to Postgres. `struck` lists the applied faults."""
+    """What a fault can act on: workers, servers, topics and the proxy to Postgres. `struck` has the applied faults."""
 
     crew: WorkerCrew
     servers: KillablePair
     cutter: ConnectionCutter
     database: str
+    prefix: str
     struck: list[AppliedFault] = field(default_factory=list)
 
     async def bad_moment(self, chance: Random) -> None:
@@ -152,6 +159,43 @@ async def commits_lost(scene: Scene, chance: Random) -> None:
     await pause(chance, 0.5, 2)
 
 
+async def postgres_silent(scene: Scene, chance: Random) -> None:
+    """Let the workers' connections to Postgres fall silent: no answer, no RST. New connections work."""
+    await scene.bad_moment(chance)
+    scene.strike("Postgres silent")
+    scene.cutter.silence()
+
+
+async def producers_limited(scene: Scene, chance: Random) -> None:
+    """Give all producers together a quota of some kilobytes a second for a while."""
+    async with scene.servers.kafka.turn:
+        scene.strike("producers limited")
+        with suppress(OSError, struct.error):  # the broker is down
+            await asyncio.to_thread(limit_producers, scene.servers.kafka.address, chance.choice([5_000, 50_000]))
+            await pause(chance, 2, 8)
+        await asyncio.to_thread(limit_producers, scene.servers.kafka.address, None)
+
+
+async def foreign_transaction(scene: Scene, chance: Random) -> None:
+    """Open a transaction that is not ours on the input topics, which withholds what comes behind it. Then abort it."""
+    scene.strike("foreign transaction")
+    await asyncio.to_thread(_withhold, scene, chance.uniform(1, 10))
+
+
+def _withhold(scene: Scene, seconds: float) -> None:
+    settings = {"bootstrap.servers": scene.servers.kafka.address, "log_level": 0, "transaction.timeout.ms": 15_000}
+    producer = Producer({**settings, "transactional.id": f"{scene.prefix}foreign"})
+    with suppress(KafkaException):  # where Kafka goes away meanwhile, it ends the transaction itself
+        producer.init_transactions(30)
+        producer.begin_transaction()
+        for word in INPUTS:
+            for partition in range(PARTITIONS):
+                producer.produce(scene.prefix + word, b"never committed", partition=partition)
+        producer.flush(10)
+        time.sleep(seconds)
+        producer.abort_transaction(30)
+
+
 KINDS: tuple[Fault, ...] = (
     worker_killed,
     all_workers_killed,
@@ -164,6 +208,9 @@ KINDS: tuple[Fault, ...] = (
     backends_terminated,
     commits_unanswered,
     commits_lost,
+    postgres_silent,
+    producers_limited,
+    foreign_transaction,
 )
 
 

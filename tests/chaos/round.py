@@ -108,7 +108,11 @@ async def _scene(place: Place, servers: KillablePair, plan: Plan) -> AsyncIterat
             for post in POSTS:
                 crew.start(post)
             yield Scene(
-                crew=crew, servers=servers, cutter=cutter, database=urlsplit(place.database_url).path.removeprefix("/")
+                crew=crew,
+                servers=servers,
+                cutter=cutter,
+                database=urlsplit(place.database_url).path.removeprefix("/"),
+                prefix=place.prefix,
             )
         finally:
             crew.end()

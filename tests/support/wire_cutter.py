@@ -37,6 +37,7 @@ class ConnectionCutter:
     behind: bytes
     _to: tuple[str, int]
     lost: int = 0
+    _silent: set[asyncio.Event] = field(default_factory=set)
     _commit: asyncio.Event = field(default_factory=asyncio.Event)
     _ways: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -44,6 +45,11 @@ class ConnectionCutter:
         """Return when the next COMMIT passes, or after this many seconds."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._commit.wait(), seconds)
+
+    def silence(self) -> None:
+        """Let all connections of now fall silent: what comes is read and not carried on. New connections work."""
+        for silent in self._silent:
+            silent.set()
 
     def carry(self, client: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
         """Carry one connection until a side ends it or the proxy cuts it."""
@@ -63,18 +69,26 @@ class ConnectionCutter:
                 server, ask = await asyncio.open_connection(*self._to)
             except OSError:  # Postgres is away
                 return
-            cut = asyncio.Event()
-            async with _closing(ask), asyncio.TaskGroup() as both:
-                both.create_task(_carry_back(server, answer, cut))
-                with suppress(OSError):
-                    await self._carry_on(client, ask, cut)
-                ask.close()
-                if cut.is_set() and self.moment is not Moment.AFTER:
-                    answer.close()
+            cut, silent = asyncio.Event(), asyncio.Event()
+            self._silent.add(silent)
+            try:
+                async with _closing(ask), asyncio.TaskGroup() as both:
+                    both.create_task(_carry_back(server, answer, cut, silent))
+                    with suppress(OSError):
+                        await self._carry_on(client, ask, cut, silent)
+                    ask.close()
+                    if cut.is_set() and self.moment is not Moment.AFTER:
+                        answer.close()
+            finally:
+                self._silent.discard(silent)
 
-    async def _carry_on(self, client: asyncio.StreamReader, ask: asyncio.StreamWriter, cut: asyncio.Event) -> None:
+    async def _carry_on(
+        self, client: asyncio.StreamReader, ask: asyncio.StreamWriter, cut: asyncio.Event, silent: asyncio.Event
+    ) -> None:
         armed = False
         while piece := await client.read(_PIECE):
+            if silent.is_set():
+                continue
             armed, commit = armed or self.behind in piece, _COMMIT in piece
             if commit and self._stops(cut, armed=armed):
                 return
@@ -108,11 +122,14 @@ async def _closing(end: asyncio.StreamWriter) -> AsyncIterator[None]:
             await end.wait_closed()
 
 
-async def _carry_back(server: asyncio.StreamReader, answer: asyncio.StreamWriter, cut: asyncio.Event) -> None:
+async def _carry_back(
+    server: asyncio.StreamReader, answer: asyncio.StreamWriter, cut: asyncio.Event, silent: asyncio.Event
+) -> None:
     with suppress(OSError):
         while (piece := await server.read(_PIECE)) and not cut.is_set():
-            answer.write(piece)
-            await answer.drain()
+            if not silent.is_set():
+                answer.write(piece)
+                await answer.drain()
     answer.close()
 
 

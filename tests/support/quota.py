@@ -13,7 +13,7 @@ def limit_producers(kafka: str, rate: int | None) -> None:
     user = _list([_text("user") + _text("ANONYMOUS")])
     change = _list([_text("producer_byte_rate") + struct.pack(">d?", rate or 0, rate is None)])
     request = struct.pack(">hhi", _ALTER_CLIENT_QUOTAS, _VERSION, 1) + _text("quota")
-    request += _list([user + change]) + struct.pack(">?", False)  # noqa: FBT003 - do it, do not only validate it
+    request += _list([user + change]) + struct.pack(">?", False)
     with socket.create_connection((host, int(port)), timeout=_PATIENCE_SECONDS) as connection:
         connection.sendall(struct.pack(">i", len(request)) + request)
         with connection.makefile("rb") as answers:
