@@ -10,13 +10,13 @@ from pathlib import Path
 from time import monotonic
 
 from benchmarks.chart import chart
-from benchmarks.crowd import Crowd
 from benchmarks.finding import Finding
-from benchmarks.ground import Ground, ground
 from benchmarks.latency import Phase, latencies
 from benchmarks.results import results
+from benchmarks.shared_servers import Ground, shared_ground
 from benchmarks.trial import trial
 from benchmarks.variants import VARIANTS, Variant
+from benchmarks.workload import Workload
 from unenroll.sandbox.servers import provide_servers
 
 _LATEST = Path(__file__).with_name("latest.json")
@@ -36,12 +36,15 @@ class Sizes:
 _QUICK = Sizes(requests=10_000, peer_requests=1_000, repeat=1, latency_seconds=5)
 
 
-async def main(crowd: Crowd, sizes: Sizes, chosen: Sequence[Variant], *, save: bool) -> None:
+async def main(workload: Workload, sizes: Sizes, chosen: Sequence[Variant], *, save: bool) -> None:
     """Run every variant so often, one after the other, and say what was found."""
     findings: dict[str, list[Finding]] = {variant.name: [] for variant in chosen}
     waits: list[dict[int, Phase]] = []
     peer_requests = sizes.peer_requests if any(variant.peer for variant in chosen) else 0
-    async with provide_servers({}, say=print) as servers, ground(servers, crowd, peer_requests=peer_requests) as place:
+    async with (
+        provide_servers({}, say=print) as servers,
+        shared_ground(servers, workload, peer_requests=peer_requests) as place,
+    ):
         for number in range(1, sizes.repeat + 1):
             print(f"run {number} of {sizes.repeat}, load of the machine {os.getloadavg()[0]:.1f}", flush=True)
             await _each(place, chosen, findings)
@@ -50,7 +53,7 @@ async def main(crowd: Crowd, sizes: Sizes, chosen: Sequence[Variant], *, save: b
                 _tell_latencies(waits[-1])
     _tell_medians(chosen, findings)
     if save or (waits and len(chosen) == len(VARIANTS)):
-        found = results(findings, waits, crowd)
+        found = results(findings, waits, workload)
         print(json.dumps(found, indent=2))
         if save:
             _LATEST.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
@@ -73,15 +76,15 @@ def _tell_medians(chosen: Sequence[Variant], findings: dict[str, list[Finding]])
 
 def _tell(variant: Variant, finding: Finding) -> None:
     cost = f"python {finding.python_us:5.0f}, postgres {finding.postgres_us:5.0f}, broker {finding.broker_us:5.0f} us"
-    told = f"{finding.rate:9,.0f}/s  {cost}  {finding.megabytes:4.0f} MB  ready {finding.ready_seconds:4.1f} s"
-    print(f"  {variant.title:<38}{told}", flush=True)
+    received = f"{finding.rate:9,.0f}/s  {cost}  {finding.megabytes:4.0f} MB  ready {finding.ready_seconds:4.1f} s"
+    print(f"  {variant.title:<38}{received}", flush=True)
 
 
 def _tell_latencies(found: dict[int, Phase]) -> None:
     for rate, phase in found.items():
-        told = f"p50 {phase['p50']} ms, p99 {phase['p99']} ms, most {phase['most']} ms"
+        received = f"p50 {phase['p50']} ms, p99 {phase['p99']} ms, most {phase['most']} ms"
         disk = f"the disk alone p99 {phase['disk_p99']} ms, most {phase['disk_most']} ms"
-        print(f"  at {rate}/s: {told}; {disk}", flush=True)
+        print(f"  at {rate}/s: {received}; {disk}", flush=True)
 
 
 def _parsed() -> argparse.Namespace:
@@ -110,7 +113,7 @@ if __name__ == "__main__":
     wanted = _sizes(asked)
     asyncio.run(
         main(
-            Crowd(
+            Workload(
                 requests=wanted.requests,
                 accounts=asked.accounts or wanted.requests,
                 cycles=asked.cycles,

@@ -18,12 +18,12 @@ from socket import socket
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 
-from benchmarks.crowd import BEGINNING, CYCLE, GROUP_ID, TARGET_ID, Crowd
 from benchmarks.fleet import Site, fleet, site
-from benchmarks.ground import ground
 from benchmarks.latency_client import Latencies
-from benchmarks.processes import python, running
+from benchmarks.processes import python, running_programs
+from benchmarks.shared_servers import shared_ground
 from benchmarks.variants import workers
+from benchmarks.workload import BEGINNING, CYCLE, GROUP_ID, TARGET_ID, Workload
 from unenroll.api.auth.clients import hash_of
 from unenroll.api.auth.scopes import ApiScope
 from unenroll.sandbox.environment import LOOPBACK, free_ports
@@ -91,7 +91,7 @@ def open_front(where: Site) -> Iterator[str]:
         clients.touch(mode=0o600)
         clients.write_text(f"{_NAME} {ApiScope.WRITE} {hash_of(_SECRET)}\n", encoding="utf-8")
         own = {"UNENROLL_API_ADDRESS": address, "UNENROLL_API_CLIENTS_FILE": str(clients)}
-        with running({**where.environment, **own}, [python("unenroll", "api")]) as (one,):
+        with running_programs({**where.environment, **own}, [python("unenroll", "api")]) as (one,):
             deadline = monotonic() + _PATIENCE_SECONDS
             while not _answers(port):
                 one.check()
@@ -109,15 +109,15 @@ def _answers(port: int) -> bool:
 async def main(*, rate: int, seconds: int) -> None:
     """One worker, one HTTP API."""
     count = rate * seconds + _WARM_UP
-    crowd = Crowd(requests=count, accounts=count, cycles=(datetime.now(UTC) - BEGINNING) // CYCLE + 3)
+    workload = Workload(requests=count, accounts=count, cycles=(datetime.now(UTC) - BEGINNING) // CYCLE + 3)
     async with (
         provide_servers({}, say=print) as servers,
-        ground(servers, crowd, peer_requests=0) as place,
-        site(place, workers(1), crowd) as where,
+        shared_ground(servers, workload, peer_requests=0) as place,
+        site(place, workers(1), workload) as where,
         fleet(where),
     ):
         with open_front(where) as address:
-            found = await measure(address, [crowd.leaving(index) for index in range(count)], rate=rate)
+            found = await measure(address, [workload.leaving(index) for index in range(count)], rate=rate)
     print(json.dumps({"calls_a_second": rate, **asdict(found)}))
 
 

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from benchmarks import peer_store
-from benchmarks.crowd import Crowd
 from benchmarks.expected import opening_state
 from benchmarks.processes import unenroll
+from benchmarks.workload import Workload
 
 _LOADED_AT_MOST = 1000
 _COLUMNS = """
@@ -25,33 +25,35 @@ group by table_name having 'customer_id' = any(array_agg(column_name::text)) ord
 
 
 @asynccontextmanager
-async def filled_for_us(server_url: str, crowd: Crowd) -> AsyncIterator[str]:
+async def filled_for_us(server_url: str, workload: Workload) -> AsyncIterator[str]:
     """The name of a database with our tables and the crowd's facts."""
     async with _database(server_url) as name:
         environment = {"UNENROLL_DATABASE_URL": url_of(server_url, name)}
         with TemporaryDirectory() as folder:
             file = Path(folder, "facts.ndjson")
-            _write(file, crowd)
+            _write(file, workload)
             unenroll(environment, "migrate")
             unenroll(environment, "load", str(file))
-        await _multiply(url_of(server_url, name), crowd)
+        await _multiply(url_of(server_url, name), workload)
         yield name
 
 
 @asynccontextmanager
-async def filled_for_peers(server_url: str, crowd: Crowd) -> AsyncIterator[str]:
+async def filled_for_peers(server_url: str, workload: Workload) -> AsyncIterator[str]:
     """The name of a database with the tables of the per-message workers, and the same facts."""
     async with _database(server_url) as name:
         connection = await asyncpg.connect(url_of(server_url, name))
         await peer_store.make_tables(connection)
-        await peer_store.fill(connection, [opening_state(crowd, number) for number in range(1, _loaded(crowd) + 1)])
+        await peer_store.fill(
+            connection, [opening_state(workload, number) for number in range(1, _loaded(workload) + 1)]
+        )
         await connection.close()
-        await _multiply(url_of(server_url, name), crowd)
+        await _multiply(url_of(server_url, name), workload)
         yield name
 
 
 @asynccontextmanager
-async def copied(server_url: str, template: str | None) -> AsyncIterator[str]:
+async def database_copy(server_url: str, template: str | None) -> AsyncIterator[str]:
     """The URL of a copy of the database, or of an empty one, with nothing left to be written to disk."""
     async with _database(server_url, template) as name:
         await execute(server_url, "checkpoint")
@@ -82,21 +84,21 @@ async def _database(server_url: str, template: str | None = None) -> AsyncIterat
         await execute(server_url, f"drop database {name} with (force)")
 
 
-def _write(file: Path, crowd: Crowd) -> None:
+def _write(file: Path, workload: Workload) -> None:
     with file.open("w", encoding="utf-8") as lines:
-        lines.write(json.dumps(crowd.definition()) + "\n")
-        for customer in range(1, _loaded(crowd) + 1):
-            lines.writelines(json.dumps(fact) + "\n" for fact in crowd.facts(customer))
+        lines.write(json.dumps(workload.definition()) + "\n")
+        for customer in range(1, _loaded(workload) + 1):
+            lines.writelines(json.dumps(fact) + "\n" for fact in workload.facts(customer))
 
 
-def _loaded(crowd: Crowd) -> int:
-    return min(_LOADED_AT_MOST, crowd.customers)
+def _loaded(workload: Workload) -> int:
+    return min(_LOADED_AT_MOST, workload.customers)
 
 
-async def _multiply(url: str, crowd: Crowd) -> None:
+async def _multiply(url: str, workload: Workload) -> None:
     """More customers with the same facts, whatever the tables are: loading so many would take the time of the run."""
-    loaded = _loaded(crowd)
-    times = -(-crowd.customers // loaded)
+    loaded = _loaded(workload)
+    times = -(-workload.customers // loaded)
     connection = await asyncpg.connect(url)
     for row in await connection.fetch(_COLUMNS):
         columns = [f'"{column}"' for column in row["columns"]]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import cache
 from hashlib import blake2b
 
-from benchmarks.crowd import GROUP_ID, TARGET_ID, Crowd
+from benchmarks.workload import GROUP_ID, TARGET_ID, Workload
 from unenroll.core.decide import AccountState, Decision, decide
 from unenroll.core.definitions import DefinitionSet, TargetGroup
 from unenroll.core.events import Event, UnenrollRequested
@@ -56,28 +56,28 @@ class Expected:
         return self.outcomes.total()
 
 
-def expected(crowd: Crowd) -> Expected:
+def expected(workload: Workload) -> Expected:
     """All requests of the crowd decided by the core, one by one."""
     found = Expected(published=Fingerprint(), outcomes=Counter())
-    for requests in (crowd.warm_up(1), crowd.measured(1)):
+    for requests in (workload.warm_up(1), workload.measured(1)):
         for _, message in requests:
-            decided = answered(crowd, message)
+            decided = answered(workload, message)
             found.outcomes[str(decided.outcome)] += 1
-            for told in told_of(crowd, request_of(message), decided):
+            for told in told_of(workload, request_of(message), decided):
                 found.published.add_message(told)
     return found
 
 
-def answered(crowd: Crowd, message: Message) -> Decision:
+def answered(workload: Workload, message: Message) -> Decision:
     """The core's answer to the request."""
     request = request_of(message)
-    decided = decide(request, definitions(crowd), opening_state(crowd, request.customer_id))
+    decided = decide(request, definitions(workload), opening_state(workload, request.customer_id))
     if not isinstance(decided, Decision):
         raise SystemExit(f"the core refuses a request of the benchmark: {decided}")
     return decided
 
 
-def told_of(crowd: Crowd, request: UnenrollRequested, decided: Decision) -> Iterable[Message]:
+def told_of(workload: Workload, request: UnenrollRequested, decided: Decision) -> Iterable[Message]:
     """What is published of the answer."""
     context = DecisionContext(
         customer_id=request.customer_id,
@@ -85,7 +85,7 @@ def told_of(crowd: Crowd, request: UnenrollRequested, decided: Decision) -> Iter
         target_id=TARGET_ID,
         cause=request.key,
         decided_at=_ANY_TIME,
-        calendar=group(crowd).calendar,
+        calendar=group(workload).calendar,
     )
     return [encode(change, context) for change in decided.changes]
 
@@ -102,31 +102,31 @@ def request_of(message: Message) -> UnenrollRequested:
 
 
 @cache
-def group(crowd: Crowd) -> TargetGroup:
+def group(workload: Workload) -> TargetGroup:
     """The crowd's only group."""
-    found = load_line(json.dumps(crowd.definition()).encode())
+    found = load_line(json.dumps(workload.definition()).encode())
     if not isinstance(found, TargetGroup):
         raise SystemExit(f"the definition of the benchmark cannot be read: {found}")
     return found
 
 
 @cache
-def definitions(crowd: Crowd) -> DefinitionSet:
+def definitions(workload: Workload) -> DefinitionSet:
     """The crowd's only group, as the core takes it."""
-    return DefinitionSet(groups={GROUP_ID: group(crowd)}, owners={TARGET_ID: GROUP_ID})
+    return DefinitionSet(groups={GROUP_ID: group(workload)}, owners={TARGET_ID: GROUP_ID})
 
 
-def opening_state(crowd: Crowd, customer: int) -> AccountState:
+def opening_state(workload: Workload, customer: int) -> AccountState:
     """The account before its request."""
-    first = _first_state(crowd)
+    first = _first_state(workload)
     return first._replace(account=first.account._replace(customer_id=customer))
 
 
 @cache
-def _first_state(crowd: Crowd) -> AccountState:
+def _first_state(workload: Workload) -> AccountState:
     state = None
-    for event in fact_events(crowd):
-        decided = decide(event, definitions(crowd), state)
+    for event in fact_events(workload):
+        decided = decide(event, definitions(workload), state)
         if not isinstance(decided, Decision):
             raise SystemExit(f"the core refuses a fact of the benchmark: {decided}")
         state = decided.state
@@ -135,9 +135,9 @@ def _first_state(crowd: Crowd) -> AccountState:
     return state
 
 
-def fact_events(crowd: Crowd) -> Iterable[Event]:
+def fact_events(workload: Workload) -> Iterable[Event]:
     """The facts of the first customer."""
-    for line in crowd.facts(1):
+    for line in workload.facts(1):
         found = load_line(json.dumps(line).encode())
         if not isinstance(found, LoadedFact):
             raise SystemExit(f"a fact of the benchmark cannot be read: {found}")

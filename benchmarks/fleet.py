@@ -9,14 +9,14 @@ from time import monotonic
 
 from benchmarks.answers import OUTPUTS, check_published
 from benchmarks.backlog import Backlog
-from benchmarks.crowd import Crowd
-from benchmarks.databases import copied, execute
-from benchmarks.ground import Ground
-from benchmarks.processes import Running, running, unenroll
+from benchmarks.databases import database_copy, execute
+from benchmarks.processes import Running, running_programs, unenroll
 from benchmarks.processor_time import peak_megabytes
+from benchmarks.shared_servers import Ground
 from benchmarks.tables_check import check_ours, check_peers
 from benchmarks.variants import Variant
 from benchmarks.watching import Group, Visible, watched
+from benchmarks.workload import Workload
 from unenroll.wire.topics import Topic
 
 _LOOK_SECONDS = 0.02
@@ -30,7 +30,7 @@ class Site:
 
     ground: Ground
     variant: Variant
-    crowd: Crowd
+    workload: Workload
     environment: dict[str, str]
 
     @property
@@ -45,10 +45,10 @@ class Site:
 
     async def check(self) -> None:
         """Raise SystemExit unless topics and tables are as the core says, with every request done."""
-        expected = self.ground.expected(self.crowd)
-        partitions, customers = self.ground.partitions, self.crowd.customers
+        expected = self.ground.expected(self.workload)
+        partitions, customers = self.ground.partitions, self.workload.customers
         check_published(self.kafka, self.prefix, expected, partitions=partitions, customers=customers)
-        await (check_peers if self.variant.peer else check_ours)(self.environment, self.crowd, expected)
+        await (check_peers if self.variant.peer else check_ours)(self.environment, self.workload, expected)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,10 +93,10 @@ class Fleet:
 
 
 @asynccontextmanager
-async def site(ground: Ground, variant: Variant, crowd: Crowd) -> AsyncIterator[Site]:
+async def site(ground: Ground, variant: Variant, workload: Workload) -> AsyncIterator[Site]:
     """A copy of the filled database and new topics, until the end of the block."""
     template = ground.ours if variant.ours else ground.peers if variant.peer else None
-    async with copied(ground.servers.database_url, template) as url:
+    async with database_copy(ground.servers.database_url, template) as url:
         name = f"bench-{secrets.token_hex(4)}"
         environment = {
             "UNENROLL_KAFKA_BOOTSTRAP_SERVERS": ground.servers.kafka,
@@ -107,7 +107,7 @@ async def site(ground: Ground, variant: Variant, crowd: Crowd) -> AsyncIterator[
             "UNENROLL_HTTP_ADDRESS": "127.0.0.1:0",
         }
         unenroll(environment, "topics", "--partitions", str(ground.partitions))
-        yield Site(ground=ground, variant=variant, crowd=crowd, environment=environment)
+        yield Site(ground=ground, variant=variant, workload=workload, environment=environment)
 
 
 @asynccontextmanager
@@ -116,10 +116,10 @@ async def fleet(where: Site) -> AsyncIterator[Fleet]:
     topic = where.prefix + Topic.REQUESTS
     backlog = Backlog(where.kafka, topic)
     started = monotonic()
-    with running(where.environment, where.variant.commands(where.crowd)) as workers:
+    with running_programs(where.environment, where.variant.commands(where.workload)) as workers:
         async with watched(where.kafka, where.environment["UNENROLL_GROUP_ID"], topic=topic) as group:
             await _until(lambda: _joined(group, where.variant.members), workers)
-            backlog.put(where.crowd.warm_up(where.ground.partitions))
+            backlog.put(where.workload.warm_up(where.ground.partitions))
             backlog.show()
             await _until(lambda: group.committed(backlog.ends), workers)
             ready_seconds = monotonic() - started

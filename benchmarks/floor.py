@@ -17,8 +17,8 @@ import asyncpg
 import uvloop
 
 from benchmarks.arguments import crowd_of
-from benchmarks.crowd import TARGET_ID, Crowd
 from benchmarks.expected import request_of
+from benchmarks.workload import TARGET_ID, Workload
 from unenroll.core.events import EventId
 from unenroll.settings import DatabaseSettings, read_settings
 from unenroll.wire.encode import event_uuid
@@ -65,23 +65,23 @@ Rows = list[tuple[object, ...]]
 Batch = tuple[Rows, tuple[list[object], ...]]
 
 
-async def work(database_url: str, crowd: Crowd) -> None:
+async def work(database_url: str, workload: Workload) -> None:
     """Fill, say so, wait for a line, write everything, and print the seconds as JSON."""
     connections = [await asyncpg.connect(database_url) for _ in range(2)]
     await connections[0].execute(_TABLES)
-    await connections[0].execute(_FILL, TARGET_ID, _FACT_BYTES * (1 + crowd.rewards), crowd.customers)
-    await connections[0].execute(_LOADED, crowd.customers, 1 + crowd.rewards, TARGET_ID)
+    await connections[0].execute(_FILL, TARGET_ID, _FACT_BYTES * (1 + workload.rewards), workload.customers)
+    await connections[0].execute(_LOADED, workload.customers, 1 + workload.rewards, TARGET_ID)
     await connections[0].execute("vacuum analyze")
     await connections[0].execute("checkpoint")
-    batches = [batch for number in range(_ROUNDS) for batch in _batches(crowd, number)]
+    batches = [batch for number in range(_ROUNDS) for batch in _batches(workload, number)]
     print("ready", flush=True)
     sys.stdin.readline()
     began = monotonic()
     await asyncio.gather(*(_write(one, batches[turn::2]) for turn, one in enumerate(connections)))
     seconds = monotonic() - began
     written = await connections[0].fetchval(_COUNT, _NEW)
-    if written != _ROUNDS * crowd.requests:
-        raise SystemExit(f"{written} rows in the ledger, not {_ROUNDS * crowd.requests}")
+    if written != _ROUNDS * workload.requests:
+        raise SystemExit(f"{written} rows in the ledger, not {_ROUNDS * workload.requests}")
     print(json.dumps({"seconds": seconds, "requests": written}), flush=True)
     sys.stdin.readline()
 
@@ -93,11 +93,11 @@ async def _write(connection: asyncpg.Connection, batches: Sequence[Batch]) -> No
             await connection.execute(_UPDATE, *moved)
 
 
-def _batches(crowd: Crowd, number: int) -> list[Batch]:
-    source, decision = f"/round/{number}", 2 + crowd.rewards + number
+def _batches(workload: Workload, number: int) -> list[Batch]:
+    source, decision = f"/round/{number}", 2 + workload.rewards + number
     now = datetime.now(UTC)
-    requests = [request_of(message) for _, message in crowd.measured(1)]
-    facts = secrets.token_bytes(_FACT_BYTES * (2 + crowd.rewards))
+    requests = [request_of(message) for _, message in workload.measured(1)]
+    facts = secrets.token_bytes(_FACT_BYTES * (2 + workload.rewards))
     batches = []
     for begin in range(0, len(requests), _BATCH):
         held = requests[begin : begin + _BATCH]

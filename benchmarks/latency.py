@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.arguments import crowd_text
+from benchmarks.arguments import workload_text
 from benchmarks.disk import watched_disk
 from benchmarks.fleet import Site, fleet, site
-from benchmarks.ground import Ground
-from benchmarks.processes import Running, python, running
+from benchmarks.processes import Running, python, running_programs
+from benchmarks.shared_servers import Ground
 from benchmarks.variants import workers
 
 RATES = (100, 500)
@@ -22,11 +22,11 @@ async def latencies(ground: Ground, *, seconds: int, rates: Sequence[int] = RATE
     """What the answers took at each of the rates, one after the other, and what the disk took meanwhile."""
     found = {}
     for rate in rates:
-        crowd = replace(ground.crowd, requests=rate * seconds)
-        async with site(ground, workers(1), crowd) as where:
+        workload = replace(ground.workload, requests=rate * seconds)
+        async with site(ground, workers(1), workload) as where:
             async with fleet(where):
-                with watched_disk() as disk, client(where, [(rate, seconds)]) as told:
-                    (found[rate],) = json.loads(told.line())
+                with watched_disk() as disk, client(where, [(rate, seconds)]) as received:
+                    (found[rate],) = json.loads(received.line())
             found[rate] |= {"disk_p99": disk.share(of=0.99), "disk_most": disk.share(of=1)}
             await where.check()
     return found
@@ -37,6 +37,6 @@ def client(where: Site, phases: Sequence[tuple[int, int]]) -> Iterator[Running]:
     """The client, which prints what it found once all is answered."""
     asked = [f"{rate}:{seconds}" for rate, seconds in phases]
     arguments = ["--partitions", str(where.ground.partitions), "--phases", *asked]
-    command = python("benchmarks.latency_client", crowd_text(where.crowd), *arguments)
-    with running(where.environment, [command]) as (told,):
-        yield told
+    command = python("benchmarks.latency_client", workload_text(where.workload), *arguments)
+    with running_programs(where.environment, [command]) as (received,):
+        yield received

@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from benchmarks.answers import ANSWERS
 from benchmarks.arguments import parsed
-from benchmarks.crowd import Crowd
+from benchmarks.workload import Workload
 from unenroll.settings import KafkaSettings, read_settings
 from unenroll.wire.topics import Message, Topic
 
@@ -108,13 +108,13 @@ def publish(settings: KafkaSettings, requests: Sequence[tuple[int, Message]], *,
     return sent
 
 
-def measure(crowd: Crowd, phases: Sequence[tuple[float, float]], *, partitions: int) -> list[dict[str, object]]:
+def measure(workload: Workload, phases: Sequence[tuple[float, float]], *, partitions: int) -> list[dict[str, object]]:
     """Each phase, a rate for so many seconds, right after the other; all answers are waited for at the end."""
     settings = read_settings(KafkaSettings)
     reader = Reader(settings=settings, partitions=partitions)
     thread = Thread(target=reader.read, args=(reader.open(),))
     thread.start()
-    requests = crowd.measured(partitions)
+    requests = workload.measured(partitions)
     sent: list[list[tuple[bytes, float]]] = []
     for rate, seconds in phases:
         held = list(islice(requests, int(rate * seconds)))
@@ -141,6 +141,6 @@ if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--partitions", type=int, required=True)
     arguments.add_argument("--phases", nargs="+", required=True, help="RATE:SECONDS")
-    the_crowd, chosen = parsed(arguments)
+    the_workload, chosen = parsed(arguments)
     the_phases = [(float(rate), float(seconds)) for rate, seconds in (text.split(":") for text in chosen.phases)]
-    print(json.dumps(measure(the_crowd, the_phases, partitions=chosen.partitions)), flush=True)
+    print(json.dumps(measure(the_workload, the_phases, partitions=chosen.partitions)), flush=True)

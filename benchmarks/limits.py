@@ -20,8 +20,8 @@ from uuid import uuid4
 import asyncpg
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from benchmarks.databases import copied
-from benchmarks.processes import python, running, unenroll
+from benchmarks.databases import database_copy
+from benchmarks.processes import python, running_programs, unenroll
 from benchmarks.processor_time import peak_megabytes
 from support.quota import limit_producers
 from unenroll.sandbox.environment import free_ports
@@ -121,7 +121,7 @@ async def _until(condition: Callable[[], bool]) -> None:
 @asynccontextmanager
 async def site(servers: ServerAddresses, **settings: str) -> AsyncIterator[Site]:
     """Tables, topics with four partitions, and the definition; somebody has to start a worker."""
-    async with copied(servers.database_url, None) as url:
+    async with database_copy(servers.database_url, None) as url:
         prefix = f"limits.{uuid4().hex[:8]}."
         (port,) = free_ports(1)
         environment = {
@@ -160,7 +160,7 @@ def _read(place: Site, over: Event) -> None:
 
 def worker(place: Site) -> Any:  # noqa: ANN401 - a context manager
     """Run a worker until the end of the block."""
-    return running(place.environment, [python("unenroll", "run")])
+    return running_programs(place.environment, [python("unenroll", "run")])
 
 
 async def appended(servers: ServerAddresses, *, accounts: int) -> None:
@@ -188,10 +188,10 @@ async def appended(servers: ServerAddresses, *, accounts: int) -> None:
             place.producer.flush(30)
             answer = await place.answered([asked])
             outcome = await place.query("select outcome::text from ledger where target_id = 22")
-            told = await place.holds("select count(*) = 0 from resettlements")
+            resettled = await place.holds("select count(*) = 0 from resettlements")
     print(
         f"appended cycles, {accounts:,} accounts wait: a request right behind it was answered {outcome} after "
-        f"{answer - began:.2f} s, all accounts were told after {told - began:.1f} s",
+        f"{answer - began:.2f} s, all accounts were told after {resettled - began:.1f} s",
         flush=True,
     )
 
@@ -254,9 +254,9 @@ async def large(servers: ServerAddresses, *, facts: int, more: int) -> None:
             slowest: list[float] = [0.0]
             watching = Thread(target=_watch_health, args=(place, slowest), daemon=True)
             watching.start()
-            told = asyncio.create_task(place.holds(_REWARDS, facts + more))
+            received = asyncio.create_task(place.holds(_REWARDS, facts + more))
             beside = await place.p99(seconds=_SECONDS)
-            took = await told - began
+            took = await received - began
     print(
         f"large account, {more:,} facts onto {facts:,} and a leave: decided after {took:.1f} s, p99 of another lane "
         f"{beside:.0f} ms, without them {alone:.0f} ms, slowest /healthz {slowest[0] * 1000:.0f} ms",

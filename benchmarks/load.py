@@ -17,9 +17,9 @@ from tempfile import TemporaryDirectory
 
 import asyncpg
 
-from benchmarks.crowd import GROUP_ID, SOURCE, TARGET_ID, Crowd
-from benchmarks.databases import copied
+from benchmarks.databases import database_copy
 from benchmarks.processes import python, unenroll
+from benchmarks.workload import GROUP_ID, SOURCE, TARGET_ID, Workload
 from unenroll.sandbox.servers import ServerAddresses, provide_servers
 
 REWARDS = (
@@ -54,24 +54,26 @@ def _facts_of(customer: int) -> list[dict[str, object]]:
     account = {"customerId": customer, "targetGroupId": GROUP_ID, "targetId": TARGET_ID}
     around = {"source": SOURCE, "time": "2026-03-10T00:00:00Z"}
     enrolled = {**account, "enrolledAt": "2026-01-01T00:00:00Z"}
-    told: list[dict[str, object]] = [{"type": "CustomerEnrolled", "id": f"in-{customer}", **around, "data": enrolled}]
+    received: list[dict[str, object]] = [
+        {"type": "CustomerEnrolled", "id": f"in-{customer}", **around, "data": enrolled}
+    ]
     for name, cycle, allocation, at in REWARDS:
         reward_id = f"{name}-{customer}"
         data = {"rewardId": reward_id, "periodName": cycle, "allocation": allocation, "achievedAt": at}
         worth = {"value": {"amount": "2.50", "unit": "EUR"}}
-        told.append({"type": "RewardEarned", "id": reward_id, **around, "data": {**account, **data, **worth}})
-    return told
+        received.append({"type": "RewardEarned", "id": reward_id, **around, "data": {**account, **data, **worth}})
+    return received
 
 
 def _write(file: Path, accounts: int, *, by_kind: bool) -> None:
     with file.open("w", encoding="utf-8") as lines:
-        lines.write(json.dumps(Crowd(requests=1, accounts=1).definition()) + "\n")
+        lines.write(json.dumps(Workload(requests=1, accounts=1).definition()) + "\n")
         lines.writelines(json.dumps(fact) + "\n" for fact in facts(accounts, by_kind=by_kind))
 
 
 async def measure(servers: ServerAddresses, accounts: int, *, by_kind: bool) -> tuple[Finding, Finding]:
     """The first load of a file, and a second one of the same, in a database of their own."""
-    async with copied(servers.database_url, None) as url:
+    async with database_copy(servers.database_url, None) as url:
         with TemporaryDirectory() as folder:
             file = Path(folder, "facts.ndjson")
             _write(file, accounts, by_kind=by_kind)

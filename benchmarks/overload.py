@@ -3,11 +3,11 @@
 import asyncio
 import json
 
-from benchmarks.crowd import Crowd
 from benchmarks.fleet import Fleet, fleet, site
-from benchmarks.ground import ground
 from benchmarks.latency import Phase, client
+from benchmarks.shared_servers import shared_ground
 from benchmarks.variants import workers
+from benchmarks.workload import Workload
 from unenroll.sandbox.servers import ServerAddresses
 
 _CALM_RATE = 100
@@ -18,12 +18,12 @@ async def overload(servers: ServerAddresses, *, rate: int, seconds: int, calm_se
     """A calm rate, then too much, then the calm rate again; prints what the answers took in each second."""
     phases = [(_CALM_RATE, calm_seconds), (rate, seconds), (_CALM_RATE, 4 * calm_seconds)]
     count = sum(rate * seconds for rate, seconds in phases)
-    crowd = Crowd(requests=count, accounts=count)
-    async with ground(servers, crowd, peer_requests=0) as place, site(place, workers(2), crowd) as where:
+    workload = Workload(requests=count, accounts=count)
+    async with shared_ground(servers, workload, peer_requests=0) as place, site(place, workers(2), workload) as where:
         async with fleet(where) as loaded:
             watching = asyncio.create_task(_memory(loaded))
-            with client(where, phases) as told:
-                found = json.loads(await asyncio.to_thread(told.line))
+            with client(where, phases) as received:
+                found = json.loads(await asyncio.to_thread(received.line))
             watching.cancel()
         for phase in found:
             _tell(phase)

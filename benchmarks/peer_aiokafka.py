@@ -6,8 +6,8 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from benchmarks.arguments import crowd_of
-from benchmarks.crowd import Crowd
 from benchmarks.peer_message import PerMessage, Progress, per_message, record_of
+from benchmarks.workload import Workload
 from unenroll.settings import WorkerSettings, read_settings
 from unenroll.wire.topics import Topic
 
@@ -15,7 +15,7 @@ _AT_MOST = 500
 _WAIT_MS = 1000
 
 
-async def work(settings: WorkerSettings, crowd: Crowd) -> None:
+async def work(settings: WorkerSettings, workload: Workload) -> None:
     """Handle requests for ever."""
     consumer = AIOKafkaConsumer(
         settings.topic_prefix + Topic.REQUESTS,
@@ -27,7 +27,7 @@ async def work(settings: WorkerSettings, crowd: Crowd) -> None:
         fetch_max_wait_ms=100,
     )
     await consumer.start()
-    async with per_message(settings, crowd) as worker, asyncio.TaskGroup() as tasks:
+    async with per_message(settings, workload) as worker, asyncio.TaskGroup() as tasks:
         progress = Progress()
         tasks.create_task(progress.commit_now_and_then(consumer.commit))
         for number in consumer.partitions_for_topic(settings.topic_prefix + Topic.REQUESTS):

@@ -10,8 +10,8 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from benchmarks.arguments import crowd_of
-from benchmarks.crowd import Crowd
 from benchmarks.peer_message import Progress, per_message, record_of
+from benchmarks.workload import Workload
 from unenroll.settings import WorkerSettings, read_settings
 from unenroll.wire.topics import Record, Topic
 
@@ -24,11 +24,11 @@ class _Arrived:
     consumer: Any
 
 
-async def work(settings: WorkerSettings, crowd: Crowd) -> None:
+async def work(settings: WorkerSettings, workload: Workload) -> None:
     """Handle requests for ever."""
     broker = KafkaBroker(settings.kafka_bootstrap_servers, logger=None, apply_types=False)
     progresses: dict[Any, Progress] = {}
-    async with per_message(settings, crowd) as worker, asyncio.TaskGroup() as tasks:
+    async with per_message(settings, workload) as worker, asyncio.TaskGroup() as tasks:
 
         async def handle(arrived: _Arrived) -> None:
             await worker.handle(arrived.record)

@@ -11,8 +11,8 @@ import msgpack
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from benchmarks import peer_store
-from benchmarks.crowd import Crowd
 from benchmarks.expected import definitions, told_of
+from benchmarks.workload import Workload
 from unenroll.core.decide import Decision, decide
 from unenroll.core.events import UnenrollRequested
 from unenroll.settings import WorkerSettings
@@ -30,7 +30,7 @@ class PerMessage:
     """A connection for each partition, and the producer that they share."""
 
     settings: WorkerSettings
-    crowd: Crowd
+    workload: Workload
     producer: AIOKafkaProducer
     _connections: dict[int, asyncpg.Connection] = field(default_factory=dict)
 
@@ -55,10 +55,10 @@ class PerMessage:
     async def _decide(self, connection: asyncpg.Connection, request: UnenrollRequested) -> list[Message]:
         async with connection.transaction():
             before = await peer_store.lock(connection, (request.customer_id, request.target_id))
-            decided = decide(request, definitions(self.crowd), before)
+            decided = decide(request, definitions(self.workload), before)
             if not isinstance(decided, Decision):
                 raise TypeError(f"not decided: {decided}")
-            messages = list(told_of(self.crowd, request, decided))
+            messages = list(told_of(self.workload, request, decided))
             if not await peer_store.decided_now(connection, request, decided, answers=_packed(messages)):
                 return _unpacked(await peer_store.answers_before(connection, request))
             await peer_store.save(connection, request, before, decided=decided)
@@ -91,12 +91,12 @@ class Progress:
 
 
 @asynccontextmanager
-async def per_message(settings: WorkerSettings, crowd: Crowd) -> AsyncIterator[PerMessage]:
+async def per_message(settings: WorkerSettings, workload: Workload) -> AsyncIterator[PerMessage]:
     """What handles messages, until the end of the block."""
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers, acks="all", linger_ms=0)
     await producer.start()
     try:
-        yield PerMessage(settings=settings, crowd=crowd, producer=producer)
+        yield PerMessage(settings=settings, workload=workload, producer=producer)
     finally:
         await producer.stop()
 

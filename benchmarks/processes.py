@@ -52,7 +52,7 @@ class Running:
 
 
 @contextmanager
-def running(environment: Mapping[str, str], commands: Sequence[Sequence[str]]) -> Iterator[list[Running]]:
+def running_programs(environment: Mapping[str, str], commands: Sequence[Sequence[str]]) -> Iterator[list[Running]]:
     """Each of the commands, running. They are ended with the block."""
     with TemporaryDirectory() as folder:
         started: list[Running] = []

@@ -14,12 +14,12 @@ from signal import SIGTERM
 from tempfile import TemporaryDirectory
 from time import monotonic
 
-from benchmarks.crowd import Crowd
 from benchmarks.fleet import fleet, site
-from benchmarks.ground import Ground, ground
 from benchmarks.processes import Running, python
 from benchmarks.processor_time import descendants
+from benchmarks.shared_servers import Ground, shared_ground
 from benchmarks.variants import Variant, workers
+from benchmarks.workload import Workload
 from unenroll.sandbox.servers import provide_servers
 
 _SAMPLES_A_SECOND = 200
@@ -30,24 +30,27 @@ _IMPORT = "<frozen importlib"
 Stack = tuple[str, ...]
 
 
-async def main(crowd: Crowd) -> None:
+async def main(workload: Workload) -> None:
     """Print the functions that took most, alone and with what they call."""
     with TemporaryDirectory() as folder:
         samples = Path(folder, "samples")
-        async with provide_servers({}, say=print) as servers, ground(servers, crowd, peer_requests=0) as place:
+        async with (
+            provide_servers({}, say=print) as servers,
+            shared_ground(servers, workload, peer_requests=0) as place,
+        ):
             await _sample(place, samples)
         _tell(_stacks(samples))
 
 
 async def _sample(place: Ground, samples: Path) -> None:
     """Write the stacks of a worker that drains the crowd's requests, and how often each was seen."""
-    async with site(place, _spied(samples), place.crowd) as where:
+    async with site(place, _spied(samples), place.workload) as where:
         async with fleet(where) as sampled:
-            sampled.backlog.put(place.crowd.measured(place.partitions))
+            sampled.backlog.put(place.workload.measured(place.partitions))
             visible, began = sampled.visible(), monotonic()
             sampled.backlog.show()
             await sampled.drained(visible)
-            print(f"{place.crowd.requests / (visible.changed_at - began):,.0f} requests a second while sampled")
+            print(f"{place.workload.requests / (visible.changed_at - began):,.0f} requests a second while sampled")
             for spy in sampled.workers:
                 _end(spy)
         await where.check()
@@ -101,4 +104,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=40_000)
     requests = parser.parse_args().requests
-    asyncio.run(main(Crowd(requests=requests, accounts=requests)))
+    asyncio.run(main(Workload(requests=requests, accounts=requests)))

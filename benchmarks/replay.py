@@ -12,13 +12,13 @@ from statistics import median
 from time import monotonic
 
 from benchmarks.backlog import Backlog
-from benchmarks.crowd import Crowd
 from benchmarks.disk import watched_disk
 from benchmarks.fleet import Site, fleet, site
-from benchmarks.ground import Ground, ground
 from benchmarks.latency import client
 from benchmarks.processes import unenroll
+from benchmarks.shared_servers import Ground, shared_ground
 from benchmarks.variants import workers
+from benchmarks.workload import Workload
 from unenroll.sandbox.servers import provide_servers
 from unenroll.wire.topics import Topic
 
@@ -51,15 +51,15 @@ _CASES = (
 async def main(sizes: Sizes) -> None:
     """All cases, one after the other."""
     count = sizes.rate * sizes.seconds + sizes.records
-    crowd = Crowd(requests=count, accounts=count)
-    async with provide_servers({}, say=print) as servers, ground(servers, crowd, peer_requests=0) as place:
+    workload = Workload(requests=count, accounts=count)
+    async with provide_servers({}, say=print) as servers, shared_ground(servers, workload, peer_requests=0) as place:
         for case in _CASES:
             print(f"live requests {case.title}", flush=True)
             await _run(place, case, sizes)
 
 
 async def _run(place: Ground, case: Case, sizes: Sizes) -> None:
-    async with site(place, workers(1), place.crowd) as where:
+    async with site(place, workers(1), place.workload) as where:
         async with fleet(where):
             prefix = copied_topics(where, first=sizes.rate * sizes.seconds)
             if case.replay_first:
@@ -75,14 +75,14 @@ def copied_topics(where: Site, *, first: int) -> str:
     prefix, partitions = f"{where.prefix}copy.", where.ground.partitions
     unenroll({**where.environment, "UNENROLL_TOPIC_PREFIX": prefix}, "topics", "--partitions", str(partitions))
     records = Backlog(where.kafka, prefix + Topic.REQUESTS)
-    records.put(where.crowd.measured(partitions, first=first))
+    records.put(where.workload.measured(partitions, first=first))
     records.show()
     return prefix
 
 
 async def _live(where: Site, case: Case, sizes: Sizes, *, prefix: str) -> None:
-    with watched_disk() as disk, client(where, [(sizes.rate, sizes.seconds)]) as told:
-        answered = asyncio.create_task(asyncio.to_thread(told.line))
+    with watched_disk() as disk, client(where, [(sizes.rate, sizes.seconds)]) as received:
+        answered = asyncio.create_task(asyncio.to_thread(received.line))
         while case.replay_beside and not answered.done():
             await replayed(where, prefix, "a replay, live requests beside it")
         (found,) = json.loads(await answered)
@@ -97,8 +97,10 @@ async def replayed(where: Site, prefix: str, what: str) -> None:
     arguments = ("replay", "--from-topics", "--source-prefix", prefix, "--json")
     found = json.loads(await asyncio.to_thread(unenroll, where.environment, *arguments))
     seconds = monotonic() - began
-    told = f"{found['read']:,} records, {found['missing']:,} missing, {seconds:.1f} s, {found['read'] / seconds:,.0f}/s"
-    print(f"  {what}: {told}", flush=True)
+    received = (
+        f"{found['read']:,} records, {found['missing']:,} missing, {seconds:.1f} s, {found['read'] / seconds:,.0f}/s"
+    )
+    print(f"  {what}: {received}", flush=True)
 
 
 if __name__ == "__main__":

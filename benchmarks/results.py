@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from benchmarks.crowd import Crowd
 from benchmarks.finding import Finding
+from benchmarks.workload import Workload
 
 Findings = Mapping[str, Sequence[Finding]]
 Latencies = Sequence[Mapping[int, Mapping[str, Any]]]
@@ -27,11 +27,11 @@ _COSTS: Mapping[str, Callable[[Finding], float]] = {
 _DIGITS = 2
 
 
-def results(findings: Findings, latencies: Latencies, crowd: Crowd) -> Results:
+def results(findings: Findings, latencies: Latencies, workload: Workload) -> Results:
     """All keys. Ratios are of runs of the same repetition."""
     found: Results = {
-        "requests": crowd.requests,
-        "accounts": crowd.accounts,
+        "requests": workload.requests,
+        "accounts": workload.accounts,
         "repetitions": len(findings["worker_2"]),
         "processors": os.cpu_count() or 0,
         "load_average": round(os.getloadavg()[1], _DIGITS),

@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from time import monotonic
 
-from benchmarks.crowd import Crowd
 from benchmarks.finding import Finding
 from benchmarks.fleet import fleet, site
-from benchmarks.ground import ground
 from benchmarks.overload import overload
+from benchmarks.shared_servers import shared_ground
 from benchmarks.trial import trial
 from benchmarks.variants import workers
 from benchmarks.watching import Visible
+from benchmarks.workload import Workload
 from unenroll.sandbox.servers import ServerAddresses, provide_servers
 
 _PROCESSES = (1, 2, 4)
@@ -36,8 +36,8 @@ class Sizes:
 
 async def processes(servers: ServerAddresses, sizes: Sizes) -> None:
     """1, 2 and 4 processes share 4, 16 and 48 partitions, or as many as are asked for."""
-    crowd = Crowd(requests=sizes.requests, accounts=sizes.requests)
-    async with ground(servers, crowd, peer_requests=0) as place:
+    workload = Workload(requests=sizes.requests, accounts=sizes.requests)
+    async with shared_ground(servers, workload, peer_requests=0) as place:
         for partitions in sizes.partitions:
             for count in _PROCESSES:
                 finding = await trial(replace(place, partitions=partitions), workers(count))
@@ -46,10 +46,10 @@ async def processes(servers: ServerAddresses, sizes: Sizes) -> None:
 
 async def backlog(servers: ServerAddresses, sizes: Sizes) -> None:
     """Two processes drain a big backlog."""
-    crowd = Crowd(requests=sizes.backlog, accounts=sizes.backlog)
-    async with ground(servers, crowd, peer_requests=0) as place, site(place, workers(2), crowd) as where:
+    workload = Workload(requests=sizes.backlog, accounts=sizes.backlog)
+    async with shared_ground(servers, workload, peer_requests=0) as place, site(place, workers(2), workload) as where:
         async with fleet(where) as drained:
-            drained.backlog.put(crowd.measured(place.partitions))
+            drained.backlog.put(workload.measured(place.partitions))
             visible, began = drained.visible(), monotonic()
             first, told = sum(visible.ends), began
 
@@ -63,23 +63,25 @@ async def backlog(servers: ServerAddresses, sizes: Sizes) -> None:
             drained.backlog.show()
             await drained.drained(visible, progress=progress)
             seconds = visible.changed_at - began
-            print(f"  {crowd.requests:,} requests in {seconds:.0f} s, {crowd.requests / seconds:,.0f}/s", flush=True)
+            print(
+                f"  {workload.requests:,} requests in {seconds:.0f} s, {workload.requests / seconds:,.0f}/s", flush=True
+            )
         print("  now held against the core, one by one", flush=True)
         await where.check()
 
 
 async def accounts(servers: ServerAddresses, sizes: Sizes) -> None:
     """The same requests in larger tables, with more cycles, and with more rewards of each account."""
-    usual = Crowd(requests=sizes.requests, accounts=sizes.requests)
+    usual = Workload(requests=sizes.requests, accounts=sizes.requests)
     crowds = [
         *(replace(usual, requests=min(count, sizes.requests), accounts=count) for count in sizes.accounts),
         *(replace(usual, cycles=count) for count in sizes.cycles),
         *(replace(usual, rewards=count) for count in sizes.rewards),
     ]
-    for crowd in crowds:
-        async with ground(servers, crowd, peer_requests=0) as place:
+    for workload in crowds:
+        async with shared_ground(servers, workload, peer_requests=0) as place:
             finding = await trial(place, workers(1))
-            _tell(f"{crowd.accounts:,} accounts, {crowd.cycles} cycles, {crowd.rewards} rewards", finding)
+            _tell(f"{workload.accounts:,} accounts, {workload.cycles} cycles, {workload.rewards} rewards", finding)
 
 
 async def too_much(servers: ServerAddresses, sizes: Sizes) -> None:

@@ -10,11 +10,11 @@ from tempfile import TemporaryDirectory
 
 import asyncpg
 
-from benchmarks.crowd import GROUP_ID, PARTITIONS, SOURCE, TARGET_ID, Crowd
-from benchmarks.databases import copied
+from benchmarks.databases import database_copy
 from benchmarks.load import FACTS_OF_AN_ACCOUNT, facts, timed
 from benchmarks.processes import unenroll
 from benchmarks.processor_time import used
+from benchmarks.workload import GROUP_ID, PARTITIONS, SOURCE, TARGET_ID, Workload
 from unenroll.sandbox.servers import ServerAddresses, provide_servers
 
 FILE = Path(__file__).with_name("sizing.json")
@@ -58,13 +58,13 @@ class _Cost:
 
 async def measure(customers: int) -> Measured:
     """Run it all on servers of its own. Raises SystemExit if something is not as it should be."""
-    async with provide_servers(os.environ, say=print) as servers, copied(servers.database_url, None) as url:
+    async with provide_servers(os.environ, say=print) as servers, database_copy(servers.database_url, None) as url:
         environment = {"UNENROLL_DATABASE_URL": url, **_kafka(servers)}
         unenroll(environment, "migrate")
         unenroll(environment, "topics", "--partitions", str(PARTITIONS))
         idle = _worked(environment)
         _publish(environment, customers, requests=False)
-        told = _worked(environment) - idle
+        received = _worked(environment) - idle
         before = await _wal(url)
         _publish(environment, customers, requests=True)
         asked = _worked(environment) - idle
@@ -83,8 +83,8 @@ async def measure(customers: int) -> Measured:
         ledger_rows=sizes["ledger_rows"] / customers,
         publication_bytes=round(sizes["publications"] / customers),
         wal_bytes=round(wal / customers),
-        fact_python_us=_us(told.python, facts_told),
-        fact_postgres_us=_us(told.postgres, facts_told),
+        fact_python_us=_us(received.python, facts_told),
+        fact_postgres_us=_us(received.postgres, facts_told),
         request_python_us=_us(asked.python, customers),
         request_postgres_us=_us(asked.postgres, customers),
         again_python_us=_us(again.python, facts_told + customers),
@@ -114,7 +114,7 @@ def _publish(environment: Mapping[str, str], customers: int, *, requests: bool) 
                 lines.writelines(json.dumps(_leave(customer)) + "\n" for customer in range(1, customers + 1))
             else:
                 around = {"source": SOURCE, "time": "2026-01-01T00:00:00Z"}
-                lines.write(json.dumps({**Crowd(requests=1, accounts=1).definition(), **around}) + "\n")
+                lines.write(json.dumps({**Workload(requests=1, accounts=1).definition(), **around}) + "\n")
                 lines.writelines(json.dumps(fact) + "\n" for fact in facts(customers, by_kind=True))
         unenroll(environment, "publish", str(file))
 

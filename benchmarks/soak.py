@@ -17,15 +17,15 @@ from time import monotonic
 
 import asyncpg
 
-from benchmarks.crowd import Crowd
 from benchmarks.fleet import Site, fleet, site
-from benchmarks.ground import ground
 from benchmarks.latency import client
-from benchmarks.processes import Running, python, running
+from benchmarks.processes import Running, python, running_programs
 from benchmarks.replay import copied_topics, replayed
+from benchmarks.shared_servers import shared_ground
 from benchmarks.trouble import Trouble, Troubles
 from benchmarks.variants import workers
-from support.wire_cutter import cutting
+from benchmarks.workload import Workload
+from support.postgres_proxy import cutting_proxy
 from unenroll.sandbox.servers import provide_servers
 
 _SAMPLE_SECONDS = 5.0
@@ -63,12 +63,12 @@ class Sample:
 async def main(sizes: Sizes) -> None:
     """Raises SystemExit if an answer is wrong or missing, or if memory or connections grew."""
     count = sizes.requests + sizes.records
-    crowd = Crowd(requests=count, accounts=max(sizes.accounts, count))
+    workload = Workload(requests=count, accounts=max(sizes.accounts, count))
     async with (
         provide_servers({}, say=print) as servers,
-        ground(servers, crowd, peer_requests=0) as place,
-        site(place, workers(1), crowd) as where,
-        cutting(where.environment["UNENROLL_DATABASE_URL"], commits=0) as proxy,
+        shared_ground(servers, workload, peer_requests=0) as place,
+        site(place, workers(1), workload) as where,
+        cutting_proxy(where.environment["UNENROLL_DATABASE_URL"], commits=0) as proxy,
     ):
         trouble = Trouble(site=where, proxy=proxy, sizes=Troubles())
         behind = replace(where, environment={**where.environment, "UNENROLL_DATABASE_URL": proxy.database_url})
@@ -85,8 +85,8 @@ async def _soaked(where: Site, worker: Running, *, sizes: Sizes, trouble: Troubl
     """What was seen while the load came."""
     samples: list[Sample] = []
     prefix = copied_topics(where, first=sizes.requests)
-    with client(where, [(sizes.rate, round(sizes.minutes * 60))]) as told:
-        answered = asyncio.create_task(asyncio.to_thread(told.line))
+    with client(where, [(sizes.rate, round(sizes.minutes * 60))]) as received:
+        answered = asyncio.create_task(asyncio.to_thread(received.line))
         beside = [
             _sampled(trouble.site, worker, samples),
             *trouble.tasks(),
@@ -123,7 +123,7 @@ async def _again(seconds: float, work: Callable[[], Awaitable[None]], *, first_a
 
 async def _comes_and_goes(where: Site, seconds: float) -> None:
     """A worker more, for so long. It stops as it does when it is replaced."""
-    with running(where.environment, [python("unenroll", "run")]) as (one,):
+    with running_programs(where.environment, [python("unenroll", "run")]) as (one,):
         await asyncio.sleep(seconds)
         one.check()
         one.process.terminate()

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from time import monotonic
 
 from benchmarks.arguments import parsed
-from benchmarks.crowd import PARTITIONS, Crowd
 from benchmarks.expected import Fingerprint
+from benchmarks.workload import PARTITIONS, Workload
 from unenroll.kafka.topics import OUTPUTS
 from unenroll.postgres.definitions import DefinitionCache
 from unenroll.postgres.lanes import LaneKey, LaneRow, reposition, take_lane
-from unenroll.postgres.pool import connected
+from unenroll.postgres.pool import open_pool
 from unenroll.settings import WorkerSettings, read_settings
 from unenroll.wire.topics import CARRIES, Message, Position, Record, Topic
 from unenroll.worker.batch import Batch, decode_records
@@ -54,17 +54,17 @@ class _Lane:
         return decisions.messages
 
 
-async def work(settings: WorkerSettings, crowd: Crowd, numbers: list[int]) -> None:
+async def work(settings: WorkerSettings, workload: Workload, numbers: list[int]) -> None:
     """Decide the warm-up, say so, wait for a line, decide the rest, and print what came of it as JSON."""
-    async with connected(settings.database_url.get_secret_value(), connections=_CONNECTIONS) as pool:
+    async with open_pool(settings.database_url.get_secret_value(), connections=_CONNECTIONS) as pool:
         published = Fingerprint()
         step = BatchTransaction(pool=pool, cache=DefinitionCache(), limits=_LIMITS)
         lanes = [
             _Lane(row=await _open(step, settings, number), step=step, settings=settings, published=published)
             for number in numbers
         ]
-        warm = _records(settings, crowd.warm_up(PARTITIONS))
-        rest = _records(settings, crowd.measured(PARTITIONS), begin=len(warm[0]))
+        warm = _records(settings, workload.warm_up(PARTITIONS))
+        rest = _records(settings, workload.measured(PARTITIONS), begin=len(warm[0]))
         told = await asyncio.gather(*(lane.drain(warm[lane.row.partition]) for lane in lanes))
         gc.freeze()
         gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
@@ -117,5 +117,5 @@ def _records(
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--lanes", type=int, nargs="+", required=True)
-    the_crowd, chosen = parsed(arguments)
-    asyncio.run(work(read_settings(WorkerSettings), the_crowd, chosen.lanes))
+    the_workload, chosen = parsed(arguments)
+    asyncio.run(work(read_settings(WorkerSettings), the_workload, chosen.lanes))

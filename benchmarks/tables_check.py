@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 import asyncpg
 
 from benchmarks import peer_store
-from benchmarks.crowd import TARGET_ID, Crowd
 from benchmarks.expected import Expected, answered
+from benchmarks.workload import TARGET_ID, Workload
 from unenroll.core.decide import AccountState
 from unenroll.core.events import AccountKey
 from unenroll.core.facts import Account
@@ -18,11 +18,11 @@ select outcome::text, count(*) from ledger where outcome is not null and custome
 """
 
 
-async def check_ours(environment: Mapping[str, str], crowd: Crowd, expected: Expected) -> None:
+async def check_ours(environment: Mapping[str, str], workload: Workload, expected: Expected) -> None:
     """Raise SystemExit unless our tables have each outcome as often, and accounts as the core has them."""
     connection = await asyncpg.connect(environment["UNENROLL_DATABASE_URL"])
-    await _check_outcomes(connection, crowd, expected)
-    wanted = {state.account.customer_id: state for state in _states(crowd)}
+    await _check_outcomes(connection, workload, expected)
+    wanted = {state.account.customer_id: state for state in _states(workload)}
     async with connection.transaction():
         found, _ = await lock_accounts(connection, [AccountKey(customer, TARGET_ID) for customer in wanted])
     await connection.close()
@@ -30,29 +30,31 @@ async def check_ours(environment: Mapping[str, str], crowd: Crowd, expected: Exp
         _check(customer, found[AccountKey(customer, TARGET_ID)].state, state)
 
 
-async def check_peers(environment: Mapping[str, str], crowd: Crowd, expected: Expected) -> None:
+async def check_peers(environment: Mapping[str, str], workload: Workload, expected: Expected) -> None:
     """The same of the per-message workers' tables."""
     connection = await asyncpg.connect(environment["UNENROLL_DATABASE_URL"])
-    await _check_outcomes(connection, crowd, expected)
-    for state in _states(crowd):
+    await _check_outcomes(connection, workload, expected)
+    for state in _states(workload):
         key = state.account.customer_id, state.account.target_id
         _check(key[0], await peer_store.lock(connection, key), state)
     await connection.close()
 
 
-async def _check_outcomes(connection: "asyncpg.Connection[asyncpg.Record]", crowd: Crowd, expected: Expected) -> None:
-    rows = await connection.fetch(_OUTCOMES, crowd.customers)
+async def _check_outcomes(
+    connection: "asyncpg.Connection[asyncpg.Record]", workload: Workload, expected: Expected
+) -> None:
+    rows = await connection.fetch(_OUTCOMES, workload.customers)
     counts = {row["outcome"]: row["count"] for row in rows}
     if counts != dict(expected.outcomes):
         raise SystemExit(f"the ledger has {counts}, but the core says {dict(expected.outcomes)}")
 
 
-def _states(crowd: Crowd) -> Iterable[AccountState]:
+def _states(workload: Workload) -> Iterable[AccountState]:
     """How accounts stand after their requests: those of the first requests, and of some of the others."""
-    every = max(1, crowd.requests // _LOOKED_AT)
-    for index, (_, message) in enumerate(crowd.measured(1)):
+    every = max(1, workload.requests // _LOOKED_AT)
+    for index, (_, message) in enumerate(workload.measured(1)):
         if index % every == 0:
-            yield answered(crowd, message).state
+            yield answered(workload, message).state
 
 
 def _check(customer: int, found: AccountState, wanted: AccountState) -> None:

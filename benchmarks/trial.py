@@ -10,31 +10,31 @@ from benchmarks.databases import execute
 from benchmarks.expected import Fingerprint
 from benchmarks.finding import Finding
 from benchmarks.fleet import Site, fleet, site
-from benchmarks.ground import Ground
-from benchmarks.processes import running
+from benchmarks.processes import running_programs
 from benchmarks.processor_time import peak_megabytes, used
+from benchmarks.shared_servers import Ground
 from benchmarks.tables_check import check_ours
 from benchmarks.variants import Variant
 
 
 async def trial(ground: Ground, variant: Variant) -> Finding:
     """Run the variant once. Raises SystemExit if it does not do what the core says."""
-    crowd = ground.peer_crowd if variant.peer else ground.crowd
-    async with site(ground, variant, crowd) as where:
+    workload = ground.peer_workload if variant.peer else ground.workload
+    async with site(ground, variant, workload) as where:
         return await (_through_kafka if variant.members else _direct)(where)
 
 
 async def _through_kafka(where: Site) -> Finding:
     """From the moment when the whole backlog can be read to the moment when the last answer can."""
     async with fleet(where) as running_fleet:
-        running_fleet.backlog.put(where.crowd.measured(where.ground.partitions))
+        running_fleet.backlog.put(where.workload.measured(where.ground.partitions))
         visible = running_fleet.visible()
         before, began = used(running_fleet.pids), monotonic()
         running_fleet.backlog.show()
         await running_fleet.drained(visible)
         finding = Finding(
             variant=where.variant.name,
-            requests=where.crowd.requests,
+            requests=where.workload.requests,
             seconds=visible.changed_at - began,
             used=used(running_fleet.pids) - before,
             megabytes=running_fleet.megabytes,
@@ -47,7 +47,7 @@ async def _through_kafka(where: Site) -> Finding:
 async def _direct(where: Site) -> Finding:
     """From the word to go until the last process is done."""
     started = monotonic()
-    with running(where.environment, where.variant.commands(where.crowd)) as programs:
+    with running_programs(where.environment, where.variant.commands(where.workload)) as programs:
         for program in programs:
             program.line()
         ready_seconds = monotonic() - started
@@ -75,6 +75,6 @@ async def _check_step(where: Site, told: list[dict[str, Any]]) -> None:
     for one in told:
         found.counts += Counter(one["counts"])
         found.total = (found.total + int(one["total"])) % 2**128
-    expected = where.ground.expected(where.crowd)
+    expected = where.ground.expected(where.workload)
     check_same(found, expected.published)
-    await check_ours(where.environment, where.crowd, expected)
+    await check_ours(where.environment, where.workload, expected)

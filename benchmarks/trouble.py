@@ -13,10 +13,10 @@ from typing import Any
 import asyncpg
 from confluent_kafka import KafkaException, Producer
 
-from benchmarks.crowd import BEGINNING, CYCLE, PARTITIONS
 from benchmarks.fleet import Site
+from benchmarks.workload import BEGINNING, CYCLE, PARTITIONS
+from support.postgres_proxy import CuttingProxy
 from support.quota import limit_producers
-from support.wire_cutter import ConnectionCutter
 from unenroll.kafka.topics import INPUTS
 from unenroll.wire.fields import instant_text
 from unenroll.wire.topics import CARRIES
@@ -48,7 +48,7 @@ class Trouble:
     """Makes trouble for the workers of a site, which reach Postgres through the proxy. Counts what it has sent."""
 
     site: Site
-    proxy: ConnectionCutter
+    proxy: CuttingProxy
     sizes: Troubles
     facts: int = 0
     unknown: int = 0
@@ -84,7 +84,8 @@ class Trouble:
         self._producer.flush(30)
         await self._holds(
             "the hot account has all of its facts and has left",
-            "select count(*) from rewards where customer_id = $1 and rule = 'AFTER_UNENROLLMENT'",
+            "select json_array_length(facts::json -> 4) from accounts "
+            "where customer_id = $1 and exists (select from leaves where customer_id = $1 and outcome = 'UNENROLLED')",
             _HOT,
             wanted=self.facts,
         )
@@ -101,10 +102,10 @@ class Trouble:
             _WAITING,
             wanted=self.groups * self.sizes.accounts,
         )
-        told = ", ".join(f"{number} {name}" for name, number in sorted(self.events.items()))
+        received = ", ".join(f"{number} {name}" for name, number in sorted(self.events.items()))
         print(
             f"beside it: {self.facts:,} facts onto one account, {self.unknown:,} unknown names, {self.groups} groups "
-            f"with appended cycles ({self.sizes.accounts:,} accounts each); {told}: all answered as the rules say",
+            f"with appended cycles ({self.sizes.accounts:,} accounts each); {received}: all answered as the rules say",
             flush=True,
         )
 

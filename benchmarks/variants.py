@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.arguments import crowd_text
-from benchmarks.crowd import Crowd
+from benchmarks.arguments import workload_text
 from benchmarks.processes import python
+from benchmarks.workload import Workload
 
-Commands = Callable[[Crowd], Sequence[Sequence[str]]]
+Commands = Callable[[Workload], Sequence[Sequence[str]]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,12 +33,12 @@ def workers(count: int) -> Variant:
 
 
 def _peer(module: str, *, count: int = 1) -> Commands:
-    return lambda crowd: [python(f"benchmarks.{module}", crowd_text(crowd))] * count
+    return lambda workload: [python(f"benchmarks.{module}", workload_text(workload))] * count
 
 
 def _steps(*shares: str) -> Commands:
-    return lambda crowd: [
-        python("benchmarks.step_alone", crowd_text(crowd), "--lanes", *share.split()) for share in shares
+    return lambda workload: [
+        python("benchmarks.step_alone", workload_text(workload), "--lanes", *share.split()) for share in shares
     ]
 
 

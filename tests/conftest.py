@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import shared_servers
-from support.stock import Stock
+from support.resource_pool import ResourcePool
 from unenroll.sandbox.servers import ServerAddresses
 
 _ENDING = pytest.StashKey[ExitStack]()
@@ -22,7 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start one pair of servers for all test processes if there are several."""
     if config.getoption("numprocesses", None) and not config.getoption("collectonly"):
         config.stash[_ENDING] = ExitStack()
-        config.stash[_FILE] = config.stash[_ENDING].enter_context(shared_servers.started())
+        config.stash[_FILE] = config.stash[_ENDING].enter_context(shared_servers.start_servers())
 
 
 def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 - xdist has no type for it
@@ -40,9 +40,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 async def servers(pytestconfig: pytest.Config) -> AsyncIterator[ServerAddresses]:
     """A pair of servers for all tests: shared with other test processes, or from the provider chain."""
     if shared := getattr(pytestconfig, "workerinput", {}).get("servers"):
-        yield await shared_servers.found(Path(shared))
+        yield await shared_servers.wait_for_servers(Path(shared))
         return
-    from providers import coordinated, provided  # noqa: PLC0415 - half a second that tests without servers need not pay
+    from providers import server_providers, wait_for_coordinator  # noqa: PLC0415 - half a second that tests without servers need not pay
 
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
 
@@ -50,8 +50,8 @@ async def servers(pytestconfig: pytest.Config) -> AsyncIterator[ServerAddresses]
         with capture.global_and_fixture_disabled():
             print(text, file=sys.stderr, flush=True)  # noqa: T201 - progress, for a person who waits
 
-    async with provided(os.environ, say=say) as pair:
-        await coordinated(pair.kafka)
+    async with server_providers(os.environ, say=say) as pair:
+        await wait_for_coordinator(pair.kafka)
         yield pair
 
 
@@ -64,33 +64,33 @@ def prefix() -> str:
 @pytest.fixture(scope="session")
 async def template(servers: ServerAddresses) -> AsyncIterator[str]:
     """The name of the migrated database that tests clone."""
-    from support.databases import migrated  # noqa: PLC0415 - half a second that tests without servers need not pay
+    from support.databases import migrated_database  # noqa: PLC0415 - half a second that tests without servers need not pay
 
-    async with migrated(servers) as name:
+    async with migrated_database(servers) as name:
         yield name
 
 
 @pytest.fixture(scope="session")
-def databases(servers: ServerAddresses, template: str) -> Iterator[Stock[str]]:
+def databases(servers: ServerAddresses, template: str) -> Iterator[ResourcePool[str]]:
     """Migrated databases, created ahead."""
-    from support.databases import cloned  # noqa: PLC0415 - the same
+    from support.databases import cloned_database  # noqa: PLC0415 - the same
 
-    with closing(Stock(lambda: cloned(servers, template))) as stock:
+    with closing(ResourcePool(lambda: cloned_database(servers, template))) as stock:
         yield stock
 
 
 @pytest.fixture
-def database_url(databases: Stock[str]) -> Iterator[str]:
+def database_url(databases: ResourcePool[str]) -> Iterator[str]:
     """The URL of the test's own migrated database."""
-    database = databases.take()
+    database = databases.acquire()
     yield database.thing
-    databases.give_back(database)
+    databases.release(database)
 
 
 @pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[Any]:
     """A pool of connections to that database."""
-    from unenroll.postgres.pool import connected  # noqa: PLC0415 - the same
+    from unenroll.postgres.pool import open_pool  # noqa: PLC0415 - the same
 
-    async with connected(database_url) as connections:
+    async with open_pool(database_url) as connections:
         yield connections

@@ -26,7 +26,7 @@ _COORDINATOR_SECONDS = 60.0
 
 
 @asynccontextmanager
-async def provided(environment: Mapping[str, str], *, say: Say) -> AsyncIterator[ServerAddresses]:
+async def server_providers(environment: Mapping[str, str], *, say: Say) -> AsyncIterator[ServerAddresses]:
     """The chain of the program, with containers before the embedded pair where a container engine answers."""
     if servers.configured_servers(environment) is None and _engine_answers():
         with _containers() as pair:
@@ -36,7 +36,7 @@ async def provided(environment: Mapping[str, str], *, say: Say) -> AsyncIterator
         yield pair
 
 
-async def coordinated(kafka: str) -> None:
+async def wait_for_coordinator(kafka: str) -> None:
     """Wait until the cluster has a coordinator for groups. A new one makes it when it is asked for one first."""
     settings = WorkerSettings.model_construct(kafka_bootstrap_servers=kafka)
     deadline = monotonic() + _COORDINATOR_SECONDS

@@ -23,8 +23,8 @@ _SECONDS = 300.0  # the first start ever downloads Kafka
 
 
 @contextmanager
-def started() -> Iterator[Path]:
-    """The file in which `found` looks for the addresses, while the servers run."""
+def start_servers() -> Iterator[Path]:
+    """The file in which `wait_for_servers` looks for the addresses, while the servers run."""
     with TemporaryDirectory(prefix="unenroll-servers-") as folder:
         file = Path(folder) / "servers.json"
         command = [sys.executable, __file__, str(file)]
@@ -33,19 +33,19 @@ def started() -> Iterator[Path]:
             process.communicate()  # closes standard input, and waits for the end
 
 
-async def found(file: Path) -> ServerAddresses:
+async def wait_for_servers(file: Path) -> ServerAddresses:
     """The servers, once they answer."""
     await until(lambda: asyncio.to_thread(file.exists), seconds=_SECONDS)
     return ServerAddresses(**json.loads(await asyncio.to_thread(file.read_text, encoding="utf-8")))
 
 
 async def _serve(file: Path) -> None:
-    from providers import coordinated, provided  # noqa: PLC0415 - whoever starts this needs no container client
+    from providers import server_providers, wait_for_coordinator  # noqa: PLC0415 - whoever starts this needs no container client
 
-    async with provided(os.environ, say=_say) as servers:
+    async with server_providers(os.environ, say=_say) as servers:
         if configured_servers(os.environ) is None:
             await _without_flushing(servers.database_url)
-        await coordinated(servers.kafka)
+        await wait_for_coordinator(servers.kafka)
         unfinished = file.with_suffix(".unfinished")
         unfinished.write_text(json.dumps(asdict(servers)), encoding="utf-8")
         unfinished.replace(file)

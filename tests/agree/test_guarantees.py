@@ -9,7 +9,7 @@ from chaos.revoked_rights import RIGHTS
 from chaos.server_faults import FALLS
 from chaos.server_refusals import STATES
 from chaos.worker_faults import STORIES
-from support.phases import PHASES
+from support.batch_phases import PHASES
 
 PAGE = ROOT / "docs" / "guarantees.md"
 TEXT = PAGE.read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ ACCOUNT = "/customers/{customerId}/targets/{targetId}"
 
 
 @pytest.mark.parametrize(
-    ("model", "told"),
+    ("model", "received"),
     [
         (shown.LeaveBody, ExplainedLeave),
         (shown.CycleSpanBody, ExplainedCycles),
@@ -30,9 +30,9 @@ ACCOUNT = "/customers/{customerId}/targets/{targetId}"
         (shown.ExplainedAccountBody, AccountStory),
     ],
 )
-def test_all_that_is_told_is_shown(model: type[BaseModel], told: Any) -> None:  # noqa: ANN401 - a class of records
+def test_all_that_is_told_is_shown(model: type[BaseModel], received: Any) -> None:  # noqa: ANN401 - a class of records
     read = [field.validation_alias or name for name, field in model.model_fields.items()]
-    assert sorted(map(str, read)) == sorted(field.name for field in fields(told))
+    assert sorted(map(str, read)) == sorted(field.name for field in fields(received))
 
 
 def examples() -> Iterator[Any]:

@@ -13,13 +13,13 @@ import httpx
 import pytest
 from fastapi import FastAPI, HTTPException
 
-from support.api_process import PAGE, reader
-from support.databases import cloned
-from support.decisions import decide
-from support.events import definition, enrolled
-from support.files import appended, leave, written
-from support.http import ParsedPage
-from support.stories import EXAMPLES, path, played
+from support.api_process import PAGE, read_client
+from support.batch_decisions import decide
+from support.databases import cloned_database
+from support.events import definition, enrollment_line
+from support.files import appended_definition, leave_line, write_file
+from support.served_pages import ParsedPage
+from support.stories import EXAMPLES, decide_examples, path
 from unenroll.api.account_routes import routes
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import RewardAction, RewardState, Rule
@@ -33,9 +33,9 @@ NAMES = list(EXAMPLES)
 @pytest.fixture(scope="module")
 async def examples(servers: ServerAddresses, template: str) -> AsyncIterator[httpx.AsyncClient]:
     """Who reads the examples."""
-    async with cloned(servers, template) as url:
-        await played(url)
-        async with reader(url) as client:
+    async with cloned_database(servers, template) as url:
+        await decide_examples(url)
+        async with read_client(url) as client:
             yield client
 
 
@@ -218,12 +218,14 @@ async def test_a_page_loads_nothing_runs_nothing_and_may_not(examples: httpx.Asy
 
 
 async def test_cycles_that_were_appended_since_are_a_warning(database_url: str, tmp_path: Path) -> None:
-    await written(tmp_path, [definition(), enrolled(8)]).load(database_url)
-    await decide(database_url, leave(8, at="2026-06-02T00:00:00Z"))
+    await write_file(tmp_path, [definition(), enrollment_line(8)]).load(database_url)
+    await decide(database_url, leave_line(8, at="2026-06-02T00:00:00Z"))
     connection = await asyncpg.connect(database_url)
-    await connection.execute("update target_groups set version = 2, definition = $1", json.dumps(appended(2)))
+    await connection.execute(
+        "update target_groups set version = 2, definition = $1", json.dumps(appended_definition(2))
+    )
     await connection.close()
-    async with reader(database_url) as client:
+    async with read_client(database_url) as client:
         answer = (await client.get("/customers/8/targets/21")).json()
         page = ParsedPage((await client.get("/customers/8/targets/21/explain", headers=PAGE)).text)
     assert answer["warnings"] == [{"code": 200, "message": SETTLEMENT_DUE}]

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from support.accounts import day, days, earned, enrolled, left, told
+from support.accounts import day, days, enrollment, leave, reward, story_of
 from unenroll.api.timeline import BAND, MOST_CYCLES, LabelVisibility, lanes, timeline
 from unenroll.core.calendar import Calendar
 from unenroll.core.events import RewardAllocation
@@ -15,7 +15,7 @@ TEN = days(10)
 
 
 def test_cycles_are_bands_by_their_fate_and_the_leave_cuts_within_its_cycle() -> None:
-    drawing = timeline(told(TEN, [enrolled(2), left(5.5)]), TEN)
+    drawing = timeline(story_of(TEN, [enrollment(2), leave(5.5)]), TEN)
     assert [(band.fate, band.x, band.width) for band in drawing.bands] == [
         (CycleState.NOT_ENROLLED, 0, 10),
         (CycleState.TOOK_PART, 10, 30),
@@ -27,8 +27,8 @@ def test_cycles_are_bands_by_their_fate_and_the_leave_cuts_within_its_cycle() ->
 
 
 def test_a_reward_stands_above_the_bands_or_fell_below_them() -> None:
-    rewards = [earned("stands", 4.5), earned("fell", 6), earned("lost", 5.2, allocation=RewardAllocation.PERIOD_END)]
-    drawing = timeline(told(TEN, [enrolled(1), left(5.5)], rewards), TEN)
+    rewards = [reward("stands", 4.5), reward("fell", 6), reward("lost", 5.2, allocation=RewardAllocation.PERIOD_END)]
+    drawing = timeline(story_of(TEN, [enrollment(1), leave(5.5)], rewards), TEN)
     marks = {mark.reward.reward_id: mark for mark in drawing.marks}
     assert {name: (mark.number, mark.x, mark.stands) for name, mark in marks.items()} == {
         "stands": (1, 35, True),
@@ -40,8 +40,8 @@ def test_a_reward_stands_above_the_bands_or_fell_below_them() -> None:
 
 
 def test_marks_that_are_too_near_to_one_another_are_drawn_in_lanes() -> None:
-    rewards = [earned("a", 3), earned("b", 3.1), earned("c", 5)]
-    drawing = timeline(told(TEN, [enrolled(1)], rewards), TEN)
+    rewards = [reward("a", 3), reward("b", 3.1), reward("c", 5)]
+    drawing = timeline(story_of(TEN, [enrollment(1)], rewards), TEN)
     first, second, third = (mark.y for mark in drawing.marks)
     assert second < first == third
 
@@ -52,26 +52,26 @@ def test_where_all_lanes_are_full_marks_share_the_last() -> None:
 
 
 def test_the_dates_of_leaves_do_not_cover_one_another_or_leave_the_drawing() -> None:
-    facts: list[Enrollment | Leave] = [enrolled(1), left(1.5), enrolled(3), left(3.5), enrolled(9), left(9.9)]
-    cuts = timeline(told(TEN, facts), TEN).cuts
+    facts: list[Enrollment | Leave] = [enrollment(1), leave(1.5), enrollment(3), leave(3.5), enrollment(9), leave(9.9)]
+    cuts = timeline(story_of(TEN, facts), TEN).cuts
     assert [cut.anchor for cut in cuts] == ["start", "middle", "end"]
     assert cuts[0].y == cuts[2].y < cuts[1].y
 
 
 def test_what_lies_outside_of_the_calendar_is_drawn_at_its_edge() -> None:
-    drawing = timeline(told(TEN, [enrolled(-40), left(-3)]), TEN)
+    drawing = timeline(story_of(TEN, [enrollment(-40), leave(-3)]), TEN)
     assert ([cut.x for cut in drawing.cuts], [bar.width for bar in drawing.bars]) == ([0], [0])
 
 
 def test_an_account_without_any_stay_has_bands_only() -> None:
-    drawing = timeline(told(TEN, [left(3)]), TEN)
+    drawing = timeline(story_of(TEN, [leave(3)]), TEN)
     assert [band.fate for band in drawing.bands] == [CycleState.NOT_ENROLLED]
     assert (drawing.cuts, drawing.bars, drawing.marks) == ((), (), ())
 
 
 def test_a_gap_between_cycles_is_left_open() -> None:
     gapped = Calendar.from_periods((name, day(first), day(last)) for name, first, last in [("a", 1, 3), ("b", 9, 11)])
-    drawing = timeline(told(gapped, [enrolled(1)]), gapped)
+    drawing = timeline(story_of(gapped, [enrollment(1)]), gapped)
     assert [(band.x, band.width) for band in drawing.bands] == [(0, 20), (80, 20)]
     assert drawing.borders == (20, 80)
 
@@ -90,12 +90,12 @@ def test_a_gap_between_cycles_is_left_open() -> None:
 )
 def test_each_cycle_has_its_name_where_there_is_room(count: int, written: set[tuple[str, LabelVisibility]]) -> None:
     calendar = days(count)
-    drawing = timeline(told(calendar, [enrolled(1)]), calendar)
+    drawing = timeline(story_of(calendar, [enrollment(1)]), calendar)
     assert {(label.text, label.room) for label in drawing.labels} == written
 
 
 def test_a_stay_has_its_name_where_there_is_room() -> None:
-    drawing = timeline(told(TEN, [enrolled(1), left(2), enrolled(2.1), left(2.2), enrolled(5)]), TEN)
+    drawing = timeline(story_of(TEN, [enrollment(1), leave(2), enrollment(2.1), leave(2.2), enrollment(5)]), TEN)
     assert [(bar.name, bar.room) for bar in drawing.bars] == [
         ("stay 1", LabelVisibility.WIDE),
         ("stay 2", None),
@@ -105,16 +105,16 @@ def test_a_stay_has_its_name_where_there_is_room() -> None:
 
 def test_of_a_long_calendar_the_part_is_drawn_where_something_happened() -> None:
     long = days(1000)
-    drawing = timeline(told(long, [enrolled(500), left(510.5)]), long)
+    drawing = timeline(story_of(long, [enrollment(500), leave(510.5)]), long)
     assert drawing.part
     assert drawing.scale.start == day(498)
     assert drawing.scale.end == day(521)
     whole = days(MOST_CYCLES)
-    assert not timeline(told(whole, [enrolled(1)]), whole).part
+    assert not timeline(story_of(whole, [enrollment(1)]), whole).part
 
 
 @pytest.mark.parametrize("at", [-500, 5000])
 def test_what_happened_outside_of_a_long_calendar_is_drawn_too(at: int) -> None:
     long = days(1000)
-    drawing = timeline(told(long, [left(at)]), long)
+    drawing = timeline(story_of(long, [leave(at)]), long)
     assert drawing.scale.end - drawing.scale.start >= timedelta(days=1)

@@ -6,16 +6,16 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 
-from support.api_process import readable
-from unenroll.postgres.pool import connected
+from support.api_process import read_only_app
+from unenroll.postgres.pool import open_pool
 from waiting import until
 
 
 @asynccontextmanager
 async def served(database_url: str) -> AsyncIterator[str]:
     """The address where what is in this database can be read."""
-    async with connected(database_url) as pool:
-        server = uvicorn.Server(uvicorn.Config(readable(pool), port=0, log_level="warning", lifespan="off"))
+    async with open_pool(database_url) as pool:
+        server = uvicorn.Server(uvicorn.Config(read_only_app(pool), port=0, log_level="warning", lifespan="off"))
         serving = asyncio.create_task(server.serve())
         try:
             await until(lambda: _started(server, serving))

@@ -13,10 +13,10 @@ import pytest
 
 from browser.serving import served
 from support import accounts as hostile
-from support.databases import cloned
-from support.decisions import decide
-from support.files import written
-from support.stories import EXAMPLES, path, played
+from support.batch_decisions import decide
+from support.databases import cloned_database
+from support.files import write_file
+from support.stories import EXAMPLES, decide_examples, path
 from unenroll.sandbox.servers import ServerAddresses
 
 pytestmark = pytest.mark.browser
@@ -73,8 +73,8 @@ async def visitor(servers: ServerAddresses, template: str) -> AsyncIterator[Visi
 
     program = os.environ.get("CHROMIUM") or shutil.which("chromium")
     assert program, "no chromium: set CHROMIUM, or install the package chromium"
-    async with cloned(servers, template) as url:
-        await played(url)
+    async with cloned_database(servers, template) as url:
+        await decide_examples(url)
         async with served(url) as address, async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=program, args=list(QUIET))
             yield Visitor(browser, address)
@@ -160,8 +160,8 @@ async def test_the_drawing_has_the_leave_where_it_was_and_the_marks_on_their_sid
 async def test_hostile_names_do_nothing_in_a_browser(
     servers: ServerAddresses, template: str, visitor: Visitor, tmp_path: Path, width: str
 ) -> None:
-    async with cloned(servers, template) as url:
-        assert (await written(tmp_path, [hostile.definition(hostile.WORDS)]).load(url)).bad == 0
+    async with cloned_database(servers, template) as url:
+        assert (await write_file(tmp_path, [hostile.definition(hostile.WORDS)]).load(url)).bad == 0
         await decide(url, *hostile.facts(hostile.WORDS))
         async with served(url) as address, visitor.at(address).visit(HOSTILE, width=WIDTHS[width]) as visit:
             assert len(visit.requests) == 1

@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from providers import provided
-from support.api_process import authorization, decided, opened
-from support.databases import cloned, migrated
-from support.place import Place, made
+from providers import server_providers
+from support.api_process import authorization, deciding_worker, running_api
+from support.databases import cloned_database, migrated_database
+from support.deployment import Deployment, deploy
 
 _SETTINGS = """\
 headers = {{ Authorization = "{authorization}" }}
@@ -36,23 +36,23 @@ expected-statuses = ["2xx", 400, 401, 403, 404, 409, 422]
 async def conforms(*arguments: str) -> int:
     """Run schemathesis and return its exit code."""
     async with (
-        provided(os.environ, say=_say) as servers,
-        migrated(servers) as template,
-        cloned(servers, template) as url,
+        server_providers(os.environ, say=_say) as servers,
+        migrated_database(servers) as template,
+        cloned_database(servers, template) as url,
     ):
         with TemporaryDirectory() as folder:
             prefix = f"campaign-{secrets.token_hex(4)}."
-            place = Place(kafka=servers.kafka, database_url=url, prefix=prefix, folder=Path(folder))
-            return _tried(await made(place), arguments)
+            deployment = Deployment(kafka=servers.kafka, database_url=url, prefix=prefix, folder=Path(folder))
+            return _tried(await deploy(deployment), arguments)
 
 
-def _tried(place: Place, arguments: tuple[str, ...]) -> int:
-    settings = place.folder / "schemathesis.toml"
+def _tried(deployment: Deployment, arguments: tuple[str, ...]) -> int:
+    settings = deployment.folder / "schemathesis.toml"
     settings.write_text(_SETTINGS.format(authorization=authorization("clerk")), encoding="utf-8")
-    with decided(place), opened(place) as api:
+    with deciding_worker(deployment), running_api(deployment) as api:
         document = f"http://{api.host}:{api.port}/openapi.json"
         program = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(settings)]
-        done = subprocess.run([*program, "run", document, *arguments], cwd=place.folder, check=False)
+        done = subprocess.run([*program, "run", document, *arguments], cwd=deployment.folder, check=False)
     return done.returncode
 
 

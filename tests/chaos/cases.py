@@ -11,8 +11,8 @@ from chaos.revoked_rights import RIGHTS
 from chaos.rolling_restart import rolling_restart
 from chaos.server_refusals import STATES, TIMES, cut, lacks_a_right, says, topic_is_away, topic_refuses
 from chaos.worker_faults import STORIES, Story
-from support.phases import PHASES
-from support.wire_cutter import Moment
+from support.batch_phases import PHASES
+from support.postgres_proxy import Moment
 
 _SOME = frozenset({"deciding", "commit sent"})
 _ALSO = frozenset({"killed, decided", "killed, begun", "frozen, sent"})

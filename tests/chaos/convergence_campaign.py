@@ -10,10 +10,10 @@ import secrets
 import sys
 import time
 
-from providers import provided
-from support.convergence import Stage, report
-from support.crowd import crowd
-from support.databases import migrated
+from providers import server_providers
+from support.convergence import ConvergenceServers, report
+from support.databases import migrated_database
+from support.workload import workload
 
 
 async def campaign(*, seconds: float, accounts: int, orders: int, first_seed: int) -> str:
@@ -21,10 +21,10 @@ async def campaign(*, seconds: float, accounts: int, orders: int, first_seed: in
     end = time.monotonic() + seconds
     seed = first_seed
     tried = 0
-    async with provided(os.environ, say=_say) as servers, migrated(servers) as template:
+    async with server_providers(os.environ, say=_say) as servers, migrated_database(servers) as template:
         while time.monotonic() < end:
-            many = crowd(seed, accounts)
-            stage = Stage(servers=servers, template=template, prefix=f"campaign-{secrets.token_hex(4)}.")
+            many = workload(seed, accounts)
+            stage = ConvergenceServers(servers=servers, template=template, prefix=f"campaign-{secrets.token_hex(4)}.")
             wrong = report(many, await stage.play(many, range(orders)))
             if wrong:
                 return wrong

@@ -20,7 +20,7 @@ from tempfile import mkdtemp
 from chaos.fault_kinds import plan
 from chaos.killable_servers import KillablePair, killable_pair
 from chaos.round import MarkersSkippedError, Outcome, play
-from support.databases import migrated
+from support.databases import migrated_database
 from unenroll.sandbox.environment import cache_folder
 from unenroll.sandbox.servers import ServerAddresses, embedded_servers
 
@@ -79,7 +79,7 @@ async def campaign(data: Path, *, seconds: float, first_seed: int) -> bool:
     well = True
     async with embedded_servers(cache=cache_folder({}), say=_say, data=data) as pair, killable_pair(pair) as servers:
         names = ServerAddresses(kafka=servers.kafka.address, database_url=servers.postgres.address)
-        async with migrated(names) as template:
+        async with migrated_database(names) as template:
             while well and (tally.rounds == 0 or time.monotonic() < end):
                 seed = first_seed + tally.rounds + tally.not_judged
                 well = await _round(seed, servers, tally, template=template, data=data)

@@ -16,8 +16,8 @@ from confluent_kafka import KafkaException, Producer
 from chaos.killable_servers import KillablePair, KillableServer
 from chaos.workers import WorkerCrew
 from support.arrivals import PARTITIONS
+from support.postgres_proxy import CuttingProxy
 from support.quota import limit_producers
-from support.wire_cutter import ConnectionCutter
 from unenroll.kafka.topics import INPUTS
 
 POSTS = ("one", "two")
@@ -40,16 +40,16 @@ class Scene:
 
     crew: WorkerCrew
     servers: KillablePair
-    cutter: ConnectionCutter
+    cutter: CuttingProxy
     database: str
     prefix: str
     struck: list[AppliedFault] = field(default_factory=list)
 
-    async def bad_moment(self, chance: Random) -> None:
+    async def bad_moment(self, rng: Random) -> None:
         """Return now, or as often between a worker's two commits, when its decisions are not published yet."""
-        if chance.randrange(2):
+        if rng.randrange(2):
             await self.cutter.commit_passes(seconds=_COMMIT_SECONDS)
-            await pause(chance, 0, _BETWEEN_COMMITS_SECONDS)
+            await pause(rng, 0, _BETWEEN_COMMITS_SECONDS)
 
     def strike(self, kind: str) -> None:
         self.struck.append(AppliedFault(kind=kind, at=time.time()))
@@ -58,128 +58,128 @@ class Scene:
 Fault = Callable[[Scene, Random], Coroutine[Any, Any, None]]
 
 
-async def pause(chance: Random, least: float, most: float) -> None:
+async def pause(rng: Random, least: float, most: float) -> None:
     """Sleep for a random time."""
-    await asyncio.sleep(chance.uniform(least, most))
+    await asyncio.sleep(rng.uniform(least, most))
 
 
 _SESSION_SECONDS = 6.0
 
 
-async def worker_killed(scene: Scene, chance: Random) -> None:
+async def worker_killed(scene: Scene, rng: Random) -> None:
     """SIGKILL a worker. It starts again at once, or after its lanes have moved."""
-    post = chance.choice(POSTS)
+    post = rng.choice(POSTS)
     async with scene.crew.turn(post):
-        await scene.bad_moment(chance)
+        await scene.bad_moment(rng)
         scene.strike("worker killed")
         await scene.crew.kill(post)
-        await pause(chance, 0, chance.choice([0.5, 9]))
+        await pause(rng, 0, rng.choice([0.5, 9]))
         scene.crew.start(post)
 
 
-async def all_workers_killed(scene: Scene, chance: Random) -> None:
+async def all_workers_killed(scene: Scene, rng: Random) -> None:
     """SIGKILL all workers, as a power failure does. They start again one after the other."""
     async with scene.crew.turn(POSTS[0]), scene.crew.turn(POSTS[1]):
-        await scene.bad_moment(chance)
+        await scene.bad_moment(rng)
         scene.strike("all workers killed")
         await asyncio.gather(*map(scene.crew.kill, POSTS))
         for post in POSTS:
-            await pause(chance, 0, 2)
+            await pause(rng, 0, 2)
             scene.crew.start(post)
 
 
-async def worker_frozen(scene: Scene, chance: Random) -> None:
+async def worker_frozen(scene: Scene, rng: Random) -> None:
     """SIGSTOP a worker, briefly or until others have its lanes, and then SIGCONT it in the middle of its work."""
-    post = chance.choice(POSTS)
+    post = rng.choice(POSTS)
     async with scene.crew.turn(post):
-        await scene.bad_moment(chance)
+        await scene.bad_moment(rng)
         scene.strike("worker frozen")
-        scene.crew.posts[post].tell(signal.SIGSTOP)
-        await pause(chance, *chance.choice([(0.5, 3.0), (_SESSION_SECONDS + 1, _SESSION_SECONDS + 6)]))
-        scene.crew.posts[post].tell(signal.SIGCONT)
+        scene.crew.posts[post].send_signal(signal.SIGSTOP)
+        await pause(rng, *rng.choice([(0.5, 3.0), (_SESSION_SECONDS + 1, _SESSION_SECONDS + 6)]))
+        scene.crew.posts[post].send_signal(signal.SIGCONT)
 
 
-async def worker_stopped(scene: Scene, chance: Random) -> None:
+async def worker_stopped(scene: Scene, rng: Random) -> None:
     """SIGTERM a worker, as in a rolling restart."""
-    post = chance.choice(POSTS)
+    post = rng.choice(POSTS)
     async with scene.crew.turn(post):
         scene.strike("worker stopped")
         await scene.crew.stop(post)
-        await pause(chance, 0, 2)
+        await pause(rng, 0, 2)
         scene.crew.start(post)
 
 
-async def worker_joins(scene: Scene, chance: Random) -> None:
+async def worker_joins(scene: Scene, rng: Random) -> None:
     """Start a third worker, and stop or kill it."""
     post = "guest"
     async with scene.crew.turn(post):
         scene.strike("worker joins")
         scene.crew.start(post)
-        await pause(chance, 2, 8)
-        await (scene.crew.stop if chance.randrange(2) else scene.crew.kill)(post)
+        await pause(rng, 2, 8)
+        await (scene.crew.stop if rng.randrange(2) else scene.crew.kill)(post)
 
 
-async def broker_killed(scene: Scene, chance: Random) -> None:
-    await _down(scene, scene.servers.kafka, signal.SIGKILL, kind="broker killed", chance=chance)
+async def broker_killed(scene: Scene, rng: Random) -> None:
+    await _down(scene, scene.servers.kafka, signal.SIGKILL, kind="broker killed", rng=rng)
 
 
-async def broker_restarted(scene: Scene, chance: Random) -> None:
-    await _down(scene, scene.servers.kafka, signal.SIGTERM, kind="broker restarted", chance=chance)
+async def broker_restarted(scene: Scene, rng: Random) -> None:
+    await _down(scene, scene.servers.kafka, signal.SIGTERM, kind="broker restarted", rng=rng)
 
 
-async def postgres_shut_down(scene: Scene, chance: Random) -> None:
+async def postgres_shut_down(scene: Scene, rng: Random) -> None:
     """Shut Postgres down at once. It recovers from its log."""
-    await _down(scene, scene.servers.postgres, signal.SIGQUIT, kind="Postgres shut down", chance=chance)
+    await _down(scene, scene.servers.postgres, signal.SIGQUIT, kind="Postgres shut down", rng=rng)
 
 
-async def backends_terminated(scene: Scene, chance: Random) -> None:
+async def backends_terminated(scene: Scene, rng: Random) -> None:
     """Terminate all backends, up to five times in a row."""
     async with scene.servers.postgres.turn:
         scene.strike("backends terminated")
-        for _ in range(chance.randint(1, 5)):
+        for _ in range(rng.randint(1, 5)):
             connection = await asyncpg.connect(scene.servers.postgres.address)
             await connection.fetch(
                 "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", scene.database
             )
             await connection.close()
-            await pause(chance, 0, 0.5)
+            await pause(rng, 0, 0.5)
 
 
-async def commits_unanswered(scene: Scene, chance: Random) -> None:
+async def commits_unanswered(scene: Scene, rng: Random) -> None:
     """Cut the connection after COMMITs: Postgres commits, and the worker gets no answer."""
     scene.strike("commits unanswered")
-    scene.cutter.left += chance.randint(1, 3)
-    await pause(chance, 0.5, 2)
+    scene.cutter.left += rng.randint(1, 3)
+    await pause(rng, 0.5, 2)
 
 
-async def commits_lost(scene: Scene, chance: Random) -> None:
+async def commits_lost(scene: Scene, rng: Random) -> None:
     """Cut the connection before COMMITs: Postgres never gets them."""
     scene.strike("commits lost")
-    scene.cutter.lost += chance.randint(1, 3)
-    await pause(chance, 0.5, 2)
+    scene.cutter.lost += rng.randint(1, 3)
+    await pause(rng, 0.5, 2)
 
 
-async def postgres_silent(scene: Scene, chance: Random) -> None:
+async def postgres_silent(scene: Scene, rng: Random) -> None:
     """Let the workers' connections to Postgres fall silent: no answer, no RST. New connections work."""
-    await scene.bad_moment(chance)
+    await scene.bad_moment(rng)
     scene.strike("Postgres silent")
     scene.cutter.silence()
 
 
-async def producers_limited(scene: Scene, chance: Random) -> None:
+async def producers_limited(scene: Scene, rng: Random) -> None:
     """Give all producers together a quota of some kilobytes a second for a while."""
     async with scene.servers.kafka.turn:
         scene.strike("producers limited")
         with suppress(OSError, struct.error):  # the broker is down
-            await asyncio.to_thread(limit_producers, scene.servers.kafka.address, chance.choice([5_000, 50_000]))
-            await pause(chance, 2, 8)
+            await asyncio.to_thread(limit_producers, scene.servers.kafka.address, rng.choice([5_000, 50_000]))
+            await pause(rng, 2, 8)
         await asyncio.to_thread(limit_producers, scene.servers.kafka.address, None)
 
 
-async def foreign_transaction(scene: Scene, chance: Random) -> None:
+async def foreign_transaction(scene: Scene, rng: Random) -> None:
     """Open a transaction that is not ours on the input topics, which withholds what comes behind it. Then abort it."""
     scene.strike("foreign transaction")
-    await asyncio.to_thread(_withhold, scene, chance.uniform(1, 10))
+    await asyncio.to_thread(_withhold, scene, rng.uniform(1, 10))
 
 
 def _withhold(scene: Scene, seconds: float) -> None:
@@ -214,12 +214,12 @@ KINDS: tuple[Fault, ...] = (
 )
 
 
-async def _down(scene: Scene, server: KillableServer, by: signal.Signals, *, kind: str, chance: Random) -> None:
+async def _down(scene: Scene, server: KillableServer, by: signal.Signals, *, kind: str, rng: Random) -> None:
     async with server.turn:
-        await scene.bad_moment(chance)
+        await scene.bad_moment(rng)
         scene.strike(kind)
         await server.kill(by)
-        await pause(chance, 0, chance.choice([0.2, 4]))
+        await pause(rng, 0, rng.choice([0.2, 4]))
         await server.start_again()
 
 
@@ -241,13 +241,13 @@ class Plan:
 
 def plan(seed: int) -> Plan:
     """The plan of this seed, always the same. Which batch a fault meets depends on the machine."""
-    chance = Random(f"plan {seed}")  # noqa: S311 - no secret
+    rng = Random(f"plan {seed}")  # noqa: S311 - no secret
     return Plan(
         seed=seed,
-        order=chance.randrange(_ORDERS),
-        batch_records=chance.choice(_BATCHES),
+        order=rng.randrange(_ORDERS),
+        batch_records=rng.choice(_BATCHES),
         faults=tuple(
-            (chance.choice(_PAUSES) * chance.random(), chance.choice(KINDS), Random(chance.random()))  # noqa: S311
-            for _ in range(chance.choice(_FAULTS))
+            (rng.choice(_PAUSES) * rng.random(), rng.choice(KINDS), Random(rng.random()))  # noqa: S311
+            for _ in range(rng.choice(_FAULTS))
         ),
     )

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import partial
 
 from chaos.fault_scene import EARLY, LANES, LATE, Scene
-from support.topics import Put
-from support.workers import run
+from support.topics import NewRecord
+from support.workers import run_command
 from unenroll.kafka.topics import INPUTS
 
 _SMALL, _LARGE = 25, 1_000
@@ -17,15 +17,17 @@ def _poison(scene: Scene, *, times: int = 1) -> None:
     """Put unreadable records on every partition, no two alike."""
     places = [(partition, time) for partition in range(LANES) for time in range(times)]
     for word in INPUTS:
-        scene.put(word, [Put(key=b"p%d" % at, value=b"{ %d %d" % (at, time), partition=at) for at, time in places])
+        scene.produce(
+            word, [NewRecord(key=b"p%d" % at, value=b"{ %d %d" % (at, time), partition=at) for at, time in places]
+        )
 
 
 def _early(scene: Scene) -> None:
-    scene.tell(EARLY)
+    scene.publish(EARLY)
 
 
 def _late(scene: Scene) -> None:
-    scene.tell(LATE)
+    scene.publish(LATE)
 
 
 ORDERS: dict[str, tuple[Part, ...]] = {
@@ -43,6 +45,6 @@ def poisoned(order: str) -> Callable[[Scene], None]:
         for part in ORDERS[order]:
             part(scene)
         most = _SMALL if order == "a whole batch of it" else _LARGE
-        run("run", "--until-caught-up", environment={**scene.environment, "UNENROLL_BATCH_RECORDS": str(most)})
+        run_command("run", "--until-caught-up", environment={**scene.environment, "UNENROLL_BATCH_RECORDS": str(most)})
 
     return story

@@ -17,16 +17,24 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
 
 from chaos.fault_scene import EARLY, LATE, Scene
 from chaos.killable_servers import KillableServer
-from support.place import Place, done
+from support.deployment import Deployment, wait_for_result
 from unenroll.sandbox.kafka import CONFIG
 
-What = tuple[AclOperation, ResourceType, Callable[[Place], str]]
+What = tuple[AclOperation, ResourceType, Callable[[Deployment], str]]
 
 RIGHTS: dict[str, What] = {
-    "to write to an output topic": (AclOperation.WRITE, ResourceType.TOPIC, lambda place: f"{place.prefix}rewards"),
-    "to see an output topic": (AclOperation.DESCRIBE, ResourceType.TOPIC, lambda place: f"{place.prefix}rewards"),
-    "to begin a transaction": (AclOperation.WRITE, ResourceType.TRANSACTIONAL_ID, lambda place: place.prefix),
-    "to commit for the group": (AclOperation.READ, ResourceType.GROUP, lambda place: place.group_id),
+    "to write to an output topic": (
+        AclOperation.WRITE,
+        ResourceType.TOPIC,
+        lambda deployment: f"{deployment.prefix}rewards",
+    ),
+    "to see an output topic": (
+        AclOperation.DESCRIBE,
+        ResourceType.TOPIC,
+        lambda deployment: f"{deployment.prefix}rewards",
+    ),
+    "to begin a transaction": (AclOperation.WRITE, ResourceType.TRANSACTIONAL_ID, lambda deployment: deployment.prefix),
+    "to commit for the group": (AclOperation.READ, ResourceType.GROUP, lambda deployment: deployment.group_id),
 }
 
 
@@ -47,24 +55,27 @@ async def can_deny(kafka: KillableServer) -> None:
 
 def lacks(scene: Scene, right: str) -> None:
     """The worker ends with one line that names the right: an operator has to act."""
-    with scene.worker() as worker, _denied(scene.place, right):
-        scene.tell(EARLY)
+    with scene.worker() as worker, _denied(scene.deployment, right):
+        scene.publish(EARLY)
         assert worker.wait() == 1
         assert worker.output().count("unenroll: Kafka refuses") == 1
-    scene.tell(LATE)
+    scene.publish(LATE)
     scene.catch_up()
 
 
 @contextmanager
-def _denied(place: Place, right: str) -> Iterator[None]:
+def _denied(deployment: Deployment, right: str) -> Iterator[None]:
     """Deny the right to everybody until the end of the block."""
     operation, kind, name = RIGHTS[right]
-    admin, pattern = AdminClient({"bootstrap.servers": place.kafka}), (kind, name(place), ResourcePatternType.PREFIXED)
+    admin, pattern = (
+        AdminClient({"bootstrap.servers": deployment.kafka}),
+        (kind, name(deployment), ResourcePatternType.PREFIXED),
+    )
     rule = partial(AclBinding, *pattern, "User:*", "*")
     allowed = rule(AclOperation.ALL, AclPermissionType.ALLOW)  # where there is a rule, nothing else is allowed
-    done(admin.create_acls, [allowed, rule(operation, AclPermissionType.DENY)])
+    wait_for_result(admin.create_acls, [allowed, rule(operation, AclPermissionType.DENY)])
     try:
         yield
     finally:
         every = AclBindingFilter(*pattern, None, None, *_ANY)  # type: ignore[arg-type] # None is any as well
-        done(admin.delete_acls, [every])
+        wait_for_result(admin.delete_acls, [every])

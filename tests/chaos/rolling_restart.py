@@ -5,8 +5,8 @@ from itertools import cycle
 from signal import SIGTERM
 
 from chaos.fault_scene import EARLY, LANES, LATE, Scene
-from support.crowd import Crowd
-from support.workers import Running, running
+from support.workers import RunningCommand, running_command
+from support.workload import Workload
 
 _WORKERS = 2
 
@@ -15,8 +15,8 @@ def rolling_restart(scene: Scene) -> None:
     """Stop each worker in the middle of its work, the second after the first is replaced."""
     with ExitStack() as stack:
 
-        def starts() -> Running:
-            return stack.enter_context(running("run", environment=scene.environment))
+        def starts() -> RunningCommand:
+            return stack.enter_context(running_command("run", environment=scene.environment))
 
         workers = [starts() for _ in range(_WORKERS)]
         _share_the_lanes(workers)
@@ -26,18 +26,18 @@ def rolling_restart(scene: Scene) -> None:
             _share_the_lanes(workers)
         scene.wait_for_lanes(workers[0])
         for worker in workers:
-            worker.tell(SIGTERM)
+            worker.send_signal(SIGTERM)
             assert worker.wait() == 0
 
 
-def _share_the_lanes(workers: list[Running]) -> None:
+def _share_the_lanes(workers: list[RunningCommand]) -> None:
     for worker in workers:
-        worker.wait_to_say('"lane_opened"', times=LANES // _WORKERS)
+        worker.wait_for_log('"lane_opened"', times=LANES // _WORKERS)
 
 
-def _stops_amid(scene: Scene, worker: Running, some: Crowd) -> None:
+def _stops_amid(scene: Scene, worker: RunningCommand, some: Workload) -> None:
     done = worker.output().count('"batch_published"')
-    scene.tell(some)
-    worker.wait_to_say('"batch_published"', times=done + 1)
-    worker.tell(SIGTERM)
+    scene.publish(some)
+    worker.wait_for_log('"batch_published"', times=done + 1)
+    worker.send_signal(SIGTERM)
     assert worker.wait() == 0

@@ -22,13 +22,13 @@ from checker.sampling import Sampler
 from checker.verdict import violations
 from support.arrivals import arrival
 from support.consumer import receive
-from support.crowd import crowd
-from support.databases import cloned
-from support.final_state import complaints, rows
-from support.place import Place, made
+from support.databases import cloned_database
+from support.deployment import Deployment, deploy
+from support.final_state import differences, rows
+from support.postgres_proxy import cutting_proxy
 from support.producer import Stream
-from support.wire_cutter import cutting
-from support.workers import beside, running
+from support.workers import in_background, running_command
+from support.workload import workload
 from unenroll.sandbox.servers import ServerAddresses
 from unenroll.wire.topics import Topic
 from waiting import until
@@ -62,19 +62,24 @@ async def play(plan: Plan, servers: KillablePair, *, template: str, folder: Path
     """Play a round on servers that answer; they answer again when it ends. Raises MarkersSkippedError."""
     began = time.time()
     pair = ServerAddresses(kafka=servers.kafka.address, database_url=servers.postgres.address)
-    async with cloned(pair, template) as url:
-        place = Place(kafka=pair.kafka, database_url=url, prefix=f"round-{plan.seed}-{began:.0f}.", folder=folder)
-        traffic = await _traffic(place, plan)
-        sampler, listener = Sampler(watched=watched(place)), Listener(kafka=place.kafka, prefix=place.prefix)
-        with beside(sampler.run), beside(listener.run):
-            async with _scene(place, servers, plan) as scene:
+    async with cloned_database(pair, template) as url:
+        deployment = Deployment(
+            kafka=pair.kafka, database_url=url, prefix=f"round-{plan.seed}-{began:.0f}.", folder=folder
+        )
+        traffic = await _traffic(deployment, plan)
+        sampler, listener = (
+            Sampler(watched=watched(deployment)),
+            Listener(kafka=deployment.kafka, prefix=deployment.prefix),
+        )
+        with in_background(sampler.run), in_background(listener.run):
+            async with _scene(deployment, servers, plan) as scene:
                 wrong = await _storm(scene, plan, traffic, listener=listener)
-            wrong += await asyncio.to_thread(_drained, place)
-        if servers.kafka.skipped_markers(place.prefix):
+            wrong += await asyncio.to_thread(_drained, deployment)
+        if servers.kafka.skipped_markers(deployment.prefix):
             raise MarkersSkippedError
-        history = await collected(place, sent=traffic.stream.sent, samples=sampler.samples)
-        wrong += await _judged(place, history, traffic)
-        await asyncio.to_thread(_forgotten, place)
+        history = await collected(deployment, sent=traffic.stream.sent, samples=sampler.samples)
+        wrong += await _judged(deployment, history, traffic)
+        await asyncio.to_thread(_forgotten, deployment)
         return Outcome(
             plan=plan,
             began=began,
@@ -87,23 +92,23 @@ async def play(plan: Plan, servers: KillablePair, *, template: str, folder: Path
         )
 
 
-async def _traffic(place: Place, plan: Plan) -> Traffic:
-    many = crowd(plan.seed, _ACCOUNTS)
-    await made(place, *many.groups)
-    stream = Stream(kafka=place.kafka, prefix=place.prefix)
-    return Traffic(crowd=many, coming=arrival(many, plan.order), stream=stream, seconds=_SECONDS)
+async def _traffic(deployment: Deployment, plan: Plan) -> Traffic:
+    many = workload(plan.seed, _ACCOUNTS)
+    await deploy(deployment, *many.groups)
+    stream = Stream(kafka=deployment.kafka, prefix=deployment.prefix)
+    return Traffic(workload=many, coming=arrival(many, plan.order), stream=stream, seconds=_SECONDS)
 
 
 @asynccontextmanager
-async def _scene(place: Place, servers: KillablePair, plan: Plan) -> AsyncIterator[Scene]:
+async def _scene(deployment: Deployment, servers: KillablePair, plan: Plan) -> AsyncIterator[Scene]:
     """Start the workers, which reach Postgres through the proxy. The end of the block kills them."""
-    async with cutting(place.database_url, commits=0) as cutter:
+    async with cutting_proxy(deployment.database_url, commits=0) as cutter:
         environment = {
-            **place.environment,
+            **deployment.environment,
             "UNENROLL_DATABASE_URL": cutter.database_url,
             "UNENROLL_BATCH_RECORDS": str(plan.batch_records),
         }
-        crew = WorkerCrew(environment=environment, folder=place.folder)
+        crew = WorkerCrew(environment=environment, folder=deployment.folder)
         try:
             for post in POSTS:
                 crew.start(post)
@@ -111,8 +116,8 @@ async def _scene(place: Place, servers: KillablePair, plan: Plan) -> AsyncIterat
                 crew=crew,
                 servers=servers,
                 cutter=cutter,
-                database=urlsplit(place.database_url).path.removeprefix("/"),
-                prefix=place.prefix,
+                database=urlsplit(deployment.database_url).path.removeprefix("/"),
+                prefix=deployment.prefix,
             )
         finally:
             crew.end()
@@ -123,9 +128,9 @@ async def _storm(scene: Scene, plan: Plan, traffic: Traffic, *, listener: Listen
     async with _supervised(scene, traffic):
         begun = await _answering(listener, since=time.time())
         async with asyncio.TaskGroup() as faults:
-            for seconds, fault, chance in plan.faults:
+            for seconds, fault, rng in plan.faults:
                 await asyncio.sleep(seconds)
-                faults.create_task(fault(scene, chance))
+                faults.create_task(fault(scene, rng))
         scene.cutter.left = scene.cutter.lost = 0
         back = await _answering(listener, since=time.time())
     await scene.crew.leave()
@@ -161,9 +166,9 @@ async def _answering(listener: Listener, *, since: float) -> bool:
     return True
 
 
-def _drained(place: Place) -> list[str]:
+def _drained(deployment: Deployment) -> list[str]:
     """Run a worker that processes all that is left. Returns what is wrong with it."""
-    with running("run", "--until-caught-up", environment=place.environment) as worker:
+    with running_command("run", "--until-caught-up", environment=deployment.environment) as worker:
         try:
             code = worker.wait(_DRAIN_SECONDS)
         except AssertionError:
@@ -171,16 +176,16 @@ def _drained(place: Place) -> list[str]:
         return [] if code == 0 else [f"the last worker ended with {code}:\n{worker.output()[-_MOST_CHARACTERS:]}"]
 
 
-def _forgotten(place: Place) -> None:
+def _forgotten(deployment: Deployment) -> None:
     """Let the topics go: a broker that holds those of many rounds takes long to start."""
-    admin = AdminClient({"bootstrap.servers": place.kafka, "log_level": 0})
-    for future in admin.delete_topics([place.prefix + word for word in Topic]).values():
+    admin = AdminClient({"bootstrap.servers": deployment.kafka, "log_level": 0})
+    for future in admin.delete_topics([deployment.prefix + word for word in Topic]).values():
         future.result()
 
 
-async def _judged(place: Place, history: History, traffic: Traffic) -> list[str]:
+async def _judged(deployment: Deployment, history: History, traffic: Traffic) -> list[str]:
     """By the invariants of any history, and by what is known of this crowd."""
     wrong = [f"{name}: {one}" for name, sentences in violations(history).items() for one in sentences]
     received = replace(receive(history.visible), dead=[])
     keyed = traffic.coming.way.keyed
-    return [*wrong, *complaints(traffic.with_probes(), await rows(place.database_url), received, keyed=keyed)]
+    return [*wrong, *differences(traffic.with_probes(), await rows(deployment.database_url), received, keyed=keyed)]

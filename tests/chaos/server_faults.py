@@ -12,8 +12,8 @@ import pytest
 
 from chaos.fault_scene import EARLY, LANES, Scene
 from chaos.killable_servers import KillablePair, KillableServer
-from support.phases import PHASES, STRUCK
-from support.workers import Running, struck
+from support.batch_phases import PHASES, STRUCK
+from support.workers import RunningCommand, command_with_fault
 
 Verdicts = Mapping[str, "asyncio.Future[Mapping[str, list[str]]]"]
 """The violations by phase, or an exception if the worker did not go on. All futures are done."""
@@ -56,13 +56,13 @@ async def outlived(scenes: Scenes, fall: Fall) -> Verdicts:
     """Kill the server, and check how all workers go on."""
     with ExitStack() as stack, ThreadPoolExecutor(len(scenes)) as threads:
         workers = {
-            phase: stack.enter_context(struck("held up", phase, "run", environment=scene.environment))
+            phase: stack.enter_context(command_with_fault("held up", phase, "run", environment=scene.environment))
             for phase, scene in scenes.items()
         }
         await asyncio.to_thread(_be_amid, scenes, workers)
         await fall.falls()
         for worker in workers.values():
-            worker.tell(SIGCONT)
+            worker.send_signal(SIGCONT)
         await fall.rises()
         verdicts = {
             phase: asyncio.wrap_future(threads.submit(_goes_on, scene, workers[phase]))
@@ -72,17 +72,17 @@ async def outlived(scenes: Scenes, fall: Fall) -> Verdicts:
         return verdicts
 
 
-def _be_amid(scenes: Scenes, workers: Mapping[str, Running]) -> None:
+def _be_amid(scenes: Scenes, workers: Mapping[str, RunningCommand]) -> None:
     """Bring all workers to their phases."""
     for worker in workers.values():
-        worker.wait_to_say('"lane_opened"', times=LANES)
+        worker.wait_for_log('"lane_opened"', times=LANES)
     for scene in scenes.values():
-        scene.tell(EARLY)
+        scene.publish(EARLY)
     for worker in workers.values():
-        worker.wait_to_say(STRUCK)
+        worker.wait_for_log(STRUCK)
 
 
-def _goes_on(scene: Scene, worker: Running) -> Mapping[str, list[str]]:
-    scene.look()
-    scene.goes_on(worker)
+def _goes_on(scene: Scene, worker: RunningCommand) -> Mapping[str, list[str]]:
+    scene.sample()
+    scene.check_goes_on(worker)
     return asyncio.run(scene.verdict())

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from chaos.fault_scene import EARLY, LATE, Scene
-from support.wire_cutter import Moment, cutting
-from support.workers import Running, running
+from support.postgres_proxy import Moment, cutting_proxy
+from support.workers import RunningCommand, running_command
 
 STATES = {
     "deadlock": "40P01",
@@ -42,8 +42,8 @@ def says(state: str, time: str) -> Callable[[Scene], None]:
     def story(scene: Scene) -> None:
         scene.execute(_TRIGGER.format(strikes=1, state=state, time=time))
         with scene.worker() as worker:
-            scene.tell(EARLY)
-            scene.goes_on(worker)
+            scene.publish(EARLY)
+            scene.check_goes_on(worker)
         assert scene.value("select last_value from strikes") > 1
 
     return story
@@ -53,11 +53,11 @@ def lacks_a_right(scene: Scene) -> None:
     """A person has to act, which is said in one line."""
     scene.execute(_TRIGGER.format(strikes=1_000_000, state=_NO_RIGHT, time="immediate"))
     with scene.worker() as worker:
-        scene.tell(EARLY)
+        scene.publish(EARLY)
         assert worker.wait() == 1
         assert worker.output().count("unenroll: Postgres lacks a table or a right") == 1
     scene.execute("drop trigger strike on ledger")
-    scene.tell(LATE)
+    scene.publish(LATE)
     scene.catch_up()
 
 
@@ -67,16 +67,16 @@ def cut(moment: Moment) -> Callable[[Scene], None]:
 
 
 async def _cut(scene: Scene, moment: Moment) -> None:
-    async with cutting(scene.place.database_url, commits=1, moment=moment, behind=_PUBLICATION) as way:
+    async with cutting_proxy(scene.deployment.database_url, commits=1, moment=moment, behind=_PUBLICATION) as way:
         environment = {**scene.environment, "UNENROLL_DATABASE_URL": way.database_url}
-        with running("run", environment=environment) as worker:
+        with running_command("run", environment=environment) as worker:
             await asyncio.to_thread(_told_and_goes_on, scene, worker)
         assert way.left == 0
 
 
-def _told_and_goes_on(scene: Scene, worker: Running) -> None:
-    scene.tell(EARLY)
-    scene.goes_on(worker)
+def _told_and_goes_on(scene: Scene, worker: RunningCommand) -> None:
+    scene.publish(EARLY)
+    scene.check_goes_on(worker)
 
 
 def topic_refuses(name: str, value: str, usual: str) -> Callable[[Scene], None]:
@@ -84,10 +84,10 @@ def topic_refuses(name: str, value: str, usual: str) -> Callable[[Scene], None]:
 
     def story(scene: Scene) -> None:
         with scene.worker() as worker:
-            scene.place.configure("rewards", name, value)
+            scene.deployment.configure("rewards", name, value)
             _waits(scene, worker)
-            scene.place.configure("rewards", name, usual)
-            scene.goes_on(worker)
+            scene.deployment.configure("rewards", name, usual)
+            scene.check_goes_on(worker)
 
     return story
 
@@ -95,13 +95,13 @@ def topic_refuses(name: str, value: str, usual: str) -> Callable[[Scene], None]:
 def topic_is_away(scene: Scene) -> None:
     """An output topic is deleted, and made again later."""
     with scene.worker() as worker:
-        scene.place.delete_topic("rewards")
+        scene.deployment.delete_topic("rewards")
         _waits(scene, worker)
-        scene.place.make_topic("rewards")
-        scene.goes_on(worker)
+        scene.deployment.create_topic("rewards")
+        scene.check_goes_on(worker)
 
 
-def _waits(scene: Scene, worker: Running) -> None:
-    scene.tell(EARLY)
-    worker.wait_to_say('"server_unavailable"')
+def _waits(scene: Scene, worker: RunningCommand) -> None:
+    scene.publish(EARLY)
+    worker.wait_for_log('"server_unavailable"')
     assert worker.output().count('"server_unavailable"') == 1

@@ -8,7 +8,7 @@ import pytest
 
 from chaos.cases import CASES, tried
 from chaos.fault_scene import place_of, scene
-from support.databases import cloned
+from support.databases import cloned_database
 from unenroll.sandbox.servers import ServerAddresses
 
 _AT_ONCE = 8
@@ -24,7 +24,7 @@ def verdicts(
     chosen = [name for name in CASES if any(f"[{name}]" in item.name for item in request.session.items)]
 
     async def played(name: str) -> Verdict:
-        async with cloned(servers, template) as url:
+        async with cloned_database(servers, template) as url:
             found = await scene(place_of(servers, url, tmp_path_factory.mktemp("fault")))
             await asyncio.to_thread(CASES[name], found)
             return await found.verdict()

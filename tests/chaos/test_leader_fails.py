@@ -11,9 +11,9 @@ import pytest
 
 from chaos.fault_scene import Scene, place_of, scene
 from chaos.server_faults import Fall, Verdicts, chosen, outlived
+from support.batch_phases import PHASES
 from support.brokers import Brokers, three_brokers
-from support.databases import cloned
-from support.phases import PHASES
+from support.databases import cloned_database
 from unenroll.kafka.topics import INPUTS
 from unenroll.sandbox.servers import ServerAddresses
 
@@ -41,7 +41,7 @@ async def verdicts(
     async with AsyncExitStack() as stack:
         scenes: dict[str, Scene] = {}
         for phase in chosen(request.session):
-            url = await stack.enter_async_context(cloned(pair, template))
+            url = await stack.enter_async_context(cloned_database(pair, template))
             place = replace(place_of(pair, url, tmp_path_factory.mktemp("fall")), replication=3)
             brokers.make_led([place.prefix + word for word in INPUTS], by=leader)
             scenes[phase] = await scene(place)

@@ -14,8 +14,8 @@ from chaos.fault_scene import place_of, scene
 from chaos.killable_servers import KillablePair, killable_pair
 from chaos.revoked_rights import RIGHTS, can_deny, lacks
 from chaos.server_faults import FALLS, Verdicts, chosen, outlived
-from support.databases import cloned, migrated
-from support.phases import PHASES
+from support.batch_phases import PHASES
+from support.databases import cloned_database, migrated_database
 from unenroll.sandbox.environment import cache_folder
 from unenroll.sandbox.servers import ServerAddresses, embedded_servers
 
@@ -41,7 +41,7 @@ def named(pair: KillablePair) -> ServerAddresses:
 @pytest.fixture(scope="module")
 async def own_template(named: ServerAddresses) -> AsyncIterator[str]:
     """The name of a migrated database of theirs."""
-    async with migrated(named) as name:
+    async with migrated_database(named) as name:
         yield name
 
 
@@ -64,12 +64,12 @@ async def fallen(
     """One fall for the workers of all phases."""
     async with AsyncExitStack() as stack:
         phases = chosen(request.session, request.param)
-        urls = {phase: await stack.enter_async_context(cloned(named, own_template)) for phase in phases}
+        urls = {phase: await stack.enter_async_context(cloned_database(named, own_template)) for phase in phases}
         scenes = {
             phase: await scene(place_of(named, url, tmp_path_factory.mktemp("fall"))) for phase, url in urls.items()
         }
         verdicts = await outlived(scenes, FALLS[request.param](pair))
-        skipped = {phase for phase, one in scenes.items() if pair.kafka.skipped_markers(one.place.prefix)}
+        skipped = {phase for phase, one in scenes.items() if pair.kafka.skipped_markers(one.deployment.prefix)}
         return FallResult(verdicts=verdicts, skipped=frozenset(skipped))
 
 
@@ -92,7 +92,7 @@ async def guarded(pair: KillablePair, named: ServerAddresses) -> ServerAddresses
 async def test_a_right_that_is_taken_away_leaves_nothing_wrong(
     guarded: ServerAddresses, own_template: str, tmp_path: Path, right: str
 ) -> None:
-    async with cloned(guarded, own_template) as url:
+    async with cloned_database(guarded, own_template) as url:
         found = await scene(place_of(guarded, url, tmp_path))
         await asyncio.to_thread(lacks, found, right)
         assert await found.verdict() == {}

@@ -8,11 +8,11 @@ from itertools import count
 from aiokafka.partitioner import DefaultPartitioner
 
 from checker.bad_records import bad_records
-from support.arrivals import PARTITIONS, Arrival, all_records, put_of
-from support.crowd import Crowd
-from support.lives import tick
+from support.account_histories import tick
+from support.arrivals import PARTITIONS, Arrival, all_records, record_of
 from support.producer import Stream
-from support.topics import Put
+from support.topics import NewRecord
+from support.workload import Workload
 from unenroll.core.events import EventId, UnenrollRequested
 
 _PAUSE_SECONDS = 0.05  # so that a lane is hardly ever idle
@@ -25,7 +25,7 @@ class Traffic:
     A probe is a request that the worker answers at once: one for each lane at a time.
     """
 
-    crowd: Crowd
+    workload: Workload
     coming: Arrival
     stream: Stream
     seconds: float
@@ -44,24 +44,24 @@ class Traffic:
             self.stream.put("requests", [self._probe(customer) for customer in lanes])
         self._put_what_is_due(left, dict.fromkeys(left, 0))
         if self.coming.way.keyed:  # else a conflict might come before what it contradicts
-            self.stream.put("facts", bad_records(self.crowd))
+            self.stream.put("facts", bad_records(self.workload))
 
     def stop(self) -> None:
         self._stopping.set()
 
-    def with_probes(self) -> Crowd:
+    def with_probes(self) -> Workload:
         """The crowd, with the probes among the refused requests."""
-        return replace(self.crowd, refused=(*self.crowd.refused, *self.probes))
+        return replace(self.workload, refused=(*self.workload.refused, *self.probes))
 
-    def _put_what_is_due(self, left: dict[str, list[Put]], stay: dict[str, int]) -> None:
+    def _put_what_is_due(self, left: dict[str, list[NewRecord]], stay: dict[str, int]) -> None:
         for word, records in left.items():
             due = records[: len(records) - stay[word]]
             self.stream.put(word, due)
             del records[: len(due)]
 
-    def _probe(self, customer_id: int) -> Put:
+    def _probe(self, customer_id: int) -> NewRecord:
         """A request of an invalid customer."""
-        group = self.crowd.groups[0]
+        group = self.workload.groups[0]
         probe = UnenrollRequested(
             key=EventId(f"probe {len(self.probes)}", "/probe"),
             time=tick(10**9),
@@ -71,7 +71,7 @@ class Traffic:
             effective_at=tick(0),
         )
         self.probes.append(probe)
-        return put_of(probe)
+        return record_of(probe)
 
 
 def _customer_of_each_lane() -> list[int]:

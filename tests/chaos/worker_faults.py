@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from signal import SIGCONT, SIGKILL, SIGTERM
 
 from chaos.fault_scene import EARLY, LANES, LATE, Scene
-from support.phases import PHASES, STRUCK
-from support.workers import Running, running, struck, wait_until
+from support.batch_phases import PHASES, STRUCK
+from support.workers import RunningCommand, command_with_fault, running_command, wait_until
 
 Story = Callable[[Scene, str, str], None]
 
@@ -15,11 +15,11 @@ _IN_KAFKA = ("begun", "sent", "offsets sent", "commit sent", "committed")
 
 
 @contextmanager
-def faulty_worker(scene: Scene, fault: str, phase: str) -> Iterator[Running]:
+def faulty_worker(scene: Scene, fault: str, phase: str) -> Iterator[RunningCommand]:
     """Run a worker until the fault has hit it."""
-    scene.tell(EARLY)
-    with struck(fault, phase, "run", environment=scene.environment) as worker:
-        worker.wait_to_say(STRUCK)
+    scene.publish(EARLY)
+    with command_with_fault(fault, phase, "run", environment=scene.environment) as worker:
+        worker.wait_for_log(STRUCK)
         yield worker
 
 
@@ -38,8 +38,8 @@ def ends(scene: Scene, fault: str, phase: str) -> None:
 
 
 def others_go_on(scene: Scene) -> None:
-    scene.look()
-    scene.tell(LATE)
+    scene.sample()
+    scene.publish(LATE)
     scene.catch_up()
 
 
@@ -47,33 +47,33 @@ def wakes_up(scene: Scene, fault: str, phase: str) -> None:
     """The worker wakes up after another one has taken over: it does no harm, and works again."""
     with faulty_worker(scene, fault, phase) as zombie:
         scene.catch_up()
-        scene.look()
-        zombie.tell(SIGCONT)
-        scene.goes_on(zombie)
+        scene.sample()
+        zombie.send_signal(SIGCONT)
+        scene.check_goes_on(zombie)
 
 
 def recovers(scene: Scene, fault: str, phase: str) -> None:
     """The worker goes on by itself."""
     with faulty_worker(scene, fault, phase) as worker:
-        scene.goes_on(worker)
+        scene.check_goes_on(worker)
 
 
 def comes_too_late(scene: Scene, fault: str, phase: str) -> None:
     """The worker wakes up after the coordinator has aborted its transaction."""
     with faulty_worker(scene, fault, phase) as worker:
         wait_until(scene.nothing_is_open, "the coordinator to abort the transaction", show=worker.output)
-        worker.tell(SIGCONT)
-        scene.goes_on(worker)
+        worker.send_signal(SIGCONT)
+        scene.check_goes_on(worker)
 
 
 def shares(scene: Scene, fault: str, phase: str) -> None:
     """Another worker gets lanes in the middle of a batch, and gives them back when it leaves."""
     with faulty_worker(scene, fault, phase) as worker:
-        with running("run", environment=scene.environment) as other:
-            other.wait_to_say('"lane_opened"', times=LANES // 2)
-            other.tell(SIGTERM)
+        with running_command("run", environment=scene.environment) as other:
+            other.wait_for_log('"lane_opened"', times=LANES // 2)
+            other.send_signal(SIGTERM)
             assert other.wait() == 0
-        scene.goes_on(worker)
+        scene.check_goes_on(worker)
 
 
 STORIES: dict[str, tuple[Story, tuple[str, ...]]] = {

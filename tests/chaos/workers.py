@@ -17,12 +17,12 @@ class Worker:
 
     def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
         self._log = log
-        with log.open("wb") as said:
+        with log.open("wb") as result:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "unenroll", "run"],
                 env={**_bare(), **environment},
                 stdin=subprocess.DEVNULL,
-                stdout=said,
+                stdout=result,
                 stderr=subprocess.STDOUT,
                 cwd=log.parent,
             )
@@ -35,7 +35,7 @@ class Worker:
     def log(self) -> str:
         return self._log.read_text(encoding="utf-8", errors="replace")
 
-    def tell(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
     def wait(self, seconds: float) -> None:
@@ -87,12 +87,12 @@ class WorkerCrew:
         return self.turns.setdefault(post, asyncio.Lock())
 
     async def kill(self, post: str) -> None:
-        self.posts[post].tell(signal.SIGKILL)
+        self.posts[post].send_signal(signal.SIGKILL)
         await self._wait_for_end(post)
 
     async def stop(self, post: str) -> None:
         """Stop the worker with SIGTERM, as an operator does. It must end with exit code 0."""
-        self.posts[post].tell(signal.SIGTERM)
+        self.posts[post].send_signal(signal.SIGTERM)
         worker = await self._wait_for_end(post)
         if worker.code != 0:
             self._note_end(worker, f"worker {post} was asked to stop")

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from checker.evidence import Evidence, key_of, spot_of
 from checker.history import Sent, Spot
-from support.topics import Seen
+from support.topics import ConsumedRecord
 from unenroll.core.admission import RefusedEvent, to_fact
 from unenroll.core.events import SettlementDue, UnenrollRequested
 from unenroll.core.reasons import Reason
@@ -121,7 +121,7 @@ def _is_our_word(found: Evidence, spot: Spot) -> bool:
             return False
 
 
-def _content(seen: Seen) -> tuple[object, ...]:
+def _content(seen: ConsumedRecord) -> tuple[object, ...]:
     return (seen.topic, seen.key, seen.value, seen.headers)
 
 

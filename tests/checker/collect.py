@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from checker.history import History, Publication, Sample, Sent
-from checker.sampling import Watched, told_at_last
-from support.place import Place
+from checker.sampling import Watched, ask_until_answered
+from support.deployment import Deployment
 from unenroll.core.definitions import TargetGroup
 from unenroll.core.events import AccountKey
 from unenroll.core.outcomes import Outcome
@@ -27,13 +27,13 @@ Row = Mapping[str, Any]
 _ERASED = "select lane_id, sum(count) as count from erased_counts where lane_id > 0 group by lane_id"
 
 
-def watched(place: Place) -> Watched:
+def watched(deployment: Deployment) -> Watched:
     """The place's topics and group, to take samples of."""
-    return Watched(kafka=place.kafka, prefix=place.prefix, group_id=place.group_id)
+    return Watched(kafka=deployment.kafka, prefix=deployment.prefix, group_id=deployment.group_id)
 
 
 async def collected(
-    place: Place,
+    deployment: Deployment,
     *,
     sent: Iterable[Sent],
     samples: Iterable[Sample],
@@ -41,26 +41,31 @@ async def collected(
     loaded: Iterable[LoadedFact] = (),
 ) -> History:
     """All that is left of a campaign at this place. `outgrown`: versions of its groups that are not their last."""
-    cluster = KafkaAdmin(KafkaSettings(kafka_bootstrap_servers=place.kafka, topic_prefix=place.prefix))
-    topics = await cluster.topics([place.prefix + word for word in INPUTS])
+    cluster = KafkaAdmin(KafkaSettings(kafka_bootstrap_servers=deployment.kafka, topic_prefix=deployment.prefix))
+    topics = await cluster.topics([deployment.prefix + word for word in INPUTS])
     return History(
-        prefix=place.prefix,
-        groups=(*outgrown, *(load_group(row["definition"]) for row in await place.rows("select * from target_groups"))),
+        prefix=deployment.prefix,
+        groups=(
+            *outgrown,
+            *(load_group(row["definition"]) for row in await deployment.rows("select * from target_groups")),
+        ),
         loaded=tuple(loaded),
         sent=tuple(sent),
-        inputs=tuple(place.seen(*INPUTS)),
+        inputs=tuple(deployment.consume(*INPUTS)),
         topic_ids={topic.topic_id: topic.name for topic in topics.values()},
-        lanes=tuple(_lane(row) for row in await place.rows("select * from lanes order by partition")),
-        ledger=tuple(_kept(row) for row in await place.rows("select * from ledger order by lane_id, sequence")),
-        dead=tuple(_buried(row) for row in await place.rows("select * from dead_letters order by lane_id, sequence")),
-        publications=tuple(_publication(row) for row in await place.rows("select * from publications")),
-        accounts=dict(_account(row) for row in await place.rows("select * from accounts")),
-        visible=tuple(place.seen()),
-        present=tuple(place.seen(isolation="read_uncommitted")),
-        samples=(*samples, told_at_last(watched(place).sample)),
-        ends=told_at_last(watched(place).ends),
-        dead_letter_bytes=(await output_limits(cluster, place.prefix))[Topic.DEAD_LETTERS],
-        erased={row["lane_id"]: int(row["count"]) for row in await place.rows(_ERASED)},
+        lanes=tuple(_lane(row) for row in await deployment.rows("select * from lanes order by partition")),
+        ledger=tuple(_kept(row) for row in await deployment.rows("select * from ledger order by lane_id, sequence")),
+        dead=tuple(
+            _buried(row) for row in await deployment.rows("select * from dead_letters order by lane_id, sequence")
+        ),
+        publications=tuple(_publication(row) for row in await deployment.rows("select * from publications")),
+        accounts=dict(_account(row) for row in await deployment.rows("select * from accounts")),
+        visible=tuple(deployment.consume()),
+        present=tuple(deployment.consume(isolation="read_uncommitted")),
+        samples=(*samples, ask_until_answered(watched(deployment).sample)),
+        ends=ask_until_answered(watched(deployment).ends),
+        dead_letter_bytes=(await output_limits(cluster, deployment.prefix))[Topic.DEAD_LETTERS],
+        erased={row["lane_id"]: int(row["count"]) for row in await deployment.rows(_ERASED)},
     )
 
 
@@ -81,9 +86,9 @@ def _kept(row: Row) -> LedgerRow:
 
 
 def _buried(row: Row) -> DeadLetterRow:
-    place = Read(**{name: row[name] for name in Read._fields})
+    deployment = Read(**{name: row[name] for name in Read._fields})
     names = ("topic", "digest", "reason", "detail", "redrives", "decided_at")
-    return DeadLetterRow(**{name: row[name] for name in names}, position=place)
+    return DeadLetterRow(**{name: row[name] for name in names}, position=deployment)
 
 
 def _publication(row: Row) -> Publication:

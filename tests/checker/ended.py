@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from checker.evidence import Evidence, number_of
 from checker.refold import Folded
-from support.final_state import agreed
+from support.final_state import checked_settlement
 from unenroll.core.changes import SettledAccount
 from unenroll.core.events import AccountKey
 from unenroll.core.settle import Settlement
@@ -36,7 +36,7 @@ def _at_once(found: Evidence, key: AccountKey, kept: KnownAccount) -> Iterator[s
     """The same whatever the order of arrival was, and by the rules as they are written."""
     owner = found.definitions.owner(key.target_id)
     assert owner is not None, key
-    settlement = agreed(kept.state.account, owner.targets[key.target_id], owner.calendar)
+    settlement = checked_settlement(kept.state.account, owner.targets[key.target_id], owner.calendar)
     if _ended(kept.state.settled) != _wanted(settlement):
         yield f"{key}: is settled to {kept.state.settled}, which is not where all its facts lead"
 

@@ -4,14 +4,14 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from checker.history import History
-from support.topics import Put, Seen
+from support.topics import ConsumedRecord, NewRecord
 
 
 def without(history: History, customers: Collection[int]) -> History:
     """Nothing that names the customers in any topic or file: the tables must have nothing of them by themselves."""
     keys = {b"%d" % customer for customer in customers}
 
-    def of_others(record: Put | Seen) -> bool:
+    def of_others(record: NewRecord | ConsumedRecord) -> bool:
         named = any(b'"customerId":' + gap + key in (record.value or b"") for key in keys for gap in (b"", b" "))
         return record.key not in keys and not named
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from checker.history import History, Partition, Sample, Spot
 from checker.refold import Ends, Refold, definitions_of, refold
-from support.topics import Seen
+from support.topics import ConsumedRecord
 from unenroll.core.definitions import DefinitionSet
 from unenroll.core.events import EventKey
 from unenroll.postgres.ledger import DeadLetterRow, LedgerRow
@@ -156,11 +156,11 @@ def key_of(reading: ReceivedEvent) -> EventKey:
     return EventKey(reading.event.customer_id, reading.event_key)
 
 
-def bytes_of(seen: Seen) -> Bytes:
+def bytes_of(seen: ConsumedRecord) -> Bytes:
     return (seen.topic, seen.key, seen.value, seen.headers)
 
 
-def spot_of(seen: Seen) -> Spot:
+def spot_of(seen: ConsumedRecord) -> Spot:
     return (seen.topic, seen.partition, seen.offset)
 
 
@@ -173,7 +173,7 @@ def named(what: Bytes) -> str:
     return " ".join([topic, *((word or b"").decode(errors="replace") for word in words)])
 
 
-def _record(seen: Seen) -> Record:
+def _record(seen: ConsumedRecord) -> Record:
     return Record(
         topic=seen.topic,
         partition=seen.partition,

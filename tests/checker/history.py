@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from support.topics import Put, Seen
+from support.topics import ConsumedRecord, NewRecord
 from unenroll.core.definitions import TargetGroup
 from unenroll.core.events import AccountKey
 from unenroll.postgres.accounts import KnownAccount
@@ -24,7 +24,7 @@ class Sent:
     """A record that was produced. `spot` None: nobody knows whether it arrived."""
 
     topic: str
-    record: Put
+    record: NewRecord
     spot: Spot | None
 
 
@@ -72,15 +72,15 @@ class History:
     groups: tuple[TargetGroup, ...]
     loaded: tuple[LoadedFact, ...]
     sent: tuple[Sent, ...]
-    inputs: tuple[Seen, ...]
+    inputs: tuple[ConsumedRecord, ...]
     topic_ids: Mapping[str, str]
     lanes: tuple[LaneRow, ...]
     ledger: tuple[LedgerRow, ...]
     dead: tuple[DeadLetterRow, ...]
     publications: tuple[Publication, ...]
     accounts: Mapping[AccountKey, KnownAccount]
-    visible: tuple[Seen, ...]
-    present: tuple[Seen, ...]
+    visible: tuple[ConsumedRecord, ...]
+    present: tuple[ConsumedRecord, ...]
     samples: tuple[Sample, ...]
     ends: Mapping[Partition, End]
     dead_letter_bytes: int

@@ -22,8 +22,8 @@ from checker.imagined_lanes import (
 from checker.loaded import first_versions, loaded_facts, outgrown
 from checker.refold import definitions_of
 from support.arrivals import PARTITIONS, arrival
-from support.crowd import Crowd
-from support.topics import Put, Seen
+from support.topics import ConsumedRecord, NewRecord
+from support.workload import Workload
 from unenroll.core.definitions import DefinitionSet, TargetGroup
 from unenroll.core.events import AccountKey
 from unenroll.kafka.topics import INPUTS
@@ -36,21 +36,21 @@ from unenroll.wire.ndjson import LoadedFact
 from unenroll.wire.topics import Record, Topic
 
 
-def imagined(crowd: Crowd, *, bad: Iterable[Put] = ()) -> History:
+def imagined(workload: Workload, *, bad: Iterable[NewRecord] = ()) -> History:
     """What a worker leaves behind that now and then dies between its two commits, or while it sends."""
-    loaded = loaded_facts(crowd)
-    world = World(definitions=definitions_of(first_versions(crowd)), chance=Random(crowd.seed))  # noqa: S311 - no secret
+    loaded = loaded_facts(workload)
+    world = World(definitions=definitions_of(first_versions(workload)), rng=Random(workload.seed))  # noqa: S311 - no secret
     _load(world, loaded)
     for number in range(PARTITIONS):
         begin(world, number)
-    for part in arrival(crowd, 2).parts:
+    for part in arrival(workload, 2).parts:
         _part(world, part)
     _tell(world, {"facts": bad})
     for number in range(PARTITIONS):
         work(world, number)
         close(world, number)
     world.samples.append(look(world))
-    return _left(world, groups=(*outgrown(crowd), *world.definitions.groups.values()), loaded=loaded)
+    return _left(world, groups=(*outgrown(workload), *world.definitions.groups.values()), loaded=loaded)
 
 
 def _left(world: World, *, groups: tuple[TargetGroup, ...], loaded: Iterable[LoadedFact]) -> History:
@@ -85,7 +85,7 @@ def _load(world: World, told: Iterable[LoadedFact]) -> None:
     change(world, additions.changed())
 
 
-def _part(world: World, part: Mapping[str, Sequence[Put]]) -> None:
+def _part(world: World, part: Mapping[str, Sequence[NewRecord]]) -> None:
     """Groups grow, the accounts that wait for it are told of, and what comes besides is decided."""
     grown = [_group(record) for record in part["definitions"]]
     _tell(world, {word: part[word] for word in INPUTS})
@@ -98,12 +98,12 @@ def _part(world: World, part: Mapping[str, Sequence[Put]]) -> None:
         work(world, number)
 
 
-def _tell(world: World, records: Mapping[str, Iterable[Put]]) -> None:
+def _tell(world: World, records: Mapping[str, Iterable[NewRecord]]) -> None:
     for word, told in records.items():
         world.sent += arrive(world, word, told)
 
 
-def _group(definition: Put) -> TargetGroup:
+def _group(definition: NewRecord) -> TargetGroup:
     record = Record(topic="", partition=0, offset=0, key=None, value=definition.value, headers=sent_headers(definition))
     received = decode_group(record)
     assert isinstance(received, ReceivedGroup), received
@@ -115,10 +115,10 @@ def _waiting(world: World, group: TargetGroup) -> list[AccountKey]:
     return [key for key, account in world.accounts.items() if account.waits and owned[key.target_id] == group.group_id]
 
 
-def _due(key: AccountKey, group: TargetGroup) -> Put:
+def _due(key: AccountKey, group: TargetGroup) -> NewRecord:
     told = encode_settlement_due(account=key, group_id=group.group_id, version=group.version, time=DECIDED_AT)
-    return Put(key=told.key, value=told.value, headers=list(told.headers))
+    return NewRecord(key=told.key, value=told.value, headers=list(told.headers))
 
 
-def _put(seen: Seen) -> Put:
-    return Put(key=seen.key, value=seen.value, headers=list(seen.headers))
+def _put(seen: ConsumedRecord) -> NewRecord:
+    return NewRecord(key=seen.key, value=seen.value, headers=list(seen.headers))

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from checker.history import Partition, Publication, Sample
 from support.arrivals import PARTITIONS
-from support.topics import OUTPUTS, Put, Seen
+from support.topics import OUTPUTS, ConsumedRecord, NewRecord
 from unenroll.core.definitions import DefinitionSet
 from unenroll.core.events import AccountKey, EventKey
 from unenroll.kafka.committed_offsets import metadata
@@ -34,9 +34,9 @@ class World:
     """What the lanes have made of the inputs up to now."""
 
     definitions: DefinitionSet
-    chance: Random
-    sent: list[Seen] = field(default_factory=list)
-    inputs: list[Seen] = field(default_factory=list)
+    rng: Random
+    sent: list[ConsumedRecord] = field(default_factory=list)
+    inputs: list[ConsumedRecord] = field(default_factory=list)
     unpublished: dict[int, list[Message]] = field(default_factory=lambda: defaultdict(list))
     lanes: dict[int, LaneRow] = field(default_factory=dict)
     ledger: list[LedgerRow] = field(default_factory=list)
@@ -45,14 +45,14 @@ class World:
     accounts: dict[AccountKey, KnownAccount] = field(default_factory=dict)
     known: dict[EventKey, EventContent] = field(default_factory=dict)
     buried: set[LetterKey] = field(default_factory=set)
-    visible: list[Seen] = field(default_factory=list)
-    present: list[Seen] = field(default_factory=list)
+    visible: list[ConsumedRecord] = field(default_factory=list)
+    present: list[ConsumedRecord] = field(default_factory=list)
     ends: dict[Partition, int] = field(default_factory=lambda: defaultdict(int))
     committed: dict[Partition, tuple[int, str]] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
 
 
-def arrive(world: World, word: str, records: Iterable[Put]) -> list[Seen]:
+def arrive(world: World, word: str, records: Iterable[NewRecord]) -> list[ConsumedRecord]:
     """Where the records lie now: a customer's on one partition."""
     arrived = []
     for record in records:
@@ -82,7 +82,7 @@ def work(world: World, number: int) -> None:
         lane, messages = _decide(world, world.lanes[number], left[begin : begin + _BATCH])
         world.lanes[number] = lane
         world.unpublished[number] += messages
-        if world.chance.randrange(4):  # else it dies here, and the next owner publishes this batch with its next
+        if world.rng.randrange(4):  # else it dies here, and the next owner publishes this batch with its next
             _publish(world, number)
 
 
@@ -91,7 +91,7 @@ def close(world: World, number: int) -> None:
     world.lanes[number] = replace(world.lanes[number], published=world.lanes[number].sequence)
 
 
-def _decide(world: World, lane: LaneRow, inputs: Sequence[Seen]) -> tuple[LaneRow, list[Message]]:
+def _decide(world: World, lane: LaneRow, inputs: Sequence[ConsumedRecord]) -> tuple[LaneRow, list[Message]]:
     """One batch, as the transaction in Postgres decides it."""
     accepts = {PREFIX + word: CARRIES[word] for word in INPUTS}
     records = decode_records(map(_record, inputs), accepts)
@@ -132,7 +132,7 @@ def _kept(world: World, lane: LaneRow, records: Sequence[DecodedRecord], results
 def _publish(world: World, number: int) -> None:
     """One transaction in Kafka. Every fourth is aborted at first, and done again."""
     lane, messages = world.lanes[number], world.unpublished.pop(number, [])
-    if messages and not world.chance.randrange(4):
+    if messages and not world.rng.randrange(4):
         world.present += _sent(world, lane, messages)
     sent = _sent(world, lane, messages)
     world.present += sent
@@ -142,7 +142,7 @@ def _publish(world: World, number: int) -> None:
     world.samples.append(look(world))
 
 
-def _sent(world: World, lane: LaneRow, messages: Sequence[Message]) -> list[Seen]:
+def _sent(world: World, lane: LaneRow, messages: Sequence[Message]) -> list[ConsumedRecord]:
     written = []
     for message in messages:
         place = (PREFIX + message.topic, lane.partition)
@@ -159,15 +159,15 @@ def look(world: World) -> Sample:
 
 def _seen(
     place: Partition, offset: int, key: bytes | None, value: bytes | None, headers: tuple[tuple[str, bytes | None], ...]
-) -> Seen:
-    return Seen(topic=place[0], partition=place[1], offset=offset, key=key, value=value, headers=headers)
+) -> ConsumedRecord:
+    return ConsumedRecord(topic=place[0], partition=place[1], offset=offset, key=key, value=value, headers=headers)
 
 
-def _record(seen: Seen) -> Record:
+def _record(seen: ConsumedRecord) -> Record:
     return Record(**{name: getattr(seen, name) for name in ("topic", "partition", "offset", "key", "value", "headers")})
 
 
-def sent_headers(record: Put) -> tuple[tuple[str, bytes | None], ...]:
+def sent_headers(record: NewRecord) -> tuple[tuple[str, bytes | None], ...]:
     return tuple((name, text.encode() if isinstance(text, str) else text) for name, text in record.headers)
 
 

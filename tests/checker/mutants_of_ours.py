@@ -7,7 +7,7 @@ from datetime import datetime
 from checker.evidence import Evidence, bytes_of, spot_of
 from checker.history import History
 from checker.mutants import Mutants, kept_in
-from support.topics import Seen
+from support.topics import ConsumedRecord
 from unenroll.core.events import EventId, RewardEarned, SettlementDue
 from unenroll.postgres.ledger import NO_POSITION, LedgerRow
 from unenroll.wire.decode import ReceivedEvent
@@ -35,7 +35,7 @@ def with_something_to_publish(history: History, event_type: str) -> tuple[int, t
     return next((place, messages) for place, messages in told if messages)
 
 
-def our_word(history: History) -> tuple[Seen, SettlementDue, datetime]:
+def our_word(history: History) -> tuple[ConsumedRecord, SettlementDue, datetime]:
     readings = Evidence(history).readings
     for seen in history.inputs:
         match readings[spot_of(seen)]:
@@ -44,7 +44,7 @@ def our_word(history: History) -> tuple[Seen, SettlementDue, datetime]:
     raise AssertionError("nobody is settled again")
 
 
-def said_otherwise(history: History, word: Seen, message: Message) -> History:
+def said_otherwise(history: History, word: ConsumedRecord, message: Message) -> History:
     other = replace(word, value=message.value, headers=message.headers)
     return replace(history, inputs=tuple(other if seen == word else seen for seen in history.inputs))
 

@@ -6,7 +6,7 @@ from msgspec import structs
 
 from checker.history import History
 from checker.mutants import Mutants, kept_in
-from support.topics import Seen
+from support.topics import ConsumedRecord
 from unenroll.core.changes import SettledLeave, SettledReward
 from unenroll.core.outcomes import Outcome
 from unenroll.core.standings import Rule
@@ -119,6 +119,6 @@ def an_outcome_in_the_ledger_is_changed(history: History) -> History:
     return replace(history, ledger=(*history.ledger[:place], other, *history.ledger[place + 1 :]))
 
 
-def _digest(seen: Seen) -> bytes:
+def _digest(seen: ConsumedRecord) -> bytes:
     record = Record(topic=seen.topic, partition=0, offset=0, key=seen.key, value=seen.value, headers=seen.headers)
     return content_digest(record)

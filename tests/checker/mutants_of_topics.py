@@ -5,28 +5,28 @@ from dataclasses import replace
 
 from checker.history import End, History
 from checker.mutants import Mutants, kept_in
-from support.topics import Seen
+from support.topics import ConsumedRecord
 from unenroll.kafka.committed_offsets import metadata
 
 OF_TOPICS: Mutants = {}
 mutant = kept_in(OF_TOPICS)
 
 
-def without(many: Iterable[Seen], one: Seen) -> tuple[Seen, ...]:
+def without(many: Iterable[ConsumedRecord], one: ConsumedRecord) -> tuple[ConsumedRecord, ...]:
     return tuple(seen for seen in many if seen != one)
 
 
-def swapped(many: tuple[Seen, ...], one: Seen, other: Seen) -> tuple[Seen, ...]:
+def swapped(many: tuple[ConsumedRecord, ...], one: ConsumedRecord, other: ConsumedRecord) -> tuple[ConsumedRecord, ...]:
     """Both at the other's place."""
     places = {one: other, other: one}
     return tuple(replace(seen, offset=places.get(seen, seen).offset) for seen in many)
 
 
-def rejections(history: History) -> list[Seen]:
+def rejections(history: History) -> list[ConsumedRecord]:
     return [seen for seen in history.visible if seen.topic == f"{history.prefix}rejections"]
 
 
-def two_of_one_customer(history: History) -> tuple[Seen, Seen]:
+def two_of_one_customer(history: History) -> tuple[ConsumedRecord, ConsumedRecord]:
     for one in history.visible:
         for other in history.visible:
             if (one.topic, one.key) == (other.topic, other.key) and one.offset < other.offset:
@@ -34,11 +34,11 @@ def two_of_one_customer(history: History) -> tuple[Seen, Seen]:
     raise AssertionError("no customer has two")
 
 
-def aborted(history: History) -> Seen:
+def aborted(history: History) -> ConsumedRecord:
     return next(seen for seen in history.present if seen not in history.visible)
 
 
-def at_the_end(history: History, one: Seen) -> Seen:
+def at_the_end(history: History, one: ConsumedRecord) -> ConsumedRecord:
     """A copy that was written later."""
     last = max(seen.offset for seen in history.present if (seen.topic, seen.partition) == (one.topic, one.partition))
     return replace(one, offset=last + 2)

@@ -49,7 +49,7 @@ def _moves(samples: Iterable[Sample], partition: int) -> Iterator[str]:
 
 def _look(sample: Sample, partition: int) -> str:
     committed, stable, high = (
-        {topic.rpartition(".")[2]: said for (topic, number), said in sorted(part.items()) if number == partition}
+        {topic.rpartition(".")[2]: result for (topic, number), result in sorted(part.items()) if number == partition}
         for part in (sample.committed, sample.stable, sample.high)
     )
     return f"committed {committed}, before it stable {stable}, after it ends {high}"

@@ -14,7 +14,7 @@ from checker.offset_fetch import UnstableError, committed
 from support.topics import OUTPUTS
 from unenroll.kafka.topics import INPUTS
 
-NO_TELLING = (KafkaException, OSError, UnstableError)
+UNAVAILABLE = (KafkaException, OSError, UnstableError)
 """The broker is away, or a commit is under way."""
 
 Told = TypeVar("Told")
@@ -39,8 +39,8 @@ class Watched:
         admin = AdminClient({"bootstrap.servers": self.kafka, "log_level": 0})
         outputs = self._places(OUTPUTS)
         stable = _ends(admin, outputs, IsolationLevel.READ_COMMITTED)
-        told = committed(_coordinator(admin, self.group_id), self.group_id)
-        return Sample(stable=stable, committed=told, high=_ends(admin, outputs, IsolationLevel.READ_UNCOMMITTED))
+        received = committed(_coordinator(admin, self.group_id), self.group_id)
+        return Sample(stable=stable, committed=received, high=_ends(admin, outputs, IsolationLevel.READ_UNCOMMITTED))
 
     def ends(self) -> Mapping[Partition, End]:
         """Where all partitions end, of inputs and outputs. Raises one of `NO_TELLING`."""
@@ -65,17 +65,17 @@ class Sampler:
         while not stopping.wait(_PAUSE_SECONDS):
             try:
                 self.samples.append(self.watched.sample())
-            except NO_TELLING:
+            except UNAVAILABLE:
                 continue
 
 
-def told_at_last(ask: Callable[[], Told]) -> Told:
+def ask_until_answered(ask: Callable[[], Told]) -> Told:
     """What is told, once there is telling. Raises one of `NO_TELLING` after a minute without."""
     deadline = time.monotonic() + _DEADLINE_SECONDS
     while True:
         try:
             return ask()
-        except NO_TELLING:
+        except UNAVAILABLE:
             if time.monotonic() > deadline:
                 raise
             time.sleep(_PAUSE_SECONDS)  # between two looks, with a deadline
@@ -89,8 +89,8 @@ def _coordinator(admin: AdminClient, group_id: str) -> str:
 
 def _ends(admin: AdminClient, places: Iterable[Partition], isolation: IsolationLevel) -> dict[Partition, int]:
     asked = {TopicPartition(*place): _LATEST for place in places}
-    told = admin.list_offsets(asked, isolation_level=isolation, request_timeout=_ASK_SECONDS)
-    return {(place.topic, place.partition): _known(future.result().offset) for place, future in told.items()}
+    received = admin.list_offsets(asked, isolation_level=isolation, request_timeout=_ASK_SECONDS)
+    return {(place.topic, place.partition): _known(future.result().offset) for place, future in received.items()}
 
 
 def _known(offset: int) -> int:

@@ -12,14 +12,14 @@ from checker.mutants_of_ours import OF_OURS, with_something_to_publish
 from checker.mutants_of_tables import OF_TABLES
 from checker.mutants_of_topics import OF_TOPICS
 from checker.verdict import INVARIANTS, violations
-from support.crowd import crowd
+from support.workload import workload
 
 MUTANTS = {**OF_TOPICS, **OF_TABLES, **OF_OURS}
 
 
 @cache
 def good(seed: int = 1) -> History:
-    many = crowd(seed, 40)
+    many = workload(seed, 40)
     return imagined(many, bad=bad_records(many))
 
 

@@ -17,17 +17,17 @@ from unenroll.wire.topics import full_type
 
 def every_publication_says_what_was_decided(found: Evidence) -> Iterator[str]:
     """The bytes kept for a batch are those that its decisions publish, in their order."""
-    told: dict[int, list[tuple[int, Bytes]]] = defaultdict(list)
+    received: dict[int, list[tuple[int, Bytes]]] = defaultdict(list)
     for decision in found.decisions:
-        told[decision.lane_id] += [(decision.sequence, output) for output in decision.outputs]
+        received[decision.lane_id] += [(decision.sequence, output) for output in decision.outputs]
     kept: Counter[Bytes] = Counter()
     for batch in found.history.publications:
         numbers = range(batch.first_sequence, batch.last_sequence + 1)
         outputs = [found.bytes_of(message) for message in batch.messages]
         kept.update(outputs)
-        if outputs != [output for number, output in told[batch.lane_id] if number in numbers]:
+        if outputs != [output for number, output in received[batch.lane_id] if number in numbers]:
             yield f"lane {batch.lane_id} kept for {numbers} other bytes than were decided"
-    decided = {output for outputs in told.values() for _, output in outputs}
+    decided = {output for outputs in received.values() for _, output in outputs}
     yield from (f"{named(output)} was decided and not kept" for output in decided - kept.keys())
 
 
@@ -94,8 +94,8 @@ def attempts_that_failed_said_the_same(found: Evidence) -> Iterator[str]:
 
 def every_request_has_one_answer(found: Evidence) -> Iterator[str]:
     """However often it was told: one rejection, or one `UserUnenrolled` that it caused itself."""
-    told = receive(found.history.visible)
-    ids = Counter(told.ids)
+    received = receive(found.history.visible)
+    ids = Counter(received.ids)
     asked: set[tuple[int, str, str]] = set()
     for row in found.history.ledger:
         request = _request(found, row)
@@ -103,11 +103,11 @@ def every_request_has_one_answer(found: Evidence) -> Iterator[str]:
             continue
         key = (request.customer_id, request.key.source, request.key.id)
         asked.add(key)
-        rejected, farewells = told.rejected.get(key, []), ids[_farewell(request)]
+        rejected, farewells = received.rejected.get(key, []), ids[_farewell(request)]
         left = row.outcome is Outcome.UNENROLLED
         if (rejected, farewells > 0) != ([] if left else [row.outcome], left) or farewells > 1:
             yield f"request {key} is {row.outcome}; it was rejected {rejected} and answered {farewells} times"
-    yield from (f"nobody asked for {key}, which was rejected" for key in told.rejected.keys() - asked)
+    yield from (f"nobody asked for {key}, which was rejected" for key in received.rejected.keys() - asked)
 
 
 def _request(found: Evidence, row: LedgerRow) -> UnenrollRequested | None:

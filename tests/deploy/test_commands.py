@@ -12,17 +12,17 @@ PROGRAM = typer.main.get_command(app)
 PAGES = [ROOT / "docs/runbook.md", ROOT / "docs/deploy.md", ROOT / "deploy/kubernetes/README.md"]
 TOLD = sorted(
     {
-        (page.name, " ".join(told.split()))
+        (page.name, " ".join(received.split()))
         for page in PAGES
-        for told in re.findall(r"(?:`|-- |^)unenroll ([^`\n>|]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+        for received in re.findall(r"(?:`|-- |^)unenroll ([^`\n>|]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
     }
 )
 
 
-@pytest.mark.parametrize(("page", "told"), TOLD)
-def test_a_command_that_a_page_tells_to_run_is_there_with_its_options(page: str, told: str) -> None:
+@pytest.mark.parametrize(("page", "received"), TOLD)
+def test_a_command_that_a_page_tells_to_run_is_there_with_its_options(page: str, received: str) -> None:
     del page
-    command, words = PROGRAM, told.split()
+    command, words = PROGRAM, received.split()
     while isinstance(getattr(command, "commands", None), dict) and words and not words[0].startswith("-"):
         command = command.commands[words.pop(0)]  # type: ignore[attr-defined]
     options = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
@@ -30,4 +30,11 @@ def test_a_command_that_a_page_tells_to_run_is_there_with_its_options(page: str,
 
 
 def test_pages_tell_to_run_what_looks_and_what_mends() -> None:
-    assert {told.split()[0] for _, told in TOLD} >= {"status", "offsets", "dlq", "replay", "explain", "api-secret"}
+    assert {received.split()[0] for _, received in TOLD} >= {
+        "status",
+        "offsets",
+        "dlq",
+        "replay",
+        "explain",
+        "api-secret",
+    }

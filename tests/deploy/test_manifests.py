@@ -118,13 +118,13 @@ def test_only_what_is_said_goes_in_and_out() -> None:
 
 def test_the_network_lets_through_to_the_ports_of_the_servers() -> None:
     policies = {policy["metadata"]["name"]: policy["spec"] for policy in of_kind("NetworkPolicy")}
-    told = environment(PODS["unenroll-worker"])["UNENROLL_KAFKA_BOOTSTRAP_SERVERS"]
+    received = environment(PODS["unenroll-worker"])["UNENROLL_KAFKA_BOOTSTRAP_SERVERS"]
     addresses = {
         re.findall(r"@([^/]+)/", one_before["stringData"]["database-url"])[0]
         for one_before in of_kind("Secret", BEFORE)
         if "database-url" in one_before["stringData"]
     }
-    for policy, servers in (("kafka", set(told.split(","))), ("postgres", addresses)):
+    for policy, servers in (("kafka", set(received.split(","))), ("postgres", addresses)):
         (way,) = policies[policy]["egress"]
         (where,) = way["to"]
         namespace = where["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
@@ -161,7 +161,9 @@ def test_wrong_settings_end_a_job_and_servers_that_are_away_do_not() -> None:
 def test_pruning_keeps_what_a_replay_or_a_dead_letter_can_bring_back() -> None:
     arguments = container(PODS["unenroll-prune"])["args"]
     (age,) = re.findall(r"^(\d+)d$", arguments[arguments.index("--older-than") + 1])
-    kept = [said.get("retention.ms", "0") for said in read_topics(ROOT / "deploy/kafka/topics.toml").settings.values()]
+    kept = [
+        result.get("retention.ms", "0") for result in read_topics(ROOT / "deploy/kafka/topics.toml").settings.values()
+    ]
     assert int(age) > max(map(int, kept)) / 86_400_000
 
 

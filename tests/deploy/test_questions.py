@@ -89,9 +89,9 @@ def order(name: str) -> int:
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
 def test_an_alert_says_how_bad_it_is_and_where_to_read_on(alert: dict[str, Any]) -> None:
     assert alert["labels"]["severity"] in {"warning", "critical"}
-    said = alert["annotations"]
-    assert said.keys() == {"summary", "description", "runbook_url"}
-    page, _, place = said["runbook_url"].partition("#")
+    result = alert["annotations"]
+    assert result.keys() == {"summary", "description", "runbook_url"}
+    page, _, place = result["runbook_url"].partition("#")
     assert page == "https://example.com/unenroll/docs/runbook.md"
     assert place == alert["alert"].lower()
 

@@ -43,7 +43,7 @@ def main() -> None:
     definitions, kinds = _of_kubernetes()
     for kind, module in OPERATORS.items():
         name = f"{module}.{kind.split()[1]}"
-        definitions[name] = _of_operator(module, kind.split()[1], place=f"#/$defs/{name}")
+        definitions[name] = _of_operator(module, kind.split()[1], deployment=f"#/$defs/{name}")
         kinds[kind] = f"#/$defs/{name}"
     made = {
         "$comment": f"Kubernetes {KUBERNETES}, of {', '.join(f'{name} {version(name)}' for name in _PACKAGES)} "
@@ -77,22 +77,22 @@ def _named(schema: object) -> Iterator[str]:
             yield from _named(part)
 
 
-def _of_operator(module: str, name: str, *, place: str) -> Schema:
+def _of_operator(module: str, name: str, *, deployment: str) -> Schema:
     made = getattr(importlib.import_module(module), name).model_json_schema(by_alias=True)
     schema: Schema = _silent(made)
     for part in (schema, *schema.get("$defs", {}).values()):
         if "properties" in part:
             part["additionalProperties"] = False
-    return dict(_moved(schema, place))
+    return dict(_moved(schema, deployment))
 
 
-def _moved(schema: Any, place: str) -> Any:  # noqa: ANN401 - any part of a schema
+def _moved(schema: Any, deployment: str) -> Any:  # noqa: ANN401 - any part of a schema
     if isinstance(schema, dict):
         return {
-            key: value.replace("#/$defs", f"{place}/$defs") if key == "$ref" else _moved(value, place)
+            key: value.replace("#/$defs", f"{deployment}/$defs") if key == "$ref" else _moved(value, deployment)
             for key, value in schema.items()
         }
-    return [_moved(part, place) for part in schema] if isinstance(schema, list) else schema
+    return [_moved(part, deployment) for part in schema] if isinstance(schema, list) else schema
 
 
 def _silent(schema: Any, *, names: bool = False) -> Any:  # noqa: ANN401 - any part of a schema

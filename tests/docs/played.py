@@ -7,51 +7,53 @@ from typing import Any
 
 import cramjam
 
-from support.events import leaves, three_rewards
-from support.files import event, leave
-from support.place import Place
-from support.topics import Put
-from support.workers import running
+from support.deployment import Deployment
+from support.events import leave_record, three_rewards
+from support.files import event_line, leave_line
+from support.topics import NewRecord
+from support.workers import running_command
 
-Scene = Callable[[Place], AbstractContextManager[Any]]
+Scene = Callable[[Deployment], AbstractContextManager[Any]]
 
 _LETTERS = 18  # so that the one that the page names is there
 _OF_PARTITION_2 = b"39050"
 
 
-def nothing(place: Place) -> AbstractContextManager[Any]:  # noqa: ARG001 - a scene
+def nothing(deployment: Deployment) -> AbstractContextManager[Any]:  # noqa: ARG001 - a scene
     return nullcontext()
 
 
-def letters(place: Place) -> AbstractContextManager[Any]:
+def letters(deployment: Deployment) -> AbstractContextManager[Any]:
     """Dead letters: all of one partition, as bad keys lie, and one that would heal."""
-    place.put("requests", [Put(key=_OF_PARTITION_2, value=f"{{{n}".encode()) for n in range(_LETTERS)])
-    place.tell([event("RewardIssued", "paid", rewardId="R", targetId=99, issuedAt="2026-03-01T00:00:00Z")])
-    place.catch_up()
+    deployment.produce("requests", [NewRecord(key=_OF_PARTITION_2, value=f"{{{n}".encode()) for n in range(_LETTERS)])
+    deployment.publish([event_line("RewardIssued", "paid", rewardId="R", targetId=99, issuedAt="2026-03-01T00:00:00Z")])
+    deployment.catch_up()
     return nullcontext()
 
 
-def decided(place: Place) -> AbstractContextManager[Any]:
+def decided(deployment: Deployment) -> AbstractContextManager[Any]:
     """Three customers who left, and nobody at work."""
-    place.load(line for customer in (1, 2, 3) for line in three_rewards(customer))
-    place.request(leaves(customer) for customer in (1, 2, 3))
-    place.catch_up()
+    deployment.load(line for customer in (1, 2, 3) for line in three_rewards(customer))
+    deployment.request(leave_record(customer) for customer in (1, 2, 3))
+    deployment.catch_up()
     return nullcontext()
 
 
-def at_work(place: Place) -> AbstractContextManager[Any]:
+def at_work(deployment: Deployment) -> AbstractContextManager[Any]:
     """The same, files of them, a copy of the topics, and a worker."""
-    decided(place)
-    (place.folder / "export-1.ndjson.gz").write_bytes(gzip.compress(f"{leave(1)}\n{leave(4)}\n".encode()))
-    (place.folder / "export-2.ndjson.zst").write_bytes(bytes(cramjam.zstd.compress(f"{leave(2)}\n".encode())))
-    return running("run", environment=place.environment)
+    decided(deployment)
+    (deployment.folder / "export-1.ndjson.gz").write_bytes(
+        gzip.compress(f"{leave_line(1)}\n{leave_line(4)}\n".encode())
+    )
+    (deployment.folder / "export-2.ndjson.zst").write_bytes(bytes(cramjam.zstd.compress(f"{leave_line(2)}\n".encode())))
+    return running_command("run", environment=deployment.environment)
 
 
-def leaving(place: Place) -> AbstractContextManager[Any]:
+def leaving(deployment: Deployment) -> AbstractContextManager[Any]:
     """A file of leaves, and a worker."""
-    place.load(line for customer in (1, 2, 3) for line in three_rewards(customer))
-    (place.folder / "leaves.ndjson").write_text("".join(f"{leave(customer)}\n" for customer in (1, 2, 3)))
-    return running("run", environment=place.environment)
+    deployment.load(line for customer in (1, 2, 3) for line in three_rewards(customer))
+    (deployment.folder / "leaves.ndjson").write_text("".join(f"{leave_line(customer)}\n" for customer in (1, 2, 3)))
+    return running_command("run", environment=deployment.environment)
 
 
 PLAYED: Mapping[str, Scene] = {

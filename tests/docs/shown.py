@@ -67,12 +67,12 @@ class Block:
 
 def blocks(page: Path) -> Iterator[Block]:
     """All blocks of the page, from its beginning to its end."""
-    told = page.read_text(encoding="utf-8")
-    for found in _BLOCK.finditer(told):
-        line = told.count("\n", 0, found.start("kind")) + 1
+    received = page.read_text(encoding="utf-8")
+    for found in _BLOCK.finditer(received):
+        line = received.count("\n", 0, found.start("kind")) + 1
         yield Block(
             page=page,
-            section=_section(told[: found.start()]),
+            section=_section(received[: found.start()]),
             line=line,
             kind=found["kind"],
             text=found["text"],

@@ -12,53 +12,55 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from support.databases import cloned
+from support.databases import cloned_database
+from support.deployment import Deployment, deploy, group_of
 from support.events import ABC
 from support.files import XYZ
-from support.place import Place, group_of, made
-from support.stock import Stock
+from support.resource_pool import ResourcePool
 from unenroll.postgres.migrate import migrate
 from unenroll.sandbox.environment import cache_folder
 from unenroll.sandbox.servers import ServerAddresses, ServerPair, embedded_servers
 
 
 @pytest.fixture(scope="session")
-def places(servers: ServerAddresses, template: str) -> Iterator[Stock[Place]]:
+def deployments(servers: ServerAddresses, template: str) -> Iterator[ResourcePool[Deployment]]:
     """Topics and tables, made ahead."""
 
     @asynccontextmanager
-    async def one() -> AsyncIterator[Place]:
-        async with cloned(servers, template) as url:
+    async def one() -> AsyncIterator[Deployment]:
+        async with cloned_database(servers, template) as url:
             prefix = f"t{secrets.token_hex(4)}."
-            yield await made(Place(kafka=servers.kafka, database_url=url, prefix=prefix, folder=Path()))
+            yield await deploy(Deployment(kafka=servers.kafka, database_url=url, prefix=prefix, folder=Path()))
 
-    with closing(Stock(one)) as stock:
+    with closing(ResourcePool(one)) as stock:
         yield stock
 
 
 @pytest.fixture
-def place(places: Stock[Place], tmp_path: Path) -> Iterator[Place]:
+def deployment(deployments: ResourcePool[Deployment], tmp_path: Path) -> Iterator[Deployment]:
     """Milestone ABC is defined, and nobody is enrolled yet."""
-    one = places.take()
+    one = deployments.acquire()
     yield replace(one.thing, folder=tmp_path)
-    places.give_back(one)
+    deployments.release(one)
 
 
 @pytest.fixture
-def nowhere(servers: ServerAddresses, tmp_path: Path) -> Place:
+def nowhere(servers: ServerAddresses, tmp_path: Path) -> Deployment:
     """For what is refused before anybody asks for topics or tables: there are none."""
-    return Place(kafka=servers.kafka, database_url=servers.database_url, prefix="nowhere.", folder=tmp_path)
+    return Deployment(kafka=servers.kafka, database_url=servers.database_url, prefix="nowhere.", folder=tmp_path)
 
 
 @pytest.fixture(scope="module")
-async def shared_place(
+async def shared_deployment(
     servers: ServerAddresses, template: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Place]:
+) -> AsyncIterator[Deployment]:
     """Milestone ABC and streak XYZ are defined, and nobody is enrolled yet."""
     folder = tmp_path_factory.mktemp("shared")
-    async with cloned(servers, template) as url:
-        place = Place(kafka=servers.kafka, database_url=url, prefix=f"{folder.name}.{url[-8:]}.", folder=folder)
-        yield await made(place, group_of(ABC), group_of(XYZ))
+    async with cloned_database(servers, template) as url:
+        deployment = Deployment(
+            kafka=servers.kafka, database_url=url, prefix=f"{folder.name}.{url[-8:]}.", folder=folder
+        )
+        yield await deploy(deployment, group_of(ABC), group_of(XYZ))
 
 
 @pytest.fixture
@@ -77,8 +79,8 @@ async def pair(open_folder: Path) -> AsyncIterator[ServerPair]:
 
 
 @pytest.fixture
-async def own_place(pair: ServerPair, tmp_path: Path) -> Place:
+async def own_deployment(pair: ServerPair, tmp_path: Path) -> Deployment:
     database_url = pair.postgres.program.address
     await migrate(database_url)
     kafka = pair.kafka.program.address
-    return await made(Place(kafka=kafka, database_url=database_url, prefix="unenroll.", folder=tmp_path))
+    return await deploy(Deployment(kafka=kafka, database_url=database_url, prefix="unenroll.", folder=tmp_path))

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from support.api_process import ENROLL, LEAVE, ApiProcess, authorization, decided, opened
-from support.events import enrolled
-from support.place import Place, group_of
+from support.api_process import ENROLL, LEAVE, ApiProcess, authorization, deciding_worker, running_api
+from support.deployment import Deployment, group_of
+from support.events import enrollment_line
 from support.workers import wait_until
 from unenroll.postgres.definitions import define
-from unenroll.postgres.pool import connected
+from unenroll.postgres.pool import open_pool
 
 CUSTOMER = 423789336
 NOW = datetime.now(UTC)
@@ -43,9 +43,9 @@ def campaign(
 
 
 @pytest.fixture(scope="module")
-async def where(shared_place: Place) -> Place:
+async def where(shared_deployment: Deployment) -> Deployment:
     """A campaign that runs now, another one, one that is over, one that is not active, and a streak."""
-    async with connected(shared_place.database_url) as pool:
+    async with open_pool(shared_deployment.database_url) as pool:
         for group, target, more in (
             (111, 121, {}),
             (112, 122, {}),
@@ -54,18 +54,18 @@ async def where(shared_place: Place) -> Place:
             (115, 125, {"kind": "STREAK"}),
         ):
             await define(pool, group_of(campaign(group, target, **more)))  # type: ignore[arg-type]
-    shared_place.load(
-        enrolled(customer, LONG_AGO, targetGroupId=group, targetId=group + 10, event_id=f"in {group}")
+    shared_deployment.load(
+        enrollment_line(customer, LONG_AGO, targetGroupId=group, targetId=group + 10, event_id=f"in {group}")
         for customer in (CUSTOMER, *range(1, 20))
         for group in ((111, 115) if customer < 5 or customer == CUSTOMER else (111,))
     )
-    return shared_place
+    return shared_deployment
 
 
 @pytest.fixture(scope="module")
-def api(where: Place) -> Iterator[ApiProcess]:
+def api(where: Deployment) -> Iterator[ApiProcess]:
     """The HTTP API with a worker."""
-    with decided(where), opened(where) as api:
+    with deciding_worker(where), running_api(where) as api:
         yield api
 
 
@@ -118,13 +118,13 @@ def test_each_refusal_has_the_code_of_the_rules(api: ApiProcess, customer: int, 
     assert (reply.status, reply.code) == (200, code)
 
 
-def test_a_campaign_that_is_over_has_nothing_left_to_leave(where: Place, api: ApiProcess) -> None:
-    where.load([enrolled(8, "2020-01-05T00:00:00Z", targetGroupId=113, targetId=123, event_id="over")])
+def test_a_campaign_that_is_over_has_nothing_left_to_leave(where: Deployment, api: ApiProcess) -> None:
+    where.load([enrollment_line(8, "2020-01-05T00:00:00Z", targetGroupId=113, targetId=123, event_id="over")])
     assert api.leave(8, path=of(113, 123)).code == 310019
     assert api.enroll(9, path=of(113, 123, "enroll")).code == 310019
 
 
-def test_only_callers_with_the_scope_may_say_when_it_takes_effect(where: Place, api: ApiProcess) -> None:
+def test_only_callers_with_the_scope_may_say_when_it_takes_effect(where: Deployment, api: ApiProcess) -> None:
     then = NOW - timedelta(days=40)
     body = {"customerId": 10, "effectiveAt": then.isoformat(), "reason": "moved", "requestedBy": "agent 7"}
     refused = api.post(of(111, 121), body)
@@ -133,7 +133,7 @@ def test_only_callers_with_the_scope_may_say_when_it_takes_effect(where: Place, 
     assert api.post(of(111, 121), body, who="clerk").json["data"] == 10
 
     def published() -> list[Any]:
-        return [record.data for record in where.seen("unenrollments") if record.key == b"10"]
+        return [record.data for record in where.consume("unenrollments") if record.key == b"10"]
 
     wait_until(lambda: bool(published()), "the event of customer 10")  # the call is answered once it is decided
     (told,) = published()
@@ -152,7 +152,7 @@ def test_whoever_left_comes_back_and_is_told_when_already_in(api: ApiProcess) ->
     assert api.enroll(12, path=path).code == 310119
 
 
-async def test_who_comes_back_starts_over_or_carries_on(where: Place, api: ApiProcess) -> None:
+async def test_who_comes_back_starts_over_or_carries_on(where: Deployment, api: ApiProcess) -> None:
     for customer, reset in ((3, True), (4, False)):
         api.leave(customer, path=of(115, 125))
         assert api.enroll(customer, path=of(115, 125, "enroll"), resetStreakStatus=reset).json["data"] == customer
@@ -199,7 +199,7 @@ def test_each_refused_enrollment_has_its_code(
     ],
 )
 async def test_a_body_that_is_not_understood_is_refused_and_nothing_is_kept(
-    where: Place, api: ApiProcess, body: bytes, why: str
+    where: Deployment, api: ApiProcess, body: bytes, why: str
 ) -> None:
     before = await where.rows("select count(*) from api_requests")
     reply = api.call("POST", LEAVE, body, Authorization=authorization("clerk"), Content_Type="application/json")
@@ -250,7 +250,7 @@ def test_what_became_of_a_call_is_told_to_its_caller_alone(api: ApiProcess) -> N
     assert api.get("/requests/13").code == 400
 
 
-async def test_the_same_key_gets_the_same_answer_and_is_done_once(where: Place, api: ApiProcess) -> None:
+async def test_the_same_key_gets_the_same_answer_and_is_done_once(where: Deployment, api: ApiProcess) -> None:
     first = api.leave(14, path=of(111, 121), key="k-14")
     again = api.leave(14, path=of(111, 121), key='"k-14"')
     spaced = api.call(
@@ -265,7 +265,7 @@ async def test_the_same_key_gets_the_same_answer_and_is_done_once(where: Place, 
     assert first.headers["request-id"] == again.headers["request-id"] == spaced.headers["request-id"]
     rows = await where.rows("select outcome::text from ledger where customer_id = 14 and outcome is not null")
     assert rows == [{"outcome": "UNENROLLED"}]
-    assert len([record for record in where.seen("unenrollments") if record.key == b"14"]) == 1
+    assert len([record for record in where.consume("unenrollments") if record.key == b"14"]) == 1
 
 
 def test_the_same_key_for_another_call_is_refused(api: ApiProcess) -> None:
@@ -292,8 +292,8 @@ def test_a_key_that_is_none_is_refused(api: ApiProcess, key: str) -> None:
     assert api.leave(18, path=of(111, 121), key=key).code == 400
 
 
-async def test_a_trace_is_passed_on(where: Place, api: ApiProcess) -> None:
+async def test_a_trace_is_passed_on(where: Deployment, api: ApiProcess) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     api.post(of(111, 121), {"customerId": 19}, traceparent=trace)
-    (told,) = [record for record in where.seen("unenrollments") if record.key == b"19"]
+    (told,) = [record for record in where.consume("unenrollments") if record.key == b"19"]
     assert told.header("traceparent") == trace

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from support.api_process import LEAVE, ApiProcess, decided, opened
+from support.api_process import LEAVE, ApiProcess, deciding_worker, running_api
+from support.deployment import Deployment, first_answers
 from support.events import three_rewards
-from support.place import Place, answers
-from support.workers import run, wait_until
+from support.workers import run_command, wait_until
 from unenroll.sandbox.process import launch
 from unenroll.sandbox.servers import ServerPair
 
@@ -24,9 +24,9 @@ def leaves(customer: int) -> dict[str, object]:
     return {"customerId": customer, "effectiveAt": MARCH}
 
 
-async def test_who_waits_in_vain_is_told_where_to_ask_and_the_outcome_is_there(place: Place) -> None:
-    place.load(three_rewards(1))
-    with opened(place, **IN_VAIN) as api:
+async def test_who_waits_in_vain_is_told_where_to_ask_and_the_outcome_is_there(deployment: Deployment) -> None:
+    deployment.load(three_rewards(1))
+    with running_api(deployment, **IN_VAIN) as api:
         first = api.post(LEAVE, leaves(1), who="clerk", key="k")
         assert (first.status, first.json["data"], first.json["errors"]) == (202, None, None)
         assert first.headers["retry-after"] == "1"
@@ -34,42 +34,42 @@ async def test_who_waits_in_vain_is_told_where_to_ask_and_the_outcome_is_there(p
         assert where == f"/requests/{first.headers['request-id']}"
         asked = api.get(where, who="clerk")
         assert (asked.status, asked.json, asked.headers["location"]) == (202, first.json, where)
-        place.catch_up()
+        deployment.catch_up()
         outcome = api.get(where, who="clerk")
         assert (outcome.status, outcome.json) == (200, {"data": 1, "errors": None, "warnings": None})
         assert api.post(LEAVE, leaves(1), who="clerk", key="k").json == outcome.json
-    assert len(answers(place.seen())) == 1
+    assert len(first_answers(deployment.consume())) == 1
 
 
 @pytest.mark.parametrize("when", ["kept", "published"])
-async def test_an_api_that_is_killed_loses_nothing_and_does_nothing_twice(place: Place, when: str) -> None:
-    place.load(three_rewards(1))
-    with opened(place, dies=when) as api:
+async def test_an_api_that_is_killed_loses_nothing_and_does_nothing_twice(deployment: Deployment, when: str) -> None:
+    deployment.load(three_rewards(1))
+    with running_api(deployment, dies=when) as api:
         with pytest.raises((ConnectionError, http.client.HTTPException)):
             api.post(LEAVE, leaves(1), who="clerk", key="k")
         assert api.command.wait() == -signal.SIGKILL
-    (kept,) = await place.rows("select request_id, event_time from api_requests")
-    with decided(place), opened(place) as api:
+    (kept,) = await deployment.rows("select request_id, event_time from api_requests")
+    with deciding_worker(deployment), running_api(deployment) as api:
         for _ in range(2):
             reply = api.post(LEAVE, leaves(1), who="clerk", key="k")
             assert (reply.status, reply.json["data"]) == (200, 1)
             assert reply.headers["request-id"] == str(kept["request_id"])
-    told = await place.rows("select event_time from ledger where event_type = 'UnenrollRequested'")
+    told = await deployment.rows("select event_time from ledger where event_type = 'UnenrollRequested'")
     assert told == [{"event_time": kept["event_time"]}]
-    assert list(answers(place.seen()).values()) == [["unenroll.UserUnenrolled.v1"]]
-    assert await place.rows("select from dead_letters") == []
+    assert list(first_answers(deployment.consume()).values()) == [["unenroll.UserUnenrolled.v1"]]
+    assert await deployment.rows("select from dead_letters") == []
 
 
-def test_an_api_that_is_stopped_answers_calls_in_flight_and_accepts_no_more(place: Place) -> None:
-    place.load(three_rewards(1))
-    with opened(place, UNENROLL_API_WAIT_MS="20000") as api, ThreadPoolExecutor() as callers:
+def test_an_api_that_is_stopped_answers_calls_in_flight_and_accepts_no_more(deployment: Deployment) -> None:
+    deployment.load(three_rewards(1))
+    with running_api(deployment, UNENROLL_API_WAIT_MS="20000") as api, ThreadPoolExecutor() as callers:
         waiting = callers.submit(api.post, LEAVE, leaves(1), who="clerk")
-        wait_until(lambda: bool(place.seen("requests")), "the request", show=api.command.output)
-        api.command.tell(signal.SIGTERM)
-        api.command.wait_to_say('"api_stopping"')
+        wait_until(lambda: bool(deployment.consume("requests")), "the request", show=api.command.output)
+        api.command.send_signal(signal.SIGTERM)
+        api.command.wait_for_log('"api_stopping"')
         wait_until(lambda: refuses(api.host, api.port), "the HTTP API to accept no more")
         assert not waiting.done()
-        place.catch_up()
+        deployment.catch_up()
         assert waiting.result().json["data"] == 1
         assert api.command.wait() == 0
 
@@ -80,35 +80,35 @@ def refuses(host: str, port: int) -> bool:
         return line.connect_ex((host, port)) != 0
 
 
-def test_many_at_once_with_one_key_are_done_once(place: Place) -> None:
-    place.load(three_rewards(1))
-    with decided(place), opened(place) as api, ThreadPoolExecutor(8) as callers:
+def test_many_at_once_with_one_key_are_done_once(deployment: Deployment) -> None:
+    deployment.load(three_rewards(1))
+    with deciding_worker(deployment), running_api(deployment) as api, ThreadPoolExecutor(8) as callers:
         asked = [callers.submit(api.post, LEAVE, leaves(1), who="clerk", key="k") for _ in range(8)]
         assert [one.result().json["data"] for one in asked] == [1] * 8
-    assert list(answers(place.seen()).values()) == [["unenroll.UserUnenrolled.v1"]]
+    assert list(first_answers(deployment.consume()).values()) == [["unenroll.UserUnenrolled.v1"]]
 
 
-def test_an_event_that_the_database_refuses_is_no_success(place: Place) -> None:
+def test_an_event_that_the_database_refuses_is_no_success(deployment: Deployment) -> None:
     """A dead letter of no code that callers know."""
-    place.load(three_rewards(1))
-    place.limit("unenrollments", 100)
-    with decided(place), opened(place) as api:
+    deployment.load(three_rewards(1))
+    deployment.limit("unenrollments", 100)
+    with deciding_worker(deployment), running_api(deployment) as api:
         reply = api.post(LEAVE, leaves(1), who="clerk")
         assert (reply.status, reply.code) == (500, 500)
         assert api.get(f"/requests/{reply.headers['request-id']}", who="clerk").json == reply.json
 
 
-def test_nobody_is_let_in_where_nobody_could_be_known(place: Place) -> None:
-    said = run("api", environment=place.environment, code=2)
+def test_nobody_is_let_in_where_nobody_could_be_known(deployment: Deployment) -> None:
+    said = run_command("api", environment=deployment.environment, code=2)
     assert "unenroll: no caller could authenticate: set UNENROLL_API_CLIENTS_FILE or UNENROLL_API_JWKS" in said
 
 
-def test_the_calls_of_a_customer_who_was_erased_are_gone_and_new_ones_are_answered(place: Place) -> None:
-    place.load(three_rewards(1))
-    with decided(place), opened(place) as api:
+def test_the_calls_of_a_customer_who_was_erased_are_gone_and_new_ones_are_answered(deployment: Deployment) -> None:
+    deployment.load(three_rewards(1))
+    with deciding_worker(deployment), running_api(deployment) as api:
         before = api.post(LEAVE, leaves(1), who="clerk", key="k")
         assert before.json["data"] == 1
-        run("erase", "--customer=1", environment=place.environment)
+        run_command("erase", "--customer=1", environment=deployment.environment)
         where = f"/requests/{before.headers['request-id']}"
         assert api.get(where, who="clerk").status == 404
         assert api.get("/customers/1/targets/21").status == 404
@@ -117,9 +117,11 @@ def test_the_calls_of_a_customer_who_was_erased_are_gone_and_new_ones_are_answer
 
 
 @pytest.mark.thorough
-async def test_servers_that_are_away_are_told_of_and_a_retry_goes_on(pair: ServerPair, own_place: Place) -> None:
-    own_place.load(line for customer in (1, 2) for line in three_rewards(customer))
-    with decided(own_place), opened(own_place) as api:
+async def test_servers_that_are_away_are_told_of_and_a_retry_goes_on(
+    pair: ServerPair, own_deployment: Deployment
+) -> None:
+    own_deployment.load(line for customer in (1, 2) for line in three_rewards(customer))
+    with deciding_worker(own_deployment), running_api(own_deployment) as api:
         await pair.kafka.stop()
         began = time.monotonic()
         away = api.post(LEAVE, leaves(1), who="clerk", key="k-1")
@@ -131,7 +133,7 @@ async def test_servers_that_are_away_are_told_of_and_a_retry_goes_on(pair: Serve
         assert api.post(LEAVE, leaves(2), who="clerk", key="k-2").code == 503
         again = await launch(pair.postgres.program)
         assert finally_done(api, 2)
-    assert {len(kinds) for kinds in answers(own_place.seen()).values()} == {1}
+    assert {len(kinds) for kinds in first_answers(own_deployment.consume()).values()} == {1}
     await back.stop()
     await again.stop()
 

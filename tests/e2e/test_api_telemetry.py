@@ -3,19 +3,19 @@
 import base64
 import signal
 
-from support.api_process import LEAVE, decided, opened
+from support.api_process import LEAVE, deciding_worker, running_api
+from support.deployment import Deployment
 from support.events import three_rewards
-from support.http import SERVE_STATUS, StatusPages
-from support.place import Place
+from support.served_pages import SERVE_STATUS, StatusPages
 from support.workers import wait_until
 
 UNENROLL = "/targetGroups/{targetGroupId}/targets/{targetId}/unEnroll"
 MARCH = "2026-03-15T00:00:00Z"
 
 
-def test_calls_are_counted_by_route_and_health_needs_no_caller(place: Place) -> None:
-    place.load(three_rewards(901))
-    with decided(place), opened(place, **SERVE_STATUS) as api:
+def test_calls_are_counted_by_route_and_health_needs_no_caller(deployment: Deployment) -> None:
+    deployment.load(three_rewards(901))
+    with deciding_worker(deployment), running_api(deployment, **SERVE_STATUS) as api:
         shown = StatusPages(command=api.command)
         wait_until(lambda: shown.get("/readyz")[0] == 200, "an HTTP API that is ready", show=api.command.output)
         assert api.post(LEAVE, {"customerId": 901, "effectiveAt": MARCH}, who="clerk").status == 200
@@ -29,7 +29,7 @@ def test_calls_are_counted_by_route_and_health_needs_no_caller(place: Place) -> 
         assert "/healthz" not in api.get("/openapi.json").json["paths"]
         found = shown.metrics()
         alive = shown.json("/healthz")
-        api.command.tell(signal.SIGTERM)
+        api.command.send_signal(signal.SIGTERM)
         assert api.command.wait() == 0
     counted = {name: value for name, value in found.items() if name.startswith("unenroll_api_requests_total")}
     assert counted == {

@@ -10,31 +10,31 @@ from typing import Any
 
 import pytest
 
-from support.commands import MadePlan, applied, plan, requests
-from support.databases import cloned
-from support.events import definition, enrolled, reward, three_rewards
-from support.files import appended, command, event, tables
+from support.commands import PlanFile, apply_plan, plan, requests
+from support.databases import cloned_database
+from support.deployment import Deployment
+from support.events import definition, enrollment_line, reward_line, three_rewards
+from support.files import appended_definition, command, event_line, tables
 from support.killed_commands import killed_sender
-from support.place import Place
-from support.workers import running
+from support.workers import running_command
 from unenroll.sandbox.servers import ServerAddresses
 from waiting import until
 
 ABC_OF_1 = {"customerId": 1, "targetGroupId": 11, "targetId": 21}
-EARLIER = event("UnenrollRequested", "earlier", time="2026-02-05T00:00:00Z", **ABC_OF_1)
-NEWS = reward(1, "R4-1", "c3", at="2026-03-06T00:00:00Z")
+EARLIER = event_line("UnenrollRequested", "earlier", time="2026-02-05T00:00:00Z", **ABC_OF_1)
+NEWS = reward_line(1, "R4-1", "c3", at="2026-03-06T00:00:00Z")
 AS_PREDICTED = {"AS_PREDICTED": 0, "STALE": 0, "DIFFERENT": 0, "UNDECIDED": 0}
 
 
-def planned(place: Place, *more: str) -> MadePlan:
+def planned(deployment: Deployment, *more: str) -> PlanFile:
     """Customers 1 to 4 leave, and 9, whom nobody knows."""
-    place.load(line for customer in range(1, 5) for line in three_rewards(customer))
-    return plan(place.folder, [*requests(1, 2, 3, 4, 9), *more], environment=place.environment)
+    deployment.load(line for customer in range(1, 5) for line in three_rewards(customer))
+    return plan(deployment.folder, [*requests(1, 2, 3, 4, 9), *more], environment=deployment.environment)
 
 
-def published(place: Place) -> dict[str, tuple[str, Any]]:
+def published(deployment: Deployment) -> dict[str, tuple[str, Any]]:
     """By id: the events that are visible. None is there twice."""
-    found = place.seen()
+    found = deployment.consume()
     events = {
         str(record.header("ce_id")): (str(record.header("ce_type")).split(".")[1], record.data) for record in found
     }
@@ -43,159 +43,176 @@ def published(place: Place) -> dict[str, tuple[str, Any]]:
 
 
 @contextmanager
-def worker(place: Place) -> Iterator[None]:
+def worker(deployment: Deployment) -> Iterator[None]:
     """The real worker, while the block runs."""
-    with running("run", environment=place.environment) as command:
+    with running_command("run", environment=deployment.environment) as command:
         yield
-        command.tell(signal.SIGTERM)
+        command.send_signal(signal.SIGTERM)
         assert command.wait() == 0
 
 
-async def test_what_is_decided_is_what_was_predicted_and_a_repeated_apply_changes_nothing(place: Place) -> None:
-    made = planned(place, EARLIER)
-    with worker(place):
-        done = applied(made.path, environment=place.environment)
+async def test_what_is_decided_is_what_was_predicted_and_a_repeated_apply_changes_nothing(
+    deployment: Deployment,
+) -> None:
+    made = planned(deployment, EARLIER)
+    with worker(deployment):
+        done = apply_plan(made.path, environment=deployment.environment)
         assert (done["published"], done["answered_before"]) == (6, 0)
         assert done["results"] == AS_PREDICTED | {"AS_PREDICTED": 6}
-    assert published(place) == made.events()
-    before = await tables(place.database_url)
-    again = applied(made.path, environment=place.environment)
+    assert published(deployment) == made.events()
+    before = await tables(deployment.database_url)
+    again = apply_plan(made.path, environment=deployment.environment)
     assert (again["published"], again["results"]) == (0, done["results"])
-    assert await tables(place.database_url) == before
-    assert published(place) == made.events()
+    assert await tables(deployment.database_url) == before
+    assert published(deployment) == made.events()
 
 
-async def test_what_moved_since_is_stale_is_named_and_loses_nothing(place: Place) -> None:
-    made = planned(place, EARLIER)
-    place.load([NEWS.replace("e-R4-1", "news")])
-    report = place.folder / "report.ndjson"
-    with worker(place):
-        options = ("--report", str(report), "--stale", str(place.folder / "stale.ndjson"))
-        done = applied(made.path, *options, environment=place.environment, code=1)
+async def test_what_moved_since_is_stale_is_named_and_loses_nothing(deployment: Deployment) -> None:
+    made = planned(deployment, EARLIER)
+    deployment.load([NEWS.replace("e-R4-1", "news")])
+    report = deployment.folder / "report.ndjson"
+    with worker(deployment):
+        options = ("--report", str(report), "--stale", str(deployment.folder / "stale.ndjson"))
+        done = apply_plan(made.path, *options, environment=deployment.environment, code=1)
     assert done["results"] == AS_PREDICTED | {"AS_PREDICTED": 4, "STALE": 2}
     assert [(one["result"], one["customer_id"], one["id"]) for one in done["named"]] == [
         ("STALE", 1, "leave-1"),
         ("STALE", 1, "earlier"),
     ]
-    told = [json.loads(line) for line in report.read_text().splitlines()]
-    assert [one["result"] for one in told] == ["STALE", *["AS_PREDICTED"] * 4, "STALE"]
-    of_1 = [record for record in place.seen() if record.key == b"1"]
-    assert [(record.topic.removeprefix(place.prefix), record.data["outcome"]) for record in of_1] == [
+    received = [json.loads(line) for line in report.read_text().splitlines()]
+    assert [one["result"] for one in received] == ["STALE", *["AS_PREDICTED"] * 4, "STALE"]
+    of_1 = [record for record in deployment.consume() if record.key == b"1"]
+    assert [(record.topic.removeprefix(deployment.prefix), record.data["outcome"]) for record in of_1] == [
         *[("rejections", "PLAN_STALE")] * 2
     ]
-    rows = await place.rows("select outcome::text, decision from ledger where customer_id = 1 and outcome is not null")
+    rows = await deployment.rows(
+        "select outcome::text, decision from ledger where customer_id = 1 and outcome is not null"
+    )
     assert rows == [{"outcome": "PLAN_STALE", "decision": None}] * 2
-    again = plan(place.folder, (place.folder / "stale.ndjson").read_text().splitlines(), environment=place.environment)
+    again = plan(
+        deployment.folder,
+        (deployment.folder / "stale.ndjson").read_text().splitlines(),
+        environment=deployment.environment,
+    )
     assert again.predicted() == ["UNENROLLED", "UNENROLLED"]
-    with worker(place):
-        assert applied(again.path, environment=place.environment)["results"] == AS_PREDICTED | {"AS_PREDICTED": 2}
+    with worker(deployment):
+        assert apply_plan(again.path, environment=deployment.environment)["results"] == AS_PREDICTED | {
+            "AS_PREDICTED": 2
+        }
 
 
-def test_an_apply_that_is_killed_is_finished_by_the_next_one(place: Place) -> None:
-    made = planned(place)
-    with killed_sender("apply", str(made.path), "--no-wait", environment=place.environment) as command:
+def test_an_apply_that_is_killed_is_finished_by_the_next_one(deployment: Deployment) -> None:
+    made = planned(deployment)
+    with killed_sender("apply", str(made.path), "--no-wait", environment=deployment.environment) as command:
         assert command.wait() == -signal.SIGKILL
-    with worker(place):
-        done = applied(made.path, environment=place.environment)
+    with worker(deployment):
+        done = apply_plan(made.path, environment=deployment.environment)
     assert done["results"] == AS_PREDICTED | {"AS_PREDICTED": 5}
-    assert published(place) == made.events()
+    assert published(deployment) == made.events()
 
 
-async def test_two_at_once_do_not_apply_the_same_plan(place: Place) -> None:
-    made = planned(place)
-    with running("apply", str(made.path), "--patience", "600", environment=place.environment) as first:
-        await until(partial(locked, place))
-        second = command("apply", str(made.path), environment=place.environment)
+async def test_two_at_once_do_not_apply_the_same_plan(deployment: Deployment) -> None:
+    made = planned(deployment)
+    with running_command("apply", str(made.path), "--patience", "600", environment=deployment.environment) as first:
+        await until(partial(locked, deployment))
+        second = command("apply", str(made.path), environment=deployment.environment)
         assert second.code == 1
         assert second.err == "unenroll: another process is applying this plan: wait until it ends, then try again\n"
-        first.tell(signal.SIGKILL)
+        first.send_signal(signal.SIGKILL)
         first.wait()
-    with worker(place):
-        assert applied(made.path, environment=place.environment)["answered_before"] in range(6)
-    assert published(place) == made.events()
+    with worker(deployment):
+        assert apply_plan(made.path, environment=deployment.environment)["answered_before"] in range(6)
+    assert published(deployment) == made.events()
 
 
-async def locked(place: Place) -> bool:
+async def locked(deployment: Deployment) -> bool:
     """Whether somebody has an advisory lock in the database."""
-    return bool(await place.rows("select from pg_locks where locktype = 'advisory' and database = (" + OWN + ")"))
+    return bool(await deployment.rows("select from pg_locks where locktype = 'advisory' and database = (" + OWN + ")"))
 
 
 OWN = "select oid from pg_database where datname = current_database()"
 
 
-def test_apply_stops_waiting_and_counts_the_undecided_requests(place: Place) -> None:
-    made = planned(place)
-    done = applied(made.path, "--patience", "1", environment=place.environment, code=1)
+def test_apply_stops_waiting_and_counts_the_undecided_requests(deployment: Deployment) -> None:
+    made = planned(deployment)
+    done = apply_plan(made.path, "--patience", "1", environment=deployment.environment, code=1)
     assert done["results"] == AS_PREDICTED | {"UNDECIDED": 5}
 
 
 @pytest.mark.thorough
-def test_no_wait_publishes_only(place: Place) -> None:
-    made = planned(place)
-    done = applied(made.path, "--no-wait", environment=place.environment)
+def test_no_wait_publishes_only(deployment: Deployment) -> None:
+    made = planned(deployment)
+    done = apply_plan(made.path, "--no-wait", environment=deployment.environment)
     assert (done["published"], done["results"]) == (5, None)
-    place.catch_up()
-    assert applied(made.path, environment=place.environment)["results"] == AS_PREDICTED | {"AS_PREDICTED": 5}
+    deployment.catch_up()
+    assert apply_plan(made.path, environment=deployment.environment)["results"] == AS_PREDICTED | {"AS_PREDICTED": 5}
 
 
 @pytest.mark.thorough
-def test_requests_that_were_published_without_the_plan_meanwhile_are_not_decided_again(place: Place) -> None:
-    made = planned(place)
-    place.tell(requests(2))
-    place.catch_up()
-    with worker(place):
-        done = applied(made.path, environment=place.environment)
+def test_requests_that_were_published_without_the_plan_meanwhile_are_not_decided_again(deployment: Deployment) -> None:
+    made = planned(deployment)
+    deployment.publish(requests(2))
+    deployment.catch_up()
+    with worker(deployment):
+        done = apply_plan(made.path, environment=deployment.environment)
     assert (done["published"], done["answered_before"]) == (4, 1)
     assert done["results"] == AS_PREDICTED | {"AS_PREDICTED": 5}
 
 
-async def test_a_decision_that_differs_from_the_plan_is_reported(place: Place) -> None:
-    made = planned(place)
-    place.load([NEWS.replace("e-R4-1", "news")])
-    place.tell(requests(1))
-    place.catch_up()
-    with worker(place):
-        done = applied(made.path, environment=place.environment, code=1)
+async def test_a_decision_that_differs_from_the_plan_is_reported(deployment: Deployment) -> None:
+    made = planned(deployment)
+    deployment.load([NEWS.replace("e-R4-1", "news")])
+    deployment.publish(requests(1))
+    deployment.catch_up()
+    with worker(deployment):
+        done = apply_plan(made.path, environment=deployment.environment, code=1)
     (named,) = done["named"]
     assert (named["result"], named["customer_id"]) == ("DIFFERENT", 1)
     assert "decision 6 on the account instead of 5" in named["why"]
     assert any("RewardCancelled" in why and "was not predicted" in why for why in named["why"])
 
 
-async def test_a_new_definition_of_a_group_invalidates_a_plan(place: Place) -> None:
-    made = planned(place)
-    place.load([definition(appended(2))])
-    refused(place, made.path, "target group 11 got a new definition after the plan was made; plan again")
+async def test_a_new_definition_of_a_group_invalidates_a_plan(deployment: Deployment) -> None:
+    made = planned(deployment)
+    deployment.load([definition(appended_definition(2))])
+    refused(deployment, made.path, "target group 11 got a new definition after the plan was made; plan again")
 
 
-async def test_a_plan_of_another_database_is_refused(place: Place, servers: ServerAddresses, template: str) -> None:
-    made = planned(place)
-    async with cloned(servers, template) as url:
-        elsewhere = place.environment | {"UNENROLL_DATABASE_URL": url}
-        said = command("apply", str(made.path), environment=elsewhere)
-    assert (said.code, said.err) == (1, "unenroll: the plan was made from another database; plan again from this one\n")
-
-
-@pytest.mark.thorough
-def test_a_plan_is_not_applied_to_topics_that_workers_of_its_database_do_not_read(place: Place) -> None:
-    made = planned(place)
-    place.catch_up()
-    place.make_again("requests")
-    name = f"{place.prefix}requests"
-    refused(
-        place, made.path, f"no worker of this database has read topic {name}; check UNENROLL_KAFKA_BOOTSTRAP_SERVERS"
+async def test_a_plan_of_another_database_is_refused(
+    deployment: Deployment, servers: ServerAddresses, template: str
+) -> None:
+    made = planned(deployment)
+    async with cloned_database(servers, template) as url:
+        elsewhere = deployment.environment | {"UNENROLL_DATABASE_URL": url}
+        result = command("apply", str(made.path), environment=elsewhere)
+    assert (result.code, result.err) == (
+        1,
+        "unenroll: the plan was made from another database; plan again from this one\n",
     )
 
 
-def refused(place: Place, path: Path, why: str) -> None:
+@pytest.mark.thorough
+def test_a_plan_is_not_applied_to_topics_that_workers_of_its_database_do_not_read(deployment: Deployment) -> None:
+    made = planned(deployment)
+    deployment.catch_up()
+    deployment.recreate_topic("requests")
+    name = f"{deployment.prefix}requests"
+    refused(
+        deployment,
+        made.path,
+        f"no worker of this database has read topic {name}; check UNENROLL_KAFKA_BOOTSTRAP_SERVERS",
+    )
+
+
+def refused(deployment: Deployment, path: Path, why: str) -> None:
     """The plan is refused for this reason, and nothing of it is published."""
-    said = command("apply", str(path), environment=place.environment)
-    assert (said.code, said.err) == (1, f"unenroll: {why}\n")
-    assert place.seen("requests") == []
+    result = command("apply", str(path), environment=deployment.environment)
+    assert (result.code, result.err) == (1, f"unenroll: {why}\n")
+    assert deployment.consume("requests") == []
 
 
-def test_a_file_that_was_changed_is_refused(place: Place) -> None:
-    made = planned(place)
+def test_a_file_that_was_changed_is_refused(deployment: Deployment) -> None:
+    made = planned(deployment)
     whole = made.path.read_bytes()
     first, *lines = whole.splitlines(keepends=True)
     changed = f"{made.path} was changed: its hash does not match its contents; plan again"
@@ -207,15 +224,15 @@ def test_a_file_that_was_changed_is_refused(place: Place) -> None:
         whole[:-2] + b"}",
     ):
         made.path.write_bytes(spoiled)
-        refused(place, made.path, changed)
+        refused(deployment, made.path, changed)
     made.path.write_bytes(b"".join([first, *lines[:3]]))
-    refused(place, made.path, f"{made.path} is truncated: it has 3 of 5 requests; plan again")
-    for kind in (b"", b"\x1f\x8b\x08", enrolled(1).encode(), b"\xff", lines[0], first[:100]):
+    refused(deployment, made.path, f"{made.path} is truncated: it has 3 of 5 requests; plan again")
+    for kind in (b"", b"\x1f\x8b\x08", enrollment_line(1).encode(), b"\xff", lines[0], first[:100]):
         made.path.write_bytes(kind)
-        refused(place, made.path, f"{made.path} is not a plan that `unenroll plan` wrote")
+        refused(deployment, made.path, f"{made.path} is not a plan that `unenroll plan` wrote")
     made.path.write_bytes(first.replace(b"unenroll plan 1", b"unenroll plan 9"))
     refused(
-        place,
+        deployment,
         made.path,
         f"{made.path} has format 'unenroll plan 9', but this version reads 'unenroll plan 1'; plan again",
     )
@@ -231,34 +248,34 @@ def test_a_file_that_was_changed_is_refused(place: Place) -> None:
         ),
     ],
 )
-def test_wrong_arguments_are_said_in_one_line(nowhere: Place, arguments: tuple[str, ...], why: str) -> None:
-    said = command("apply", *arguments, environment=nowhere.environment)
-    assert said.code == 2
-    assert said.err.startswith(f"unenroll: {why}")
+def test_wrong_arguments_are_said_in_one_line(nowhere: Deployment, arguments: tuple[str, ...], why: str) -> None:
+    result = command("apply", *arguments, environment=nowhere.environment)
+    assert result.code == 2
+    assert result.err.startswith(f"unenroll: {why}")
 
 
-def test_a_report_never_overwrites_what_is_read(place: Place) -> None:
-    made = planned(place)
+def test_a_report_never_overwrites_what_is_read(deployment: Deployment) -> None:
+    made = planned(deployment)
     before = made.path.read_bytes()
-    report = str(place.folder / "report")
+    report = str(deployment.folder / "report")
     for options, file, what in (
         (("--report", str(made.path)), made.path, "the report"),
         (("--stale", str(made.path)), made.path, "stale requests"),
         (("--report", report, "--stale", report), report, "stale requests"),
     ):
-        said = command("apply", str(made.path), *options, environment=place.environment)
+        result = command("apply", str(made.path), *options, environment=deployment.environment)
         why = f"cannot write {what} to {file}: the command reads this file"
-        assert (said.code, said.err) == (2, f"unenroll: {why}\n")
+        assert (result.code, result.err) == (2, f"unenroll: {why}\n")
     assert made.path.read_bytes() == before
 
 
-def test_the_results_are_printed_as_tables(place: Place) -> None:
-    made = planned(place)
-    place.load([NEWS.replace("e-R4-1", "news")])
-    applied(made.path, "--no-wait", environment=place.environment)
-    place.catch_up()
-    said = command("apply", str(made.path), environment=place.environment)
-    assert said.code == 1
-    assert "5 requests: published 0; 5 were decided before." in said.out
-    assert "leave-1 of /crm" in said.out
-    assert said.err.endswith("unenroll: not all requests were decided as predicted: 1 STALE\n")
+def test_the_results_are_printed_as_tables(deployment: Deployment) -> None:
+    made = planned(deployment)
+    deployment.load([NEWS.replace("e-R4-1", "news")])
+    apply_plan(made.path, "--no-wait", environment=deployment.environment)
+    deployment.catch_up()
+    result = command("apply", str(made.path), environment=deployment.environment)
+    assert result.code == 1
+    assert "5 requests: published 0; 5 were decided before." in result.out
+    assert "leave-1 of /crm" in result.out
+    assert result.err.endswith("unenroll: not all requests were decided as predicted: 1 STALE\n")

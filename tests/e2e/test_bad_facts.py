@@ -2,9 +2,9 @@
 
 import pytest
 
-from support.events import ENROLLED, day, enrollment_data, immediate, level, line, of, period_end
-from support.place import Place
-from support.topics import Seen
+from support.deployment import Deployment
+from support.events import ENROLLED, day, enrollment_data, immediate, level, line, lines_of_customer, period_end
+from support.topics import ConsumedRecord
 
 FIRST_CUSTOMER = 9_001
 GOOD = immediate("good", "c1", "10 01")
@@ -48,25 +48,25 @@ CUSTOMER_OF = {name: FIRST_CUSTOMER + number for number, name in enumerate(BAD)}
 
 
 @pytest.fixture(scope="module")
-def told(shared_place: Place) -> Place:
+def told(shared_deployment: Deployment) -> Deployment:
     """Each bad record amid good ones of its own customer."""
-    shared_place.tell(
+    shared_deployment.publish(
         text
         for name, (bad, _) in BAD.items()
-        for text in of(CUSTOMER_OF[name], [ENROLLED, GOOD, bad, immediate("last", "c2", "10 02")])
+        for text in lines_of_customer(CUSTOMER_OF[name], [ENROLLED, GOOD, bad, immediate("last", "c2", "10 02")])
     )
-    shared_place.catch_up()
-    return shared_place
+    shared_deployment.catch_up()
+    return shared_deployment
 
 
 @pytest.fixture(scope="module")
-def seen(told: Place) -> list[Seen]:
+def seen(told: Deployment) -> list[ConsumedRecord]:
     """What is visible once all is told."""
-    return told.seen()
+    return told.consume()
 
 
 @pytest.mark.parametrize("name", BAD)
-async def test_bad_facts_are_dead_lettered_alone(told: Place, seen: list[Seen], name: str) -> None:
+async def test_bad_facts_are_dead_lettered_alone(told: Deployment, seen: list[ConsumedRecord], name: str) -> None:
     customer = CUSTOMER_OF[name]
     bad, reason = BAD[name]
     (dead,) = [record for record in seen if record.key == str(customer).encode()]

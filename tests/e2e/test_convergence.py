@@ -9,8 +9,8 @@ from itertools import pairwise
 import pytest
 
 from support.consumer import Data
-from support.convergence import Outcome, Stage, report
-from support.crowd import Crowd, crowd
+from support.convergence import ConvergenceServers, Outcome, report
+from support.workload import Workload, workload
 from unenroll.core.calendar import Calendar
 from unenroll.core.outcomes import EnrollmentOutcome
 from unenroll.core.outcomes import Outcome as Answer
@@ -24,16 +24,16 @@ NOTHING_LEFT = Answer.NOTHING_LEFT.value
 
 
 @pytest.fixture(scope="module")
-def many() -> Crowd:
+def many() -> Workload:
     """Another crowd in each session, unless the seed is given."""
     seed = int(os.environ.get("UNENROLL_TEST_SEED") or secrets.randbelow(2**32))
     print(f"UNENROLL_TEST_SEED={seed}")  # noqa: T201 - shown if the test fails, however it does
-    return crowd(seed, ACCOUNTS)
+    return workload(seed, ACCOUNTS)
 
 
 def test_crowds_reach_every_rule_and_every_answer_that_a_fact_can_change() -> None:
-    lives = [life for seed in range(10) for life in crowd(seed, ACCOUNTS).lives]
-    settled = [settle(life.account(), life.target, life.calendar) for life in lives]
+    histories = [history for seed in range(10) for history in workload(seed, ACCOUNTS).histories]
+    settled = [settle(history.account(), history.target, history.calendar) for history in histories]
     assert {standing.rule for one in settled for standing in one.standings.values()} == set(Rule)
     assert {result.outcome for one in settled for result in one.enrollments.values()} == set(EnrollmentOutcome)
     assert {result.outcome for one in settled for result in one.leaves.values()} == {
@@ -47,11 +47,11 @@ def test_crowds_reach_every_rule_and_every_answer_that_a_fact_can_change() -> No
 def test_crowds_have_accounts_that_wait_for_cycles_because_of_a_leave_or_because_of_an_enrollment() -> None:
     because: Counter[tuple[bool, bool]] = Counter()
     for seed in range(10):
-        many = crowd(seed, ACCOUNTS)
-        for life in many.lives:
-            account, cycles = life.account(), many.grown[life.group_id][0]
+        many = workload(seed, ACCOUNTS)
+        for history in many.histories:
+            account, cycles = history.account(), many.grown[history.group_id][0]
             without_rewards = account._replace(rewards=())  # they may be of cycles that are not known yet
-            young = settle(without_rewards, life.target, Calendar(life.calendar.cycles[:cycles]))
+            young = settle(without_rewards, history.target, Calendar(history.calendar.cycles[:cycles]))
             leaves = any(one.outcome is Answer.NOTHING_LEFT for one in young.leaves.values())
             enrollments = any(one.outcome is EnrollmentOutcome.NO_CYCLE_LEFT for one in young.enrollments.values())
             because[leaves, enrollments] += 1
@@ -61,9 +61,9 @@ def test_crowds_have_accounts_that_wait_for_cycles_because_of_a_leave_or_because
 
 @pytest.mark.timeout(900)
 async def test_in_every_order_of_arrival_the_end_is_that_of_all_the_facts_at_once(
-    servers: ServerAddresses, template: str, prefix: str, many: Crowd
+    servers: ServerAddresses, template: str, prefix: str, many: Workload
 ) -> None:
-    stage = Stage(servers=servers, template=template, prefix=prefix)
+    stage = ConvergenceServers(servers=servers, template=template, prefix=prefix)
     outcomes = await stage.play(many, range(ORDERS))
     assert not report(many, outcomes), report(many, outcomes)
     assert len(outcomes) == ORDERS

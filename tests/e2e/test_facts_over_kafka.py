@@ -9,9 +9,20 @@ from typing import Any
 
 import pytest
 
-from support.events import ENROLLED, day, enrollment_data, immediate, issued, leave, level, of, period_end, sentence
-from support.place import Place
-from support.topics import OUTPUTS, Seen
+from support.deployment import Deployment
+from support.events import (
+    ENROLLED,
+    day,
+    enrollment_data,
+    immediate,
+    issued,
+    leave,
+    level,
+    lines_of_customer,
+    period_end,
+    sentence,
+)
+from support.topics import OUTPUTS, ConsumedRecord
 
 FIRST_CUSTOMER = 8_001
 
@@ -171,34 +182,42 @@ STORY_OF = {name: FIRST_CUSTOMER + number for number, name in enumerate(STORIES)
 
 
 @pytest.fixture(scope="module")
-def told(shared_place: Place) -> Place:
+def told(shared_deployment: Deployment) -> Deployment:
     """All stories told to their end."""
-    shared_place.tell(text for name, story in STORIES.items() for text in of(STORY_OF[name], story.first))
-    shared_place.catch_up()
-    shared_place.tell(text for name, story in STORIES.items() for text in of(STORY_OF[name], story.leaves))
-    shared_place.catch_up()
-    shared_place.tell(text for name, story in STORIES.items() for text in of(STORY_OF[name], story.late))
-    shared_place.catch_up()
-    return shared_place
+    shared_deployment.publish(
+        text for name, story in STORIES.items() for text in lines_of_customer(STORY_OF[name], story.first)
+    )
+    shared_deployment.catch_up()
+    shared_deployment.publish(
+        text for name, story in STORIES.items() for text in lines_of_customer(STORY_OF[name], story.leaves)
+    )
+    shared_deployment.catch_up()
+    shared_deployment.publish(
+        text for name, story in STORIES.items() for text in lines_of_customer(STORY_OF[name], story.late)
+    )
+    shared_deployment.catch_up()
+    return shared_deployment
 
 
 @pytest.fixture(scope="module")
-def seen(told: Place) -> list[Seen]:
+def seen(told: Deployment) -> list[ConsumedRecord]:
     """What is visible once all is told."""
-    return told.seen()
+    return told.consume()
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_late_and_early_facts(seen: list[Seen], name: str) -> None:
+def test_late_and_early_facts(seen: list[ConsumedRecord], name: str) -> None:
     heard = [record for record in seen if record.key == str(STORY_OF[name]).encode()]
     chronological = sorted(heard, key=lambda record: OUTPUTS.index(record.topic.rsplit(".", 1)[1]))
     assert [sentence(record) for record in chronological] == STORIES[name].published
 
 
-async def test_reading_all_of_it_again_changes_and_publishes_nothing(told: Place, seen: list[Seen]) -> None:
+async def test_reading_all_of_it_again_changes_and_publishes_nothing(
+    told: Deployment, seen: list[ConsumedRecord]
+) -> None:
     tables = "select (select count(*) from ledger) as events, (select sum(decisions) from accounts) as decisions"
     before = await told.rows(tables)
-    told.forget_offsets()
+    told.reset_offsets()
     assert '"duplicate": ' in told.catch_up()
-    assert sorted(told.seen(), key=str) == sorted(seen, key=str)
+    assert sorted(told.consume(), key=str) == sorted(seen, key=str)
     assert await told.rows(tables) == before

@@ -11,27 +11,27 @@ from checker.loaded import first_versions, lines_to_load, loaded_facts, outgrown
 from checker.report import told
 from checker.sampling import Sampler
 from support.arrivals import arrival
-from support.crowd import Crowd, crowd
-from support.place import Place, made
+from support.deployment import Deployment, deploy
 from support.producer import Stream
-from support.topics import Put, put
-from support.workers import beside, doomed
+from support.topics import NewRecord, produce
+from support.workers import command_that_kills_itself, in_background
+from support.workload import Workload, workload
 from unenroll.kafka.topics import INPUTS
 
 
 @pytest.fixture
-def many() -> Crowd:
-    return crowd(6, 60)
+def many() -> Workload:
+    return workload(6, 60)
 
 
-async def test_a_history_of_killed_workers_is_sound(place: Place, many: Crowd) -> None:
-    await made(place, *first_versions(many))
-    place.load(lines_to_load(many))
-    sampler, stream = Sampler(watched=watched(place)), Stream(kafka=place.kafka, prefix=place.prefix)
-    with beside(sampler.run):
-        logs = killed_and_started_again(place, many, stream)
+async def test_a_history_of_killed_workers_is_sound(deployment: Deployment, many: Workload) -> None:
+    await deploy(deployment, *first_versions(many))
+    deployment.load(lines_to_load(many))
+    sampler, stream = Sampler(watched=watched(deployment)), Stream(kafka=deployment.kafka, prefix=deployment.prefix)
+    with in_background(sampler.run):
+        logs = killed_and_started_again(deployment, many, stream)
     history = await collected(
-        place,
+        deployment,
         sent=stream.sent,
         samples=sampler.samples,
         outgrown=outgrown(many),
@@ -45,22 +45,22 @@ async def test_a_history_of_killed_workers_is_sound(place: Place, many: Crowd) -
     assert len({tuple(sample.committed.items()) for sample in history.samples}) > 1
 
 
-def killed_and_started_again(place: Place, many: Crowd, stream: Stream) -> list[str]:
+def killed_and_started_again(deployment: Deployment, many: Workload, stream: Stream) -> list[str]:
     """What the workers said. All that comes while the groups are small is decided by then."""
-    environment = {**place.environment, "UNENROLL_BATCH_RECORDS": "20"}
+    environment = {**deployment.environment, "UNENROLL_BATCH_RECORDS": "20"}
     while_small, *later = arrival(many, 2).parts
-    publish(place, stream, while_small)
-    logs = [place.catch_up()]
+    publish(deployment, stream, while_small)
+    logs = [deployment.catch_up()]
     for phase, part in zip(("decided", "offsets sent"), later, strict=True):
-        publish(place, stream, part)
-        with doomed(phase, "run", environment=environment) as worker:
+        publish(deployment, stream, part)
+        with command_that_kills_itself(phase, "run", environment=environment) as worker:
             assert worker.wait() == -signal.SIGKILL, worker.output()
             logs.append(worker.output())
     stream.put("facts", bad_records(many))
-    return [*logs, place.catch_up()]
+    return [*logs, deployment.catch_up()]
 
 
-def publish(place: Place, stream: Stream, part: Mapping[str, list[Put]]) -> None:
-    put(place.kafka, f"{place.prefix}definitions", part["definitions"])
+def publish(deployment: Deployment, stream: Stream, part: Mapping[str, list[NewRecord]]) -> None:
+    produce(deployment.kafka, f"{deployment.prefix}definitions", part["definitions"])
     for word in INPUTS:
         stream.put(word, part[word])

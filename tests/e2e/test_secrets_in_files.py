@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from support.events import enrolled, leaves
+from support.deployment import Deployment
+from support.events import enrollment_line, leave_record
 from support.files import command
-from support.place import Place
-from support.workers import run
+from support.workers import run_command
 from unenroll.settings import DatabaseSettings
 
 FILE = "UNENROLL_DATABASE_URL_FILE"
@@ -26,13 +26,13 @@ def said(environment: Mapping[str, str], *, code: int) -> str:
     return found.err
 
 
-def test_the_worker_runs_with_its_database_url_in_a_file(place: Place) -> None:
-    place.load([enrolled(1)])
-    place.request([leaves(1)])
-    more = {name: value for name, value in place.environment.items() if name != "UNENROLL_DATABASE_URL"}
-    url = place.database_url.encode() + b"\r\n"
-    run("run", "--until-caught-up", environment=in_file(place.folder, url, **more))
-    assert [record.data["requestId"] for record in place.seen("unenrollments")] == ["leave-1"]
+def test_the_worker_runs_with_its_database_url_in_a_file(deployment: Deployment) -> None:
+    deployment.load([enrollment_line(1)])
+    deployment.request([leave_record(1)])
+    more = {name: value for name, value in deployment.environment.items() if name != "UNENROLL_DATABASE_URL"}
+    url = deployment.database_url.encode() + b"\r\n"
+    run_command("run", "--until-caught-up", environment=in_file(deployment.folder, url, **more))
+    assert [record.data["requestId"] for record in deployment.consume("unenrollments")] == ["leave-1"]
 
 
 def test_given_twice_is_wrong(tmp_path: Path) -> None:
@@ -54,10 +54,10 @@ def test_given_twice_is_wrong(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_holds_no_secret_of_ours(tmp_path: Path, content: bytes, says: str) -> None:
-    told = said(in_file(tmp_path, content), code=2)
-    assert told.startswith("unenroll: UNENROLL_DATABASE_URL: ")
-    assert says in told
-    assert "hunter2" not in told
+    received = said(in_file(tmp_path, content), code=2)
+    assert received.startswith("unenroll: UNENROLL_DATABASE_URL: ")
+    assert says in received
+    assert "hunter2" not in received
 
 
 @pytest.mark.parametrize(

@@ -5,28 +5,28 @@ import socket
 
 import pytest
 
-from support.events import leaves, three_rewards
-from support.http import SERVE_STATUS, StatusPages
-from support.place import Place, answers
-from support.topics import Put
-from support.workers import Running, run, running, struck, wait_until
+from support.deployment import Deployment, first_answers
+from support.events import leave_record, three_rewards
+from support.served_pages import SERVE_STATUS, StatusPages
+from support.topics import NewRecord
+from support.workers import RunningCommand, command_with_fault, run_command, running_command, wait_until
 
 TWICE = range(701, 706)
 MISSING = 790
 
 
-def wait_for_answers(place: Place, worker: Running, *, count: int) -> None:
-    wait_until(lambda: len(answers(place.seen())) == count, f"{count} answers", show=worker.output)
+def wait_for_answers(deployment: Deployment, worker: RunningCommand, *, count: int) -> None:
+    wait_until(lambda: len(first_answers(deployment.consume())) == count, f"{count} answers", show=worker.output)
 
 
-def test_metrics_count_each_record_once_by_what_became_of_it(place: Place) -> None:
-    place.load(line for customer in TWICE for line in three_rewards(customer))
-    with running("run", environment={**place.environment, **SERVE_STATUS}) as worker:
+def test_metrics_count_each_record_once_by_what_became_of_it(deployment: Deployment) -> None:
+    deployment.load(line for customer in TWICE for line in three_rewards(customer))
+    with running_command("run", environment={**deployment.environment, **SERVE_STATUS}) as worker:
         shown = StatusPages(command=worker)
         wait_until(lambda: shown.get("/readyz")[0] == 200, "a worker that is ready", show=worker.output)
-        place.request([leaves(customer) for customer in (*TWICE, MISSING)])
-        wait_for_answers(place, worker, count=6)
-        place.request([leaves(TWICE[0]), Put(key=b"x", value=b"no JSON", headers=[])])
+        deployment.request([leave_record(customer) for customer in (*TWICE, MISSING)])
+        wait_for_answers(deployment, worker, count=6)
+        deployment.request([leave_record(TWICE[0]), NewRecord(key=b"x", value=b"no JSON", headers=[])])
         wait_until(lambda: shown.metrics().get("unenroll_dead_letters_total not_json") == 1, "the dead letter")
         wait_until(lambda: duplicates(shown) == 1, "the duplicate", show=worker.output)
         found = shown.metrics()
@@ -38,7 +38,7 @@ def test_metrics_count_each_record_once_by_what_became_of_it(place: Place) -> No
         "unenroll_records_total duplicate  requests": 1,
         "unenroll_records_total dead_lettered not_json requests": 1,
     }
-    visible = [record.topic.removeprefix(place.prefix) for record in place.seen()]
+    visible = [record.topic.removeprefix(deployment.prefix) for record in deployment.consume()]
     published = {word: found[f"unenroll_messages_published_total {word}"] for word in set(visible)}
     assert published == {word: visible.count(word) for word in set(visible)}
     assert found["unenroll_age_seconds_count append"] == 7
@@ -56,26 +56,26 @@ def duplicates(shown: StatusPages) -> float | None:
 
 
 @pytest.mark.parametrize("fault", ["held up", "blocked"])
-def test_a_worker_that_hangs_is_ended_and_says_where(place: Place, fault: str) -> None:
-    place.load(three_rewards(TWICE[0]))
-    environment = {**place.environment, "UNENROLL_PROGRESS_TIMEOUT_MS": "5000"}
-    place.request([leaves(TWICE[0])])
-    with struck(fault, "fetched", "run", environment=environment) as worker:
+def test_a_worker_that_hangs_is_ended_and_says_where(deployment: Deployment, fault: str) -> None:
+    deployment.load(three_rewards(TWICE[0]))
+    environment = {**deployment.environment, "UNENROLL_PROGRESS_TIMEOUT_MS": "5000"}
+    deployment.request([leave_record(TWICE[0])])
+    with command_with_fault(fault, "fetched", "run", environment=environment) as worker:
         assert worker.wait() == 1, worker.output()
-        said = worker.output().splitlines()
-    (line,) = (json.loads(line) for line in said if '"progress_stalled"' in line)
+        result = worker.output().splitlines()
+    (line,) = (json.loads(line) for line in result if '"progress_stalled"' in line)
     assert line["level"] == "critical"
     # A lane that does not get on while the event loop is blocked may be noticed first.
     assert [who for who in line["seconds"] if who.startswith(("lane", "the event loop")[: 1 + (fault == "blocked")])]
     who = "task 'lane " if fault == "held up" else "thread 'MainThread'"
-    (where,) = [line for line in said if line.startswith(who) and "support/strikes.py" in line]
+    (where,) = [line for line in result if line.startswith(who) and "support/worker_faults.py" in line]
     assert "worker/lane.py" in where
-    assert any(line.startswith("thread 'watchdog'") for line in said)
+    assert any(line.startswith("thread 'watchdog'") for line in result)
 
 
-def test_an_address_that_somebody_else_has_is_refused_and_says_so(place: Place) -> None:
+def test_an_address_that_somebody_else_has_is_refused_and_says_so(deployment: Deployment) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
-        said = run("run", environment={**place.environment, "UNENROLL_HTTP_ADDRESS": address}, code=1)
-    assert f"cannot serve metrics and health at {address}" in said
-    assert "UNENROLL_HTTP_ADDRESS" in said
+        result = run_command("run", environment={**deployment.environment, "UNENROLL_HTTP_ADDRESS": address}, code=1)
+    assert f"cannot serve metrics and health at {address}" in result
+    assert "UNENROLL_HTTP_ADDRESS" in result

@@ -9,15 +9,15 @@ from typing import Any
 import asyncpg
 import pytest
 
-from support.commands import everything
-from support.databases import cloned
-from support.events import enrolled, leaves, three_rewards
-from support.files import CommandResult, appended, command, tables
-from support.place import Place, group_of, made
+from support.commands import publish_everything
+from support.databases import cloned_database
+from support.deployment import Deployment, deploy, group_of
+from support.events import enrollment_line, leave_record, three_rewards
+from support.files import CommandResult, appended_definition, command, tables
 from unenroll.core.definitions import AcceptedDefinition
 from unenroll.postgres import audit
 from unenroll.postgres.definitions import define
-from unenroll.postgres.pool import connected
+from unenroll.postgres.pool import open_pool
 from unenroll.sandbox.servers import ServerAddresses
 
 ACCOUNTS = 10
@@ -27,27 +27,31 @@ ACCOUNT, SETTLEMENT, LEDGER, PUBLISHED = "account", "settlement", "ledger", "pub
 @pytest.fixture(scope="module")
 async def decided(
     servers: ServerAddresses, template: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Place]:
+) -> AsyncIterator[Deployment]:
     """Decide leaves: in time, late, twice, too late, after a return, and of a customer who was never enrolled."""
-    async with cloned(servers, template) as url:
+    async with cloned_database(servers, template) as url:
         prefix = f"t{secrets.token_hex(4)}."
         folder = tmp_path_factory.mktemp("decided")
-        place = await made(Place(kafka=servers.kafka, database_url=url, prefix=prefix, folder=folder))
-        everything(place, range(101, 106))
-        place.load([*three_rewards(201), *three_rewards(202), enrolled(203), *three_rewards(204)])
-        place.request([leaves(201), leaves(202), leaves(204, at="2026-06-10T00:00:00Z"), leaves(301)])
-        place.catch_up()
-        again = enrolled(202, "2026-03-15T00:01:00Z", event_id="again", periodName="c3")
-        place.tell([json.dumps({"time": "2026-03-20T00:00:00Z", **json.loads(again)})])
-        place.request([leaves(201, at="2026-02-05T00:00:00Z", event_id="late-201"), leaves(202, event_id="twice-202")])
-        place.catch_up()
-        yield place
+        deployment = await deploy(Deployment(kafka=servers.kafka, database_url=url, prefix=prefix, folder=folder))
+        publish_everything(deployment, range(101, 106))
+        deployment.load([*three_rewards(201), *three_rewards(202), enrollment_line(203), *three_rewards(204)])
+        deployment.request(
+            [leave_record(201), leave_record(202), leave_record(204, at="2026-06-10T00:00:00Z"), leave_record(301)]
+        )
+        deployment.catch_up()
+        again = enrollment_line(202, "2026-03-15T00:01:00Z", event_id="again", periodName="c3")
+        deployment.publish([json.dumps({"time": "2026-03-20T00:00:00Z", **json.loads(again)})])
+        deployment.request(
+            [leave_record(201, at="2026-02-05T00:00:00Z", event_id="late-201"), leave_record(202, event_id="twice-202")]
+        )
+        deployment.catch_up()
+        yield deployment
 
 
 @pytest.fixture
-async def database_url(servers: ServerAddresses, decided: Place) -> AsyncIterator[str]:
+async def database_url(servers: ServerAddresses, decided: Deployment) -> AsyncIterator[str]:
     """A copy of the decided database that a test may damage."""
-    async with cloned(servers, decided.database_url.rpartition("/")[2]) as url:
+    async with cloned_database(servers, decided.database_url.rpartition("/")[2]) as url:
         yield url
 
 
@@ -135,7 +139,7 @@ async def test_accounts_are_read_in_pages_and_each_once(
     database_url: str, monkeypatch: pytest.MonkeyPatch, customers: tuple[int, ...]
 ) -> None:
     monkeypatch.setattr(audit, "CUSTOMERS_PER_PAGE", 3)
-    async with connected(database_url) as pool:
+    async with open_pool(database_url) as pool:
         pages = [page async for page in audit.audit(pool, audit.AuditScope(customers=customers))]
     keys = [one.key for page in pages for one in page]
     assert (len(keys), sorted(set(keys))) == (5 if customers else ACCOUNTS, keys)
@@ -170,8 +174,8 @@ async def test_only_selected_accounts_are_verified(database_url: str) -> None:
 
 
 async def test_an_account_that_waits_for_appended_cycles_is_due(database_url: str) -> None:
-    async with connected(database_url) as pool:
-        assert isinstance(await define(pool, group_of(appended(2)), settle_again=True), AcceptedDefinition)
+    async with open_pool(database_url) as pool:
+        assert isinstance(await define(pool, group_of(appended_definition(2)), settle_again=True), AcceptedDefinition)
     result = found(database_url, "--published")
     assert (result["accounts"], result["due"], result["drifted"]) == (ACCOUNTS, 1, 0)
     await plant(database_url, "update accounts set facts = replace(facts, 'NOTHING_LEFT', 'UNENROLLED')")
@@ -189,7 +193,7 @@ async def test_every_difference_is_written_and_the_report_is_text(database_url: 
     assert "reward <b>R3</b>" in result.out
 
 
-def test_replay_in_mode_compare_gives_the_same_result(database_url: str, decided: Place) -> None:
+def test_replay_in_mode_compare_gives_the_same_result(database_url: str, decided: Deployment) -> None:
     result = command(
         "replay",
         "--mode",

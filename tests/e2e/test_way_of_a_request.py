@@ -7,9 +7,9 @@ from types import FrameType
 
 from aiokafka import AIOKafkaProducer
 
-from support.events import leaves, three_rewards
-from support.place import Place
-from support.workers import Running
+from support.deployment import Deployment
+from support.events import leave_record, three_rewards
+from support.workers import RunningCommand
 from unenroll.cli import main
 
 MOST_MODULES = 42
@@ -59,7 +59,7 @@ def follow() -> None:
 
 def modules_of(environment: Mapping[str, str]) -> list[str]:
     """The modules on the way of the first batch that a worker decides."""
-    command = Running(follow, ("run", "--until-caught-up"), environment)
+    command = RunningCommand(follow, ("run", "--until-caught-up"), environment)
     try:
         assert command.wait() == 0, command.output()
         return [line.removeprefix(_MARK) for line in command.output().splitlines() if line.startswith(_MARK)]
@@ -67,10 +67,10 @@ def modules_of(environment: Mapping[str, str]) -> list[str]:
         command.end()
 
 
-def test_a_request_passes_few_modules(place: Place) -> None:
-    place.load(three_rewards(601))
-    place.request([leaves(601)])
-    modules = modules_of(place.environment)
+def test_a_request_passes_few_modules(deployment: Deployment) -> None:
+    deployment.load(three_rewards(601))
+    deployment.request([leave_record(601)])
+    modules = modules_of(deployment.environment)
     print(len(modules), "modules from poll to commit:", *modules, sep="\n  ")  # noqa: T201 - the figure
     assert {"worker/batch.py", "core/decide.py", "postgres/ledger.py", "kafka/transactional_producer.py"} <= {*modules}
     assert len(modules) <= MOST_MODULES

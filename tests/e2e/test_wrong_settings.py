@@ -10,10 +10,10 @@ import pytest
 
 from support.cases import some
 from support.certificates import nobody_listens
-from support.events import enrolled
+from support.deployment import Deployment
+from support.events import enrollment_line
 from support.files import command
-from support.place import Place
-from support.workers import run
+from support.workers import run_command
 
 
 def said(*arguments: str, environment: Mapping[str, str], code: int) -> str:
@@ -31,7 +31,7 @@ def test_all_missing_settings_are_named_at_once() -> None:
     assert "UNENROLL_DATABASE_URL is not set" in line
 
 
-def test_all_wrong_settings_are_named_at_once(nowhere: Place) -> None:
+def test_all_wrong_settings_are_named_at_once(nowhere: Deployment) -> None:
     wrong = {"UNENROLL_BATCH_RECORDS": "many", "UNENROLL_START": "somewhere", "UNENROLL_SESSION_TIMEOUT_MS": "1"}
     line = said("run", environment={**nowhere.environment, **wrong}, code=2)
     assert all(name in line for name in wrong)
@@ -47,7 +47,7 @@ def test_a_secret_in_a_wrong_setting_is_not_repeated() -> None:
 @pytest.mark.parametrize(
     "url", ["me:hunter/2@host:5432/name", "me:hunter2@host:port/name", "host/name?sslmode=hunter2"]
 )
-def test_a_database_url_that_cannot_be_read(nowhere: Place, command: str, url: str) -> None:
+def test_a_database_url_that_cannot_be_read(nowhere: Deployment, command: str, url: str) -> None:
     line = said(command, environment=replace(nowhere, database_url=f"postgresql://{url}").environment, code=2)
     assert "UNENROLL_DATABASE_URL: " in line
     assert "hunter" not in line
@@ -80,12 +80,14 @@ def test_a_database_url_that_cannot_be_read(nowhere: Place, command: str, url: s
         ({"UNENROLL_KAFKA_SSL_KEY_PASSWORD": "hunter2"}, "UNENROLL_KAFKA_SSL_CERTFILE must be set"),
     ],
 )
-def test_settings_of_kafka_that_cannot_work(nowhere: Place, command: str, more: Mapping[str, str], says: str) -> None:
+def test_settings_of_kafka_that_cannot_work(
+    nowhere: Deployment, command: str, more: Mapping[str, str], says: str
+) -> None:
     assert says in said(command, environment={**nowhere.environment, **more}, code=2)
 
 
 @pytest.mark.parametrize("command", ["migrate", "run"])
-def test_a_database_that_is_not_there(nowhere: Place, command: str) -> None:
+def test_a_database_that_is_not_there(nowhere: Deployment, command: str) -> None:
     with nobody_listens() as port:
         away = replace(nowhere, database_url=f"postgresql://me:hunter2@127.0.0.1:{port}/name")
         line = said(command, environment=away.environment, code=1)
@@ -94,11 +96,11 @@ def test_a_database_that_is_not_there(nowhere: Place, command: str) -> None:
 
 
 @pytest.mark.thorough
-def test_a_broker_that_is_not_there_is_said_soon(place: Place) -> None:
-    event = place.folder / "event.ndjson"
-    event.write_text(enrolled(1).replace('"data"', '"time": "2026-01-01T00:00:00Z", "data"'))
+def test_a_broker_that_is_not_there_is_said_soon(deployment: Deployment) -> None:
+    event = deployment.folder / "event.ndjson"
+    event.write_text(enrollment_line(1).replace('"data"', '"time": "2026-01-01T00:00:00Z", "data"'))
     with nobody_listens() as port, ThreadPoolExecutor() as at_once:
-        away = replace(place, kafka=f"127.0.0.1:{port}").environment
+        away = replace(deployment, kafka=f"127.0.0.1:{port}").environment
         began = monotonic()
         commands = [("topics",), ("run",), ("status",), ("publish", str(event))]
         lines = at_once.map(lambda command: said(*command, environment=away, code=1), commands)
@@ -107,42 +109,42 @@ def test_a_broker_that_is_not_there_is_said_soon(place: Place) -> None:
 
 
 @pytest.mark.parametrize("command", some(["migrate", "run"], always={"run"}))
-def test_a_wrong_password(place: Place, command: str) -> None:
-    parts = urlsplit(place.database_url)
+def test_a_wrong_password(deployment: Deployment, command: str) -> None:
+    parts = urlsplit(deployment.database_url)
     wrong = parts._replace(netloc=f"{parts.username}:hunter2@{parts.hostname}:{parts.port}").geturl()
-    line = said(command, environment=replace(place, database_url=wrong).environment, code=1)
+    line = said(command, environment=replace(deployment, database_url=wrong).environment, code=1)
     assert "refuses the user or password" in line
     assert "hunter2" not in line
 
 
-def test_missing_topics(place: Place) -> None:
-    line = said("run", environment=replace(place, prefix="nothing.here.").environment, code=1)
+def test_missing_topics(deployment: Deployment) -> None:
+    line = said("run", environment=replace(deployment, prefix="nothing.here.").environment, code=1)
     assert "Kafka has no topic nothing.here.requests" in line
     assert "run `unenroll topics`" in line
 
 
-async def test_missing_tables(place: Place) -> None:
-    await place.execute("drop table alembic_version")
-    line = said("run", environment=place.environment, code=1)
+async def test_missing_tables(deployment: Deployment) -> None:
+    await deployment.execute("drop table alembic_version")
+    line = said("run", environment=deployment.environment, code=1)
     assert "run `unenroll migrate`" in line
 
 
-async def test_missing_rights(place: Place) -> None:
-    await place.execute("create role reader login password 'reader'; grant select on alembic_version to reader")
+async def test_missing_rights(deployment: Deployment) -> None:
+    await deployment.execute("create role reader login password 'reader'; grant select on alembic_version to reader")
     try:
-        parts = urlsplit(place.database_url)
+        parts = urlsplit(deployment.database_url)
         reader = parts._replace(netloc=f"reader:reader@{parts.hostname}:{parts.port}").geturl()
-        line = said("run", environment=replace(place, database_url=reader).environment, code=1)
+        line = said("run", environment=replace(deployment, database_url=reader).environment, code=1)
     finally:
-        await place.execute("drop owned by reader; drop role reader")
+        await deployment.execute("drop owned by reader; drop role reader")
     assert "grant select, insert, update on lanes to reader" in line
     assert "on alembic_version to" not in line
 
 
-def test_a_start_that_may_not_be_chosen(place: Place) -> None:
-    line = said("run", environment={**place.environment, "UNENROLL_START": "none"}, code=1)
+def test_a_start_that_may_not_be_chosen(deployment: Deployment) -> None:
+    line = said("run", environment={**deployment.environment, "UNENROLL_START": "none"}, code=1)
     assert "UNENROLL_START is none: set it to earliest or latest" in line
 
 
 def test_an_unknown_command() -> None:
-    assert "No such command" in run("unenrol", environment={}, code=2)
+    assert "No such command" in run_command("unenrol", environment={}, code=2)

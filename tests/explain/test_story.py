@@ -9,9 +9,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from support.decisions import decide
-from support.events import definition, enrolled, reward
-from support.files import XYZ, appended, command, event, leave, tables, written
+from support.batch_decisions import decide
+from support.events import definition, enrollment_line, reward_line
+from support.files import XYZ, appended_definition, command, event_line, leave_line, tables, write_file
 from support.terminal import without_clock
 from unenroll.errors import UnenrollError
 from unenroll.explain.story import ExplainQuery, explain
@@ -20,16 +20,16 @@ from unenroll.explain.text import render_story
 CUSTOMER = 423789336
 A3 = (
     definition(),
-    enrolled(CUSTOMER),
-    reward(CUSTOMER, "R1", "c1", at="2026-01-10T00:00:00Z"),
-    reward(CUSTOMER, "R2", "c2", allocation="IMMEDIATE", at="2026-02-10T00:00:00Z"),
-    reward(CUSTOMER, "R3", "c3", at="2026-03-05T00:00:00Z"),
-    reward(CUSTOMER, "R4", "c3", allocation="IMMEDIATE", at="2026-03-06T00:00:00Z"),
+    enrollment_line(CUSTOMER),
+    reward_line(CUSTOMER, "R1", "c1", at="2026-01-10T00:00:00Z"),
+    reward_line(CUSTOMER, "R2", "c2", allocation="IMMEDIATE", at="2026-02-10T00:00:00Z"),
+    reward_line(CUSTOMER, "R3", "c3", at="2026-03-05T00:00:00Z"),
+    reward_line(CUSTOMER, "R4", "c3", allocation="IMMEDIATE", at="2026-03-06T00:00:00Z"),
 )
 
 
 def streak(name: str, event_id: str, **more: Any) -> str:  # noqa: ANN401
-    return event(name, event_id, targetGroupId=12, targetId=22, **more)
+    return event_line(name, event_id, targetGroupId=12, targetId=22, **more)
 
 
 def level(number: int, day: int, *, reward_id: str | None = None) -> str:
@@ -49,9 +49,9 @@ def level(number: int, day: int, *, reward_id: str | None = None) -> str:
 @pytest.fixture
 async def a3(database_url: str, tmp_path: Path) -> str:
     """The database of example A3 after the leave."""
-    loaded = await written(tmp_path, A3).load(database_url)
+    loaded = await write_file(tmp_path, A3).load(database_url)
     assert loaded.facts == 5
-    await decide(database_url, leave(CUSTOMER, reason="customer asked", requestedBy="app"))
+    await decide(database_url, leave_line(CUSTOMER, reason="customer asked", requestedBy="app"))
     return database_url
 
 
@@ -64,7 +64,7 @@ async def s3(database_url: str, tmp_path: Path) -> str:
         level(4, 4),
         level(8, 8),
     )
-    assert (await written(tmp_path, facts).load(database_url)).bad == 0
+    assert (await write_file(tmp_path, facts).load(database_url)).bad == 0
     await decide(
         database_url,
         streak("UnenrollRequested", "out", time="2026-01-13T12:00:00Z"),
@@ -198,7 +198,7 @@ def test_the_command_prints_the_same_as_text_and_as_json(a3: str) -> None:
 
 async def test_all_targets_of_a_customer_are_explained(a3: str, tmp_path: Path) -> None:
     joined = streak("CustomerEnrolled", "in", enrolledAt="2026-01-01T00:00:00Z")
-    await written(tmp_path, [definition(XYZ), joined]).load(a3)
+    await write_file(tmp_path, [definition(XYZ), joined]).load(a3)
     headings = [line for line in await explained(a3) if line.startswith("Customer ")]
     assert [heading.split(" (")[0] for heading in headings] == [
         "Customer 423789336 in target 21 Milestone ABC",
@@ -241,13 +241,15 @@ async def test_explain_changes_nothing_and_waits_for_no_lock(a3: str) -> None:
 
 
 async def test_an_account_that_is_due_for_settlement_says_so(a3: str) -> None:
-    joined = event(
+    joined = event_line(
         "CustomerEnrolled", "in", customerId=8, targetGroupId=11, targetId=21, enrolledAt="2026-01-01T00:00:00Z"
     )
-    await decide(a3, joined, leave(8, at="2026-06-02T00:00:00Z"))
+    await decide(a3, joined, leave_line(8, at="2026-06-02T00:00:00Z"))
     before = "\n".join(await explained(a3, 8))
     connection = await asyncpg.connect(a3)
-    await connection.execute("update target_groups set version = 2, definition = $1", json.dumps(appended(2)))
+    await connection.execute(
+        "update target_groups set version = 2, definition = $1", json.dumps(appended_definition(2))
+    )
     await connection.close()
     after = "\n".join(await explained(a3, 8))
     assert "settled again" not in before

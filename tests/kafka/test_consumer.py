@@ -8,7 +8,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 
-from support.topics import Put, put, put_with_odd_headers
+from support.topics import NewRecord, produce, produce_with_invalid_header
 from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.consumer import LaneConsumer, open_consumer
 from unenroll.kafka.topics import make_topics
@@ -31,12 +31,12 @@ class Stage:
     facts: str
     start: list[Position]
 
-    def put(self, topic: str, *values: bytes) -> None:
-        put(self.settings.kafka_bootstrap_servers, topic, (Put(value=value) for value in values))
+    def produce(self, topic: str, *values: bytes) -> None:
+        produce(self.settings.kafka_bootstrap_servers, topic, (NewRecord(value=value) for value in values))
 
     async def put_odd(self, topic: str, *values: bytes) -> None:
         kafka = self.settings.kafka_bootstrap_servers
-        await put_with_odd_headers(kafka, topic, values, odd=b"odd", partition=0)
+        await produce_with_invalid_header(kafka, topic, values, odd=b"odd", partition=0)
 
     async def read_first(self, count: int) -> dict[str, list[bytes | None]]:
         """Return the values of the first records by topic."""
@@ -76,13 +76,13 @@ async def stage(servers: ServerAddresses, prefix: str) -> Stage:
 
 
 async def test_a_consumer_reads_from_its_positions(stage: Stage) -> None:
-    stage.put(stage.requests, b"a", b"b")
+    stage.produce(stage.requests, b"a", b"b")
     for _ in range(2):
         assert (await stage.read_first(2))[stage.requests] == [b"a", b"b"]
 
 
 async def test_positions_are_after_the_last_record(stage: Stage) -> None:
-    stage.put(stage.requests, b"a", b"b")
+    stage.produce(stage.requests, b"a", b"b")
     async with open_consumer(stage.settings, 0, stage.start) as reader:
         await stage.read(reader, 2)
         nothing_more = await reader.poll(asyncio.Event())
@@ -91,7 +91,7 @@ async def test_positions_are_after_the_last_record(stage: Stage) -> None:
 
 
 async def test_a_lane_that_stops_reads_no_record(stage: Stage) -> None:
-    stage.put(stage.requests, b"a")
+    stage.produce(stage.requests, b"a")
     stopping = asyncio.Event()
     stopping.set()
     async with open_consumer(stage.settings, 0, stage.start) as reader:
@@ -99,7 +99,7 @@ async def test_a_lane_that_stops_reads_no_record(stage: Stage) -> None:
 
 
 async def test_the_backlog_of_one_topic_does_not_wait_for_the_other_topic(stage: Stage) -> None:
-    stage.put(stage.requests, *(b"%d" % index * 100 for index in range(_MANY)))
+    stage.produce(stage.requests, *(b"%d" % index * 100 for index in range(_MANY)))
     counts: list[int] = []
     async with open_consumer(stage.settings, 0, stage.start) as reader:
         while sum(counts) < _MANY:

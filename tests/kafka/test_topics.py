@@ -6,7 +6,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 
-from support.place import Place
+from support.deployment import Deployment
 from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.topics import make_topics
 from unenroll.sandbox.servers import ServerAddresses
@@ -45,8 +45,8 @@ async def test_a_small_batch_of_many_bytes_is_refused_by_the_broker(servers: Ser
 async def test_differences_are_reported_and_not_changed(servers: ServerAddresses, prefix: str) -> None:
     cluster = KafkaAdmin(KafkaSettings.model_construct(kafka_bootstrap_servers=servers.kafka))
     await make_topics(cluster, prefix, partitions=2, replication=1)
-    place = Place(kafka=servers.kafka, database_url="", prefix=prefix, folder=Path())
-    place.configure("definitions", "cleanup.policy", "delete")
+    deployment = Deployment(kafka=servers.kafka, database_url="", prefix=prefix, folder=Path())
+    deployment.configure("definitions", "cleanup.policy", "delete")
     for _ in range(2):
         found = await make_topics(cluster, prefix, partitions=4, replication=1)
         differ = {report.name: report.differs for report in found}

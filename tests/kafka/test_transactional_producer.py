@@ -10,7 +10,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import RequestTimedOutError
 from aiokafka.protocol.transaction import EndTxnRequest
 
-from support.topics import seen
+from support.topics import consume
 from unenroll.errors import OutageError
 from unenroll.kafka.admin import KafkaAdmin, TopicPartitionNumber
 from unenroll.kafka.committed_offsets import CommittedOffset
@@ -50,7 +50,7 @@ def message(value: bytes) -> Message:
 
 
 def visible(settings: WorkerSettings) -> list[bytes | None]:
-    return [one.value for one in seen(settings.kafka_bootstrap_servers, settings.topic_prefix)]
+    return [one.value for one in consume(settings.kafka_bootstrap_servers, settings.topic_prefix)]
 
 
 async def committed(settings: WorkerSettings) -> CommittedOffset | None:

@@ -3,7 +3,7 @@
 from confluent_kafka import Consumer, TopicPartition
 from msgspec.structs import replace
 
-from support.topics import put_with_odd_headers
+from support.topics import produce_with_invalid_header
 from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.config import for_confluent
 from unenroll.kafka.consumer import as_record, read_without_headers
@@ -18,7 +18,7 @@ async def test_each_such_record_is_marked(servers: ServerAddresses, prefix: str)
     settings = KafkaSettings.model_construct(kafka_bootstrap_servers=servers.kafka, topic_prefix=prefix)
     await make_topics(KafkaAdmin(settings), prefix, partitions=1, replication=1)
     topic = f"{prefix}facts"
-    await put_with_odd_headers(servers.kafka, topic, [b"odd"] * _OFTEN, odd=b"odd", partition=0)
+    await produce_with_invalid_header(servers.kafka, topic, [b"odd"] * _OFTEN, odd=b"odd", partition=0)
     record = await read_without_headers(settings, topic=topic, partition=0, offset=0)
     assert (record.value, record.headers, record.unreadable is None) == (b"odd", (), False)
     consumer = Consumer({**for_confluent(settings), "group.id": prefix})

@@ -44,8 +44,8 @@ def struck(world: World, me: int) -> World:
 def ask(world: World, me: int, rules: Rules) -> Iterator[Step]:
     """The group is asked whose the lane is."""
     if world.owner == me or not rules.has(Guard.OWNERSHIP):
-        said = "hears from the group that the lane is its own" if world.owner == me else "does not ask whose it is"
-        yield Step(name(me), said, seat(world, me, _next(world.workers[me], rules)))
+        result = "hears from the group that the lane is its own" if world.owner == me else "does not ask whose it is"
+        yield Step(name(me), result, seat(world, me, _next(world.workers[me], rules)))
 
 
 def fence(world: World, me: int, rules: Rules) -> Iterator[Step]:

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.decisions import decide
-from support.events import ABC, definition, enrolled
-from support.files import XYZ, written
+from support.batch_decisions import decide
+from support.events import ABC, definition, enrollment_line
+from support.files import XYZ, write_file
 from unenroll.core.admission import RefusedEvent, to_fact
 from unenroll.core.decide import AccountState
 from unenroll.core.definitions import DefinitionSet, TargetGroup
@@ -54,39 +54,39 @@ INSTANTS = (
 )
 
 
-def made_up(chance: Random, *, lines: int, customers: int) -> list[str]:
+def made_up(rng: Random, *, lines: int, customers: int) -> list[str]:
     """Lines as chance has them: with repetitions, conflicts, and names of what does not exist."""
     told: list[str] = []
     while len(told) < lines:
-        again = told and chance.random() < 0.2
-        told.append(chance.choice(told) if again else _line(chance, chance.randint(1, customers)))
+        again = told and rng.random() < 0.2
+        told.append(rng.choice(told) if again else _line(rng, rng.randint(1, customers)))
     return told
 
 
-def _line(chance: Random, customer: int) -> str:
-    group, target, cycle = chance.choices(TARGETS, (10, 10, 10, 1, 1))[0]
-    name = chance.choice(("CustomerEnrolled", "RewardEarned", "RewardEarned", "RewardIssued"))
+def _line(rng: Random, customer: int) -> str:
+    group, target, cycle = rng.choices(TARGETS, (10, 10, 10, 1, 1))[0]
+    name = rng.choice(("CustomerEnrolled", "RewardEarned", "RewardEarned", "RewardIssued"))
     about: dict[str, Any] = {"customerId": customer, "targetId": target, "targetGroupId": group}
-    reward = {"rewardId": f"R{chance.randint(1, 6)}"}
+    reward = {"rewardId": f"R{rng.randint(1, 6)}"}
     more: dict[str, dict[str, Any]] = {
         "CustomerEnrolled": {
-            "enrolledAt": chance.choice(INSTANTS),
-            "periodName": chance.choice((None, None, f"{cycle}{chance.randint(1, 6)}")),
-            "initialBalance": chance.choice((None, 0, 2.5)),
-            "resetStreakStatus": chance.choice((True, False)),
-            "origin": chance.choice(("EXPLICIT", "AUTOMATIC")),
+            "enrolledAt": rng.choice(INSTANTS),
+            "periodName": rng.choice((None, None, f"{cycle}{rng.randint(1, 6)}")),
+            "initialBalance": rng.choice((None, 0, 2.5)),
+            "resetStreakStatus": rng.choice((True, False)),
+            "origin": rng.choice(("EXPLICIT", "AUTOMATIC")),
         },
         "RewardEarned": {
             **reward,
-            "periodName": f"{cycle}{chance.choice((1, 2, 2, 3, 31))}",
-            "allocation": "IMMEDIATE" if cycle == "d" else chance.choice(("IMMEDIATE", "PERIOD_END")),
-            "achievedAt": chance.choice(INSTANTS),
-            "level": chance.choice((4, 8, 5)) if cycle == "d" else None,
-            "issuedAt": chance.choice((None, *INSTANTS)),
+            "periodName": f"{cycle}{rng.choice((1, 2, 2, 3, 31))}",
+            "allocation": "IMMEDIATE" if cycle == "d" else rng.choice(("IMMEDIATE", "PERIOD_END")),
+            "achievedAt": rng.choice(INSTANTS),
+            "level": rng.choice((4, 8, 5)) if cycle == "d" else None,
+            "issuedAt": rng.choice((None, *INSTANTS)),
         },
-        "RewardIssued": {**reward, "issuedAt": chance.choice(INSTANTS)},
+        "RewardIssued": {**reward, "issuedAt": rng.choice(INSTANTS)},
     }
-    known = {"type": name, "source": "/upstream", "id": f"e{chance.randint(1, 40)}", "time": chance.choice(INSTANTS)}
+    known = {"type": name, "source": "/upstream", "id": f"e{rng.randint(1, 40)}", "time": rng.choice(INSTANTS)}
     return json.dumps({**known, "data": {**about, **more[name]}})
 
 
@@ -198,9 +198,9 @@ async def test_the_tables_are_as_if_a_lane_had_decided_each_line(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     monkeypatch.setattr(chunks, "MAX_CHUNK_LINES", 150)
-    await written(tmp_path, [definition(data) for data in GROUPS]).load(database_url)
+    await write_file(tmp_path, [definition(data) for data in GROUPS]).load(database_url)
     told = made_up(Random(seed), lines=1000, customers=30)  # noqa: S311
-    loaded = await written(tmp_path, told).load(database_url)
+    loaded = await write_file(tmp_path, told).load(database_url)
     assert min(loaded.facts, loaded.duplicates, loaded.bad) > 50
     at_once = await taken_out(database_url)
     await decide(database_url, *told)
@@ -213,7 +213,7 @@ def test_what_would_be_published_is_never_settled_here() -> None:
     before = new_account(AccountKey(1, 21))
     state = AccountState(account=before.state.account.with_fact(leave))
     builder = AccountBuilder(before=KnownAccount(state=state, decisions=1, waits=False))
-    (late,) = facts([enrolled(1)])
+    (late,) = facts([enrollment_line(1)])
     placed = to_fact(late.loaded.event, definitions)
     assert not isinstance(placed, RefusedEvent)
     assert builder.add(late.loaded.event, placed, max_facts=100) is None

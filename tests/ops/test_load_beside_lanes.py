@@ -6,8 +6,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from support.events import definition, enrolled, three_rewards
-from support.files import File, written
+from support.events import definition, enrollment_line, three_rewards
+from support.files import File, write_file
 from unenroll.ops.load.load import LoadResult
 from waiting import until
 
@@ -68,8 +68,8 @@ async def loaded_while_a_lane_decides(file: File, database_url: str, decision: s
 async def test_a_leave_that_came_meanwhile_keeps_the_facts_out(
     database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], known: bool
 ) -> None:
-    await written(tmp_path, [definition(), *([enrolled(1)] if known else [])]).load(database_url)
-    file = written(tmp_path, three_rewards(1)[1:])
+    await write_file(tmp_path, [definition(), *([enrollment_line(1)] if known else [])]).load(database_url)
+    file = write_file(tmp_path, three_rewards(1)[1:])
     loaded = await loaded_while_a_lane_decides(file, database_url, _LEAVE)
     assert (loaded.facts, loaded.bad) == (0, 3)
     assert capsys.readouterr().err.count("belongs_on_topic: customer 1 has left target 21") == 3
@@ -79,7 +79,7 @@ async def test_a_leave_that_came_meanwhile_keeps_the_facts_out(
 async def test_events_that_were_decided_meanwhile_are_duplicates_even_after_a_leave(
     database_url: str, tmp_path: Path, forget: str
 ) -> None:
-    file = written(tmp_path, [definition(), *three_rewards(1)])
+    file = write_file(tmp_path, [definition(), *three_rewards(1)])
     await file.load(database_url)
     connection = await asyncpg.connect(database_url)
     await connection.execute(_PUT_ASIDE + forget)

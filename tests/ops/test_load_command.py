@@ -5,22 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from support.events import definition, enrolled
-from support.files import XYZ, command, written
+from support.events import definition, enrollment_line
+from support.files import XYZ, command, write_file
 
 
 def test_the_command_prints_what_it_loaded(database_url: str, tmp_path: Path) -> None:
     environment = {"UNENROLL_DATABASE_URL": database_url}
-    first = written(tmp_path, [definition(), "", definition(XYZ)], "definitions.ndjson")
+    first = write_file(tmp_path, [definition(), "", definition(XYZ)], "definitions.ndjson")
     rejects = tmp_path / "rejects.ndjson"
-    said = command(
+    result = command(
         *("load", str(first.path), "-", "--rejects", str(rejects)),
         environment=environment,
-        stdin=f"{enrolled(1)}\n\n{enrolled(1)}\n{{".encode(),
+        stdin=f"{enrollment_line(1)}\n\n{enrollment_line(1)}\n{{".encode(),
     )
-    assert said.code == 1
-    assert said.out == "Loaded 2 definitions and 1 fact; skipped 1 duplicate.\n"
-    assert said.err.splitlines() == [
+    assert result.code == 1
+    assert result.out == "Loaded 2 definitions and 1 fact; skipped 1 duplicate.\n"
+    assert result.err.splitlines() == [
         "-:4: not_json: value: is not JSON at character 1: Expecting property name enclosed in double quotes",
         f"unenroll: skipped 1 bad line, written to {rejects}; processed all other lines",
     ]
@@ -42,20 +42,20 @@ def test_the_command_prints_what_it_loaded(database_url: str, tmp_path: Path) ->
     ],
 )
 def test_wrong_files_are_said_in_one_line(database_url: str, arguments: tuple[str, ...], why: str) -> None:
-    said = command("load", *arguments, environment={"UNENROLL_DATABASE_URL": database_url})
-    assert (said.code, said.out, said.err) == (2, "", f"unenroll: {why}\n")
+    result = command("load", *arguments, environment={"UNENROLL_DATABASE_URL": database_url})
+    assert (result.code, result.out, result.err) == (2, "", f"unenroll: {why}\n")
 
 
 def test_bad_lines_never_overwrite_what_is_to_be_read(database_url: str, tmp_path: Path) -> None:
-    path = str(written(tmp_path, [definition()]).path)
-    said = command("load", path, "--rejects", path, environment={"UNENROLL_DATABASE_URL": database_url})
-    assert said.code == 2
-    assert said.err == f"unenroll: cannot write bad lines to {path}: the command reads this file\n"
+    path = str(write_file(tmp_path, [definition()]).path)
+    result = command("load", path, "--rejects", path, environment={"UNENROLL_DATABASE_URL": database_url})
+    assert result.code == 2
+    assert result.err == f"unenroll: cannot write bad lines to {path}: the command reads this file\n"
     assert Path(path).read_text(encoding="utf-8") == f"{definition()}\n"
 
 
 def test_bad_lines_that_cannot_be_kept_end_the_load(database_url: str) -> None:
     environment = {"UNENROLL_DATABASE_URL": database_url}
-    said = command("load", "-", "--rejects", "/dev/full", environment=environment, stdin=b"bad\n")
-    assert said.code == 1
-    assert said.err.splitlines()[-1] == "unenroll: cannot write /dev/full: No space left on device"
+    result = command("load", "-", "--rejects", "/dev/full", environment=environment, stdin=b"bad\n")
+    assert result.code == 1
+    assert result.err.splitlines()[-1] == "unenroll: cannot write /dev/full: No space left on device"

@@ -7,9 +7,9 @@ import asyncpg
 import pytest
 
 from support.certificates import nobody_listens
-from support.events import definition, enrolled, three_rewards
-from support.files import command, tables, written
-from support.wire_cutter import cutting
+from support.events import definition, enrollment_line, three_rewards
+from support.files import command, tables, write_file
+from support.postgres_proxy import cutting_proxy
 from unenroll.errors import OutageError
 from unenroll.worker import backoff as patience
 
@@ -46,7 +46,7 @@ async def execute(database_url: str, statement: str) -> None:
 )
 async def test_a_passing_failure_is_waited_out(database_url: str, tmp_path: Path, errcode: str, when: str) -> None:
     await execute(database_url, FAIL_AT_FIRST.format(times=2, errcode=errcode, when=when))
-    loaded = await written(tmp_path, [definition(), enrolled(1)]).load(database_url)
+    loaded = await write_file(tmp_path, [definition(), enrollment_line(1)]).load(database_url)
     assert asdict(loaded) == {"definitions": 1, "facts": 1, "duplicates": 0, "erased": 0, "bad": 0}
 
 
@@ -55,9 +55,9 @@ async def test_a_commit_without_an_answer_is_repeated_and_keeps_nothing_twice(
     database_url: str, tmp_path: Path, first: int
 ) -> None:
     lines = [definition(), *three_rewards(1)]
-    await written(tmp_path, lines[:first]).load(database_url)
-    async with cutting(database_url, commits=1) as way:
-        loaded = await written(tmp_path, lines[first:]).load(way.database_url)
+    await write_file(tmp_path, lines[:first]).load(database_url)
+    async with cutting_proxy(database_url, commits=1) as way:
+        loaded = await write_file(tmp_path, lines[first:]).load(way.database_url)
         assert way.left == 0
     assert (loaded.duplicates, loaded.bad) == ((1, 0), (4, 0))[first]
     kept = await tables(database_url)
@@ -69,7 +69,7 @@ async def test_an_outage_that_does_not_end_ends_the_load(
 ) -> None:
     monkeypatch.setattr(patience, "RETRY_SECONDS", (0.0, 0.0))
     await execute(database_url, FAIL_AT_FIRST.format(times=3, errcode="57014", when="immediate"))
-    file = written(tmp_path, [definition(), enrolled(1), enrolled(2)])
+    file = write_file(tmp_path, [definition(), enrollment_line(1), enrollment_line(2)])
     with pytest.raises(OutageError, match=r"stopped at line 2 of .*: load again, lines that are loaded are skipped"):
         await file.load(database_url)
     loaded = await file.load(database_url)
@@ -81,23 +81,23 @@ async def test_what_the_database_refuses_is_found_among_the_others(
     database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], poison: int
 ) -> None:
     await execute(database_url, f"alter table accounts add check (customer_id <> {poison})")
-    file = written(tmp_path, [definition(), *(enrolled(customer) for customer in range(1, 10))])
+    file = write_file(tmp_path, [definition(), *(enrollment_line(customer) for customer in range(1, 10))])
     loaded = await file.load(database_url)
     assert asdict(loaded) == {"definitions": 1, "facts": 8, "duplicates": 0, "erased": 0, "bad": 1}
     assert f":{poison + 1}: refused_by_database: " in capsys.readouterr().err
-    assert file.rejected() == [enrolled(poison).encode()]
+    assert file.rejected() == [enrollment_line(poison).encode()]
 
 
 async def test_missing_tables_are_said_in_one_line(database_url: str) -> None:
     await execute(database_url, "drop table alembic_version")
-    said = command("load", "-", environment={"UNENROLL_DATABASE_URL": database_url})
-    assert said.code == 1
-    assert said.err == "unenroll: the database has no tables of Unenroll; run `unenroll migrate`\n"
+    result = command("load", "-", environment={"UNENROLL_DATABASE_URL": database_url})
+    assert result.code == 1
+    assert result.err == "unenroll: the database has no tables of Unenroll; run `unenroll migrate`\n"
 
 
 def test_a_database_that_is_not_there_is_said_in_one_line() -> None:
     with nobody_listens() as port:
-        said = command("load", "-", environment={"UNENROLL_DATABASE_URL": f"postgresql://me@127.0.0.1:{port}/name"})
-    assert said.code == 1
-    (line,) = said.err.splitlines()
+        result = command("load", "-", environment={"UNENROLL_DATABASE_URL": f"postgresql://me@127.0.0.1:{port}/name"})
+    assert result.code == 1
+    (line,) = result.err.splitlines()
     assert line.startswith("unenroll: Postgres does not answer")

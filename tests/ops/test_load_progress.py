@@ -6,13 +6,13 @@ import pexpect
 import pytest
 
 from support.events import definition, three_rewards
-from support.files import written
+from support.files import write_file
 from support.terminal import typed
 from unenroll.ops import progress
 
 
 def test_a_bar_is_shown_and_taken_away_before_the_result(database_url: str, tmp_path: Path) -> None:
-    file = written(tmp_path, [definition(), *three_rewards(1)])
+    file = write_file(tmp_path, [definition(), *three_rewards(1)])
     terminal = typed("load", str(file.path), environment={"UNENROLL_DATABASE_URL": database_url})
     terminal.expect_exact("\u2501".encode())
     terminal.expect_exact(b"\x1b[2KLoaded 1 definition and 4 facts; skipped 0 duplicates.\r\n")

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from support.events import definition, three_rewards
-from support.files import command, tables, written
+from support.files import command, tables, write_file
 from unenroll.ops.files import Line
 from unenroll.ops.load import load as chunks
 from unenroll.ops.load.load import load
@@ -21,7 +21,7 @@ ACCOUNTS = 4000
 
 
 async def test_a_load_that_was_killed_is_finished_by_the_next_one(database_url: str, tmp_path: Path) -> None:
-    told = [definition(), *(line for customer in range(1, ACCOUNTS + 1) for line in three_rewards(customer))]
+    received = [definition(), *(line for customer in range(1, ACCOUNTS + 1) for line in three_rewards(customer))]
     environment = {"UNENROLL_DATABASE_URL": database_url}
     connection = await asyncpg.connect(database_url)
 
@@ -35,28 +35,28 @@ async def test_a_load_that_was_killed_is_finished_by_the_next_one(database_url: 
         [sys.executable, "-m", "unenroll", "load", "-"], env={**os.environ, **environment}, stdin=subprocess.PIPE
     ) as process:
         assert process.stdin is not None
-        process.stdin.write("".join(f"{line}\n" for line in told[: 3 * chunks.MAX_CHUNK_LINES]).encode())
+        process.stdin.write("".join(f"{line}\n" for line in received[: 3 * chunks.MAX_CHUNK_LINES]).encode())
         process.stdin.flush()
         await until(something_is_kept)
         process.kill()
     known = 1 + await kept()
-    said = command("load", str(written(tmp_path, told).path), environment=environment)
-    assert said.out == f"Loaded 0 definitions and {len(told) - known:,} facts; skipped {known:,} duplicates.\n"
-    assert 1 < known < len(told)
+    result = command("load", str(write_file(tmp_path, received).path), environment=environment)
+    assert result.out == f"Loaded 0 definitions and {len(received) - known:,} facts; skipped {known:,} duplicates.\n"
+    assert 1 < known < len(received)
     assert await connection.fetchval("select count(*) from accounts where decisions = 4") == ACCOUNTS
     assert await connection.fetchval("select count(*) from rewards") == 3 * ACCOUNTS
     await connection.close()
 
 
 async def test_repeating_waits_for_nobody(database_url: str, tmp_path: Path) -> None:
-    file = written(tmp_path, [definition(), *three_rewards(1)])
+    file = write_file(tmp_path, [definition(), *three_rewards(1)])
     await file.load(database_url)
     before = await tables(database_url)
     lane = await asyncpg.connect(database_url)
     async with lane.transaction():
         await lane.execute("select from accounts for update")
         await lane.execute("select from target_groups for update")
-        facts = written(tmp_path, three_rewards(1), "again.ndjson")
+        facts = write_file(tmp_path, three_rewards(1), "again.ndjson")
         assert (await facts.load(database_url)).duplicates == 4
     await lane.close()
     assert await tables(database_url) == before

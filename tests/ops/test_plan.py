@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from support.commands import MadePlan, plan, requests
-from support.events import definition, reward, three_rewards
-from support.files import command, event, leave, tables, written
+from support.commands import PlanFile, plan, requests
+from support.events import definition, reward_line, three_rewards
+from support.files import command, event_line, leave_line, tables, write_file
 from unenroll.ops.plan.plan import PAGE_REQUESTS
 
 
@@ -15,7 +15,7 @@ from unenroll.ops.plan.plan import PAGE_REQUESTS
 async def environment(database_url: str, tmp_path: Path) -> dict[str, str]:
     """Customers 1 to 5 take part in milestone ABC, each with three rewards; a leave in March costs the third."""
     lines = [definition(), *(line for customer in range(1, 6) for line in three_rewards(customer))]
-    assert (await written(tmp_path, lines).load(database_url)).bad == 0
+    assert (await write_file(tmp_path, lines).load(database_url)).bad == 0
     return {"UNENROLL_DATABASE_URL": database_url}
 
 
@@ -41,7 +41,7 @@ async def test_a_plan_lists_what_falls_what_is_kept_and_what_is_cancelled_and_ch
 
 
 def test_totals_are_by_group_cycle_rule_and_unit(environment: dict[str, str], tmp_path: Path) -> None:
-    late = leave(3, at="2026-02-05T00:00:00Z")
+    late = leave_line(3, at="2026-02-05T00:00:00Z")
     made = plan(tmp_path, [*requests(1, 2, 9), late], environment=environment)
     assert made.totals == {
         "requests": 4,
@@ -86,7 +86,7 @@ def test_requests_of_one_account_are_planned_one_on_top_of_the_other_however_far
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     between = requests(*range(1000, 1000 + PAGE_REQUESTS))
-    again = [event("UnenrollRequested", f"again-{at}", time=at, **ABC_OF_1) for at in ("2026-03-10T00:00:00Z",)]
+    again = [event_line("UnenrollRequested", f"again-{at}", time=at, **ABC_OF_1) for at in ("2026-03-10T00:00:00Z",)]
     made = plan(tmp_path, [*requests(1), *between, *again, *again, *requests(1)], environment=environment)
     first, *_, last = made.lines()
     assert first["data"]["expected"] == {"decision": 4}
@@ -101,15 +101,15 @@ ABC_OF_1 = {"customerId": 1, "targetGroupId": 11, "targetId": 21}
 
 
 def test_what_is_refused_for_good_is_no_request_before(environment: dict[str, str], tmp_path: Path) -> None:
-    early = leave(1, effectiveAt="2026-04-01T00:00:00Z")
-    late = event("UnenrollRequested", "later", time="2026-04-15T00:00:00Z", **ABC_OF_1)
+    early = leave_line(1, effectiveAt="2026-04-01T00:00:00Z")
+    late = event_line("UnenrollRequested", "later", time="2026-04-15T00:00:00Z", **ABC_OF_1)
     made = plan(tmp_path, [early, late], environment=environment)
     assert made.predicted() == ["EFFECTIVE_IN_FUTURE", "UNENROLLED"]
     assert [line["data"]["expected"] for line in made.lines()] == [{"decision": 4}, {"decision": 4}]
 
 
 def test_unknown_fields_stay_in_the_requests(environment: dict[str, str], tmp_path: Path) -> None:
-    made = plan(tmp_path, [leave(1, note={"a": [1.50, "\ud800"]}, effectiveAt=None)], environment=environment)
+    made = plan(tmp_path, [leave_line(1, note={"a": [1.50, "\ud800"]}, effectiveAt=None)], environment=environment)
     (line,) = made.lines()
     assert list(line["data"]) == ["customerId", "targetGroupId", "targetId", "note", "effectiveAt", "expected"]
     assert line["data"]["note"] == {"a": [1.50, "\ud800"]}
@@ -117,16 +117,16 @@ def test_unknown_fields_stay_in_the_requests(environment: dict[str, str], tmp_pa
 
 BAD = {
     "a fact": (
-        reward(1, "R9", "c3", at="2026-03-05T00:00:00Z").replace("e-R9-1", "new"),
+        reward_line(1, "R9", "c3", at="2026-03-05T00:00:00Z").replace("e-R9-1", "new"),
         "unknown_type: type: must be UnenrollRequested",
     ),
     "no JSON": ("{", "not_json"),
     "a field that only a plan sets": (
-        leave(1, expected={"decision": 4}),
+        leave_line(1, expected={"decision": 4}),
         "data.expected: must be absent, because `unenroll plan` sets it",
     ),
-    "an id that the file has with another content": (leave(2, at="2026-03-16T00:00:00Z"), "id_conflict"),
-    "too long a line": (leave(1, note="x" * 2**20), "line_too_long"),
+    "an id that the file has with another content": (leave_line(2, at="2026-03-16T00:00:00Z"), "id_conflict"),
+    "too long a line": (leave_line(1, note="x" * 2**20), "line_too_long"),
 }
 
 
@@ -158,7 +158,7 @@ def test_bad_lines_are_listed_by_number_and_the_others_are_planned(environment: 
 def test_a_plan_that_exceeds_a_limit_is_not_written(
     environment: dict[str, str], tmp_path: Path, options: tuple[str, ...], why: str
 ) -> None:
-    file = written(tmp_path, requests(1, 2), "leaves.ndjson").path
+    file = write_file(tmp_path, requests(1, 2), "leaves.ndjson").path
     said = command("plan", str(file), *options, environment=environment)
     assert (said.code, said.err) == (1, f"unenroll: no plan was written: {why}\n")
     assert "UNENROLLED" in said.out
@@ -191,7 +191,7 @@ def test_what_cannot_be_planned_is_said_in_one_line(
 
 
 def test_a_plan_is_shown_to_a_person(environment: dict[str, str], tmp_path: Path) -> None:
-    file = written(tmp_path, requests(1), "leaves.ndjson").path
+    file = write_file(tmp_path, requests(1), "leaves.ndjson").path
     said = command("plan", str(file), environment=environment)
     assert said.code == 0
     for words in (
@@ -205,14 +205,14 @@ def test_a_plan_is_shown_to_a_person(environment: dict[str, str], tmp_path: Path
 
 
 def test_the_first_leaves_and_the_first_refusals_are_shown_of_many(environment: dict[str, str], tmp_path: Path) -> None:
-    again = [event("UnenrollRequested", f"again-{n}", time="2026-03-20T00:00:00Z", **ABC_OF_1) for n in range(30)]
-    file = written(tmp_path, [*again, *requests(1, 2)], "leaves.ndjson").path
+    again = [event_line("UnenrollRequested", f"again-{n}", time="2026-03-20T00:00:00Z", **ABC_OF_1) for n in range(30)]
+    file = write_file(tmp_path, [*again, *requests(1, 2)], "leaves.ndjson").path
     said = command("plan", str(file), environment=environment)
     assert "\nRefusals (the first 20 of 29)\n" in said.out
     assert "leave-2 of /crm" in said.out
 
 
-def made_twice(made: MadePlan, other: MadePlan) -> bool:
+def made_twice(made: PlanFile, other: PlanFile) -> bool:
     return made.lines() == other.lines() and made.said["sha256"] == other.said["sha256"]
 
 

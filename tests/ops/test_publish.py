@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from support.events import ABC
-from support.files import CommandResult, command, event, leave, written
-from support.topics import Put, Seen, put, seen
+from support.files import CommandResult, command, event_line, leave_line, write_file
+from support.topics import ConsumedRecord, NewRecord, consume, produce
 from unenroll.errors import OutageError
 from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.topics import make_topics
@@ -22,8 +22,8 @@ INPUTS = ("requests", "facts", "definitions")
 DEFINITION = json.dumps(
     {"type": "TargetGroupDefined", "source": "/crm", "id": "g", "time": "2026-01-01T00:00:00Z", "data": ABC}
 )
-JOINED = event("CustomerEnrolled", "in", targetGroupId=11, targetId=21, enrolledAt="2026-01-01T00:00:00Z")
-ISSUED = event("RewardIssued", "paid", rewardId="R1", targetId=21, issuedAt="2026-02-01T00:00:00Z")
+JOINED = event_line("CustomerEnrolled", "in", targetGroupId=11, targetId=21, enrolledAt="2026-01-01T00:00:00Z")
+ISSUED = event_line("RewardIssued", "paid", rewardId="R1", targetId=21, issuedAt="2026-02-01T00:00:00Z")
 
 
 @pytest.fixture
@@ -39,13 +39,15 @@ def published(environment: dict[str, str], *lines: str | bytes) -> CommandResult
     return command("publish", "-", environment=environment, stdin=content)
 
 
-def found(environment: dict[str, str], *words: str) -> list[Seen]:
-    return seen(environment["UNENROLL_KAFKA_BOOTSTRAP_SERVERS"], environment["UNENROLL_TOPIC_PREFIX"], words or INPUTS)
+def found(environment: dict[str, str], *words: str) -> list[ConsumedRecord]:
+    return consume(
+        environment["UNENROLL_KAFKA_BOOTSTRAP_SERVERS"], environment["UNENROLL_TOPIC_PREFIX"], words or INPUTS
+    )
 
 
 def test_each_event_goes_to_its_topic_under_its_key(environment: dict[str, str]) -> None:
-    said = published(environment, DEFINITION, JOINED, ISSUED, leave(CUSTOMER), leave(-1))
-    assert (said.code, said.out, said.err) == (0, "Published 2 requests, 2 facts and 1 definition.\n", "")
+    result = published(environment, DEFINITION, JOINED, ISSUED, leave_line(CUSTOMER), leave_line(-1))
+    assert (result.code, result.out, result.err) == (0, "Published 2 requests, 2 facts and 1 definition.\n", "")
     records = {
         (one.topic.removeprefix(environment["UNENROLL_TOPIC_PREFIX"]), one.header("ce_id")): one.key
         for one in found(environment)
@@ -60,7 +62,9 @@ def test_each_event_goes_to_its_topic_under_its_key(environment: dict[str, str])
 
 
 def test_an_event_is_a_cloudevent_in_binary_mode(environment: dict[str, str]) -> None:
-    assert published(environment, leave(CUSTOMER, at="2026-03-15T09:30:00+05:30", reason="customer asked")).code == 0
+    assert (
+        published(environment, leave_line(CUSTOMER, at="2026-03-15T09:30:00+05:30", reason="customer asked")).code == 0
+    )
     (record,) = found(environment, "requests")
     assert record.headers == (
         ("ce_specversion", b"1.0"),
@@ -78,7 +82,7 @@ def test_one_customer_s_events_lie_where_other_producers_put_them_and_in_order(
 ) -> None:
     customers = [CUSTOMER, 1, 2, 3, 4]
     lines = [
-        event(
+        event_line(
             "RewardIssued",
             f"{customer}-{number}",
             customerId=customer,
@@ -90,7 +94,7 @@ def test_one_customer_s_events_lie_where_other_producers_put_them_and_in_order(
         for customer in customers
     ]
     assert published(environment, *lines).out == "Published 0 requests, 1,000 facts and 0 definitions.\n"
-    put(servers.kafka, f"{prefix}facts", [Put(key=b"%d" % customer, value=b"{}") for customer in customers])
+    produce(servers.kafka, f"{prefix}facts", [NewRecord(key=b"%d" % customer, value=b"{}") for customer in customers])
     records = found(environment, "facts")
     for customer in customers:
         mine = [one for one in records if one.key == b"%d" % customer]
@@ -103,13 +107,13 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "not utf-8": (b"\xff", "not_json: value: is not UTF-8"),
     "too long": (b"x" * (MAX_LINE_BYTES + 1), "line_too_long: "),
     "too large for its topic": (
-        leave(CUSTOMER, more="x" * (MAX_LINE_BYTES - 200)),
+        leave_line(CUSTOMER, more="x" * (MAX_LINE_BYTES - 200)),
         "message_too_large: exceeds max.message.bytes of topic requests",
     ),
     "no id": (JOINED.replace('"id"', '"di"'), "schema: id: is missing"),
     "no source": (JOINED.replace('"source"', '"sauce"'), "schema: source: is missing"),
     "no time": (JOINED.replace('"time"', '"tide"'), "time: is missing"),
-    "a naive time": (leave(CUSTOMER, at="2026-03-15T00:00:00"), "naive_time: time: has no UTC offset"),
+    "a naive time": (leave_line(CUSTOMER, at="2026-03-15T00:00:00"), "naive_time: time: has no UTC offset"),
     "no data": (JOINED.replace('"data"', '"date"'), "schema: data: is missing"),
     "a wrong field": (JOINED.replace("423789336", '"423789336"'), "schema: data.customerId: must be a 64-bit integer"),
     "what only we publish": (
@@ -125,27 +129,27 @@ BAD: dict[str, tuple[str | bytes, str]] = {
 
 def test_bad_lines_are_reported_and_the_lines_around_them_are_published(environment: dict[str, str]) -> None:
     lines = [JOINED, *(line for bad, _ in BAD.values() for line in (bad, ISSUED))]
-    said = published(environment, *lines)
-    assert said.code == 1
-    assert said.out == f"Published 0 requests, {1 + len(BAD)} facts and 0 definitions.\n"
-    *told, end = said.err.splitlines()
+    result = published(environment, *lines)
+    assert result.code == 1
+    assert result.out == f"Published 0 requests, {1 + len(BAD)} facts and 0 definitions.\n"
+    *received, end = result.err.splitlines()
     assert end == f"unenroll: skipped {len(BAD)} bad lines; processed all other lines"
-    for number, (line, (name, (_, why))) in enumerate(zip(told, BAD.items(), strict=True), start=1):
+    for number, (line, (name, (_, why))) in enumerate(zip(received, BAD.items(), strict=True), start=1):
         assert line.startswith(f"-:{2 * number}: "), name
         assert why in line, name
     assert [one.header("ce_id") for one in found(environment)] == ["in", *["paid"] * len(BAD)]
 
 
 def test_json_has_the_counts(environment: dict[str, str], tmp_path: Path) -> None:
-    file = written(tmp_path, [DEFINITION, leave(CUSTOMER)])
-    said = command("publish", str(file.path), "--json", environment=environment)
-    assert json.loads(said.out) == {"requests": 1, "facts": 0, "definitions": 1, "bad": 0}
+    file = write_file(tmp_path, [DEFINITION, leave_line(CUSTOMER)])
+    result = command("publish", str(file.path), "--json", environment=environment)
+    assert json.loads(result.out) == {"requests": 1, "facts": 0, "definitions": 1, "bad": 0}
 
 
 def test_missing_topics_are_said_in_one_line(environment: dict[str, str]) -> None:
-    said = published({**environment, "UNENROLL_TOPIC_PREFIX": "nothing.here."}, JOINED)
-    assert said.code == 1
-    assert said.err == (
+    result = published({**environment, "UNENROLL_TOPIC_PREFIX": "nothing.here."}, JOINED)
+    assert result.code == 1
+    assert result.err == (
         "unenroll: Kafka has no topic nothing.here.requests, nothing.here.facts, nothing.here.definitions; "
         "run `unenroll topics`\n"
     )

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from support.topics import seen
+from support.topics import consume
 from unenroll.errors import LaneLostError, OutageError, UnenrollError
 from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.topics import INPUTS, make_topics
@@ -41,7 +41,7 @@ def letter(config: RedriveConfig, name: str) -> dict[LetterKey, Record]:
 
 def put_back(config: RedriveConfig) -> list[bytes | None]:
     settings = config.settings
-    return [one.value for one in seen(settings.kafka_bootstrap_servers, settings.topic_prefix, ["facts"])]
+    return [one.value for one in consume(settings.kafka_bootstrap_servers, settings.topic_prefix, ["facts"])]
 
 
 async def lose_the_lock(pool: asyncpg.Pool) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from msgspec import Raw
 
-from support.files import leave
+from support.files import leave_line
 from unenroll.core.events import ExpectedAccount
 from unenroll.core.outcomes import Outcome
 from unenroll.ops.plan.lines import (
@@ -26,12 +26,12 @@ DECIDED = DecidedRequest(Outcome.UNENROLLED, 7, 1, 12)
 
 
 def planned() -> PlannedRequest:
-    request = parse_request(leave(1).encode())
+    request = parse_request(leave_line(1).encode())
     assert isinstance(request, ParsedRequest)
     predicted = Prediction(outcome=Outcome.UNENROLLED, decision=7, kept=(), events=(LEFT, LOST))
-    told = read_planned(planned_line(request, ExpectedAccount(6), predicted))
-    assert isinstance(told, PlannedRequest)
-    return told
+    received = read_planned(planned_line(request, ExpectedAccount(6), predicted))
+    assert isinstance(received, PlannedRequest)
+    return received
 
 
 def test_what_is_as_predicted_is_so_in_any_order() -> None:

@@ -18,7 +18,7 @@ from unenroll.core.standings import RewardAction, RewardState, Rule
 from unenroll.errors import OutageError
 from unenroll.postgres.account_codec import FirstSeen
 from unenroll.postgres.accounts import AccountChanges, KnownAccount, lock_accounts, save_accounts
-from unenroll.postgres.pool import connected, transaction
+from unenroll.postgres.pool import open_pool, transaction
 
 LARGEST = 2**63 - 1
 LEAVE = EventId("leave-1", "/crm/app")
@@ -78,7 +78,7 @@ async def save_new(pool: asyncpg.Pool, keys: Iterable[AccountKey]) -> None:
 
 async def test_every_fact_and_its_settlement_is_read_as_it_was_saved(database_url: str) -> None:
     key = AccountKey(LARGEST, -LARGEST - 1)
-    async with connected(database_url) as pool:
+    async with open_pool(database_url) as pool:
         await save_new(pool, [key])
         async with transaction(pool) as connection:
             assert (await lock_accounts(connection, [key])).accounts == {key: replace(full(key), first_seen=ALL_SEEN)}
@@ -86,7 +86,7 @@ async def test_every_fact_and_its_settlement_is_read_as_it_was_saved(database_ur
 
 async def test_a_changed_settlement_is_read_as_it_was_saved(database_url: str) -> None:
     key = AccountKey(1, 21)
-    async with connected(database_url) as pool:
+    async with open_pool(database_url) as pool:
         await save_new(pool, [key])
         after = full(key, state=RewardState.KEPT)
         leaves = {LEAVE: SettledLeave(outcome=Outcome.ALREADY_UNENROLLED)}
@@ -100,7 +100,7 @@ async def test_a_changed_settlement_is_read_as_it_was_saved(database_url: str) -
 
 async def test_a_fact_is_first_seen_when_it_is_first_saved(database_url: str) -> None:
     key, later = AccountKey(1, 21), utc("2026-05-01T00:00:00Z")
-    async with connected(database_url) as pool:
+    async with open_pool(database_url) as pool:
         await save_new(pool, [key])
         async with transaction(pool) as connection:
             known = (await lock_accounts(connection, [key])).accounts[key]
@@ -113,7 +113,7 @@ async def test_a_fact_is_first_seen_when_it_is_first_saved(database_url: str) ->
 
 async def test_the_views_show_the_facts_as_rows(database_url: str) -> None:
     key = AccountKey(1, 21)
-    async with connected(database_url) as pool:
+    async with open_pool(database_url) as pool:
         await save_new(pool, [key])
         (reward,) = await pool.fetch("select * from rewards where customer_id = 1")
         (leave,) = await pool.fetch("select * from leaves")
@@ -132,12 +132,12 @@ async def test_the_views_show_the_facts_as_rows(database_url: str) -> None:
 
 
 async def test_an_unknown_account_is_not_returned(database_url: str) -> None:
-    async with connected(database_url) as pool, transaction(pool) as connection:
+    async with open_pool(database_url) as pool, transaction(pool) as connection:
         assert (await lock_accounts(connection, [AccountKey(1, 21)])).accounts == {}
 
 
 async def test_an_account_that_another_transaction_has_inserted_is_not_overwritten(database_url: str) -> None:
-    async with connected(database_url) as pool:
+    async with open_pool(database_url) as pool:
         await save_new(pool, [AccountKey(1, 21)])
         with pytest.raises(OutageError, match="another lane was faster"):
             await save_new(pool, [AccountKey(1, 20), AccountKey(1, 21)])
@@ -146,7 +146,7 @@ async def test_an_account_that_another_transaction_has_inserted_is_not_overwritt
 
 
 async def test_the_number_of_statements_does_not_depend_on_the_batch(database_url: str) -> None:
-    async with connected(database_url, connections=1) as pool:
+    async with open_pool(database_url, connections=1) as pool:
         await statements(pool, [AccountKey(1, 20)])  # the client asks a new connection for its types first
         for_one = await statements(pool, [AccountKey(1, 21)])
         for_many = await statements(pool, [AccountKey(customer, 22) for customer in range(300)])

@@ -8,9 +8,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from support.decisions import decide
-from support.events import ENROLLED, definition, leave, of, period_end
-from support.files import written
+from support.batch_decisions import decide
+from support.events import ENROLLED, definition, leave, lines_of_customer, period_end
+from support.files import write_file
 from waiting import until
 
 CUSTOMER = 1
@@ -23,7 +23,7 @@ _END = """
 
 
 def events(*lines: dict[str, object]) -> list[str]:
-    return of(CUSTOMER, list(lines))
+    return lines_of_customer(CUSTOMER, list(lines))
 
 
 async def decide_concurrently(database_url: str, one: list[str], other: list[str]) -> tuple[Mapping[str, int], ...]:
@@ -56,7 +56,7 @@ async def end_state(database_url: str) -> dict[str, object]:
 async def test_two_concurrent_lanes_decide_the_same_as_one_after_the_other(
     database_url: str, tmp_path: Path, known: bool
 ) -> None:
-    await written(tmp_path, [definition()]).load(database_url)
+    await write_file(tmp_path, [definition()]).load(database_url)
     reward, request = period_end("R3", "c3", "05 03"), leave("15 03")
     if known:
         await decide(database_url, *events(ENROLLED))
@@ -65,7 +65,7 @@ async def test_two_concurrent_lanes_decide_the_same_as_one_after_the_other(
 
 
 async def test_an_event_that_two_lanes_read_concurrently_is_decided_once(database_url: str, tmp_path: Path) -> None:
-    await written(tmp_path, [definition()]).load(database_url)
+    await write_file(tmp_path, [definition()]).load(database_url)
     await decide(database_url, *events(ENROLLED, period_end("R3", "c3", "05 03")))
     counts = await decide_concurrently(database_url, events(leave("15 03")), events(leave("15 03")))
     assert sum(map(Counter, counts), Counter()) == {"UNENROLLED": 1, "duplicate": 1}

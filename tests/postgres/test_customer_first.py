@@ -12,9 +12,9 @@ import asyncpg
 import pytest
 from asyncpg.connection import LoggedQuery
 
-from support.decisions import decide
-from support.events import ENROLLED, definition, leave, of, period_end
-from support.files import written
+from support.batch_decisions import decide
+from support.events import ENROLLED, definition, leave, lines_of_customer, period_end
+from support.files import write_file
 from unenroll.postgres.pool import Connection, transaction
 from unenroll.worker import transaction as step
 
@@ -57,9 +57,9 @@ def scans(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 async def test_a_batch_finds_rows_of_customers_by_customer_id(
     database_url: str, statements: dict[str, LoggedQuery], tmp_path: Path
 ) -> None:
-    await written(tmp_path, [definition()]).load(database_url)
+    await write_file(tmp_path, [definition()]).load(database_url)
     for events in ([ENROLLED, period_end("R3", "c3", "05 03")], [ENROLLED, leave("15 03")]):
-        await decide(database_url, *of(1, events), *of(2, events))
+        await decide(database_url, *lines_of_customer(1, events), *lines_of_customer(2, events))
     connection = await asyncpg.connect(database_url)
     await connection.execute(BY_INDEX)
     tables = {row["table_name"] for row in await connection.fetch(CUSTOMER_TABLES)}

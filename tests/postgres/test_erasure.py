@@ -9,7 +9,7 @@ from support.events import utc
 from unenroll.errors import OutageError
 from unenroll.postgres.erasure import lock_erasures, record_erasure
 from unenroll.postgres.errors import is_blocked
-from unenroll.postgres.pool import connected, transaction
+from unenroll.postgres.pool import open_pool, transaction
 
 CUSTOMER = 423789336
 
@@ -19,7 +19,7 @@ async def waits_for_a_lock(pool: asyncpg.Pool) -> bool:
 
 
 async def test_an_erasure_waits_for_a_running_batch_and_erases_its_rows(database_url: str) -> None:
-    async with connected(database_url) as pool:
+    async with open_pool(database_url) as pool:
         async with transaction(pool) as connection:
             assert await lock_erasures(connection, [CUSTOMER]) == {}
             erasing = asyncio.create_task(record_erasure(pool, CUSTOMER))
@@ -36,7 +36,7 @@ async def test_an_erasure_waits_for_a_running_batch_and_erases_its_rows(database
 
 
 async def test_an_erasure_gives_up_its_lock_request_after_a_short_time(database_url: str) -> None:
-    async with connected(database_url) as pool:
+    async with open_pool(database_url) as pool:
         async with transaction(pool) as connection:
             await lock_erasures(connection, [CUSTOMER])
             with pytest.raises(OutageError) as outage:
@@ -47,7 +47,7 @@ async def test_an_erasure_gives_up_its_lock_request_after_a_short_time(database_
 
 @pytest.mark.parametrize(("ahead", "covered"), [("1 hour", True), ("40 years", False)])
 async def test_an_erasure_covers_later_event_times_of_up_to_a_day(database_url: str, ahead: str, covered: bool) -> None:
-    async with connected(database_url) as pool:
+    async with open_pool(database_url) as pool:
         await pool.execute(
             "insert into ledger (customer_id, event_key, event_type, content_version, content_hash, event_time, "
             "target_id, decided_at) values ($1, gen_random_uuid(), 'CustomerEnrolled', 1, '', "
@@ -65,7 +65,7 @@ async def test_an_erasure_covers_later_event_times_of_up_to_a_day(database_url: 
 async def test_a_second_erasure_covers_events_up_to_its_own_time(
     database_url: str,
 ) -> None:
-    async with connected(database_url) as pool:
+    async with open_pool(database_url) as pool:
         first, _ = await record_erasure(pool, CUSTOMER)
         again, _ = await record_erasure(pool, CUSTOMER)
         assert first.until == first.erased_at

@@ -22,7 +22,7 @@ from unenroll.postgres.lanes import (
     reposition,
     take_lane,
 )
-from unenroll.postgres.pool import connected, transaction
+from unenroll.postgres.pool import open_pool, transaction
 from unenroll.wire.topics import Position
 from waiting import until
 
@@ -37,7 +37,7 @@ async def lock_and_move(pool: asyncpg.Pool, lane: LaneRow, to: LaneRow) -> None:
 
 
 async def test_a_new_lane_is_empty_and_a_taken_lane_continues_from_its_positions(database_url: str) -> None:
-    async with connected(database_url) as pool:
+    async with open_pool(database_url) as pool:
         lane = await take_lane(pool, KEY)
         assert (lane.partition, lane.epoch, lane.sequence, lane.published, lane.positions) == (3, 1, 0, 0, ())
         await lock_and_move(pool, lane, replace(lane, sequence=7, published=5, positions=(REQUESTS,)))
@@ -46,7 +46,7 @@ async def test_a_new_lane_is_empty_and_a_taken_lane_continues_from_its_positions
 
 
 async def test_the_former_owner_cannot_decide_any_more(database_url: str) -> None:
-    async with connected(database_url) as pool:
+    async with open_pool(database_url) as pool:
         former = await take_lane(pool, KEY)
         await take_lane(pool, KEY)
         with pytest.raises(LaneLostError, match="another worker has taken the lane"):
@@ -67,14 +67,14 @@ async def test_the_former_owner_cannot_decide_any_more(database_url: str) -> Non
     [{"sequence": 1}, {"positions": (REQUESTS,)}, {"positions": (replace(REQUESTS, topic_id="id-2"),)}],
 )
 async def test_a_batch_must_start_at_the_saved_positions(database_url: str, different: dict[str, object]) -> None:
-    async with connected(database_url) as pool:
+    async with open_pool(database_url) as pool:
         lane = await take_lane(pool, KEY)
         with pytest.raises(LaneLostError, match="does not start where the last decision of the lane ended"):
             await lock_and_move(pool, replace(lane, **different), lane)  # type: ignore[arg-type] # by name
 
 
 async def test_publications_above_a_decision_are_returned_in_order(database_url: str) -> None:
-    async with connected(database_url) as pool:
+    async with open_pool(database_url) as pool:
         lane = await take_lane(pool, KEY)
         async with transaction(pool) as connection:
             for last in (30, 10, 20):
@@ -85,7 +85,7 @@ async def test_publications_above_a_decision_are_returned_in_order(database_url:
 
 
 async def test_the_last_published_decision_never_decreases(database_url: str) -> None:
-    async with connected(database_url) as pool:
+    async with open_pool(database_url) as pool:
         lane = await take_lane(pool, KEY)
         for published in (5, 3):
             await release_lane(pool, replace(lane, published=published))
@@ -130,7 +130,7 @@ async def test_taking_a_lane_terminates_only_the_hung_session_that_blocks_it(
     monkeypatch.setattr(lanes, "_HUNG_SECONDS", 0.1)
     other = replace(KEY, partition=4)
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(connected(database_url, connections=6))
+        pool = await stack.enter_async_context(open_pool(database_url, connections=6))
         former, unrelated = await take_lane(pool, KEY), await take_lane(pool, other)
         await stack.enter_async_context(hung(pool, former))
         await stack.enter_async_context(hung(pool, unrelated))

@@ -11,7 +11,7 @@ from unenroll.postgres import pool as sessions
 from unenroll.postgres.api_requests import undecided_requests
 from unenroll.postgres.audit import AuditScope
 from unenroll.postgres.erasure import BatchKey, batches_to_rewrite
-from unenroll.postgres.pool import connected
+from unenroll.postgres.pool import open_pool
 from unenroll.postgres.replays import ReplayLane, publications_between
 from unenroll.postgres.retention import TABLES, PruneCut, prune_steps, table_size
 from unenroll.postgres.stats import overview
@@ -54,7 +54,7 @@ async def test_a_locked_table_is_estimated(
     database_url: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sessions._SESSION_SETTINGS, "lock_timeout", "50ms")  # noqa: SLF001 - it is 9 s
-    async with connected(database_url) as impatient, pool.acquire() as other, other.transaction():
+    async with open_pool(database_url) as impatient, pool.acquire() as other, other.transaction():
         await other.execute("lock table dead_letters in access exclusive mode")
         found = await overview(impatient)
     assert (found.dead_letters, found.erased, list(found.estimates)) == (None, 0, ["dead_letters"])
@@ -92,7 +92,7 @@ async def test_a_replay_reads_few_bytes_at_a_time(pool: asyncpg.Pool, monkeypatc
 async def slow_deletes(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncpg.Pool]:
     """A pool with an outbox of 2,000 batches, of which a statement may not delete more than some 500."""
     monkeypatch.setitem(sessions._SESSION_SETTINGS, "statement_timeout", "700ms")  # noqa: SLF001 - it is 10 s
-    async with connected(database_url) as pool:
+    async with open_pool(database_url) as pool:
         await pool.execute(LANE)
         await pool.execute(BATCHES, b"", 2000)
         await pool.execute("""

@@ -6,8 +6,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from support.deployment import group_of
 from support.events import ABC
-from support.place import group_of
 from unenroll.core.definitions import AcceptedDefinition
 from unenroll.errors import OutageError
 from unenroll.postgres import definitions as kept

@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 import pytest
 
-from support.wire_cutter import cutting
+from support.postgres_proxy import cutting_proxy
 from unenroll.errors import LaneLostError, OutageError, RefusedError
 from unenroll.postgres import pool as connect
 from unenroll.postgres.errors import took_too_long
-from unenroll.postgres.pool import Connection, connected, transaction
+from unenroll.postgres.pool import Connection, open_pool, transaction
 
 
 async def test_a_commit_without_an_answer_may_have_succeeded(database_url: str) -> None:
-    async with cutting(database_url, commits=1) as way, connected(way.database_url) as pool:
+    async with cutting_proxy(database_url, commits=1) as way, open_pool(way.database_url) as pool:
         with pytest.raises(LaneLostError, match="unknown whether it has committed"):
             async with transaction(pool) as connection:
                 await connection.execute("create table happened ()")
@@ -22,7 +22,7 @@ async def test_a_commit_without_an_answer_may_have_succeeded(database_url: str) 
 
 
 async def test_a_refused_transaction_changes_nothing(database_url: str) -> None:
-    async with connected(database_url) as pool:
+    async with open_pool(database_url) as pool:
         with pytest.raises(RefusedError):
             async with transaction(pool) as connection:
                 await connection.execute("create table happened (); select 1 / 0")
@@ -81,7 +81,7 @@ async def test_a_session_that_the_server_ended_is_an_outage(
                 await asyncio.sleep(0)
             await then(connection)
 
-    async with connected(database_url) as pool:
+    async with open_pool(database_url) as pool:
         with pytest.raises(OutageError):
             await work(pool)
         assert await pool.fetchval("select to_regclass('happened') is null")
@@ -112,14 +112,14 @@ async def _query_after_termination(pool: asyncpg.Pool, database_url: str) -> Non
 async def test_an_idle_timeout_of_postgres_took_too_long(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connect._SESSION_SETTINGS, "idle_in_transaction_session_timeout", "1s")  # noqa: SLF001 - 10 s is too long for a test
     monkeypatch.setattr(connect, "_IDLE_SECONDS", 1)
-    async with connected(database_url) as pool:
+    async with open_pool(database_url) as pool:
         with pytest.raises(OutageError) as outage:
             await _query_after_idle_timeout(pool, database_url)
     assert took_too_long(outage.value)
 
 
 async def test_a_terminated_session_did_not_take_too_long(database_url: str) -> None:
-    async with connected(database_url) as pool:
+    async with open_pool(database_url) as pool:
         with pytest.raises(OutageError) as outage:
             await _query_after_termination(pool, database_url)
     assert not took_too_long(outage.value)

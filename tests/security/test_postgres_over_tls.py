@@ -9,11 +9,11 @@ import asyncpg
 import pytest
 
 from support.certificates import Authority
-from support.events import enrolled, leaves
+from support.deployment import Deployment, deploy
+from support.events import enrollment_line, leave_record
 from support.files import command
-from support.place import Place, made
 from support.tls_postgres import PASSWORD, TlsPostgres, programs, tls_postgres
-from support.workers import run
+from support.workers import run_command
 from unenroll.sandbox.servers import ServerAddresses
 
 pytestmark = [
@@ -33,14 +33,14 @@ async def postgres() -> AsyncIterator[TlsPostgres]:
 async def test_the_worker_works_over_verified_tls(
     servers: ServerAddresses, postgres: TlsPostgres, prefix: str, tmp_path: Path
 ) -> None:
-    place = Place(kafka=servers.kafka, database_url=postgres.verified(), prefix=prefix, folder=tmp_path)
-    run("migrate", environment=place.environment)
-    await made(place)
-    place.load([enrolled(1)])
-    place.request([leaves(1)])
-    place.catch_up()
-    assert [record.data["customerId"] for record in place.seen("unenrollments")] == [1]
-    assert await place.rows("select version from pg_stat_ssl where pid = pg_backend_pid() and ssl")
+    deployment = Deployment(kafka=servers.kafka, database_url=postgres.verified(), prefix=prefix, folder=tmp_path)
+    run_command("migrate", environment=deployment.environment)
+    await deploy(deployment)
+    deployment.load([enrollment_line(1)])
+    deployment.request([leave_record(1)])
+    deployment.catch_up()
+    assert [record.data["customerId"] for record in deployment.consume("unenrollments")] == [1]
+    assert await deployment.rows("select version from pg_stat_ssl where pid = pg_backend_pid() and ssl")
 
 
 async def test_a_certificate_of_ours_in_place_of_a_password(postgres: TlsPostgres) -> None:
@@ -49,7 +49,7 @@ async def test_a_certificate_of_ours_in_place_of_a_password(postgres: TlsPostgre
     await connection.close()
     ours = postgres.authority.signs("certain")
     url = postgres.verified(user="certain", sslcert=ours.certificate, sslkey=ours.key)
-    run("migrate", environment={"UNENROLL_DATABASE_URL": url})
+    run_command("migrate", environment={"UNENROLL_DATABASE_URL": url})
     late = postgres.authority.signs("certain", expired=True)
     url = postgres.verified(user="certain", sslcert=late.certificate, sslkey=late.key)
     _refused("migrate", url)  # Postgres hangs up, and tells the reason to its own log only

@@ -10,7 +10,7 @@ from security.fortified import asks, left
 from support.certificates import Authority
 from support.files import command
 from support.secure_servers import SecureServers
-from support.workers import run
+from support.workers import run_command
 
 How = Callable[[SecureServers], dict[str, str]]
 
@@ -99,9 +99,9 @@ REFUSALS: dict[str, tuple[How, str]] = {
 def test_the_worker_gets_in(stronghold: SecureServers, way: str) -> None:
     how = WAYS[way](stronghold)
     asks(stronghold, 1)
-    said = run("run", "--until-caught-up", environment=stronghold.environment("worker", "worker", how=how))
+    result = run_command("run", "--until-caught-up", environment=stronghold.environment("worker", "worker", how=how))
     assert [record.data["customerId"] for record in left(stronghold)] == [1]
-    assert nothing_told(said, stronghold)
+    assert nothing_told(result, stronghold)
 
 
 @pytest.mark.thorough
@@ -120,6 +120,6 @@ def test_what_is_wrong_is_said_at_once_and_tells_no_secret(stronghold: SecureSer
             assert monotonic() - began < 15
 
 
-def nothing_told(said: str, stronghold: SecureServers) -> bool:
+def nothing_told(result: str, stronghold: SecureServers) -> bool:
     """Whether no password or secret of anybody's stands there."""
-    return WRONG not in said and not any(password in said for password in stronghold.passwords.values())
+    return WRONG not in result and not any(password in result for password in stronghold.passwords.values())

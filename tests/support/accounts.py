@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from support.events import ABC, utc
-from support.files import event
+from support.files import event_line
 from unenroll.core.calendar import Calendar
 from unenroll.core.changes import SettledAccount, SettledLeave, SettledReward
 from unenroll.core.decide import AccountState, resettle
@@ -36,22 +36,22 @@ def day(number: float) -> datetime:
     return NEW_YEAR + timedelta(days=number - 1)
 
 
-def enrolled(at: float) -> Enrollment:
+def enrollment(at: float) -> Enrollment:
     """An enrollment at this day."""
     return Enrollment(EventId(f"in {at}", "/crm"), day(at))
 
 
-def left(at: float) -> Leave:
+def leave(at: float) -> Leave:
     """A leave at this day."""
     return Leave(EventId(f"out {at}", "/crm"), day(at))
 
 
-def earned(reward_id: str, at: float, *, allocation: RewardAllocation = RewardAllocation.IMMEDIATE) -> Reward:
+def reward(reward_id: str, at: float, *, allocation: RewardAllocation = RewardAllocation.IMMEDIATE) -> Reward:
     """A reward of the cycle of this day."""
     return Reward(reward_id, int(at), allocation, day(at))
 
 
-def told(calendar: Calendar, facts: Iterable[Enrollment | Leave], rewards: Sequence[Reward] = ()) -> AccountStory:
+def story_of(calendar: Calendar, facts: Iterable[Enrollment | Leave], rewards: Sequence[Reward] = ()) -> AccountStory:
     """The story of an account with these facts."""
     target = Target(target_id=21, name="Milestone ABC", kind=TargetKind.MILESTONE)
     account = Account(customer_id=7, target_id=21)
@@ -141,13 +141,13 @@ def definition(words: dict[str, str]) -> str:
 
 def facts(words: dict[str, str]) -> list[str]:
     """Lines for `publish`: enrolled, two rewards, and a leave that cancels one."""
-    earned: dict[str, Any] = {**_TARGET, "value": {"amount": "1", "unit": words["unit"]}}
+    reward: dict[str, Any] = {**_TARGET, "value": {"amount": "1", "unit": words["unit"]}}
     return [
-        event("CustomerEnrolled", "in", enrolledAt="2026-01-01T00:00:00Z", **_TARGET),
+        event_line("CustomerEnrolled", "in", enrolledAt="2026-01-01T00:00:00Z", **_TARGET),
         *(
-            event(
+            event_line(
                 *("RewardEarned", f"e {allocation}"),
-                **{**earned, "rewardId": f"{words['reward']} {allocation}", "periodName": words["cycle"]},
+                **{**reward, "rewardId": f"{words['reward']} {allocation}", "periodName": words["cycle"]},
                 allocation=allocation,
                 achievedAt="2026-03-05T00:00:00Z",
             )
@@ -158,7 +158,7 @@ def facts(words: dict[str, str]) -> list[str]:
 
 
 def _leave(words: dict[str, str]) -> str:
-    asked = event(
+    asked = event_line(
         *("UnenrollRequested", words["requester"]),
         time="2026-03-15T00:00:00Z",
         reason=words["reason"],

@@ -14,14 +14,14 @@ import asyncpg
 import httpx
 from fastapi import FastAPI
 
-from support.place import Place
+from support.deployment import Deployment
 from support.secret_files import basic, line, write
-from support.workers import Running, running
+from support.workers import RunningCommand, running_command
 from unenroll.api.account_routes import routes
 from unenroll.api.auth.scopes import ApiScope
 from unenroll.cli import main
 from unenroll.kafka.idempotent_producer import Publisher
-from unenroll.postgres.pool import connected
+from unenroll.postgres.pool import open_pool
 from unenroll.wire.topics import Message
 
 LEAVE = "/targetGroups/11/targets/21/unEnroll"
@@ -73,7 +73,7 @@ class Reply:
 class ApiProcess:
     """A running HTTP API."""
 
-    command: Running
+    command: RunningCommand
     host: str
     port: int
 
@@ -109,7 +109,7 @@ class ApiProcess:
 class ApiOptions:
     """How to start the HTTP API. `dies` names the moment at which it kills itself, None for never."""
 
-    place: Place
+    deployment: Deployment
     dies: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
 
@@ -117,7 +117,7 @@ class ApiOptions:
     def _own(self) -> dict[str, str]:
         """A free port, the test's callers, and a high rate limit."""
         clients = write(
-            self.place.folder / "clients", *(line(name, scopes=",".join(may)) for name, may in CALLERS.items())
+            self.deployment.folder / "clients", *(line(name, scopes=",".join(may)) for name, may in CALLERS.items())
         )
         return {
             "UNENROLL_API_ADDRESS": "127.0.0.1:0",
@@ -128,10 +128,10 @@ class ApiOptions:
 
     @contextmanager
     def open(self) -> Iterator[ApiProcess]:
-        environment = {**self.place.environment, **self._own, **self.settings}
-        command = Running(main if self.dies is None else partial(_dying, self.dies), ("api",), environment)
+        environment = {**self.deployment.environment, **self._own, **self.settings}
+        command = RunningCommand(main if self.dies is None else partial(_dying, self.dies), ("api",), environment)
         try:
-            command.wait_to_say('"api_listening"')
+            command.wait_for_log('"api_listening"')
             lines = (line for line in command.output().splitlines() if "api_listening" in line)
             host, _, port = json.loads(next(lines))["address"].rpartition(":")
             yield ApiProcess(command=command, host=host, port=int(port))
@@ -139,19 +139,19 @@ class ApiOptions:
             command.end()
 
 
-def opened(place: Place, *, dies: str | None = None, **settings: str) -> Any:  # noqa: ANN401 - a context manager
+def running_api(deployment: Deployment, *, dies: str | None = None, **settings: str) -> Any:  # noqa: ANN401 - a context manager
     """Run the HTTP API of the place until the end of the block."""
-    return ApiOptions(place=place, dies=dies, settings=settings).open()
+    return ApiOptions(deployment=deployment, dies=dies, settings=settings).open()
 
 
 @contextmanager
-def decided(place: Place) -> Iterator[None]:
+def deciding_worker(deployment: Deployment) -> Iterator[None]:
     """Run the real worker while the block runs, so that it decides the calls. At the end it publishes all decisions."""
     quick = {"UNENROLL_BATCH_RECORDS": "100"}
-    with running("run", environment=place.environment | quick) as worker:
-        worker.wait_to_say('"lane_opened"', times=4)
+    with running_command("run", environment=deployment.environment | quick) as worker:
+        worker.wait_for_log('"lane_opened"', times=4)
         yield
-        worker.tell(signal.SIGTERM)
+        worker.send_signal(signal.SIGTERM)
         assert worker.wait() == 0, worker.output()
 
 
@@ -163,7 +163,7 @@ def authorization(who: str) -> str:
 PAGE = {"Accept": "text/html"}
 
 
-def readable(pool: asyncpg.Pool) -> FastAPI:
+def read_only_app(pool: asyncpg.Pool) -> FastAPI:
     """An app with the read routes only."""
     app = FastAPI()
     app.include_router(routes(pool=lambda: pool, reader=lambda: None))
@@ -171,9 +171,9 @@ def readable(pool: asyncpg.Pool) -> FastAPI:
 
 
 @asynccontextmanager
-async def reader(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
+async def read_client(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client of the read routes on this database."""
-    async with connected(database_url) as pool:
-        transport = httpx.ASGITransport(readable(pool))
+    async with open_pool(database_url) as pool:
+        transport = httpx.ASGITransport(read_only_app(pool))
         async with httpx.AsyncClient(transport=transport, base_url="http://api.example") as client:
             yield client

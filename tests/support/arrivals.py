@@ -8,10 +8,10 @@ from enum import Enum
 from random import Random
 from typing import Any
 
-from support.crowd import Crowd
-from support.growth import PARTS, Growth, growth
-from support.lives import tick
-from support.topics import Put
+from support.account_histories import tick
+from support.group_growth import PARTS, Growth, plan_growth
+from support.topics import NewRecord
+from support.workload import Workload
 from unenroll.core.definitions import TargetGroup
 from unenroll.core.events import CustomerEnrolled, Event, RewardEarned, RewardIssued, UnenrollRequested
 from unenroll.postgres.definitions import dump_group
@@ -19,10 +19,10 @@ from unenroll.postgres.definitions import dump_group
 PARTITIONS = 4
 _LONG_AFTER = tick(10**9).isoformat()
 
-Told = tuple[Event, bool]
+Delivery = tuple[Event, bool]
 
 
-class Way(Enum):
+class ArrivalOrder(Enum):
     """In which order things arrive, and whether one customer's meet on one partition, as they should."""
 
     BY_TIME = "by time"
@@ -33,7 +33,7 @@ class Way(Enum):
     @property
     def keyed(self) -> bool:
         """Whether a customer's events are decided in one lane."""
-        return self is not Way.SCATTERED
+        return self is not ArrivalOrder.SCATTERED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,61 +45,61 @@ class Arrival:
     """
 
     number: int
-    way: Way
+    way: ArrivalOrder
     batch_records: int
-    parts: Sequence[Mapping[str, list[Put]]]
+    parts: Sequence[Mapping[str, list[NewRecord]]]
     versions: Sequence[int]
 
 
-def arrival(crowd: Crowd, number: int) -> Arrival:
+def arrival(workload: Workload, number: int) -> Arrival:
     """The order of arrival of this number: always the same one of the same crowd."""
-    chance = Random(f"{crowd.seed} {number}")  # noqa: S311 - no secret
+    rng = Random(f"{workload.seed} {number}")  # noqa: S311 - no secret
     way = _way(number)
-    batch_records = chance.choice(
-        [7, 20, 60, 200] if way.keyed else [7, 20]
-    )  # small ones meet at an account more often
-    growing = growth(crowd, chance)
-    spread = growing.spread(_told(crowd, way, chance), chance)
+    batch_records = rng.choice([7, 20, 60, 200] if way.keyed else [7, 20])  # small ones meet at an account more often
+    growing = plan_growth(workload, rng)
+    spread = growing.spread(_told(workload, way, rng), rng)
     return Arrival(
         number=number,
         way=way,
         batch_records=batch_records,
-        parts=[_records(told, growing, part, way=way, chance=chance) for part, told in enumerate(spread)],
+        parts=[_records(received, growing, part, way=way, rng=rng) for part, received in enumerate(spread)],
         versions=[growing.versions(part) for part in range(PARTS)],
     )
 
 
-def _records(told: Iterable[Told], growing: Growth, part: int, *, way: Way, chance: Random) -> dict[str, list[Put]]:
+def _records(
+    received: Iterable[Delivery], growing: Growth, part: int, *, way: ArrivalOrder, rng: Random
+) -> dict[str, list[NewRecord]]:
     """What the part brings. Definitions come first: an event may name only what was on the topic before it."""
-    records: dict[str, list[Put]] = {"facts": [], "requests": []}
-    for event, again in told:
-        put = _again(event) if again else put_of(event)
+    records: dict[str, list[NewRecord]] = {"facts": [], "requests": []}
+    for event, again in received:
+        put = _again(event) if again else record_of(event)
         if not way.keyed:
-            put = Put(**{**vars(put), "partition": chance.randrange(PARTITIONS)})
+            put = NewRecord(**{**vars(put), "partition": rng.randrange(PARTITIONS)})
         records["requests" if isinstance(event, UnenrollRequested) else "facts"].append(put)
     definitions = {"definitions": [_definition(group) for group in growing.definitions(part)]}
     return {**definitions, **records}
 
 
-def all_records(coming: Arrival) -> dict[str, list[Put]]:
+def all_records(coming: Arrival) -> dict[str, list[NewRecord]]:
     """What comes on each of the two topics, in its order."""
     return {word: [put for part in coming.parts for put in part[word]] for word in ("facts", "requests")}
 
 
-def _way(number: int) -> Way:
+def _way(number: int) -> ArrivalOrder:
     if number < 2:
-        return (Way.BY_TIME, Way.BACKWARDS)[number]
-    return Way.SCATTERED if number % 4 == 3 else Way.SHUFFLED
+        return (ArrivalOrder.BY_TIME, ArrivalOrder.BACKWARDS)[number]
+    return ArrivalOrder.SCATTERED if number % 4 == 3 else ArrivalOrder.SHUFFLED
 
 
-def _told(crowd: Crowd, way: Way, chance: Random) -> list[Told]:
+def _told(workload: Workload, way: ArrivalOrder, rng: Random) -> list[Delivery]:
     """Each event, and every fifth of them twice."""
-    told = [(event, False) for event in crowd.events()]
-    told += [(event, True) for event, _ in told if not chance.randrange(5)]
-    chance.shuffle(told)
-    if way in {Way.BY_TIME, Way.BACKWARDS}:
-        told.sort(key=lambda one: _happened(one[0]), reverse=way is Way.BACKWARDS)
-    return told
+    received = [(event, False) for event in workload.events()]
+    received += [(event, True) for event, _ in received if not rng.randrange(5)]
+    rng.shuffle(received)
+    if way in {ArrivalOrder.BY_TIME, ArrivalOrder.BACKWARDS}:
+        received.sort(key=lambda one: _happened(one[0]), reverse=way is ArrivalOrder.BACKWARDS)
+    return received
 
 
 def _happened(event: Event) -> datetime:
@@ -114,20 +114,20 @@ def _happened(event: Event) -> datetime:
             return event.issued_at
 
 
-def _definition(group: TargetGroup) -> Put:
+def _definition(group: TargetGroup) -> NewRecord:
     attributes = {"specversion": "1.0", "type": "unenroll.TargetGroupDefined.v1", "source": "/s", "time": _LONG_AFTER}
     headers = {**attributes, "id": f"{group.group_id} v{group.version}"}
-    return Put(
+    return NewRecord(
         key=str(group.group_id).encode(),
         value=dump_group(group).encode(),
         headers=[(f"ce_{name}", text.encode()) for name, text in headers.items()],
     )
 
 
-def put_of(event: Event) -> Put:
+def record_of(event: Event) -> NewRecord:
     """The event in binary mode."""
     attributes = {f"ce_{name}": text.encode() for name, text in _attributes(event).items()}
-    return Put(
+    return NewRecord(
         key=str(event.customer_id).encode(),
         value=json.dumps(_data(event)).encode(),
         headers=[*attributes.items(), ("content-type", b"application/json")],
@@ -141,10 +141,10 @@ def line_of(event: Event) -> str:
     return json.dumps({"type": type(event).__name__, **around, "data": _data(event)})
 
 
-def _again(event: Event) -> Put:
+def _again(event: Event) -> NewRecord:
     """The same event as another system would send it: in structured mode, with a field that we do not know."""
     document = {**_attributes(event), "data": {"note": "told again", **_data(event)}}
-    return Put(
+    return NewRecord(
         key=str(event.customer_id).encode(),
         value=json.dumps(document, indent=1).encode(),
         headers=[("content-type", b"application/cloudevents+json; charset=utf-8")],

@@ -18,7 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
 )
 
 from chaos.killable_servers import KillableServer, killable_kafka
-from support.place import done
+from support.deployment import wait_for_result
 from unenroll.sandbox.environment import LOOPBACK, cache_folder, free_ports
 from unenroll.sandbox.jars import cached_jars, locked_jars
 from unenroll.sandbox.kafka import CONFIG, JAVA_OPTIONS, java
@@ -73,7 +73,7 @@ class Brokers:
         """Create topics whose partitions this broker leads."""
         replicas = [by, *(number for number in self.by_number if number != by)]
         topics = [NewTopic(name, 4, replica_assignment=[replicas] * 4) for name in names]
-        done(self.admin().create_topics, topics)
+        wait_for_result(self.admin().create_topics, topics)
 
 
 @dataclass(frozen=True, kw_only=True)

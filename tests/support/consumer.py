@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from support.topics import Seen
+from support.topics import ConsumedRecord
 from unenroll.wire.outbound import RewardCancelled, RewardReinstated, UnenrollRejected, UserUnenrolled
 
 Data = dict[str, Any]
@@ -32,7 +32,7 @@ class ReceivedEvents:
     dead: list[str]
 
 
-def receive(records: Iterable[Seen]) -> ReceivedEvents:
+def receive(records: Iterable[ConsumedRecord]) -> ReceivedEvents:
     """Read the output topics as a consumer does."""
     rejected: dict[Key, list[str]] = defaultdict(list)
     left: dict[Key, list[Data]] = defaultdict(list)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from support.workers import Running
+from support.workers import RunningCommand
 from unenroll.cli import main
 from unenroll.postgres import migrations
 from unenroll.postgres import pool as connect
@@ -19,7 +19,7 @@ from unenroll.sandbox.servers import ServerAddresses
 
 
 @asynccontextmanager
-async def migrated(servers: ServerAddresses) -> AsyncIterator[str]:
+async def migrated_database(servers: ServerAddresses) -> AsyncIterator[str]:
     """A new migrated database to clone, by its name."""
     async with _new(servers, f"unenroll_template_{secrets.token_hex(4)}") as name:
         await migrate(_url(servers, name))
@@ -27,14 +27,14 @@ async def migrated(servers: ServerAddresses) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def cloned(servers: ServerAddresses, template: str) -> AsyncIterator[str]:
+async def cloned_database(servers: ServerAddresses, template: str) -> AsyncIterator[str]:
     """The URL of a copy of the database `template`. No connection to the template may be open."""
     async with _new(servers, f"unenroll_test_{secrets.token_hex(4)}", f"template {template}") as name:
         yield _url(servers, name)
 
 
 @asynccontextmanager
-async def made_new(servers: ServerAddresses) -> AsyncIterator[str]:
+async def empty_database(servers: ServerAddresses) -> AsyncIterator[str]:
     """The URL of an empty database."""
     async with _new(servers, f"unenroll_test_{secrets.token_hex(4)}") as name:
         yield _url(servers, name)
@@ -97,9 +97,9 @@ def _be(version: str) -> None:
 
 
 @contextmanager
-def of_version(version: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
+def of_version(version: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[RunningCommand]:
     """Run the command as a program of this version."""
-    command = Running(partial(_be, version), arguments, environment)
+    command = RunningCommand(partial(_be, version), arguments, environment)
     try:
         yield command
     finally:

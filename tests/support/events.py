@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from support.topics import Put, Seen
+from support.topics import ConsumedRecord, NewRecord
 from unenroll.core.events import EventId
 from unenroll.wire.encode import event_uuid
 
@@ -27,13 +27,13 @@ def definition(data: dict[str, Any] = ABC) -> str:
     return json.dumps({"type": "TargetGroupDefined", "id": f"g{data['targetGroupId']}", "data": data})
 
 
-def enrolled(customer: int, at: str = "2026-01-01T00:00:00Z", *, event_id: str = "in", **more: Any) -> str:  # noqa: ANN401
+def enrollment_line(customer: int, at: str = "2026-01-01T00:00:00Z", *, event_id: str = "in", **more: Any) -> str:  # noqa: ANN401
     """A line for `load`: the customer takes part in milestone ABC."""
     data = {"customerId": customer, "targetGroupId": 11, "targetId": 21, "enrolledAt": at, **more}
     return json.dumps({"type": "CustomerEnrolled", "source": "/crm", "id": f"{event_id}-{customer}", "data": data})
 
 
-def reward(customer: int, reward_id: str, cycle: str, *, allocation: str = "PERIOD_END", at: str) -> str:
+def reward_line(customer: int, reward_id: str, cycle: str, *, allocation: str = "PERIOD_END", at: str) -> str:
     """A line for `load`: a reward of milestone ABC."""
     data = {
         "rewardId": reward_id,
@@ -53,24 +53,24 @@ def reward(customer: int, reward_id: str, cycle: str, *, allocation: str = "PERI
 def three_rewards(customer: int) -> list[str]:
     """Lines for `load`: enrolled, and of three rewards a leave in March cancels one."""
     return [
-        enrolled(customer),
-        reward(customer, f"R1-{customer}", "c1", at="2026-01-10T00:00:00Z"),
-        reward(customer, f"R2-{customer}", "c2", allocation="IMMEDIATE", at="2026-02-10T00:00:00Z"),
-        reward(customer, f"R3-{customer}", "c3", at="2026-03-05T00:00:00Z"),
+        enrollment_line(customer),
+        reward_line(customer, f"R1-{customer}", "c1", at="2026-01-10T00:00:00Z"),
+        reward_line(customer, f"R2-{customer}", "c2", allocation="IMMEDIATE", at="2026-02-10T00:00:00Z"),
+        reward_line(customer, f"R3-{customer}", "c3", at="2026-03-05T00:00:00Z"),
     ]
 
 
-def leaves(
+def leave_record(
     customer: int,
     at: str = "2026-03-15T00:00:00Z",
     *,
     event_id: str | None = None,
     target: int = 21,
     **more: Any,  # noqa: ANN401
-) -> Put:
+) -> NewRecord:
     """A request on its topic: the customer wants to leave milestone ABC."""
     data = {"customerId": customer, "targetGroupId": 11, "targetId": target, **more}
-    return Put(
+    return NewRecord(
         key=str(customer).encode(),
         value=json.dumps(data).encode(),
         headers=[
@@ -132,12 +132,12 @@ def level(reward_id: str, number: int, cycle: str, at: str) -> dict[str, Any]:
 ENROLLED = enrollment_data("01 01", periodName="c1")
 
 
-def of(customer: int, events: list[dict[str, Any]]) -> list[str]:
+def lines_of_customer(customer: int, events: list[dict[str, Any]]) -> list[str]:
     """The lines of this customer."""
     return [json.dumps({**one, "data": {"customerId": customer, **one["data"]}}) for one in events]
 
 
-def sentence(record: Seen) -> str:
+def sentence(record: ConsumedRecord) -> str:
     """A published event in short: the dropped cycles of a leave, the rule of a reward."""
     kind = (record.header("ce_type") or str(record.header("dlq_reason"))).removeprefix("unenroll.").removesuffix(".v1")
     data = record.data

@@ -9,7 +9,7 @@ from typing import Any, cast
 import asyncpg
 
 from support.events import ABC
-from support.workers import piped
+from support.workers import run_with_input
 from unenroll.ops.files import lines
 from unenroll.ops.load.load import LoadResult, load
 from unenroll.ops.progress import bad_lines
@@ -30,22 +30,22 @@ XYZ: dict[str, Any] = {
 }
 
 
-def appended(version: int, name: str = "c6") -> dict[str, Any]:
+def appended_definition(version: int, name: str = "c6") -> dict[str, Any]:
     """Milestone ABC's group with one cycle more."""
     more = {"periodName": name, "start": "2026-06-01T00:00:00Z", "end": "2026-07-01T00:00:00Z"}
     return {**ABC, "version": version, "cycles": [*CYCLES, more]}
 
 
-def event(name: str, event_id: str, *, time: str = "2026-01-01T00:00:00Z", **data: Any) -> str:  # noqa: ANN401
+def event_line(name: str, event_id: str, *, time: str = "2026-01-01T00:00:00Z", **data: Any) -> str:  # noqa: ANN401
     """A line for `publish`, of customer 423789336 unless it says otherwise."""
     full = {"customerId": 423789336, **data}
     return json.dumps({"type": name, "source": "/crm", "id": event_id, "time": time, "data": full})
 
 
-def leave(customer: int, *, at: str = "2026-03-15T00:00:00Z", **more: Any) -> str:  # noqa: ANN401
+def leave_line(customer: int, *, at: str = "2026-03-15T00:00:00Z", **more: Any) -> str:  # noqa: ANN401
     """A line for `publish`: the customer wants to leave milestone ABC."""
     data = {"customerId": customer, "targetGroupId": 11, "targetId": 21, **more}
-    return event("UnenrollRequested", f"leave-{customer}", time=at, **data)
+    return event_line("UnenrollRequested", f"leave-{customer}", time=at, **data)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class File:
         return self.rejects.read_bytes().splitlines()
 
 
-def written(folder: Path, content: Sequence[str | bytes], name: str = "facts.ndjson") -> File:
+def write_file(folder: Path, content: Sequence[str | bytes], name: str = "facts.ndjson") -> File:
     """A file of these lines."""
     path = folder / name
     path.write_bytes(b"".join((line.encode() if isinstance(line, str) else line) + b"\n" for line in content))
@@ -83,7 +83,7 @@ class CommandResult:
 
 def command(*arguments: str, environment: Mapping[str, str], stdin: bytes = b"") -> CommandResult:
     """Run the real command in a process of its own, without a terminal."""
-    code, out, err = piped(*arguments, environment=environment, stdin=stdin)
+    code, out, err = run_with_input(*arguments, environment=environment, stdin=stdin)
     return CommandResult(code=code, out=out.decode(), err=err.decode())
 
 

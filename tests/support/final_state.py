@@ -7,9 +7,9 @@ from typing import Any
 import asyncpg
 
 from core.model import answer
+from support.account_histories import AccountHistory
 from support.consumer import ReceivedEvents, in_force, latest_state
-from support.crowd import Crowd
-from support.lives import Life
+from support.workload import Workload
 from unenroll.core.calendar import Calendar
 from unenroll.core.definitions import Target
 from unenroll.core.events import EventId, RewardEarned, RewardIssued, UnenrollRequested
@@ -69,7 +69,7 @@ async def rows(database_url: str) -> Rows:
         await connection.close()
 
 
-def ended(found: Rows) -> dict[str, set[Row]]:
+def comparable_rows(found: Rows) -> dict[str, set[Row]]:
     """The part of the tables that must be equal in every order of arrival, without the number of resettlements."""
     again: Counter[Row] = Counter((row["customer_id"], row["target_id"]) for row in found["ledger"] if is_due(row))
     same = {**found, "accounts": [_without(again, row) for row in found["accounts"]]}
@@ -81,24 +81,31 @@ def is_due(row: Mapping[str, Any]) -> bool:
     return bool(row["event_type"] == "SettlementDue")
 
 
-def expected(crowd: Crowd) -> dict[str, set[Row]]:
+def expected(workload: Workload) -> dict[str, set[Row]]:
     """The same part, as the core settles all facts at once."""
     ends: dict[str, set[Row]] = {table: set() for table in SAME}
-    for life in crowd.lives:
-        account = life.account()
-        settlement = agreed(account, life.target, life.calendar)
-        ends["accounts"].add((life.customer_id, life.target.target_id, len(life.events), awaits_cycles(settlement)))
+    for history in workload.histories:
+        account = history.account()
+        settlement = checked_settlement(account, history.target, history.calendar)
+        ends["accounts"].add(
+            (
+                history.customer_id,
+                history.target.target_id,
+                len(history.events),
+                awaits_cycles(settlement),
+            )
+        )
         for table, row in _facts(account, settlement):
-            ends[table].add((life.customer_id, life.target.target_id, *row))
+            ends[table].add((history.customer_id, history.target.target_id, *row))
     return ends
 
 
-def paid(lives: Iterable[Life]) -> set[Row]:
+def payment_times(histories: Iterable[AccountHistory]) -> set[Row]:
     """Every (reward, time) at which an event says that the reward was paid."""
     return {
         (event.customer_id, event.target_id, event.reward_id, event.issued_at)
-        for life in lives
-        for event in life.events
+        for history in histories
+        for event in history.events
         if isinstance(event, RewardEarned | RewardIssued)
     }
 
@@ -107,7 +114,7 @@ def _without(again: Mapping[Row, int], row: Mapping[str, Any]) -> dict[str, Any]
     return {**row, "decisions": row["decisions"] - again[row["customer_id"], row["target_id"]]}
 
 
-def agreed(account: Account, target: Target, calendar: Calendar) -> Settlement:
+def checked_settlement(account: Account, target: Target, calendar: Calendar) -> Settlement:
     """Settle with the core, and check the result against the literal reading of the rules."""
     settlement = settle(account, target, calendar)
     literally = answer(account, target, calendar)
@@ -138,18 +145,20 @@ def _identity(key: EventId | None) -> Row:
     return (None, None) if key is None else key
 
 
-def complaints(crowd: Crowd, found: Rows, told: ReceivedEvents, *, keyed: bool) -> Iterator[str]:
+def differences(workload: Workload, found: Rows, received: ReceivedEvents, *, keyed: bool) -> Iterator[str]:
     """Every deviation, as a sentence. `keyed`: a customer's events were on one partition, so outputs are in order."""
-    yield from (f"dead letter: {why}" for why in told.dead)
-    yield from (f"{event_id} is visible {times} times" for event_id, times in Counter(told.ids).items() if times > 1)
+    yield from (f"dead letter: {why}" for why in received.dead)
+    yield from (
+        f"{event_id} is visible {times} times" for event_id, times in Counter(received.ids).items() if times > 1
+    )
     yield from (f"definition refused: {row['detail']}" for row in found["definition_refusals"])
-    yield from _tables(ended(found), expected(crowd))
-    yield from _issuances(found, crowd)
-    yield from _answers(found, told, crowd)
-    yield from _leaves(found, told, crowd)
-    yield from _rewards(found, told)
+    yield from _tables(comparable_rows(found), expected(workload))
+    yield from _issuances(found, workload)
+    yield from _answers(found, received, workload)
+    yield from _leaves(found, received, workload)
+    yield from _rewards(found, received)
     if keyed:
-        yield from (f"{key} was not published in the order of its revisions" for key in told.out_of_order)
+        yield from (f"{key} was not published in the order of its revisions" for key in received.out_of_order)
 
 
 def _tables(found: Mapping[str, set[Row]], wanted: Mapping[str, set[Row]]) -> Iterator[str]:
@@ -158,36 +167,38 @@ def _tables(found: Mapping[str, set[Row]], wanted: Mapping[str, set[Row]]) -> It
         yield from (f"{table} has {row}" for row in found[table] - rows)
 
 
-def _issuances(found: Rows, crowd: Crowd) -> Iterator[str]:
-    told = paid(crowd.lives)
+def _issuances(found: Rows, workload: Workload) -> Iterator[str]:
+    received = payment_times(workload.histories)
     for row in found["issuances"]:
         key = (row["customer_id"], row["target_id"], row["reward_id"], row["issued_at"])
-        if key not in told:
+        if key not in received:
             yield f"no event says that {key}"
 
 
-def _answers(found: Rows, told: ReceivedEvents, crowd: Crowd) -> Iterator[str]:
+def _answers(found: Rows, received: ReceivedEvents, workload: Workload) -> Iterator[str]:
     """Check that each request has exactly one first answer: the rejection in the ledger, or a UserUnenrolled."""
     ledger = {(row["customer_id"], str(row["event_key"])): row["outcome"] for row in found["ledger"] if not is_due(row)}
-    if len(ledger) != len(crowd.events()):
-        yield f"the ledger has {len(ledger)} of {len(crowd.events())} events"
+    if len(ledger) != len(workload.events()):
+        yield f"the ledger has {len(ledger)} of {len(workload.events())} events"
     left = {
-        (key[0], data["requestSource"], data["requestId"]) for key, all_of_it in told.left.items() for data in all_of_it
+        (key[0], data["requestSource"], data["requestId"])
+        for key, all_of_it in received.left.items()
+        for data in all_of_it
     }
-    requests = [event for event in crowd.events() if isinstance(event, UnenrollRequested)]
+    requests = [event for event in workload.events() if isinstance(event, UnenrollRequested)]
     for request in requests:
         key = (request.customer_id, request.key.source, request.key.id)
         outcome = ledger.get((request.customer_id, event_uuid(request.key)))
-        rejected = told.rejected.get(key, [])
+        rejected = received.rejected.get(key, [])
         if rejected != ([] if outcome == "UNENROLLED" else [outcome]) or (outcome == "UNENROLLED" and key not in left):
             yield f"request {key} was decided to be {outcome} at first, and got {rejected or 'no rejection'}"
-    strangers = {*told.rejected, *left} - {(one.customer_id, one.key.source, one.key.id) for one in requests}
+    strangers = {*received.rejected, *left} - {(one.customer_id, one.key.source, one.key.id) for one in requests}
     yield from (f"no request asks for {key}" for key in strangers)
 
 
-def _leaves(found: Rows, told: ReceivedEvents, crowd: Crowd) -> Iterator[str]:
+def _leaves(found: Rows, received: ReceivedEvents, workload: Workload) -> Iterator[str]:
     """Check that a consumer sees the leaves that are in force, each with its first dropped cycle."""
-    cycles = {target: group.calendar.cycles for group in crowd.groups for target in group.targets}
+    cycles = {target: group.calendar.cycles for group in workload.groups for target in group.targets}
     cuts: dict[tuple[int, int], dict[str, str]] = {}
     for row in found["leaves"]:
         if row["outcome"] == "UNENROLLED":
@@ -197,18 +208,18 @@ def _leaves(found: Rows, told: ReceivedEvents, crowd: Crowd) -> Iterator[str]:
     for row in found["accounts"]:
         account = (row["customer_id"], row["target_id"])
         state, _ = load_account(row["facts"], customer_id=account[0], target_id=account[1])
-        yield from _account(account, state.settled.revision, told.left.get(account, []), cuts=cuts.get(account, {}))
+        yield from _account(account, state.settled.revision, received.left.get(account, []), cuts=cuts.get(account, {}))
 
 
 def _account(
-    account: tuple[int, int], revision: int, told: list[dict[str, Any]], *, cuts: Mapping[str, str]
+    account: tuple[int, int], revision: int, received: list[dict[str, Any]], *, cuts: Mapping[str, str]
 ) -> Iterator[str]:
-    held = in_force(told)
+    held = in_force(received)
     if isinstance(held, str):
         yield f"account {account}: {held}"
         return
-    if len(told) != revision:
-        yield f"account {account}: {len(told)} UserUnenrolled of {revision}"
+    if len(received) != revision:
+        yield f"account {account}: {len(received)} UserUnenrolled of {revision}"
     if held.keys() != cuts.keys():
         yield f"account {account}: {sorted(held)} are published as in force, and {sorted(cuts)} are in force"
         return
@@ -218,10 +229,10 @@ def _account(
             yield f"account {account}: {key} is published to drop {dropped['first']}, and drops {cuts[key]}"
 
 
-def _rewards(found: Rows, told: ReceivedEvents) -> Iterator[str]:
+def _rewards(found: Rows, received: ReceivedEvents) -> Iterator[str]:
     for row in found["rewards"]:
         key = (row["customer_id"], row["target_id"], row["reward_id"])
-        events = told.rewards.get(key, [])
+        events = received.rewards.get(key, [])
         if [event["revision"] for event in events] != list(range(1, row["revision"] + 1)):
             yield f"reward {key}: revisions {[event['revision'] for event in events]} of {row['revision']}"
             continue

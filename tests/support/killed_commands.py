@@ -10,8 +10,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from support.phases import replace
-from support.workers import Running
+from support.batch_phases import replace
+from support.workers import RunningCommand
 from unenroll.cli import main
 from unenroll.kafka.transactional_producer import LaneProducer
 from unenroll.ops.erase import erase as erase_module
@@ -67,9 +67,11 @@ def _live_until(phase: str, transaction: int) -> None:
 
 
 @contextmanager
-def dying(phase: str, *arguments: str, environment: Mapping[str, str], transaction: int = 1) -> Iterator[Running]:
+def killed_command(
+    phase: str, *arguments: str, environment: Mapping[str, str], transaction: int = 1
+) -> Iterator[RunningCommand]:
     """The command with these arguments, which kills itself when this transaction of it is so far."""
-    command = Running(partial(_live_until, phase, transaction), arguments, environment)
+    command = RunningCommand(partial(_live_until, phase, transaction), arguments, environment)
     try:
         yield command
     finally:
@@ -92,9 +94,9 @@ def _send_two() -> None:
 
 
 @contextmanager
-def killed_sender(*arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
+def killed_sender(*arguments: str, environment: Mapping[str, str]) -> Iterator[RunningCommand]:
     """The command with these arguments, killed by itself when two messages of it have arrived."""
-    command = Running(_send_two, arguments, environment)
+    command = RunningCommand(_send_two, arguments, environment)
     try:
         yield command
     finally:
@@ -125,9 +127,9 @@ def _erase_until(moment: str) -> None:
 
 
 @contextmanager
-def killed_erase(moment: str, customer: int, *, environment: Mapping[str, str]) -> Iterator[Running]:
+def killed_erase(moment: str, customer: int, *, environment: Mapping[str, str]) -> Iterator[RunningCommand]:
     """The command `erase`, which kills itself at this moment."""
-    command = Running(partial(_erase_until, moment), ("erase", f"--customer={customer}"), environment)
+    command = RunningCommand(partial(_erase_until, moment), ("erase", f"--customer={customer}"), environment)
     try:
         yield command
     finally:

@@ -52,7 +52,7 @@ class Collector:
 
 
 @contextmanager
-def collecting() -> Iterator[Collector]:
+def running_collector() -> Iterator[Collector]:
     """Run a collector until the end of the block."""
 
     class SpanHandler(BaseHTTPRequestHandler):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from confluent_kafka import KafkaError, Message, Producer
 
 from checker.history import Sent
-from support.topics import Put
+from support.topics import NewRecord
 
 _GIVE_UP_MS = 5_000
 _FLUSH_SECONDS = 30.0
@@ -22,7 +22,7 @@ class Stream:
     prefix: str
     sent: list[Sent] = field(default_factory=list)
 
-    def put(self, word: str, records: Iterable[Put]) -> None:
+    def put(self, word: str, records: Iterable[NewRecord]) -> None:
         """Return when the broker has acknowledged all records. Fails after two minutes."""
         left = list(records)
         deadline = time.monotonic() + _DEADLINE_SECONDS
@@ -30,9 +30,9 @@ class Stream:
             assert time.monotonic() < deadline, f"{len(left)} records of {word} were not acknowledged"
             left = self._once(word, left)
 
-    def _once(self, word: str, records: list[Put]) -> list[Put]:
+    def _once(self, word: str, records: list[NewRecord]) -> list[NewRecord]:
         """Send the records and return those without an acknowledgment."""
-        unknown: list[Put] = []
+        unknown: list[NewRecord] = []
         producer = Producer(
             {
                 "bootstrap.servers": self.kafka,
@@ -56,7 +56,7 @@ class Stream:
         assert producer.flush(_FLUSH_SECONDS) == 0
         return unknown
 
-    def _noting(self, record: Put, unknown: list[Put]) -> Callable[[KafkaError | None, Message], None]:
+    def _noting(self, record: NewRecord, unknown: list[NewRecord]) -> Callable[[KafkaError | None, Message], None]:
         def note(error: KafkaError | None, message: Message) -> None:
             topic = message.topic() or ""
             spot = None if error else (topic, message.partition() or 0, message.offset() or 0)

@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from chaos.killable_servers import KillableServer, killable_kafka
 from support.certificates import Authority, Pair
-from support.place import done
+from support.deployment import wait_for_result
 from unenroll.sandbox.environment import LOOPBACK, cache_folder, free_ports
 from unenroll.sandbox.jars import cached_jars, locked_jars
 from unenroll.sandbox.kafka import CONFIG, JAVA_OPTIONS, PROPERTIES, java
@@ -169,7 +169,9 @@ class SecureKafka:
         """Set the password with which the user logs in by SCRAM."""
         for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
             how = ScramCredentialInfo(mechanism, _ITERATIONS)
-            done(self.admin.alter_user_scram_credentials, [UserScramCredentialUpsertion(name, how, password.encode())])
+            wait_for_result(
+                self.admin.alter_user_scram_credentials, [UserScramCredentialUpsertion(name, how, password.encode())]
+            )
 
     def has_users(self, passwords: Mapping[str, str]) -> None:
         """Set the SCRAM passwords of these users."""

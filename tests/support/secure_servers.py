@@ -20,8 +20,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
 )
 
 from support.certificates import Authority, Pair
-from support.databases import made_new
-from support.place import done
+from support.databases import empty_database
+from support.deployment import wait_for_result
 from support.secure_kafka import SecureKafka, SecureKafkaConfig, TokenServer, secure_kafka, token_server
 from support.workers import wait_until
 from unenroll.sandbox.servers import ServerAddresses
@@ -115,13 +115,13 @@ class SecureServers:
         return rules
 
     def allow(self, rules: list[AclBinding]) -> None:
-        done(self.kafka.admin.create_acls, rules)
+        wait_for_result(self.kafka.admin.create_acls, rules)
         self._wait(rules, there=True)
 
     @contextmanager
     def without(self, rule: AclBinding) -> Iterator[None]:
         """Take the right away until the end of the block."""
-        done(self.kafka.admin.delete_acls, [_exactly(rule)])
+        wait_for_result(self.kafka.admin.delete_acls, [_exactly(rule)])
         self._wait([rule], there=False)
         try:
             yield
@@ -168,7 +168,7 @@ async def secure_kafka_with_users(folder: Path) -> AsyncIterator[tuple[SecureKaf
 @asynccontextmanager
 async def secure_database(servers: ServerAddresses, passwords: Mapping[str, str]) -> AsyncIterator[str]:
     """The address of an empty database whose roles are those of deploy/postgres/roles.sql, each with one login."""
-    async with made_new(servers) as url:
+    async with empty_database(servers) as url:
         suffix = url[-8:]
         await _execute(url, (DEPLOY / "postgres" / "roles.sql").read_text(encoding="utf-8"))
         for role, login in LOGINS.items():
@@ -187,8 +187,8 @@ def granted(folder: Path, *, prefix: str, group_id: str) -> Iterator[AclBinding]
     tool = folder / "kafka-acls"
     tool.write_text(_RECORDS)
     tool.chmod(0o700)
-    told = folder / "told"
-    told.unlink(missing_ok=True)
+    received = folder / "told"
+    received.unlink(missing_ok=True)
     names = {"WORKER": "worker", "API": "api", "OPERATOR": "operator", "TOPIC_MAKER": "topics"}
     environment = {name: f"User:{part}" for name, part in names.items()}
     subprocess.run(
@@ -196,7 +196,7 @@ def granted(folder: Path, *, prefix: str, group_id: str) -> Iterator[AclBinding]
         env={"KAFKA_ACLS": str(tool), "PREFIX": prefix, "GROUP": group_id, "PATH": "/usr/bin:/bin", **environment},
         check=True,
     )
-    for line in told.read_text().splitlines():
+    for line in received.read_text().splitlines():
         yield from _bindings(line.split())
 
 

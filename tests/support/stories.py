@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from support.decisions import decide
-from support.files import event, written
+from support.batch_decisions import decide
+from support.files import event_line, write_file
 from unenroll.demo.examples import CHAPTERS
 from unenroll.demo.notation import Campaign, Example
 from unenroll.demo.play import facts, requests
@@ -17,9 +17,9 @@ from unenroll.ops.progress import bad_lines
 CUSTOMER = 423789336
 
 
-async def stage(database_url: str, folder: Path, loaded: Sequence[str], *decided: str) -> AccountStory:
+async def decided_story(database_url: str, folder: Path, loaded: Sequence[str], *decided: str) -> AccountStory:
     """Load facts, decide events, and return the story of the first account of the customer."""
-    assert (await written(folder, loaded).load(database_url)).bad == 0
+    assert (await write_file(folder, loaded).load(database_url)).bad == 0
     for line in decided:
         await decide(database_url, line)
     return await story(database_url)
@@ -29,20 +29,20 @@ async def story(database_url: str, **query: Any) -> AccountStory:  # noqa: ANN40
     return (await explain(ExplainQuery(customer_id=CUSTOMER, **query), database_url)).accounts[0]
 
 
-def one(account: AccountStory, reward_id: str) -> ExplainedReward:
+def reward_of(account: AccountStory, reward_id: str) -> ExplainedReward:
     return next(found for found in account.rewards if found.reward_id == reward_id)
 
 
-def left(at: str, event_id: str = "out") -> str:
-    return event("UnenrollRequested", event_id, time=at, targetGroupId=11, targetId=21)
+def leave_event(at: str, event_id: str = "out") -> str:
+    return event_line("UnenrollRequested", event_id, time=at, targetGroupId=11, targetId=21)
 
 
-def joined(at: str, event_id: str, **more: Any) -> str:  # noqa: ANN401 - fields of the event
-    return event("CustomerEnrolled", event_id, targetGroupId=11, targetId=21, enrolledAt=at, **more)
+def enrollment_event(at: str, event_id: str, **more: Any) -> str:  # noqa: ANN401 - fields of the event
+    return event_line("CustomerEnrolled", event_id, targetGroupId=11, targetId=21, enrolledAt=at, **more)
 
 
-def of_streak(name: str, event_id: str, **more: Any) -> str:  # noqa: ANN401 - fields of the event
-    return event(name, event_id, targetGroupId=12, targetId=22, **more)
+def streak_event(name: str, event_id: str, **more: Any) -> str:  # noqa: ANN401 - fields of the event
+    return event_line(name, event_id, targetGroupId=12, targetId=22, **more)
 
 
 EXAMPLES: dict[str, tuple[Campaign, Example]] = {
@@ -50,7 +50,7 @@ EXAMPLES: dict[str, tuple[Campaign, Example]] = {
 }
 
 
-async def played(database_url: str) -> None:
+async def decide_examples(database_url: str) -> None:
     """Load the facts of the examples, and decide their leaves."""
     with bad_lines(()) as bad:
         await load(facts(CHAPTERS), database_url, bad=bad)

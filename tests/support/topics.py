@@ -20,7 +20,7 @@ Spot = tuple[str, int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class ConsumedRecord:
     """A record as a consumer sees it."""
 
     topic: str
@@ -40,7 +40,7 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Put:
+class NewRecord:
     """A record to publish."""
 
     value: bytes | None
@@ -49,7 +49,7 @@ class Put:
     partition: int = -1
 
 
-def put(kafka: str, topic: str, records: Iterable[Put]) -> list[Spot]:
+def produce(kafka: str, topic: str, records: Iterable[NewRecord]) -> list[Spot]:
     """Publish the records in order, wait until the broker has all, and return where each is."""
     spots: dict[int, Spot] = {}
     failed: list[KafkaError] = []
@@ -90,7 +90,9 @@ def _producer(kafka: str) -> Producer:
     )
 
 
-async def put_with_odd_headers(kafka: str, topic: str, values: Iterable[bytes], *, odd: bytes, partition: int) -> None:
+async def produce_with_invalid_header(
+    kafka: str, topic: str, values: Iterable[bytes], *, odd: bytes, partition: int
+) -> None:
     """Publish the values in one batch. The one that is `odd` has a header whose name is not UTF-8."""
     producer = AIOKafkaProducer(bootstrap_servers=kafka)
     await producer.start()
@@ -103,7 +105,7 @@ async def put_with_odd_headers(kafka: str, topic: str, values: Iterable[bytes], 
     await producer.stop()
 
 
-async def put_at(kafka: str, topic: str, record: Put, *, milliseconds: int) -> None:
+async def produce_with_timestamp(kafka: str, topic: str, record: NewRecord, *, milliseconds: int) -> None:
     """Publish the record with this timestamp, whatever it is. Java's and librdkafka's producers refuse some."""
     producer = AIOKafkaProducer(bootstrap_servers=kafka)
     await producer.start()
@@ -124,7 +126,9 @@ class NotUtf8(str):
         return b"\xff\xfe"
 
 
-def seen(kafka: str, prefix: str, words: Iterable[str] = OUTPUTS, *, isolation: str = "read_committed") -> list[Seen]:
+def consume(
+    kafka: str, prefix: str, words: Iterable[str] = OUTPUTS, *, isolation: str = "read_committed"
+) -> list[ConsumedRecord]:
     """All visible records of the topics, sorted by topic, partition and offset."""
     consumer = Consumer(
         {
@@ -145,15 +149,15 @@ def seen(kafka: str, prefix: str, words: Iterable[str] = OUTPUTS, *, isolation: 
         consumer.close()
 
 
-def by_word(found: Iterable[Seen], prefix: str) -> Mapping[str, list[Seen]]:
+def by_topic(found: Iterable[ConsumedRecord], prefix: str) -> Mapping[str, list[ConsumedRecord]]:
     """The records by their topic without the prefix."""
-    sorted_out: dict[str, list[Seen]] = {word: [] for word in OUTPUTS}
+    sorted_out: dict[str, list[ConsumedRecord]] = {word: [] for word in OUTPUTS}
     for record in found:
         sorted_out[record.topic.removeprefix(prefix)].append(record)
     return sorted_out
 
 
-def _all(consumer: Consumer, topics: list[str]) -> Iterator[Seen]:
+def _all(consumer: Consumer, topics: list[str]) -> Iterator[ConsumedRecord]:
     open_places = {
         (topic, number)
         for topic in topics
@@ -178,8 +182,8 @@ def _all(consumer: Consumer, topics: list[str]) -> Iterator[Seen]:
             raise AssertionError(error)
 
 
-def _seen(message: Message) -> Seen:
-    return Seen(
+def _seen(message: Message) -> ConsumedRecord:
+    return ConsumedRecord(
         topic=message.topic() or "",
         partition=message.partition() or 0,
         offset=message.offset() or 0,

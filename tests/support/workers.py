@@ -18,7 +18,7 @@ from tempfile import NamedTemporaryFile
 from threading import Event, Lock, Thread
 from typing import IO, NamedTuple
 
-from support.strikes import live_until
+from support.worker_faults import live_until
 from unenroll.cli import main
 
 _DEADLINE_SECONDS = 60.0
@@ -38,7 +38,7 @@ class Streams(NamedTuple):
     err: str
 
 
-class Running:
+class RunningCommand:
     """A started command."""
 
     def __init__(
@@ -67,7 +67,7 @@ class Running:
         assert code is not None, f"still running after {seconds} s:\n{self.output()}"
         return code
 
-    def wait_to_say(self, words: str, *, times: int = 1) -> None:
+    def wait_for_log(self, words: str, *, times: int = 1) -> None:
         """Wait until the log contains the words this many times."""
 
         def said() -> bool:
@@ -76,7 +76,7 @@ class Running:
         wait_until(lambda: said() or self.ended, words, show=self.output)
         assert said(), f"ended without {words!r}:\n{self.output()}"
 
-    def tell(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         if not self.ended:
             os.kill(self._process.pid or 0, number)
 
@@ -89,43 +89,45 @@ class Running:
 
 
 @contextmanager
-def running(*arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
+def running_command(*arguments: str, environment: Mapping[str, str]) -> Iterator[RunningCommand]:
     """Run `unenroll` with these arguments. The end of the block kills it if it still runs."""
-    with _ended(Running(main, arguments, environment)) as command:
+    with _ended(RunningCommand(main, arguments, environment)) as command:
         yield command
 
 
 @contextmanager
-def struck(fault: str, phase: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
+def command_with_fault(
+    fault: str, phase: str, *arguments: str, environment: Mapping[str, str]
+) -> Iterator[RunningCommand]:
     """Run the command, and apply the fault when its first batch with outputs reaches the phase."""
-    with _ended(Running(partial(live_until, fault, phase), arguments, environment)) as command:
+    with _ended(RunningCommand(partial(live_until, fault, phase), arguments, environment)) as command:
         yield command
 
 
 @contextmanager
-def doomed(phase: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[Running]:
+def command_that_kills_itself(phase: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[RunningCommand]:
     """Run the command, which kills itself at the phase."""
-    with struck("killed", phase, *arguments, environment=environment) as command:
+    with command_with_fault("killed", phase, *arguments, environment=environment) as command:
         yield command
 
 
 @contextmanager
-def _ended(command: Running) -> Iterator[Running]:
+def _ended(command: RunningCommand) -> Iterator[RunningCommand]:
     try:
         yield command
     finally:
         command.end()
 
 
-def run(*arguments: str, environment: Mapping[str, str], code: int = 0) -> str:
+def run_command(*arguments: str, environment: Mapping[str, str], code: int = 0) -> str:
     """Run the command to its end and return its output. Fails unless it ends with this exit code."""
-    with running(*arguments, environment=environment) as command:
+    with running_command(*arguments, environment=environment) as command:
         found = command.wait()
         assert found == code, f"exit code {found}, not {code}:\n{command.output()}"
         return command.output()
 
 
-def piped(*arguments: str, environment: Mapping[str, str], stdin: bytes = b"") -> tuple[int, bytes, bytes]:
+def run_with_input(*arguments: str, environment: Mapping[str, str], stdin: bytes = b"") -> tuple[int, bytes, bytes]:
     """Run the command and return its exit code, standard output and standard error."""
     with NamedTemporaryFile() as source, NamedTemporaryFile() as out, NamedTemporaryFile() as err:
         source.write(stdin)
@@ -178,7 +180,7 @@ def _bare() -> dict[str, str]:
 
 
 @contextmanager
-def beside(work: Callable[[Event], None]) -> Iterator[None]:
+def in_background(work: Callable[[Event], None]) -> Iterator[None]:
     """Run the work in a thread until the block ends. Then set the event that it got, and wait for its end."""
     stopping = Event()
     thread = Thread(target=work, args=(stopping,), daemon=True)

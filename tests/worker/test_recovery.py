@@ -9,7 +9,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from support.events import utc
-from support.topics import seen
+from support.topics import consume
 from unenroll.errors import LaneLostError
 from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.consumer_group import GroupCoordinator
@@ -60,7 +60,7 @@ class Stage:
             return await self.recovery.open(row, ours)
 
     def visible(self) -> list[bytes | None]:
-        return [one.value for one in seen(self.settings.kafka_bootstrap_servers, self.settings.topic_prefix)]
+        return [one.value for one in consume(self.settings.kafka_bootstrap_servers, self.settings.topic_prefix)]
 
 
 def messages(values: list[bytes]) -> list[Message]:

@@ -4,11 +4,11 @@ from time import time
 
 import pytest
 
-from support.topics import Put, put
+from support.topics import NewRecord, produce
 from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.range_reader import oldest_records
 from unenroll.kafka.topics import make_topics
-from unenroll.postgres.pool import connected
+from unenroll.postgres.pool import open_pool
 from unenroll.sandbox.servers import ServerAddresses
 from unenroll.settings import WorkerSettings
 from unenroll.telemetry.state import LaneActivity, ProcessState
@@ -25,7 +25,7 @@ async def test_a_lane_that_does_not_move_knows_since_when_its_oldest_record_wait
     cluster, state, requests = KafkaAdmin(settings), ProcessState(), []
     await make_topics(cluster, prefix, partitions=2, replication=1)
     began = time()
-    put(servers.kafka, f"{prefix}requests", [Put(key=b"x", value=b"?", partition=1) for _ in range(3)])
+    produce(servers.kafka, f"{prefix}requests", [NewRecord(key=b"x", value=b"?", partition=1) for _ in range(3)])
     original = oldest_records
 
     async def counted(*arguments: object) -> object:
@@ -38,7 +38,7 @@ async def test_a_lane_that_does_not_move_knows_since_when_its_oldest_record_wait
         lane = state.add_lane(number)
         lane.published_up_to([(f"{prefix}requests", 0), (f"{prefix}facts", 0)])
         lane.activity = LaneActivity.READING
-    async with connected(database_url) as pool:
+    async with open_pool(database_url) as pool:
         probe = ServerProbe(settings=settings, cluster=cluster, pool=pool, state=state)
         for _ in range(4):
             await probe._check_kafka()  # noqa: SLF001 - what it does every 5 s

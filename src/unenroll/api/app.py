@@ -28,7 +28,7 @@ from unenroll.errors import OutageError, SetupError, UnenrollError
 from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.idempotent_producer import DELIVERY_SECONDS, publisher
 from unenroll.kafka.topics import INPUTS, existing_topics
-from unenroll.postgres.pool import check_tables, connected
+from unenroll.postgres.pool import check_tables, open_pool
 from unenroll.settings import ApiSettings
 from unenroll.telemetry.state import ProcessStage, ProcessState
 from unenroll.worker.preflight import warn_not_encrypted
@@ -145,7 +145,7 @@ async def serve(settings: ApiSettings, *, stop: asyncio.Event) -> None:
 @asynccontextmanager
 async def _door(settings: ApiSettings, shown: ApiTelemetry) -> AsyncIterator[RequestFlow]:
     async with (
-        connected(settings.database_url, connections=_CONNECTIONS) as pool,
+        open_pool(settings.database_url, connections=_CONNECTIONS) as pool,
         publisher(settings) as publishing,
     ):
         await check_tables(pool)

@@ -90,7 +90,7 @@ class RateLimiter:
         self._keep(key, tokens - 1, now)
         return 0.0
 
-    def give_back(self, key: str, now: float) -> None:
+    def release(self, key: str, now: float) -> None:
         """Give a token back."""
         self._keep(key, self._tokens(key, now) + 1, now)
 

@@ -10,7 +10,7 @@ import asyncpg
 from unenroll.api.request_flow import ledger_lookup, message_of
 from unenroll.kafka.idempotent_producer import Publisher, publisher
 from unenroll.postgres.api_requests import StoredRequest, event_results, undecided_requests
-from unenroll.postgres.pool import check_tables, connected
+from unenroll.postgres.pool import check_tables, open_pool
 from unenroll.settings import WorkerSettings
 from unenroll.wire.topics import Message
 
@@ -29,7 +29,7 @@ async def resend(settings: WorkerSettings, *, older_than: timedelta, dry_run: bo
     before = datetime.now(UTC) - older_than
     calls = 0
     async with (
-        connected(settings.database_url.get_secret_value(), connections=1) as pool,
+        open_pool(settings.database_url.get_secret_value(), connections=1) as pool,
         publisher(settings) as producer,
     ):
         await check_tables(pool)

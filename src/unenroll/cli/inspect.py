@@ -27,7 +27,7 @@ from unenroll.ops.verify.differences import Difference
 from unenroll.ops.verify.verify import Note, VerifyResult
 from unenroll.ops.verify.verify import verify as verify_accounts
 from unenroll.postgres.audit import AuditScope, estimate_accounts
-from unenroll.postgres.pool import connected
+from unenroll.postgres.pool import open_pool
 from unenroll.settings import DatabaseSettings, WorkerSettings, read_settings
 from unenroll.text import plural, render_text
 from unenroll.wire.fields import LARGEST_INT64, SMALLEST_INT64
@@ -113,7 +113,7 @@ def verify_and_show(scope: AuditScope, *, differences: Path | None, report: Path
 
 
 async def _verify(database_url: str, scope: AuditScope, note: Note) -> VerifyResult:
-    async with connected(database_url, connections=1) as pool:
+    async with open_pool(database_url, connections=1) as pool:
         total = None if scope.customers or scope.targets else await estimate_accounts(pool)
         with progress("verify", total, count_unit("accounts")) as advance:
             return await verify_accounts(pool, scope, done=advance, note=note)

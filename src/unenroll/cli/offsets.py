@@ -13,7 +13,7 @@ from unenroll.errors import UsageError
 from unenroll.kafka.admin import KafkaAdmin
 from unenroll.ops.offsets.set import OffsetChangeOptions, OffsetTarget, PartitionChoice, Target, set_offsets
 from unenroll.ops.offsets.show import GroupOffsets, group_offsets
-from unenroll.postgres.pool import check_tables, connected
+from unenroll.postgres.pool import check_tables, open_pool
 from unenroll.settings import WorkerSettings, read_settings
 
 app = typer.Typer(help="Show the group's offsets, or set them.", no_args_is_help=True)
@@ -27,7 +27,7 @@ def show_(*, as_json: Json = False) -> None:
 
 
 async def _group_offsets(settings: WorkerSettings) -> GroupOffsets:
-    async with connected(settings.database_url, connections=1) as pool:
+    async with open_pool(settings.database_url, connections=1) as pool:
         await check_tables(pool)
         return await group_offsets(settings, pool, KafkaAdmin(settings))
 

@@ -20,7 +20,7 @@ from unenroll.ops.publish import batch_limits_by_topic, publish
 from unenroll.postgres.accounts import KnownAccount
 from unenroll.postgres.history import customer_history
 from unenroll.postgres.migrate import migrate
-from unenroll.postgres.pool import connected
+from unenroll.postgres.pool import open_pool
 from unenroll.sandbox.process import Say, show_progress
 from unenroll.settings import WorkerSettings
 from unenroll.wire.fields import instant_text
@@ -137,7 +137,7 @@ async def _observe(chapters: Sequence[Chapter], settings: WorkerSettings) -> Obs
 
 async def _accounts(chapters: Sequence[Chapter], settings: WorkerSettings) -> list[KnownAccount]:
     customers = [example.customer_id for chapter in chapters for example in chapter.examples]
-    async with connected(_database(settings), connections=1) as pool:
+    async with open_pool(_database(settings), connections=1) as pool:
         histories = [await customer_history(pool, customer) for customer in customers]
     return [known.account for history in histories for known in history.accounts]
 

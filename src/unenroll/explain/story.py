@@ -12,7 +12,7 @@ from unenroll.explain.rewards import ExplainedReward, RewardExplainer
 from unenroll.explain.stays import ExplainedCycles, ExplainedSpell, explain_cycles, explain_spells
 from unenroll.postgres.erasure import tombstone
 from unenroll.postgres.history import AccountHistory, PublishedMessage, customer_history
-from unenroll.postgres.pool import check_tables, connected
+from unenroll.postgres.pool import check_tables, open_pool
 from unenroll.text import clock_time, escape_control
 
 
@@ -68,7 +68,7 @@ async def explain(query: ExplainQuery, database_url: str) -> Explanation:
 
     Raises UnenrollError if no account matches, and OutageError and SetupError.
     """
-    async with connected(database_url, connections=1) as pool:
+    async with open_pool(database_url, connections=1) as pool:
         await check_tables(pool)
         customer = await customer_history(pool, query.customer_id)
         erasure = await tombstone(pool, query.customer_id)

@@ -12,7 +12,7 @@ from unenroll.errors import UnenrollError
 from unenroll.kafka.admin import KafkaAdmin, KafkaTopic, partitions_of
 from unenroll.kafka.range_reader import oldest_records
 from unenroll.kafka.topics import INPUTS, existing_topics
-from unenroll.postgres.pool import check_tables, connected
+from unenroll.postgres.pool import check_tables, open_pool
 from unenroll.postgres.retention import (
     TABLES,
     PruneCut,
@@ -59,7 +59,7 @@ async def prune(settings: WorkerSettings, options: PruneOptions, progress: Progr
     """
     kafka, now = KafkaAdmin(settings), datetime.now(UTC)
     before = now - options.older_than
-    async with connected(settings.database_url, connections=1) as pool:
+    async with open_pool(settings.database_url, connections=1) as pool:
         await check_tables(pool)
         names = [settings.topic_prefix + topic for topic in (*INPUTS, Topic.DEAD_LETTERS)]
         topics = await existing_topics(kafka, names)

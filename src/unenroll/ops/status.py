@@ -11,7 +11,7 @@ from unenroll.kafka.committed_offsets import CommittedOffset
 from unenroll.kafka.consumer_group import GroupCoordinator, group_coordinator
 from unenroll.kafka.range_reader import oldest_records
 from unenroll.kafka.topics import INPUTS, existing_topics
-from unenroll.postgres.pool import check_tables, connected
+from unenroll.postgres.pool import check_tables, open_pool
 from unenroll.postgres.stats import (
     DatabaseOverview,
     DefinitionSummary,
@@ -111,7 +111,7 @@ async def status(settings: WorkerSettings, kafka: KafkaAdmin) -> AsyncIterator[S
 
     Changes and locks nothing. Raises OutageError and SetupError.
     """
-    async with connected(settings.database_url, connections=1) as pool:
+    async with open_pool(settings.database_url, connections=1) as pool:
         await check_tables(pool)
         progress = await _progress(settings, kafka, pool)
         yield progress

@@ -34,7 +34,7 @@ _SESSION_SETTINGS = {
 
 
 @asynccontextmanager
-async def connected(database_url: SecretStr | str, *, connections: int = 4) -> AsyncIterator[asyncpg.Pool]:
+async def open_pool(database_url: SecretStr | str, *, connections: int = 4) -> AsyncIterator[asyncpg.Pool]:
     """Open a pool with at most this many connections, and close it at the end of the block.
 
     If a file holds the URL, each new connection reads the file again. Raises OutageError, SetupError and UsageError.

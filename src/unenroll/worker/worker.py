@@ -20,7 +20,7 @@ from unenroll.kafka.topics import INPUTS, check_not_recreated, existing_topics, 
 from unenroll.kafka.transactional_producer import LaneProducer
 from unenroll.postgres.definitions import DefinitionCache, begin_all_resettlements
 from unenroll.postgres.lanes import LaneKey
-from unenroll.postgres.pool import check_tables, connected
+from unenroll.postgres.pool import check_tables, open_pool
 from unenroll.settings import WorkerSettings
 from unenroll.telemetry.state import GROUP, ProcessStage, lane_name
 from unenroll.wire.topics import CARRIES
@@ -52,7 +52,7 @@ async def run_worker(settings: WorkerSettings, *, stop: asyncio.Event, until_cau
     warn_not_encrypted(settings)
     async with (
         worker_telemetry(settings) as telemetry,
-        connected(settings.database_url, connections=_CONNECTIONS) as pool,
+        open_pool(settings.database_url, connections=_CONNECTIONS) as pool,
         _checked_context(settings, pool, telemetry) as context,
     ):
         resettlement = Resettlement(settings=settings, pool=pool)

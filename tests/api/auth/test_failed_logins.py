@@ -70,8 +70,8 @@ async def honest(server: Server, say: Say, when: str) -> None:
     )
 
 
-async def test_an_honest_caller_is_answered_while_others_guess(told: dict[str, str], say: Say) -> None:
-    async with served(told) as server:
+async def test_an_honest_caller_is_answered_while_others_guess(received: dict[str, str], say: Say) -> None:
+    async with served(received) as server:
         await honest(server, say, "before")
         before = server.rss_mib
         async with flooded(server):

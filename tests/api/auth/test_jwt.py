@@ -70,7 +70,7 @@ async def test_a_token_of_each_kind_of_key_opens(key: PrivateKey, algorithm: str
 
 
 @pytest.mark.parametrize(
-    ("said", "name"),
+    ("result", "name"),
     [
         ({}, "client:crm"),
         ({"client_id": None, "azp": "app"}, "client:app"),
@@ -80,14 +80,14 @@ async def test_a_token_of_each_kind_of_key_opens(key: PrivateKey, algorithm: str
         ({"client_id": "../crm /\n"}, "client:..%2Fcrm%20%2F%0A"),
     ],
 )
-async def test_a_caller_is_named_by_the_program_or_else_by_the_subject(said: dict[str, Any], name: str) -> None:
-    found = await tokens().caller(token(claims(**said)))
+async def test_a_caller_is_named_by_the_program_or_else_by_the_subject(result: dict[str, Any], name: str) -> None:
+    found = await tokens().caller(token(claims(**result)))
     assert found is not None
     assert found.name == name
 
 
 @pytest.mark.parametrize(
-    ("said", "scopes"),
+    ("result", "scopes"),
     [
         ({"scope": "unenroll:read unenroll:write email"}, {"unenroll:read", "unenroll:write"}),
         ({"scope": ["unenroll:read"]}, {"unenroll:read"}),
@@ -99,8 +99,10 @@ async def test_a_caller_is_named_by_the_program_or_else_by_the_subject(said: dic
         ({"scope": None}, set()),
     ],
 )
-async def test_scopes_are_a_text_or_a_list_and_others_are_nothing_to_us(said: dict[str, Any], scopes: set[str]) -> None:
-    found = await tokens().caller(token(claims(**said)))
+async def test_scopes_are_a_text_or_a_list_and_others_are_nothing_to_us(
+    result: dict[str, Any], scopes: set[str]
+) -> None:
+    found = await tokens().caller(token(claims(**result)))
     assert found is not None
     assert found.scopes == scopes
 

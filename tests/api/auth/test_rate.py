@@ -27,8 +27,8 @@ def test_one_does_not_pay_for_another() -> None:
 def test_what_was_taken_in_vain_is_given_back_but_no_more() -> None:
     buckets = RateLimiter(rate=0.001, burst=1)
     buckets.take("crm", 0.0)
-    buckets.give_back("crm", 0.0)
-    buckets.give_back("crm", 0.0)
+    buckets.release("crm", 0.0)
+    buckets.release("crm", 0.0)
     assert [buckets.take("crm", 0.0) > 0 for _ in range(2)] == [False, True]
 
 

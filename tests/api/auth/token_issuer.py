@@ -52,10 +52,10 @@ def claims(**other: object) -> dict[str, Any]:
 
 
 def token(
-    said: Mapping[str, Any],
+    result: Mapping[str, Any],
     key: PrivateKey | str = RSA_KEY,
     algorithm: str = "RS256",
     head: Mapping[str, Any] | None = None,
 ) -> str:
     """A token that says this. `head` names the key; by default the one of RSA."""
-    return jwt.encode(dict(said), key, algorithm=algorithm, headers={"kid": "rsa"} if head is None else dict(head))
+    return jwt.encode(dict(result), key, algorithm=algorithm, headers={"kid": "rsa"} if head is None else dict(head))

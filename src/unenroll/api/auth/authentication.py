@@ -91,7 +91,7 @@ class CallerAuthentication:
             failed = found is None
         finally:
             if pays and not failed:
-                self._failures.give_back(_place(address), self._clock())
+                self._failures.release(_place(address), self._clock())
         return found
 
     async def _by_token(self, tokens: BearerTokens, token: str, address: str) -> Caller:

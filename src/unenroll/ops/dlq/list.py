@@ -21,7 +21,7 @@ from unenroll.ops.dlq.read import (
 )
 from unenroll.ops.dlq.rules import RETRY_CONDITIONS
 from unenroll.postgres.ledger import LetterKey
-from unenroll.postgres.pool import check_tables, connected
+from unenroll.postgres.pool import check_tables, open_pool
 from unenroll.postgres.redrives import HandledLetter, LetterState, handled_letters
 from unenroll.settings import WorkerSettings
 from unenroll.wire.dead_letters import Letter
@@ -83,7 +83,7 @@ async def list_letters(
     """
     prefix = letter_filter.prefix
     latest, counts = _LatestLetters(limit=limit), Counter[tuple[str, LetterState]]()
-    async with connected(settings.database_url, connections=1) as pool:
+    async with open_pool(settings.database_url, connections=1) as pool:
         await check_tables(pool)
         reader = await open_letter_reader(settings, KafkaAdmin(settings))
         async for chunk in reader.letters(letter_filter):
@@ -161,7 +161,7 @@ async def show_letter(settings: WorkerSettings, position: RecordPosition) -> Let
     """
     prefix = settings.topic_prefix
     letter_filter = LetterFilter(prefix=prefix, positions=frozenset({position}))
-    async with connected(settings.database_url, connections=1) as pool:
+    async with open_pool(settings.database_url, connections=1) as pool:
         await check_tables(pool)
         reader = await open_letter_reader(settings, KafkaAdmin(settings))
         matches = [one async for chunk in reader.letters(letter_filter) for one in chunk]

@@ -17,7 +17,7 @@ from unenroll.ops.dlq.transaction import RedriveConfig, RedriveSession
 from unenroll.postgres.erasure import read_erasures
 from unenroll.postgres.errors import postgres_errors
 from unenroll.postgres.ledger import LetterKey
-from unenroll.postgres.pool import check_tables, connected
+from unenroll.postgres.pool import check_tables, open_pool
 from unenroll.postgres.redrives import handled_letters, save_parked
 from unenroll.settings import WorkerSettings
 from unenroll.text import plural
@@ -77,7 +77,7 @@ async def redrive(settings: WorkerSettings, options: RedriveOptions) -> RedriveR
     SetupError.
     """
     cluster = KafkaAdmin(settings)
-    async with connected(settings.database_url, connections=_CONNECTIONS) as pool:
+    async with open_pool(settings.database_url, connections=_CONNECTIONS) as pool:
         await check_tables(pool)
         inputs = await existing_topics(cluster, [settings.topic_prefix + topic for topic in INPUTS])
         letters = await matching_letters(await open_letter_reader(settings, cluster), options.letter_filter)
@@ -214,7 +214,7 @@ async def park_letters(
 ) -> ParkResult:
     """Park the open letters that match. Raises UnenrollError if a named letter is missing, OutageError, SetupError."""
     parked = before = 0
-    async with connected(settings.database_url, connections=1) as pool:
+    async with open_pool(settings.database_url, connections=1) as pool:
         await check_tables(pool)
         letters = await matching_letters(await open_letter_reader(settings, KafkaAdmin(settings)), letter_filter)
         async for chunk in letters:

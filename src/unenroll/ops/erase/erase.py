@@ -20,7 +20,7 @@ from unenroll.ops.dlq.read import LetterFilter, open_letter_reader
 from unenroll.ops.erase.outbox import OutboxErasure
 from unenroll.postgres.erasure import PublishedLane, all_lanes, count_rows, erase_remaining, record_erasure, tombstone
 from unenroll.postgres.errors import is_blocked
-from unenroll.postgres.pool import check_tables, connected
+from unenroll.postgres.pool import check_tables, open_pool
 from unenroll.settings import WorkerSettings
 
 _RETRY_SECONDS = 0.5
@@ -64,7 +64,7 @@ async def erase(settings: WorkerSettings, options: ErasureOptions) -> ErasureRes
 
     Raises OutageError and SetupError, and UnenrollError if other transactions block it for too long.
     """
-    async with connected(settings.database_url, connections=2) as pool:
+    async with open_pool(settings.database_url, connections=2) as pool:
         await check_tables(pool)
         deadline = monotonic() + options.patience
         erasure = _Erasure(settings=settings, pool=pool, options=options, deadline=deadline)

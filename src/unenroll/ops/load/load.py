@@ -20,7 +20,7 @@ from unenroll.ops.progress import BadLines
 from unenroll.postgres.accounts import save_accounts
 from unenroll.postgres.definitions import DefinitionCache, define
 from unenroll.postgres.ledger import LedgerRow, save_ledger
-from unenroll.postgres.pool import check_tables, connected, transaction
+from unenroll.postgres.pool import check_tables, open_pool, transaction
 from unenroll.wire.ndjson import LoadedFact, load_line
 from unenroll.wire.reasons import DeadLetter
 from unenroll.worker.backoff import retry
@@ -46,7 +46,7 @@ class LoadResult:
 
 async def load(lines: Iterable[Line], database_url: str, *, bad: BadLines, max_facts: int = MAX_FACTS) -> LoadResult:
     """Load the lines in order. Raises OutageError and SetupError; the chunks before the error stay loaded."""
-    async with connected(database_url, connections=1) as pool:
+    async with open_pool(database_url, connections=1) as pool:
         await check_tables(pool)
         loader = _Loader(writer=ChunkWriter(pool=pool, cache=DefinitionCache(), max_facts=max_facts), bad=bad)
         parsed: Sequence[LoadLine] = ()

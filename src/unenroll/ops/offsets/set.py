@@ -16,7 +16,7 @@ from unenroll.kafka.transactional_producer import LaneProducer
 from unenroll.ops.offsets.show import GroupSnapshot, group_snapshot
 from unenroll.postgres.lanes import LaneKey, LaneRow, take_lane
 from unenroll.postgres.offset_changes import OffsetChange, begin_offset_changes, offset_changes
-from unenroll.postgres.pool import check_tables, connected
+from unenroll.postgres.pool import check_tables, open_pool
 from unenroll.settings import WorkerSettings
 from unenroll.text import plural
 
@@ -88,7 +88,7 @@ async def set_offsets(settings: WorkerSettings, options: OffsetChangeOptions) ->
     target or the choice does not exist, OutageError and SetupError.
     """
     cluster = KafkaAdmin(settings)
-    async with connected(settings.database_url, connections=2) as pool:
+    async with open_pool(settings.database_url, connections=2) as pool:
         await check_tables(pool)
         snapshot = await group_snapshot(settings, pool, cluster)
         _check_no_members(snapshot, settings.group_id)

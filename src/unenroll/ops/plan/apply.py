@@ -28,7 +28,7 @@ from unenroll.postgres.plans import (
     group_versions,
     reads_other_topics,
 )
-from unenroll.postgres.pool import check_tables, connected
+from unenroll.postgres.pool import check_tables, open_pool
 from unenroll.settings import KafkaSettings, WorkerSettings
 from unenroll.wire.reasons import DeadLetter
 from unenroll.wire.topics import Message, Topic, batch_bytes
@@ -63,7 +63,7 @@ async def apply_plan(
     Stops waiting when no request was decided for `patience` seconds; None: does not wait. Safe to repeat. Raises
     OutageError and SetupError, and UnenrollError if the plan does not fit the database as it is now.
     """
-    async with connected(settings.database_url, connections=2) as pool:
+    async with open_pool(settings.database_url, connections=2) as pool:
         await check_tables(pool)
         await _check_database(file.plan, pool)
         await _check_topic(settings, pool)

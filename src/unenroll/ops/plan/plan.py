@@ -20,7 +20,7 @@ from unenroll.ops.plan.totals import RequestSample, TotalsCounter, request_sampl
 from unenroll.ops.progress import BadLines
 from unenroll.postgres.definitions import DefinitionCache
 from unenroll.postgres.plans import account_snapshot, database_identity
-from unenroll.postgres.pool import check_tables, connected
+from unenroll.postgres.pool import check_tables, open_pool
 from unenroll.settings import DatabaseSettings
 from unenroll.wire.reasons import DeadLetter, schema
 from unenroll.worker.backoff import retry
@@ -47,7 +47,7 @@ async def make_plan(lines: Iterable[Line], settings: DatabaseSettings, *, bad: B
 
     Raises OutageError and SetupError, and UnenrollError if a group gets a new definition meanwhile.
     """
-    async with connected(settings.database_url, connections=1) as pool:
+    async with open_pool(settings.database_url, connections=1) as pool:
         await check_tables(pool)
         created_at, database = datetime.now(UTC), await database_identity(pool)
         with spill_store() as store:

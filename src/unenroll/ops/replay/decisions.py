@@ -19,7 +19,7 @@ from unenroll.ops.progress import count_unit, progress
 from unenroll.ops.replay.in_flight import RateLimit
 from unenroll.ops.replay.slices import REPLAY_ID, ReplayMarking, ReplayTopics, SliceProgress, slices
 from unenroll.ops.report import ReportSheet, counts
-from unenroll.postgres.pool import check_tables, connected
+from unenroll.postgres.pool import check_tables, open_pool
 from unenroll.postgres.replays import (
     Replay,
     ReplayLane,
@@ -58,7 +58,7 @@ async def reemit(
     replay with another selection, OutageError and SetupError.
     """
     cluster = KafkaAdmin(settings)
-    async with connected(settings.database_url, connections=2) as pool:
+    async with open_pool(settings.database_url, connections=2) as pool:
         await check_tables(pool)
         replay, partitions = await _begin(pool, cluster, settings, marking=marking, dry_run=dry_run)
         if replay.finished_at is not None:

@@ -23,7 +23,7 @@ from unenroll.ops.replay.selection import (
 from unenroll.ops.replay.sources import FileSource, ReplaySource, TopicSource
 from unenroll.ops.replay.suppress import RecordReplay, ReplaySender
 from unenroll.ops.report import ReportSheet, counts
-from unenroll.postgres.pool import check_tables, connected
+from unenroll.postgres.pool import check_tables, open_pool
 from unenroll.settings import WorkerSettings
 from unenroll.text import plural
 
@@ -82,7 +82,7 @@ async def replay_records(settings: WorkerSettings, options: ReplayOptions, *, st
     """
     limits = await batch_limits_by_topic(settings)
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(connected(settings.database_url, connections=1))
+        pool = await stack.enter_async_context(open_pool(settings.database_url, connections=1))
         await check_tables(pool)
         in_flight = None
         if options.patience is not None and not options.dry_run:

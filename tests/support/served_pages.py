@@ -8,7 +8,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from support.workers import Running
+from support.workers import RunningCommand
 
 SERVE_STATUS = {"UNENROLL_HTTP_ADDRESS": "127.0.0.1:0"}
 _SECONDS = 10.0
@@ -18,7 +18,7 @@ _SECONDS = 10.0
 class StatusPages:
     """The metrics and health pages of a running command."""
 
-    command: Running
+    command: RunningCommand
 
     def get(self, path: str) -> tuple[int, str]:
         """GET the page: status and body."""
@@ -46,7 +46,7 @@ class StatusPages:
 
     @property
     def _port(self) -> int:
-        self.command.wait_to_say('"metrics_listening"')
+        self.command.wait_for_log('"metrics_listening"')
         lines = (line for line in self.command.output().splitlines() if '"metrics_listening"' in line)
         return int(loads(next(lines))["address"].rpartition(":")[2])
 

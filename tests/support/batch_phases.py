@@ -118,7 +118,7 @@ PHASES: dict[str, Callable[[Strike], None]] = {
 }
 
 
-def strike_at(phase: str, strike: Strike) -> None:
+def apply_at(phase: str, strike: Strike) -> None:
     """Let the strike fall when a batch with outputs first reaches the phase."""
     fallen = False
 

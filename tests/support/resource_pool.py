@@ -12,32 +12,32 @@ _AHEAD = 2
 _SECONDS = 120.0
 
 
-class Made(NamedTuple, Generic[Thing]):
+class PooledResource(NamedTuple, Generic[Thing]):
     """A resource, and the context manager that owns it."""
 
     thing: Thing
     block: AbstractAsyncContextManager[Thing]
 
 
-class Stock(Generic[Thing]):
+class ResourcePool(Generic[Thing]):
     """A pool of two resources that `make` creates ahead, each in a context manager of its own."""
 
     def __init__(self, make: Callable[[], AbstractAsyncContextManager[Thing]]) -> None:
         self._make = make
         self._loop = asyncio.new_event_loop()
-        self._ready: asyncio.Queue[Made[Thing] | BaseException] = asyncio.Queue(_AHEAD)
+        self._ready: asyncio.Queue[PooledResource[Thing] | BaseException] = asyncio.Queue(_AHEAD)
         self._thread = Thread(target=self._loop.run_forever, name="stock", daemon=True)
         self._thread.start()
         self._filling = asyncio.run_coroutine_threadsafe(self._fill(), self._loop)
 
-    def take(self) -> Made[Thing]:
+    def acquire(self) -> PooledResource[Thing]:
         """Take the next resource. Raises the error of its creation."""
         found = asyncio.run_coroutine_threadsafe(self._ready.get(), self._loop).result(_SECONDS)
         if isinstance(found, BaseException):
             raise found
         return found
 
-    def give_back(self, made: Made[Thing]) -> None:
+    def release(self, made: PooledResource[Thing]) -> None:
         """Exit its context manager, without waiting."""
         asyncio.run_coroutine_threadsafe(made.block.__aexit__(None, None, None), self._loop)
 
@@ -52,7 +52,7 @@ class Stock(Generic[Thing]):
         while True:
             try:
                 block = self._make()
-                await self._ready.put(Made(await block.__aenter__(), block))
+                await self._ready.put(PooledResource(await block.__aenter__(), block))
             except Exception as error:  # noqa: BLE001 - whoever takes it hears of it
                 await self._ready.put(error)
 
@@ -60,7 +60,7 @@ class Stock(Generic[Thing]):
         self._filling.cancel()
         while not self._ready.empty():
             made = self._ready.get_nowait()
-            if isinstance(made, Made):
+            if isinstance(made, PooledResource):
                 await made.block.__aexit__(None, None, None)
         others = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.gather(*others, return_exceptions=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from support.lives import MOVE, PERIOD, REWARD, TARGETS, Life, calendar_of, life_of
+from support.account_histories import MOVE, PERIOD, REWARD, TARGETS, AccountHistory, calendar_of, history_of
 
 
 def _drawn(bases: Sequence[int]) -> st.SearchStrategy[bytes]:
@@ -13,9 +13,9 @@ def _drawn(bases: Sequence[int]) -> st.SearchStrategy[bytes]:
 
 
 @st.composite
-def lives(draw: st.DrawFn) -> Life:
+def histories(draw: st.DrawFn) -> AccountHistory:
     """Any target and calendar, with enrollments, leaves, rewards and issuances in any order of arrival."""
-    return life_of(
+    return history_of(
         draw(st.sampled_from(TARGETS)),
         calendar_of(draw(st.lists(_drawn(PERIOD), min_size=1, max_size=5))),
         moves=draw(st.lists(_drawn(MOVE), max_size=12)),

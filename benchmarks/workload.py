@@ -22,7 +22,7 @@ _LAST_CYCLES = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Crowd:
+class Workload:
     """So many of the accounts ask to leave, once each; `cycles` is at least 5, `rewards` of each account at least 3.
 
     The last three rewards stand in the fifth to third last cycle, and customers leave in one of the last five: one

@@ -19,13 +19,13 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported, bu
 )
 
 from support.events import ABC
-from support.topics import OUTPUTS, Put, Seen, put, seen
-from support.workers import run, wait_until
+from support.topics import OUTPUTS, ConsumedRecord, NewRecord, consume, produce
+from support.workers import run_command, wait_until
 from unenroll.core.definitions import TargetGroup
 from unenroll.kafka.admin import KafkaAdmin
 from unenroll.kafka.topics import INPUTS, make_topics
 from unenroll.postgres.definitions import define
-from unenroll.postgres.pool import connected
+from unenroll.postgres.pool import open_pool
 from unenroll.settings import KafkaSettings
 from unenroll.wire.definitions import read_group
 from unenroll.wire.ndjson import publish_line
@@ -33,7 +33,7 @@ from unenroll.wire.topics import Message
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Deployment:
     """Topics with 4 partitions and a database that no other test uses. `replication`: the number of brokers."""
 
     kafka: str
@@ -61,32 +61,32 @@ class Place:
         """Load the lines with the real command. None of them may be bad."""
         file = self.folder / "facts.ndjson"
         file.write_text("".join(f"{line}\n" for line in lines))
-        run("load", str(file), environment=self.environment)
+        run_command("load", str(file), environment=self.environment)
 
-    def request(self, records: Iterable[Put]) -> None:
+    def request(self, records: Iterable[NewRecord]) -> None:
         """Publish to topic `requests`."""
-        self.put("requests", records)
+        self.produce("requests", records)
 
-    def put(self, word: str, records: Iterable[Put]) -> None:
+    def produce(self, word: str, records: Iterable[NewRecord]) -> None:
         """Publish to a topic."""
-        put(self.kafka, self.prefix + word, records)
+        produce(self.kafka, self.prefix + word, records)
 
-    def tell(self, lines: Iterable[str]) -> None:
+    def publish(self, lines: Iterable[str]) -> None:
         """Publish lines to the topics that they belong to, the lines of each topic in their order."""
-        records: dict[str, list[Put]] = {}
+        records: dict[str, list[NewRecord]] = {}
         for line in lines:
             message = publish_line(line.encode())
             assert isinstance(message, Message), message
-            record = Put(key=message.key, value=message.value, headers=list(message.headers))
+            record = NewRecord(key=message.key, value=message.value, headers=list(message.headers))
             records.setdefault(message.topic, []).append(record)
-        for topic, told in records.items():
-            put(self.kafka, self.prefix + topic, told)
+        for topic, received in records.items():
+            produce(self.kafka, self.prefix + topic, received)
 
     def catch_up(self) -> str:
         """Run the real worker until it has processed all records that are in the topics now."""
-        return run("run", "--until-caught-up", environment=self.environment)
+        return run_command("run", "--until-caught-up", environment=self.environment)
 
-    def forget_offsets(self) -> None:
+    def reset_offsets(self) -> None:
         """Set the group's committed offsets to 0, as an operator does for a replay."""
         self.commit([TopicPartition(self.prefix + word, number, 0) for word in INPUTS for number in range(4)])
 
@@ -100,15 +100,15 @@ class Place:
         """Wait until the group has committed all that is in its inputs now."""
         reader = Consumer({"bootstrap.servers": self.kafka, "group.id": self.group_id, "enable.auto.commit": False})
         try:
-            places = [TopicPartition(self.prefix + word, number) for word in INPUTS for number in range(4)]
-            ends = [reader.get_watermark_offsets(place, timeout=10)[1] for place in places]
+            deployments = [TopicPartition(self.prefix + word, number) for word in INPUTS for number in range(4)]
+            ends = [reader.get_watermark_offsets(deployment, timeout=10)[1] for deployment in deployments]
 
             def committed() -> bool:
                 try:
-                    found = reader.committed(places, timeout=10)
+                    found = reader.committed(deployments, timeout=10)
                 except KafkaException:  # a young broker is still finding out who coordinates the group
                     return False
-                return all(max(place.offset, 0) >= end for place, end in zip(found, ends, strict=True))
+                return all(max(deployment.offset, 0) >= end for deployment, end in zip(found, ends, strict=True))
 
             wait_until(committed, "the lanes", seconds=seconds, show=show)
         finally:
@@ -123,7 +123,7 @@ class Place:
         change = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, self.prefix + word, incremental_configs=[change])
         admin = self._admin()
-        done(admin.incremental_alter_configs, [resource])
+        wait_for_result(admin.incremental_alter_configs, [resource])
 
         def applied() -> bool:
             asked = ConfigResource(ResourceType.TOPIC, self.prefix + word)
@@ -134,31 +134,31 @@ class Place:
 
     def add_partitions(self, word: str, total: int) -> None:
         """Increase the number of partitions of a topic."""
-        done(self._admin().create_partitions, [NewPartitions(self.prefix + word, total)])
+        wait_for_result(self._admin().create_partitions, [NewPartitions(self.prefix + word, total)])
         self._wait_for_partitions(word, total)
 
     def delete_group(self) -> None:
         """Delete the group and its offsets, as Kafka does when the group expires."""
-        done(self._admin().delete_consumer_groups, [self.group_id])
+        wait_for_result(self._admin().delete_consumer_groups, [self.group_id])
 
     def delete_records(self) -> None:
         """Delete all requests, as retention does."""
         ends = [TopicPartition(f"{self.prefix}requests", number, OFFSET_END) for number in range(4)]
-        done(self._admin().delete_records, ends)
+        wait_for_result(self._admin().delete_records, ends)
 
-    def make_again(self, word: str, *, partitions: int = 4) -> None:
+    def recreate_topic(self, word: str, *, partitions: int = 4) -> None:
         """Delete a topic with all its records, and create it again."""
         self.delete_topic(word)
-        self.make_topic(word, partitions=partitions)
+        self.create_topic(word, partitions=partitions)
 
     def delete_topic(self, word: str) -> None:
         """Delete a topic with all its records."""
-        done(self._admin().delete_topics, [self.prefix + word])
+        wait_for_result(self._admin().delete_topics, [self.prefix + word])
         wait_until(lambda: self.prefix + word not in self._admin().list_topics(timeout=5).topics, "the topic to go")
 
-    def make_topic(self, word: str, *, partitions: int = 4) -> None:
+    def create_topic(self, word: str, *, partitions: int = 4) -> None:
         """Create a topic that was deleted."""
-        done(self._admin().create_topics, [NewTopic(self.prefix + word, partitions, self.replication)])
+        wait_for_result(self._admin().create_topics, [NewTopic(self.prefix + word, partitions, self.replication)])
         self._wait_for_partitions(word, partitions)
 
     def _wait_for_partitions(self, word: str, total: int) -> None:
@@ -174,9 +174,9 @@ class Place:
     def _admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.kafka})
 
-    def seen(self, *words: str, isolation: str = "read_committed") -> list[Seen]:
+    def consume(self, *words: str, isolation: str = "read_committed") -> list[ConsumedRecord]:
         """The visible records of the output topics, or of these."""
-        return seen(self.kafka, self.prefix, words or OUTPUTS, isolation=isolation)
+        return consume(self.kafka, self.prefix, words or OUTPUTS, isolation=isolation)
 
     async def rows(self, query: str) -> list[dict[str, Any]]:
         """The rows that the query returns."""
@@ -195,14 +195,14 @@ class Place:
             await connection.close()
 
 
-async def made(place: Place, *groups: TargetGroup) -> Place:
+async def deploy(deployment: Deployment, *groups: TargetGroup) -> Deployment:
     """Create the topics of the place and define these groups, by default milestone ABC's. The tables exist already."""
-    settings = KafkaSettings(kafka_bootstrap_servers=place.kafka, topic_prefix=place.prefix)
-    await make_topics(KafkaAdmin(settings), place.prefix, partitions=4, replication=place.replication)
-    async with connected(place.database_url) as pool:
+    settings = KafkaSettings(kafka_bootstrap_servers=deployment.kafka, topic_prefix=deployment.prefix)
+    await make_topics(KafkaAdmin(settings), deployment.prefix, partitions=4, replication=deployment.replication)
+    async with open_pool(deployment.database_url) as pool:
         for group in groups or (group_of(ABC),):
             await define(pool, group)
-    return place
+    return deployment
 
 
 def group_of(data: dict[str, Any]) -> TargetGroup:
@@ -212,13 +212,13 @@ def group_of(data: dict[str, Any]) -> TargetGroup:
     return group
 
 
-def done(ask: Callable[..., dict[Any, Any]], what: list[Any]) -> None:
+def wait_for_result(ask: Callable[..., dict[Any, Any]], what: list[Any]) -> None:
     """Call an admin method and wait for all its results. The bound method keeps the client alive meanwhile."""
     for future in ask(what).values():
         future.result()
 
 
-def answers(found: Iterable[Seen]) -> dict[str, list[str]]:
+def first_answers(found: Iterable[ConsumedRecord]) -> dict[str, list[str]]:
     """The types of the first answers that are visible, by request id."""
     answered: dict[str, list[str]] = {}
     for record in found:

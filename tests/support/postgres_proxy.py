@@ -25,7 +25,7 @@ class Moment(Enum):
 
 
 @dataclass
-class ConnectionCutter:
+class CuttingProxy:
     """The proxy: its URL, the number of COMMITs left to cut, and the number to drop before Postgres gets them.
 
     `behind`: it cuts only connections that have carried these bytes before.
@@ -134,13 +134,13 @@ async def _carry_back(
 
 
 @asynccontextmanager
-async def cutting(
+async def cutting_proxy(
     database_url: str, *, commits: int, moment: Moment = Moment.AFTER, behind: bytes = b""
-) -> AsyncIterator[ConnectionCutter]:
+) -> AsyncIterator[CuttingProxy]:
     """Run a proxy to this database that cuts this many COMMITs."""
     parts = urlsplit(database_url)
     to = (parts.hostname or "", parts.port or 5432)
-    cutter = ConnectionCutter(database_url="", left=commits, moment=moment, behind=behind, _to=to)
+    cutter = CuttingProxy(database_url="", left=commits, moment=moment, behind=behind, _to=to)
     server = await asyncio.start_server(cutter.carry, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     cutter.database_url = parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}").geturl()

@@ -64,7 +64,7 @@ def group_of(group_id: int, calendar: Calendar, *targets: Target) -> TargetGroup
 
 
 @dataclass(frozen=True)
-class Life:
+class AccountHistory:
     """A target, its calendar, and what happened to one customer in it."""
 
     target: Target
@@ -84,10 +84,10 @@ class Life:
 
     def account(self, events: Sequence[Event] | None = None) -> Account:
         """All the facts at once, in this order and each as often as it is there."""
-        told = self.events if events is None else events
+        received = self.events if events is None else events
         definitions = self.definitions
-        facts = [_fact(event, definitions) for event in told]
-        paid = [event for event in told if isinstance(event, RewardEarned | RewardIssued)]
+        facts = [_fact(event, definitions) for event in received]
+        paid = [event for event in received if isinstance(event, RewardEarned | RewardIssued)]
         return Account(
             customer_id=self.customer_id,
             target_id=self.target.target_id,
@@ -109,14 +109,16 @@ def calendar_of(periods: Sequence[bytes]) -> Calendar:
     return Calendar.from_periods(cycles)
 
 
-def life_of(target: Target, calendar: Calendar, *, moves: Sequence[bytes], rewards: Sequence[bytes]) -> Life:
+def history_of(
+    target: Target, calendar: Calendar, *, moves: Sequence[bytes], rewards: Sequence[bytes]
+) -> AccountHistory:
     """What these bytes stand for, in the order of arrival that they stand for."""
     moved = [_move(drawn, calendar) for drawn in moves]
     arrivals: list[tuple[int, Event]] = list({event.key: (arrival, event) for arrival, event in moved}.values())
     for number, drawn in enumerate(rewards):
         arrivals.extend(_reward(drawn, number, target=target, calendar=calendar))
     arrivals.sort(key=lambda arrival: arrival[0])
-    return Life(target=target, calendar=calendar, events=[event for _, event in arrivals])
+    return AccountHistory(target=target, calendar=calendar, events=[event for _, event in arrivals])
 
 
 def _fact(event: Event, definitions: DefinitionSet) -> Enrollment | Leave | Reward | Issuance:

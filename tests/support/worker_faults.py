@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import asyncpg
 from aiokafka.errors import KafkaConnectionError
 
-from support.phases import Strike, replace, strike_at
+from support.batch_phases import Strike, apply_at, replace
 from unenroll.cli import main
 from unenroll.kafka import transactional_producer as producer
 from unenroll.worker import lanes as group
@@ -53,17 +53,17 @@ async def _freeze() -> None:
 
 async def _block() -> None:
     """Hold up the event loop until told to go on, by SIGCONT."""
-    told: list[int] = []
-    signal.signal(signal.SIGCONT, lambda number, _: told.append(number))
-    while not told:
+    received: list[int] = []
+    signal.signal(signal.SIGCONT, lambda number, _: received.append(number))
+    while not received:
         time.sleep(0.02)  # noqa: ASYNC251 - nothing else may run: that is the fault
 
 
 async def _wait() -> None:
     """Do nothing until told to go on, by SIGCONT."""
-    told = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGCONT, told.set)
-    await told.wait()
+    received = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGCONT, received.set)
+    await received.wait()
 
 
 _taken_back = asyncio.Event()
@@ -136,5 +136,5 @@ def live_until(fault: str, phase: str) -> None:
     """Be the command until the fault befalls it at the phase. To be called in a process of its own."""
     chosen = FAULTS[fault]
     chosen.prepare()
-    strike_at(phase, chosen.strike)
+    apply_at(phase, chosen.strike)
     main()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from unenroll.kafka.topics import OUTPUTS
 from unenroll.postgres.definitions import DefinitionCache
 from unenroll.postgres.lanes import LaneKey, LaneRow, reposition, take_lane
-from unenroll.postgres.pool import connected
+from unenroll.postgres.pool import open_pool
 from unenroll.wire.ndjson import publish_line
 from unenroll.wire.topics import CARRIES, Message, Position, Record, Topic
 from unenroll.worker.batch import Batch, decode_records
@@ -21,7 +21,7 @@ async def decide(database_url: str, *lines: str, most_bytes: int = 1_000_000, la
 
     `most_bytes`: what each topic takes. `lane`: who decides.
     """
-    async with connected(database_url) as pool:
+    async with open_pool(database_url) as pool:
         row = await take_lane(pool, LaneKey(topic_prefix="stage.", group_id="stage", partition=lane))
         if not row.positions:
             starts = tuple(Position(topic=word, topic_id=f"id of {word}", partitions=2, offset=0) for word in INPUTS)
