@@ -75,7 +75,7 @@ bench-scale: $(BENCHED)  ## measure it with more processes, partitions, accounts
 profile: $(BENCHED)  ## sample where the time of a worker that drains a backlog goes
 	@$(BIN)/python -m benchmarks.profiling $(ARGS)
 
-bench-limits: $(BENCHED)  ## measure unknown names, a large account, and appended cycles that many accounts wait for
+bench-limits: $(BENCHED)  ## measure unknown names, a large account, a producer quota, and appended cycles that many accounts wait for
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.limits $(ARGS)
 
 bench-load: $(STAMP)  ## measure lines per second and memory of a load

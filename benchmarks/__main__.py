@@ -76,15 +76,15 @@ def _tell_medians(chosen: Sequence[Variant], findings: dict[str, list[Finding]])
 
 def _tell(variant: Variant, finding: Finding) -> None:
     cost = f"python {finding.python_us:5.0f}, postgres {finding.postgres_us:5.0f}, broker {finding.broker_us:5.0f} us"
-    received = f"{finding.rate:9,.0f}/s  {cost}  {finding.megabytes:4.0f} MB  ready {finding.ready_seconds:4.1f} s"
-    print(f"  {variant.title:<38}{received}", flush=True)
+    figures = f"{finding.rate:9,.0f}/s  {cost}  {finding.megabytes:4.0f} MB  ready {finding.ready_seconds:4.1f} s"
+    print(f"  {variant.title:<38}{figures}", flush=True)
 
 
 def _tell_latencies(found: dict[int, Phase]) -> None:
     for rate, phase in found.items():
-        received = f"p50 {phase['p50']} ms, p99 {phase['p99']} ms, most {phase['most']} ms"
+        figures = f"p50 {phase['p50']} ms, p99 {phase['p99']} ms, most {phase['most']} ms"
         disk = f"the disk alone p99 {phase['disk_p99']} ms, most {phase['disk_most']} ms"
-        print(f"  at {rate}/s: {received}; {disk}", flush=True)
+        print(f"  at {rate}/s: {figures}; {disk}", flush=True)
 
 
 def _parsed() -> argparse.Namespace:

@@ -1,4 +1,4 @@
-"""Databases for runs: filled once for each crowd, and copied for every run."""
+"""Databases for runs: filled once for each workload, and copied for every run."""
 
 import json
 import secrets
@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -16,6 +17,7 @@ from benchmarks.processes import unenroll
 from benchmarks.workload import Workload
 
 _LOADED_AT_MOST = 1000
+_QUERY_SECONDS = 600.0
 _COLUMNS = """
 select table_name, array_agg(column_name::text order by ordinal_position) as columns
 from information_schema.columns join information_schema.tables using (table_schema, table_name)
@@ -26,7 +28,7 @@ group by table_name having 'customer_id' = any(array_agg(column_name::text)) ord
 
 @asynccontextmanager
 async def filled_for_us(server_url: str, workload: Workload) -> AsyncIterator[str]:
-    """The name of a database with our tables and the crowd's facts."""
+    """The name of a database with our tables and the workload's facts."""
     async with _database(server_url) as name:
         environment = {"UNENROLL_DATABASE_URL": url_of(server_url, name)}
         with TemporaryDirectory() as folder:
@@ -63,6 +65,15 @@ async def database_copy(server_url: str, template: str | None) -> AsyncIterator[
 def url_of(server_url: str, name: str) -> str:
     """The URL of a database of the server."""
     return urlsplit(server_url)._replace(path=f"/{name}").geturl()
+
+
+async def fetch_value(url: str, query: str, *arguments: object) -> Any:  # noqa: ANN401 - a value of Postgres
+    """The value that the query returns, within ten minutes."""
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(query, *arguments, timeout=_QUERY_SECONDS)
+    finally:
+        await connection.close()
 
 
 async def execute(url: str, *statements: str) -> None:

@@ -57,7 +57,7 @@ class Expected:
 
 
 def expected(workload: Workload) -> Expected:
-    """All requests of the crowd decided by the core, one by one."""
+    """All requests of the workload decided by the core, one by one."""
     found = Expected(published=Fingerprint(), outcomes=Counter())
     for requests in (workload.warm_up(1), workload.measured(1)):
         for _, message in requests:
@@ -103,7 +103,7 @@ def request_of(message: Message) -> UnenrollRequested:
 
 @cache
 def group(workload: Workload) -> TargetGroup:
-    """The crowd's only group."""
+    """The workload's only group."""
     found = load_line(json.dumps(workload.definition()).encode())
     if not isinstance(found, TargetGroup):
         raise SystemExit(f"the definition of the benchmark cannot be read: {found}")
@@ -112,7 +112,7 @@ def group(workload: Workload) -> TargetGroup:
 
 @cache
 def definitions(workload: Workload) -> DefinitionSet:
-    """The crowd's only group, as the core takes it."""
+    """The workload's only group, as the core takes it."""
     return DefinitionSet(groups={GROUP_ID: group(workload)}, owners={TARGET_ID: GROUP_ID})
 
 

@@ -26,12 +26,13 @@ _PATIENCE_SECONDS = 120.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Site:
-    """A database and topics for one run."""
+    """A database and topics for one run. `strangers`: customers after those of the workload send events, too."""
 
     ground: Ground
     variant: Variant
     workload: Workload
     environment: dict[str, str]
+    strangers: bool = False
 
     @property
     def prefix(self) -> str:
@@ -46,9 +47,12 @@ class Site:
     async def check(self) -> None:
         """Raise SystemExit unless topics and tables are as the core says, with every request done."""
         expected = self.ground.expected(self.workload)
-        partitions, customers = self.ground.partitions, self.workload.customers
-        check_published(self.kafka, self.prefix, expected, partitions=partitions, customers=customers)
-        await (check_peers if self.variant.peer else check_ours)(self.environment, self.workload, expected)
+        last = self.workload.customers if self.strangers else None
+        check_published(self.kafka, self.prefix, expected, partitions=self.ground.partitions, last_customer=last)
+        if self.variant.peer:
+            await check_peers(self.environment, self.workload, expected)
+        else:
+            await check_ours(self.environment, self.workload, expected, last_customer=last)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,7 @@ from uuid import UUID
 import asyncpg
 import uvloop
 
-from benchmarks.arguments import crowd_of
+from benchmarks.arguments import workload_of
 from benchmarks.expected import request_of
 from benchmarks.workload import TARGET_ID, Workload
 from unenroll.core.events import EventId
@@ -114,4 +114,4 @@ def _batches(workload: Workload, number: int) -> list[Batch]:
 
 
 if __name__ == "__main__":
-    uvloop.run(work(read_settings(DatabaseSettings).database_url.get_secret_value(), crowd_of(__doc__)))
+    uvloop.run(work(read_settings(DatabaseSettings).database_url.get_secret_value(), workload_of(__doc__)))

@@ -25,8 +25,8 @@ async def latencies(ground: Ground, *, seconds: int, rates: Sequence[int] = RATE
         workload = replace(ground.workload, requests=rate * seconds)
         async with site(ground, workers(1), workload) as where:
             async with fleet(where):
-                with watched_disk() as disk, client(where, [(rate, seconds)]) as received:
-                    (found[rate],) = json.loads(received.line())
+                with watched_disk() as disk, client(where, [(rate, seconds)]) as latency_client:
+                    (found[rate],) = json.loads(latency_client.line())
             found[rate] |= {"disk_p99": disk.share(of=0.99), "disk_most": disk.share(of=1)}
             await where.check()
     return found
@@ -38,5 +38,5 @@ def client(where: Site, phases: Sequence[tuple[int, int]]) -> Iterator[Running]:
     asked = [f"{rate}:{seconds}" for rate, seconds in phases]
     arguments = ["--partitions", str(where.ground.partitions), "--phases", *asked]
     command = python("benchmarks.latency_client", workload_text(where.workload), *arguments)
-    with running_programs(where.environment, [command]) as (received,):
-        yield received
+    with running_programs(where.environment, [command]) as (latency_client,):
+        yield latency_client

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -17,13 +18,13 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
-from benchmarks.databases import database_copy
+from benchmarks.databases import database_copy, fetch_value
+from benchmarks.event_producer import EventProducer
 from benchmarks.processes import python, running_programs, unenroll
 from benchmarks.processor_time import peak_megabytes
-from support.quota import limit_producers
+from support.quota import limited_producers
 from unenroll.sandbox.environment import free_ports
 from unenroll.sandbox.servers import ServerAddresses, provide_servers
 
@@ -45,6 +46,7 @@ _GROUP: dict[str, Any] = {
     "targets": [{"targetId": 21, "name": "ABC", "kind": "MILESTONE"}],
 }
 _NUMBERS = count(1)
+_TIME = datetime(2026, 3, 15, tzinfo=UTC)
 _REWARDS = "select count(*) >= $1 from ledger where event_type = 'RewardEarned'"
 
 
@@ -53,28 +55,17 @@ class Site:
     """A database, topics and a worker. `seen` has when the answer to each request was visible."""
 
     environment: dict[str, str]
-    producer: Producer
+    events: EventProducer
     seen: dict[str, float] = field(default_factory=dict)
 
-    def send(self, topic: str, name: str, data: dict[str, Any], *, partition: int = -1) -> str:
+    def send(self, name: str, data: dict[str, Any], *, partition: int = -1, time: datetime = _TIME) -> str:
         """Publish an event, and return its id."""
-        event_id = f"{name} {next(_NUMBERS)}"
-        headers = {"specversion": "1.0", "type": f"unenroll.{name}.v1", "source": "/limits", "id": event_id}
-        headers["time"] = "2026-03-15T00:00:00Z"
-        self.producer.produce(
-            self.environment["UNENROLL_TOPIC_PREFIX"] + topic,
-            key=str(data.get("customerId", data.get("targetGroupId"))),
-            value=json.dumps(data),
-            headers=[(f"ce_{name}", value.encode()) for name, value in headers.items()],
-            partition=partition,
-        )
-        self.producer.poll(0)
-        return event_id
+        return self.events.send(name, data, time=time, partition=partition)
 
     def leave(self, customer: int, *, partition: int = 0, group: int = 11) -> str:
         """Publish a request to leave."""
         data = {"customerId": customer, "targetGroupId": group, "targetId": 21}
-        return self.send("requests", "UnenrollRequested", data, partition=partition)
+        return self.send("UnenrollRequested", data, partition=partition)
 
     async def answered(self, ids: Iterable[str]) -> float:
         """Wait for the answers to these requests, and return when the last was visible."""
@@ -97,11 +88,7 @@ class Site:
 
     async def query(self, query: str, *arguments: object) -> Any:  # noqa: ANN401 - a value of Postgres
         """The value that the query returns."""
-        connection = await asyncpg.connect(self.environment["UNENROLL_DATABASE_URL"])
-        try:
-            return await connection.fetchval(query, *arguments, timeout=_PATIENCE_SECONDS)
-        finally:
-            await connection.close()
+        return await fetch_value(self.environment["UNENROLL_DATABASE_URL"], query, *arguments)
 
     async def holds(self, query: str, *arguments: object) -> float:
         """Wait until the query returns true, and return when that was."""
@@ -134,9 +121,9 @@ async def site(servers: ServerAddresses, **settings: str) -> AsyncIterator[Site]
         }
         unenroll(environment, "migrate")
         unenroll(environment, "topics", "--partitions", "4")
-        place = Site(environment, Producer({"bootstrap.servers": servers.kafka, "enable.idempotence": True}))
-        place.send("definitions", "TargetGroupDefined", _GROUP)
-        place.producer.flush(30)
+        place = Site(environment, EventProducer(kafka=servers.kafka, prefix=prefix, source="/limits"))
+        place.send("TargetGroupDefined", _GROUP)
+        place.events.flush()
         over = Event()
         reader = Thread(target=_read, args=(place, over), daemon=True)
         reader.start()
@@ -168,24 +155,24 @@ async def appended(servers: ServerAddresses, *, accounts: int) -> None:
     async with site(servers) as place:
         with worker(place):
             data = {"customerId": 1, "targetGroupId": 11, "targetId": 21, "enrolledAt": "2026-01-01T00:00:00Z"}
-            place.send("facts", "CustomerEnrolled", data, partition=0)
-            place.producer.flush(30)
-            late = {"customerId": 1, "targetGroupId": 11, "targetId": 21, "effectiveAt": "2026-06-02T00:00:00Z"}
-            await place.answered([_late_leave(place, late)])
+            place.send("CustomerEnrolled", data, partition=0)
+            place.events.flush()
+            late = {"customerId": 1, "targetGroupId": 11, "targetId": 21}  # after the last cycle
+            asked = place.send("UnenrollRequested", late, partition=0, time=datetime(2026, 6, 2, tzinfo=UTC))
+            place.events.flush()
+            await place.answered([asked])
             await place.query(
                 "with one as (select * from accounts where waits limit 1) insert into accounts "
                 "select n, target_id, 1, true, facts from one cross join generate_series(2, $1::bigint) as n",
                 accounts,
             )
             began = monotonic()
-            place.send("definitions", "TargetGroupDefined", {**_GROUP, "version": 2, "cycles": _CYCLES})
+            place.send("TargetGroupDefined", {**_GROUP, "version": 2, "cycles": _CYCLES})
             new = {**_GROUP, "targetGroupId": 12, "targets": [{"targetId": 22, "name": "DEF", "kind": "MILESTONE"}]}
-            place.send("definitions", "TargetGroupDefined", new)
-            place.producer.flush(30)
-            asked = place.send(
-                "requests", "UnenrollRequested", {"customerId": 7, "targetGroupId": 12, "targetId": 22}, partition=0
-            )
-            place.producer.flush(30)
+            place.send("TargetGroupDefined", new)
+            place.events.flush()
+            asked = place.send("UnenrollRequested", {"customerId": 7, "targetGroupId": 12, "targetId": 22}, partition=0)
+            place.events.flush()
             answer = await place.answered([asked])
             outcome = await place.query("select outcome::text from ledger where target_id = 22")
             resettled = await place.holds("select count(*) = 0 from resettlements")
@@ -194,22 +181,6 @@ async def appended(servers: ServerAddresses, *, accounts: int) -> None:
         f"{answer - began:.2f} s, all accounts were told after {resettled - began:.1f} s",
         flush=True,
     )
-
-
-def _late_leave(place: Site, data: dict[str, Any]) -> str:
-    """A leave after the last cycle: dated when it takes effect, since no leave may be in the future."""
-    event_id = f"late {next(_NUMBERS)}"
-    headers = {"specversion": "1.0", "type": "unenroll.UnenrollRequested.v1", "source": "/limits", "id": event_id}
-    headers["time"] = str(data["effectiveAt"])
-    place.producer.produce(
-        place.environment["UNENROLL_TOPIC_PREFIX"] + "requests",
-        key="1",
-        value=json.dumps(data),
-        headers=[(f"ce_{name}", value.encode()) for name, value in headers.items()],
-        partition=0,
-    )
-    place.producer.flush(30)
-    return event_id
 
 
 async def unknown(servers: ServerAddresses, *, rate: int) -> None:
@@ -242,21 +213,21 @@ async def large(servers: ServerAddresses, *, facts: int, more: int) -> None:
             for number in range(facts):
                 _reward(place, number)
                 if number % 1000 == 0:
-                    place.producer.flush(30)
-            place.producer.flush(30)
+                    place.events.flush()
+            place.events.flush()
             await place.answered([place.leave(7, partition=1)])
             await place.holds(_REWARDS, facts)
             alone = await place.p99(seconds=_SECONDS)
             began = monotonic()
             for number in range(facts, facts + more):
                 _reward(place, number)
-            place.producer.flush(30)
+            place.events.flush()
             slowest: list[float] = [0.0]
             watching = Thread(target=_watch_health, args=(place, slowest), daemon=True)
             watching.start()
-            received = asyncio.create_task(place.holds(_REWARDS, facts + more))
+            stored = asyncio.create_task(place.holds(_REWARDS, facts + more))
             beside = await place.p99(seconds=_SECONDS)
-            took = await received - began
+            took = await stored - began
     print(
         f"large account, {more:,} facts onto {facts:,} and a leave: decided after {took:.1f} s, p99 of another lane "
         f"{beside:.0f} ms, without them {alone:.0f} ms, slowest /healthz {slowest[0] * 1000:.0f} ms",
@@ -274,7 +245,7 @@ def _reward(place: Site, number: int) -> None:
         "allocation": "IMMEDIATE",
         "achievedAt": "2026-04-02T00:00:00Z",
     }
-    place.send("facts", "RewardEarned", data, partition=1)
+    place.send("RewardEarned", data, partition=1)
 
 
 def _watch_health(place: Site, slowest: list[float]) -> None:
@@ -296,8 +267,7 @@ async def published_slowly(servers: ServerAddresses, *, leaves: int, rewards: in
             file = Path(folder, "facts.ndjson")
             _write_facts(file, customers, rewards)
             unenroll(place.environment, "load", str(file))
-        limit_producers(servers.kafka, rate)
-        with worker(place) as (process,):
+        with limited_producers(servers.kafka, rate), worker(place) as (process,):
             await place.answered([place.leave(1_000_000)])
             began = monotonic()
             asked = [place.leave(customer, partition=customer % 4) for customer in customers]
@@ -310,7 +280,6 @@ async def published_slowly(servers: ServerAddresses, *, leaves: int, rewards: in
         f"(stored, compressed: {published / 1e6:.0f} MB)",
         flush=True,
     )
-    limit_producers(servers.kafka, None)
 
 
 def _write_facts(file: Path, customers: Iterable[int], rewards: int) -> None:

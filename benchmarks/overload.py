@@ -22,8 +22,8 @@ async def overload(servers: ServerAddresses, *, rate: int, seconds: int, calm_se
     async with shared_ground(servers, workload, peer_requests=0) as place, site(place, workers(2), workload) as where:
         async with fleet(where) as loaded:
             watching = asyncio.create_task(_memory(loaded))
-            with client(where, phases) as received:
-                found = json.loads(await asyncio.to_thread(received.line))
+            with client(where, phases) as latency_client:
+                found = json.loads(await asyncio.to_thread(latency_client.line))
             watching.cancel()
         for phase in found:
             _tell(phase)

@@ -5,7 +5,7 @@ import asyncio
 import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from benchmarks.arguments import crowd_of
+from benchmarks.arguments import workload_of
 from benchmarks.peer_message import PerMessage, Progress, per_message, record_of
 from benchmarks.workload import Workload
 from unenroll.settings import WorkerSettings, read_settings
@@ -48,4 +48,4 @@ async def _loop(consumer: AIOKafkaConsumer, place: TopicPartition, worker: PerMe
 
 
 if __name__ == "__main__":
-    uvloop.run(work(read_settings(WorkerSettings), crowd_of(__doc__)))
+    uvloop.run(work(read_settings(WorkerSettings), workload_of(__doc__)))

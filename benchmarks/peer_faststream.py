@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
-from benchmarks.arguments import crowd_of
+from benchmarks.arguments import workload_of
 from benchmarks.peer_message import Progress, per_message, record_of
 from benchmarks.workload import Workload
 from unenroll.settings import WorkerSettings, read_settings
@@ -58,4 +58,4 @@ async def _arrived(message: KafkaMessage) -> _Arrived:
 
 
 if __name__ == "__main__":
-    uvloop.run(work(read_settings(WorkerSettings), crowd_of(__doc__)))
+    uvloop.run(work(read_settings(WorkerSettings), workload_of(__doc__)))

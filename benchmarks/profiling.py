@@ -43,7 +43,7 @@ async def main(workload: Workload) -> None:
 
 
 async def _sample(place: Ground, samples: Path) -> None:
-    """Write the stacks of a worker that drains the crowd's requests, and how often each was seen."""
+    """Write the stacks of a worker that drains the workload's requests, and how often each was seen."""
     async with site(place, _spied(samples), place.workload) as where:
         async with fleet(where) as sampled:
             sampled.backlog.put(place.workload.measured(place.partitions))

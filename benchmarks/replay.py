@@ -81,8 +81,8 @@ def copied_topics(where: Site, *, first: int) -> str:
 
 
 async def _live(where: Site, case: Case, sizes: Sizes, *, prefix: str) -> None:
-    with watched_disk() as disk, client(where, [(sizes.rate, sizes.seconds)]) as received:
-        answered = asyncio.create_task(asyncio.to_thread(received.line))
+    with watched_disk() as disk, client(where, [(sizes.rate, sizes.seconds)]) as latency_client:
+        answered = asyncio.create_task(asyncio.to_thread(latency_client.line))
         while case.replay_beside and not answered.done():
             await replayed(where, prefix, "a replay, live requests beside it")
         (found,) = json.loads(await answered)
@@ -97,10 +97,8 @@ async def replayed(where: Site, prefix: str, what: str) -> None:
     arguments = ("replay", "--from-topics", "--source-prefix", prefix, "--json")
     found = json.loads(await asyncio.to_thread(unenroll, where.environment, *arguments))
     seconds = monotonic() - began
-    received = (
-        f"{found['read']:,} records, {found['missing']:,} missing, {seconds:.1f} s, {found['read'] / seconds:,.0f}/s"
-    )
-    print(f"  {what}: {received}", flush=True)
+    line = f"{found['read']:,} records, {found['missing']:,} missing, {seconds:.1f} s, {found['read'] / seconds:,.0f}/s"
+    print(f"  {what}: {line}", flush=True)
 
 
 if __name__ == "__main__":

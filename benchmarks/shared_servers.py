@@ -1,4 +1,4 @@
-"""What runs share: the servers, the crowd, and databases that are filled with it."""
+"""What runs share: the servers, the workload, and databases that are filled with it."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,7 +23,7 @@ class Ground:
     partitions: int = PARTITIONS
 
     def expected(self, workload: Workload) -> Expected:
-        """What the core says comes of the crowd's requests."""
+        """What the core says comes of the workload's requests."""
         return _expected(workload)
 
 

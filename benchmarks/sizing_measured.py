@@ -64,7 +64,7 @@ async def measure(customers: int) -> Measured:
         unenroll(environment, "topics", "--partitions", str(PARTITIONS))
         idle = _worked(environment)
         _publish(environment, customers, requests=False)
-        received = _worked(environment) - idle
+        worked = _worked(environment) - idle
         before = await _wal(url)
         _publish(environment, customers, requests=True)
         asked = _worked(environment) - idle
@@ -83,8 +83,8 @@ async def measure(customers: int) -> Measured:
         ledger_rows=sizes["ledger_rows"] / customers,
         publication_bytes=round(sizes["publications"] / customers),
         wal_bytes=round(wal / customers),
-        fact_python_us=_us(received.python, facts_told),
-        fact_postgres_us=_us(received.postgres, facts_told),
+        fact_python_us=_us(worked.python, facts_told),
+        fact_postgres_us=_us(worked.postgres, facts_told),
         request_python_us=_us(asked.python, customers),
         request_postgres_us=_us(asked.postgres, customers),
         again_python_us=_us(again.python, facts_told + customers),

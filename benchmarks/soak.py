@@ -8,7 +8,7 @@ what the core says in the end. `benchmarks/trouble.py` has the troubles.
 import argparse
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from benchmarks.latency import client
 from benchmarks.processes import Running, python, running_programs
 from benchmarks.replay import copied_topics, replayed
 from benchmarks.shared_servers import shared_ground
-from benchmarks.trouble import Trouble, Troubles
+from benchmarks.trouble import Trouble, Troubles, again
 from benchmarks.variants import workers
 from benchmarks.workload import Workload
 from support.postgres_proxy import cutting_proxy
@@ -76,7 +76,7 @@ async def main(sizes: Sizes) -> None:
             await trouble.begin()
             samples = await _soaked(behind, staying.workers[0], sizes=sizes, trouble=trouble)
             await trouble.check()
-        await where.check()
+        await replace(where, strangers=True).check()
     print(f"{count:,} requests answered, every one as the core says", flush=True)
     _judge(samples)
 
@@ -85,14 +85,14 @@ async def _soaked(where: Site, worker: Running, *, sizes: Sizes, trouble: Troubl
     """What was seen while the load came."""
     samples: list[Sample] = []
     prefix = copied_topics(where, first=sizes.requests)
-    with client(where, [(sizes.rate, round(sizes.minutes * 60))]) as received:
-        answered = asyncio.create_task(asyncio.to_thread(received.line))
+    with client(where, [(sizes.rate, round(sizes.minutes * 60))]) as latency_client:
+        answered = asyncio.create_task(asyncio.to_thread(latency_client.line))
         beside = [
             _sampled(trouble.site, worker, samples),
             *trouble.tasks(),
-            _again(sizes.replay_seconds, lambda: replayed(trouble.site, prefix, "a replay beside it")),
+            again(sizes.replay_seconds, lambda: replayed(trouble.site, prefix, "a replay beside it")),
             *(
-                _again(
+                again(
                     0,
                     lambda: _comes_and_goes(where, sizes.restart_seconds),
                     first_after=turn * sizes.restart_seconds / 2,
@@ -100,7 +100,7 @@ async def _soaked(where: Site, worker: Running, *, sizes: Sizes, trouble: Troubl
                 for turn in range(2)
             ),
         ]
-        tasks = [asyncio.ensure_future(one) for one in beside]
+        tasks = [asyncio.create_task(one) for one in beside]
         done, _ = await asyncio.wait([answered, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()
@@ -110,15 +110,6 @@ async def _soaked(where: Site, worker: Running, *, sizes: Sizes, trouble: Troubl
     (found,) = json.loads(await answered)
     print(f"answers at {sizes.rate}/s: p50 {found['p50']} ms, p99 {found['p99']} ms, longest {found['most']} ms")
     return samples
-
-
-async def _again(seconds: float, work: Callable[[], Awaitable[None]], *, first_after: float = 0.0) -> None:
-    """The work again and again, so many seconds between its beginnings."""
-    await asyncio.sleep(first_after)
-    while True:
-        began = monotonic()
-        await work()
-        await asyncio.sleep(max(0.0, began + seconds - monotonic()))
 
 
 async def _comes_and_goes(where: Site, seconds: float) -> None:

@@ -41,13 +41,13 @@ class Workload:
 
     def definition(self) -> dict[str, object]:
         """The group, as a line to load."""
-        cycles = [
-            {"periodName": f"c{number}", "start": _text(_start(number)), "end": _text(_start(number + 1))}
-            for number in range(1, self.cycles + 1)
-        ]
         target = {"targetId": TARGET_ID, "name": "ABC", "kind": "MILESTONE"}
         group = {"targetGroupId": GROUP_ID, "name": "Bench", "version": 1, "active": True, "timeZone": "UTC"}
-        return {"type": "TargetGroupDefined", "id": "g11", "data": {**group, "cycles": cycles, "targets": [target]}}
+        return {
+            "type": "TargetGroupDefined",
+            "id": "g11",
+            "data": {**group, "cycles": periods(self.cycles), "targets": [target]},
+        }
 
     def facts(self, customer: int) -> Iterator[dict[str, object]]:
         """The customer's enrollment and rewards, as lines to load. They differ from others' in the customer alone."""
@@ -90,6 +90,14 @@ class Workload:
             value=json.dumps(data).encode(),
             headers=binary_headers(full_type("UnenrollRequested"), f"leave-{customer}", source=SOURCE, time=at),
         )
+
+
+def periods(count: int) -> list[dict[str, str]]:
+    """So many cycles of a definition: c1, c2 and so on, 30 days each."""
+    return [
+        {"periodName": f"c{number}", "start": _text(_start(number)), "end": _text(_start(number + 1))}
+        for number in range(1, count + 1)
+    ]
 
 
 def _start(number: int) -> datetime:

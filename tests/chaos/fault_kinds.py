@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import struct
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -11,14 +10,13 @@ from random import Random
 from typing import Any
 
 import asyncpg
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaException
 
 from chaos.killable_servers import KillablePair, KillableServer
 from chaos.workers import WorkerCrew
-from support.arrivals import PARTITIONS
+from support.foreign_transaction import withhold_records
 from support.postgres_proxy import CuttingProxy
-from support.quota import limit_producers
-from unenroll.kafka.topics import INPUTS
+from support.quota import limited_producers
 
 POSTS = ("one", "two")
 
@@ -170,30 +168,15 @@ async def producers_limited(scene: Scene, rng: Random) -> None:
     """Give all producers together a quota of some kilobytes a second for a while."""
     async with scene.servers.kafka.turn:
         scene.strike("producers limited")
-        with suppress(OSError, struct.error):  # the broker is down
-            await asyncio.to_thread(limit_producers, scene.servers.kafka.address, rng.choice([5_000, 50_000]))
+        with limited_producers(scene.servers.kafka.address, rng.choice([5_000, 50_000])):
             await pause(rng, 2, 8)
-        await asyncio.to_thread(limit_producers, scene.servers.kafka.address, None)
 
 
 async def foreign_transaction(scene: Scene, rng: Random) -> None:
     """Open a transaction that is not ours on the input topics, which withholds what comes behind it. Then abort it."""
     scene.strike("foreign transaction")
-    await asyncio.to_thread(_withhold, scene, rng.uniform(1, 10))
-
-
-def _withhold(scene: Scene, seconds: float) -> None:
-    settings = {"bootstrap.servers": scene.servers.kafka.address, "log_level": 0, "transaction.timeout.ms": 15_000}
-    producer = Producer({**settings, "transactional.id": f"{scene.prefix}foreign"})
-    with suppress(KafkaException):  # where Kafka goes away meanwhile, it ends the transaction itself
-        producer.init_transactions(30)
-        producer.begin_transaction()
-        for word in INPUTS:
-            for partition in range(PARTITIONS):
-                producer.produce(scene.prefix + word, b"never committed", partition=partition)
-        producer.flush(10)
-        time.sleep(seconds)
-        producer.abort_transaction(30)
+    with suppress(KafkaException):  # another fault has taken Kafka away meanwhile
+        await asyncio.to_thread(withhold_records, scene.servers.kafka.address, scene.prefix, seconds=rng.uniform(1, 10))
 
 
 KINDS: tuple[Fault, ...] = (

@@ -2,13 +2,28 @@
 
 import socket
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _ALTER_CLIENT_QUOTAS, _VERSION = 49, 0
 _PATIENCE_SECONDS = 30.0
 
 
-def limit_producers(kafka: str, rate: int | None) -> None:
-    """Give the user of all clients this quota in bytes a second; None: take it away. Raises SystemExit if refused."""
+@contextmanager
+def limited_producers(kafka: str, rate: int) -> Iterator[None]:
+    """Let all producers together send this many bytes a second until the end of the block.
+
+    Raises SystemExit if Kafka refuses, OSError if it is away.
+    """
+    _limit(kafka, rate)
+    try:
+        yield
+    finally:
+        _limit(kafka, None)
+
+
+def _limit(kafka: str, rate: int | None) -> None:
+    """Give the user of all clients this quota; None: take it away."""
     host, _, port = kafka.rpartition(":")
     user = _list([_text("user") + _text("ANONYMOUS")])
     change = _list([_text("producer_byte_rate") + struct.pack(">d?", rate or 0, rate is None)])
