@@ -73,14 +73,8 @@ async def lock_accounts(connection: Connection, keys: Iterable[AccountKey]) -> L
     locked = await connection.fetch(QUERIES["lock_accounts"], *_key_columns(sorted(ordered)), _SMALL_ACCOUNT_BYTES)
     rows = {AccountKey(row[0], row[1]): row for row in locked}
     readable = _within_limit({key: rows[key][-1] for key in ordered if key in rows})
-    small, large = [], []
-    for key in readable:
-        if rows[key][-1] <= _SMALL_ACCOUNT_BYTES:
-            small.append(rows[key][:-1])
-        else:
-            large.append(key)
-    accounts = await _load(small)
-    if large:
+    accounts = await _load(rows[key][:-1] for key in readable if rows[key][-1] <= _SMALL_ACCOUNT_BYTES)
+    if large := [key for key in readable if rows[key][-1] > _SMALL_ACCOUNT_BYTES]:
         accounts |= await read_accounts(connection, large)
     return LockedAccounts(accounts, frozenset(rows.keys() - accounts.keys()))
 
