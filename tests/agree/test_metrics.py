@@ -25,9 +25,9 @@ def registry_of(kind: str) -> CollectorRegistry:
 @pytest.mark.parametrize(("kind", "families"), [("worker", WORKER), ("api", API)])
 def test_what_is_served_is_what_the_families_say(kind: str, families: tuple[MetricFamily, ...]) -> None:
     served = {
-        (received.name + ("_total" if received.type == "counter" else ""), received.type, received.documentation)
-        for received in registry_of(kind).collect()
-        if received.name.startswith("unenroll_")
+        (metric.name + ("_total" if metric.type == "counter" else ""), metric.type, metric.documentation)
+        for metric in registry_of(kind).collect()
+        if metric.name.startswith("unenroll_")
     }
     assert served == {(family.name, family.kind, family.meaning) for family in families}
 
@@ -42,8 +42,8 @@ def only(families: tuple[MetricFamily, ...]) -> list[MetricFamily]:
     [("Metrics of the worker", only(WORKER)), ("Metrics of the HTTP API", only(API)), ("Metrics of both", [*BOTH])],
 )
 def test_the_page_has_each_metric(heading: str, families: list[MetricFamily]) -> None:
-    received = [cells[:4] for cells in rows(section(PAGE, heading))]
-    assert received == [
+    metric = [cells[:4] for cells in rows(section(PAGE, heading))]
+    assert metric == [
         [family.name, family.kind, ", ".join(family.labels) or "\N{EN DASH}", family.meaning] for family in families
     ]
 

@@ -20,7 +20,7 @@ _GRANT = re.compile(r"^grant ([a-z, ]+) on (\w+) to unenroll_worker;$", re.MULTI
 
 def test_the_worker_asks_for_the_rights_to_tables_that_deploy_gives() -> None:
     grants = (ROOT / "deploy" / "postgres" / "grants.sql").read_text(encoding="utf-8")
-    given = {table: tuple(received.split(", ")) for received, table in _GRANT.findall(grants)}
+    given = {table: tuple(entry.split(", ")) for entry, table in _GRANT.findall(grants)}
     assert given == dict(tables.TABLE_RIGHTS)
 
 
@@ -35,5 +35,5 @@ def test_the_worker_asks_for_the_rights_to_topics_that_deploy_gives(tmp_path: Pa
 
 def test_the_page_lists_each_secret_and_its_file() -> None:
     names = [PREFIX + name.upper() for name in secrets_of(ApiSettings)]
-    received = rows(section(ROOT / "docs" / "security.md", "Secrets"))
-    assert sorted(received) == sorted([name, name + SUFFIX] for name in names)
+    entry = rows(section(ROOT / "docs" / "security.md", "Secrets"))
+    assert sorted(entry) == sorted([name, name + SUFFIX] for name in names)

@@ -125,7 +125,7 @@ def test_the_words_of_a_schema_are_those_of_the_core_in_its_order(name: str, pat
 
 
 def test_no_word_is_forgotten_by_this_table() -> None:
-    received = {(name, path) for name, path, _ in ENUMS}
-    assert received == {
+    checked = {(name, path) for name, path, _ in ENUMS}
+    assert checked == {
         (name, path) for name, schema in BY_NAME.items() for path, field in properties(schema) if "enum" in field
     }

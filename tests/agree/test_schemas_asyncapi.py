@@ -91,8 +91,8 @@ def as_told(name: str, head: Headers) -> None:
     """Hold headers against what the document says of the message's."""
     schema = MESSAGES[name]["headers"] | {"components": DOCUMENT["components"], "additionalProperties": False}
     checker = Draft202012Validator.FORMAT_CHECKER
-    received = {header: (value or b"").decode() for header, value in head}
-    Draft202012Validator(schema, format_checker=checker).validate(received)
+    headers_found = {header: (value or b"").decode() for header, value in head}
+    Draft202012Validator(schema, format_checker=checker).validate(headers_found)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -119,7 +119,7 @@ def test_the_headers_of_dead_letters_are_told() -> None:
     as_told("DeadLetter", dead_letter(bare, REFUSAL, max_bytes=2**20).headers)
     whole = dead_letter(replace(bare, value=b"x" * 2000), REFUSAL, max_bytes=1200).headers
     as_told("DeadLetter", whole)
-    received = MESSAGES["DeadLetter"]["headers"]["properties"]
-    assert list(received) == [name for name, _ in whole]
-    assert received["dlq_reason"]["enum"] == [reason.value for reason in Reason]
-    assert received["dlq_detail"]["maxLength"] == DETAIL_CHARACTERS
+    headers_found = MESSAGES["DeadLetter"]["headers"]["properties"]
+    assert list(headers_found) == [name for name, _ in whole]
+    assert headers_found["dlq_reason"]["enum"] == [reason.value for reason in Reason]
+    assert headers_found["dlq_detail"]["maxLength"] == DETAIL_CHARACTERS

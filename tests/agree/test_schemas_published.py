@@ -107,9 +107,9 @@ def test_whatever_is_decided_is_published_as_its_schema_says(
     name = event_name(head["ce_type"])
     assert name is not None
     assert message.value is not None
-    received = json.loads(message.value)
-    VALIDATORS[name].validate(received)
-    assert received.keys() == BY_NAME[name]["properties"].keys()
+    data = json.loads(message.value)
+    VALIDATORS[name].validate(data)
+    assert data.keys() == BY_NAME[name]["properties"].keys()
     read_back = MODELS[name].validate_json(message.value, strict=True)
     assert MODELS[name].dump_json(read_back) == message.value
 

@@ -25,11 +25,11 @@ FILES = {PREFIX + name.upper() + SUFFIX for kind in KINDS for name in secrets_of
 
 def test_the_defaults_told_are_those_that_apply() -> None:
     made = ApiSettings(kafka_bootstrap_servers="kafka:9092", database_url="postgresql://host/name")
-    received = {name.removeprefix(PREFIX).lower(): default for name, default in DEFAULTS.items()}
-    assert received.pop("kafka_bootstrap_servers") == received.pop("database_url") == "required"
-    assert (received.pop("log_format"), received.pop("log_level")) == ("unset", LogSettings().log_level)
-    applied = made.model_dump(mode="json", include=set(received))
-    assert received == {name: "unset" if value is None else str(value) for name, value in applied.items()}
+    documented = {name.removeprefix(PREFIX).lower(): default for name, default in DEFAULTS.items()}
+    assert documented.pop("kafka_bootstrap_servers") == documented.pop("database_url") == "required"
+    assert (documented.pop("log_format"), documented.pop("log_level")) == ("unset", LogSettings().log_level)
+    applied = made.model_dump(mode="json", include=set(documented))
+    assert documented == {name: "unset" if value is None else str(value) for name, value in applied.items()}
 
 
 def described() -> list[list[str]]:

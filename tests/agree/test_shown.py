@@ -19,7 +19,7 @@ ACCOUNT = "/customers/{customerId}/targets/{targetId}"
 
 
 @pytest.mark.parametrize(
-    ("model", "received"),
+    ("model", "record_type"),
     [
         (shown.LeaveBody, ExplainedLeave),
         (shown.CycleSpanBody, ExplainedCycles),
@@ -30,9 +30,9 @@ ACCOUNT = "/customers/{customerId}/targets/{targetId}"
         (shown.ExplainedAccountBody, AccountStory),
     ],
 )
-def test_all_that_is_told_is_shown(model: type[BaseModel], received: Any) -> None:  # noqa: ANN401 - a class of records
+def test_all_that_is_told_is_shown(model: type[BaseModel], record_type: Any) -> None:  # noqa: ANN401 - a class of records
     read = [field.validation_alias or name for name, field in model.model_fields.items()]
-    assert sorted(map(str, read)) == sorted(field.name for field in fields(received))
+    assert sorted(map(str, read)) == sorted(field.name for field in fields(record_type))
 
 
 def examples() -> Iterator[Any]:

@@ -57,11 +57,11 @@ def test_the_examples_of_answers_are_envelopes(document: dict[str, Any]) -> None
                 assert (example["data"] is None) is (status != "200" or example["errors"] is not None)
 
 
-@pytest.mark.parametrize(("received", "model"), [(UNENROLL, UnenrollRecord), (ENROLL, EnrollRecord)])
+@pytest.mark.parametrize(("documentation", "model"), [(UNENROLL, UnenrollRecord), (ENROLL, EnrollRecord)])
 def test_the_examples_of_bodies_are_read_and_as_their_schema_says(
-    received: RouteDocumentation, model: type[UnenrollRecord] | type[EnrollRecord]
+    documentation: RouteDocumentation, model: type[UnenrollRecord] | type[EnrollRecord]
 ) -> None:
-    content = received.extra["requestBody"]["content"]["application/json"]
+    content = documentation.extra["requestBody"]["content"]["application/json"]
     for example in content["examples"].values():
         Draft202012Validator(content["schema"]).validate(example["value"])
         read_body(model, json.dumps(example["value"]).encode(), content_type="application/json")

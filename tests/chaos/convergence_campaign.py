@@ -1,6 +1,6 @@
 """`PYTHONPATH=tests python tests/chaos/convergence_campaign.py --minutes 30`: crowds in many orders of arrival.
 
-It plays one crowd after the other, each as in `tests/e2e/test_convergence.py`, until time is up or one goes wrong.
+It plays one workload after the other, each as in `tests/e2e/test_convergence.py`, until time is up or one goes wrong.
 """
 
 import argparse
@@ -40,10 +40,10 @@ def _say(text: str) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10, help="begin no crowd after this")
-    parser.add_argument("--accounts", type=int, default=200, help="in each crowd")
-    parser.add_argument("--orders", type=int, default=20, help="of arrival, of each crowd")
-    parser.add_argument("--seed", type=int, default=None, help="of the first crowd; else by chance")
+    parser.add_argument("--minutes", type=float, default=10, help="begin no workload after this")
+    parser.add_argument("--accounts", type=int, default=200, help="in each workload")
+    parser.add_argument("--orders", type=int, default=20, help="of arrival, of each workload")
+    parser.add_argument("--seed", type=int, default=None, help="of the first workload; else by chance")
     return parser.parse_args()
 
 

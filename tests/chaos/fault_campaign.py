@@ -1,7 +1,7 @@
 """`PYTHONPATH=tests python tests/chaos/fault_campaign.py --minutes 30`: faults by chance, and what they leave behind.
 
 It plays one round after the other on servers of its own, until time is up or a round goes wrong. `--seed` draws the
-same crowd and the same faults again.
+same workload and the same faults again.
 """
 
 import argparse

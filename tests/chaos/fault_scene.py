@@ -1,4 +1,4 @@
-"""The scene of a fault's case: a crowd's events, a worker, and the verdict on the history they leave."""
+"""The scene of a fault's case: a workload's events, a worker, and the verdict on the history they leave."""
 
 import asyncio
 from collections.abc import Iterator
@@ -110,6 +110,6 @@ def place_of(servers: ServerAddresses, database_url: str, folder: Path) -> Deplo
 
 
 async def scene(deployment: Deployment) -> Scene:
-    """Create the topics and define the crowd's groups."""
+    """Create the topics and define the workload's groups."""
     await deploy(deployment, *_CROWD.groups)
     return Scene(deployment=deployment)

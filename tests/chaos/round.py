@@ -1,4 +1,4 @@
-"""One round of a campaign: workers, a crowd and faults by seed. Then all recovers, and the history is checked."""
+"""One round of a campaign: workers, a workload and faults by seed. Then all recovers, and the history is checked."""
 
 import asyncio
 import time
@@ -184,7 +184,7 @@ def _forgotten(deployment: Deployment) -> None:
 
 
 async def _judged(deployment: Deployment, history: History, traffic: Traffic) -> list[str]:
-    """By the invariants of any history, and by what is known of this crowd."""
+    """By the invariants of any history, and by what is known of this workload."""
     wrong = [f"{name}: {one}" for name, sentences in violations(history).items() for one in sentences]
     received = replace(receive(history.visible), dead=[])
     keyed = traffic.coming.way.keyed

@@ -1,4 +1,4 @@
-"""Publishes a crowd's events bit by bit while servers fail, with probes in between."""
+"""Publishes a workload's events bit by bit while servers fail, with probes in between."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ _PAUSE_SECONDS = 0.05  # so that a lane is hardly ever idle
 
 @dataclass(kw_only=True)
 class Traffic:
-    """Spreads the crowd's records over `seconds`. Afterwards it publishes probes only.
+    """Spreads the workload's records over `seconds`. Afterwards it publishes probes only.
 
     A probe is a request that the worker answers at once: one for each lane at a time.
     """
@@ -50,7 +50,7 @@ class Traffic:
         self._stopping.set()
 
     def with_probes(self) -> Workload:
-        """The crowd, with the probes among the refused requests."""
+        """The workload, with the probes among the refused requests."""
         return replace(self.workload, refused=(*self.workload.refused, *self.probes))
 
     def _put_what_is_due(self, left: dict[str, list[NewRecord]], stay: dict[str, int]) -> None:

@@ -77,12 +77,12 @@ class Grown:
         return min(asked, self.versions[-1].version)
 
     def _knowing(self, place: int, course: Course, pair: Pair) -> Course:
-        decided, received, odd = step(pair, _with(self.definitions, self.versions[place]), course.state)
+        decided, published, odd = step(pair, _with(self.definitions, self.versions[place]), course.state)
         return Course(
             knew=place,
             state=course.state if decided is None else decided.state,
             waits=course.waits if decided is None else awaits_cycles(decided.settlement),
-            outputs={**course.outputs, _number(pair): received},
+            outputs={**course.outputs, _number(pair): published},
             odd=(*course.odd, *odd),
         )
 

@@ -1,4 +1,4 @@
-"""Records that are to be put aside, each for another reason, made from a crowd's own events."""
+"""Records that are to be put aside, each for another reason, made from a workload's own events."""
 
 import json
 from collections.abc import Iterator

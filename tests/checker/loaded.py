@@ -1,4 +1,4 @@
-"""What a crowd's history begins with: facts that are loaded before anything comes by a topic."""
+"""What a workload's history begins with: facts that are loaded before anything comes by a topic."""
 
 from checker.refold import definitions_of
 from support.arrivals import line_of
@@ -26,16 +26,16 @@ def outgrown(workload: Workload) -> list[TargetGroup]:
 def lines_to_load(workload: Workload) -> list[str]:
     """Of every third account all facts that name no cycle of a later version. They come by a topic as well."""
     known = definitions_of(first_versions(workload))
-    received = [
+    loaded = [
         event
         for history in workload.histories[::3]
         for event in history.events
         if not isinstance(event, UnenrollRequested)
     ]
-    return [line_of(event) for event in received if not isinstance(to_fact(event, known), RefusedEvent)]
+    return [line_of(event) for event in loaded if not isinstance(to_fact(event, known), RefusedEvent)]
 
 
 def loaded_facts(workload: Workload) -> list[LoadedFact]:
     """What these lines tell."""
-    received = [load_line(line.encode()) for line in lines_to_load(workload)]
-    return [fact for fact in received if isinstance(fact, LoadedFact)]
+    loaded = [load_line(line.encode()) for line in lines_to_load(workload)]
+    return [fact for fact in loaded if isinstance(fact, LoadedFact)]

@@ -39,8 +39,8 @@ class Watched:
         admin = AdminClient({"bootstrap.servers": self.kafka, "log_level": 0})
         outputs = self._places(OUTPUTS)
         stable = _ends(admin, outputs, IsolationLevel.READ_COMMITTED)
-        received = committed(_coordinator(admin, self.group_id), self.group_id)
-        return Sample(stable=stable, committed=received, high=_ends(admin, outputs, IsolationLevel.READ_UNCOMMITTED))
+        answer = committed(_coordinator(admin, self.group_id), self.group_id)
+        return Sample(stable=stable, committed=answer, high=_ends(admin, outputs, IsolationLevel.READ_UNCOMMITTED))
 
     def ends(self) -> Mapping[Partition, End]:
         """Where all partitions end, of inputs and outputs. Raises one of `NO_TELLING`."""
@@ -89,8 +89,8 @@ def _coordinator(admin: AdminClient, group_id: str) -> str:
 
 def _ends(admin: AdminClient, places: Iterable[Partition], isolation: IsolationLevel) -> dict[Partition, int]:
     asked = {TopicPartition(*place): _LATEST for place in places}
-    received = admin.list_offsets(asked, isolation_level=isolation, request_timeout=_ASK_SECONDS)
-    return {(place.topic, place.partition): _known(future.result().offset) for place, future in received.items()}
+    answer = admin.list_offsets(asked, isolation_level=isolation, request_timeout=_ASK_SECONDS)
+    return {(place.topic, place.partition): _known(future.result().offset) for place, future in answer.items()}
 
 
 def _known(offset: int) -> int:

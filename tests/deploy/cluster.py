@@ -38,11 +38,11 @@ def container(pod: Manifest) -> Manifest:
 
 def environment(pod: Manifest) -> dict[str, str]:
     """All that the container is told, from ConfigMaps too."""
-    received: dict[str, str] = {}
+    variables: dict[str, str] = {}
     for source in container(pod)["envFrom"]:
         (name,) = (reference["name"] for reference in source.values())
-        received |= next(found["data"] for found in of_kind("ConfigMap", EVERY) if found["metadata"]["name"] == name)
-    return received | {variable["name"]: variable["value"] for variable in container(pod)["env"]}
+        variables |= next(found["data"] for found in of_kind("ConfigMap", EVERY) if found["metadata"]["name"] == name)
+    return variables | {variable["name"]: variable["value"] for variable in container(pod)["env"]}
 
 
 def mounted(pod: Manifest) -> dict[str, Manifest]:

@@ -118,13 +118,13 @@ def test_only_what_is_said_goes_in_and_out() -> None:
 
 def test_the_network_lets_through_to_the_ports_of_the_servers() -> None:
     policies = {policy["metadata"]["name"]: policy["spec"] for policy in of_kind("NetworkPolicy")}
-    received = environment(PODS["unenroll-worker"])["UNENROLL_KAFKA_BOOTSTRAP_SERVERS"]
+    bootstrap_servers = environment(PODS["unenroll-worker"])["UNENROLL_KAFKA_BOOTSTRAP_SERVERS"]
     addresses = {
         re.findall(r"@([^/]+)/", one_before["stringData"]["database-url"])[0]
         for one_before in of_kind("Secret", BEFORE)
         if "database-url" in one_before["stringData"]
     }
-    for policy, servers in (("kafka", set(received.split(","))), ("postgres", addresses)):
+    for policy, servers in (("kafka", set(bootstrap_servers.split(","))), ("postgres", addresses)):
         (way,) = policies[policy]["egress"]
         (where,) = way["to"]
         namespace = where["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]

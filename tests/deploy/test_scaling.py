@@ -12,16 +12,16 @@ SETTINGS = defaults(WorkerSettings)
 def test_workers_are_as_many_as_the_backlog_needs_and_no_more_than_there_are_partitions() -> None:
     (scaled,) = of_kind("ScaledObject")
     spec, wanted = scaled["spec"], read_topics(ROOT / "deploy/kafka/topics.toml")
-    received = environment(PODS["unenroll-worker"])
+    worker_environment = environment(PODS["unenroll-worker"])
     assert spec["maxReplicaCount"] == wanted.partitions
     assert spec["minReplicaCount"] >= 2
     assert "fallback" not in spec
     assert {trigger["metadata"]["topic"] for trigger in spec["triggers"]} == {
-        received["UNENROLL_TOPIC_PREFIX"] + word for word in INPUTS
+        worker_environment["UNENROLL_TOPIC_PREFIX"] + word for word in INPUTS
     }
     for trigger in spec["triggers"]:
         asked = trigger["metadata"]
-        assert {name for name in asked if name.endswith("FromEnv") and asked[name] not in received} == set()
+        assert {name for name in asked if name.endswith("FromEnv") and asked[name] not in worker_environment} == set()
         assert int(asked["activationLagThreshold"]) >= 2 * wanted.partitions
         assert (asked["excludePersistentLag"], asked["allowIdleConsumers"]) == ("true", "false")
         assert (

@@ -67,12 +67,12 @@ class Block:
 
 def blocks(page: Path) -> Iterator[Block]:
     """All blocks of the page, from its beginning to its end."""
-    received = page.read_text(encoding="utf-8")
-    for found in _BLOCK.finditer(received):
-        line = received.count("\n", 0, found.start("kind")) + 1
+    page_text = page.read_text(encoding="utf-8")
+    for found in _BLOCK.finditer(page_text):
+        line = page_text.count("\n", 0, found.start("kind")) + 1
         yield Block(
             page=page,
-            section=_section(received[: found.start()]),
+            section=_section(page_text[: found.start()]),
             line=line,
             kind=found["kind"],
             text=found["text"],

@@ -79,8 +79,8 @@ async def test_what_moved_since_is_stale_is_named_and_loses_nothing(deployment: 
         ("STALE", 1, "leave-1"),
         ("STALE", 1, "earlier"),
     ]
-    received = [json.loads(line) for line in report.read_text().splitlines()]
-    assert [one["result"] for one in received] == ["STALE", *["AS_PREDICTED"] * 4, "STALE"]
+    verdicts = [json.loads(line) for line in report.read_text().splitlines()]
+    assert [one["result"] for one in verdicts] == ["STALE", *["AS_PREDICTED"] * 4, "STALE"]
     of_1 = [record for record in deployment.consume() if record.key == b"1"]
     assert [(record.topic.removeprefix(deployment.prefix), record.data["outcome"]) for record in of_1] == [
         *[("rejections", "PLAN_STALE")] * 2

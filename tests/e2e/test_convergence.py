@@ -25,7 +25,7 @@ NOTHING_LEFT = Answer.NOTHING_LEFT.value
 
 @pytest.fixture(scope="module")
 def many() -> Workload:
-    """Another crowd in each session, unless the seed is given."""
+    """Another workload in each session, unless the seed is given."""
     seed = int(os.environ.get("UNENROLL_TEST_SEED") or secrets.randbelow(2**32))
     print(f"UNENROLL_TEST_SEED={seed}")  # noqa: T201 - shown if the test fails, however it does
     return workload(seed, ACCOUNTS)

@@ -131,8 +131,8 @@ async def test_appended_cycles_settle_the_accounts_that_wait_for_them_once(deplo
     assert {json.dumps(one.data["droppedPeriods"]) for one in left} == {'{"first": "c6", "last": "c6", "count": 1}'}
     assert await deployment.rows("select * from resettlements") == []
     assert [row["customer_id"] for row in await deployment.rows("select customer_id from accounts where waits")] == []
-    received = deployment.consume("facts")
-    assert sorted(one.data["customerId"] for one in received if one.header("ce_source") == "/unenroll") == [
+    facts = deployment.consume("facts")
+    assert sorted(one.data["customerId"] for one in facts if one.header("ce_source") == "/unenroll") == [
         1,
         2,
         3,

@@ -84,9 +84,9 @@ async def of_others(deployment: Deployment) -> dict[str, Any]:
 
 
 def counts(deployment: Deployment) -> Any:  # noqa: ANN401 - JSON
-    received = json.loads(command("status", "--json", environment=deployment.environment).out)
-    return {name: received[name] for name in ("requests", "facts", "dead_letters")}, [
-        lane["sequence"] for lane in received["lanes"]
+    report = json.loads(command("status", "--json", environment=deployment.environment).out)
+    return {name: report[name] for name in ("requests", "facts", "dead_letters")}, [
+        lane["sequence"] for lane in report["lanes"]
     ]
 
 

@@ -82,10 +82,10 @@ def test_who_is_ended_by_the_watchdog_tells_no_more(deployment: Deployment) -> N
 def test_the_http_api_logs_ids_and_words_of_its_own_alone(deployment: Deployment) -> None:
     with running_api(deployment, **SERVE_STATUS, UNENROLL_LOG_LEVEL="debug", UNENROLL_API_WAIT_MS="0") as api:
         shown = StatusPages(command=api.command)
-        received = {"customerId": 951, "reason": REASON, "requestedBy": REQUESTER}
-        assert api.post(LEAVE, received, key="k").status == 202
-        assert api.post(LEAVE, {**received, "customerId": BAD}).status == 400
-        assert api.post(LEAVE, {**received, "reason": REASON * 20}).status == 400
+        body = {"customerId": 951, "reason": REASON, "requestedBy": REQUESTER}
+        assert api.post(LEAVE, body, key="k").status == 202
+        assert api.post(LEAVE, {**body, "customerId": BAD}).status == 400
+        assert api.post(LEAVE, {**body, "reason": REASON * 20}).status == 400
         assert api.call("POST", LEAVE, b"[]", Authorization=f"Bearer {PASSWORD}").status == 401
         assert api.call("GET", f"/{BAD}", Authorization=authorization("crm")).status == 404
         pages = [shown.get(path)[1] for path in ("/metrics", "/healthz", "/readyz")]

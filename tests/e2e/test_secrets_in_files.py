@@ -54,10 +54,10 @@ def test_given_twice_is_wrong(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_holds_no_secret_of_ours(tmp_path: Path, content: bytes, says: str) -> None:
-    received = said(in_file(tmp_path, content), code=2)
-    assert received.startswith("unenroll: UNENROLL_DATABASE_URL: ")
-    assert says in received
-    assert "hunter2" not in received
+    output = said(in_file(tmp_path, content), code=2)
+    assert output.startswith("unenroll: UNENROLL_DATABASE_URL: ")
+    assert says in output
+    assert "hunter2" not in output
 
 
 @pytest.mark.parametrize(

@@ -38,17 +38,17 @@ def test_only_in_the_soft_spot_may_outputs_appear_twice(touch: Touch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("removal", "received"),
+    ("removal", "expected"),
     [*zip(REMOVALS, rows(section(PAGE, "Without a guard")), strict=True)],
     ids=lambda given: "+".join(guard.name.lower() for guard in given.guards) if isinstance(given, Removal) else "",
 )
 def test_without_a_guard_something_goes_wrong_as_the_page_says(
-    removal: Removal, received: list[str], capsys: pytest.CaptureFixture[str]
+    removal: Removal, expected: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = explore(without(removal))
     tell(capsys, f"{'; '.join(guard.value for guard in removal.guards)}: {found.wrong}, {found.worlds} worlds")
     assert found.wrong, f"nothing goes wrong: {found}"
-    assert received[:4] == row(removal, found), str(found)
+    assert expected[:4] == row(removal, found), str(found)
 
 
 def test_the_epoch_is_compared_twice_in_one_transaction_and_once_would_do() -> None:

@@ -21,7 +21,7 @@ ACCOUNTS = 4000
 
 
 async def test_a_load_that_was_killed_is_finished_by_the_next_one(database_url: str, tmp_path: Path) -> None:
-    received = [definition(), *(line for customer in range(1, ACCOUNTS + 1) for line in three_rewards(customer))]
+    lines = [definition(), *(line for customer in range(1, ACCOUNTS + 1) for line in three_rewards(customer))]
     environment = {"UNENROLL_DATABASE_URL": database_url}
     connection = await asyncpg.connect(database_url)
 
@@ -35,14 +35,14 @@ async def test_a_load_that_was_killed_is_finished_by_the_next_one(database_url: 
         [sys.executable, "-m", "unenroll", "load", "-"], env={**os.environ, **environment}, stdin=subprocess.PIPE
     ) as process:
         assert process.stdin is not None
-        process.stdin.write("".join(f"{line}\n" for line in received[: 3 * chunks.MAX_CHUNK_LINES]).encode())
+        process.stdin.write("".join(f"{line}\n" for line in lines[: 3 * chunks.MAX_CHUNK_LINES]).encode())
         process.stdin.flush()
         await until(something_is_kept)
         process.kill()
     known = 1 + await kept()
-    result = command("load", str(write_file(tmp_path, received).path), environment=environment)
-    assert result.out == f"Loaded 0 definitions and {len(received) - known:,} facts; skipped {known:,} duplicates.\n"
-    assert 1 < known < len(received)
+    result = command("load", str(write_file(tmp_path, lines).path), environment=environment)
+    assert result.out == f"Loaded 0 definitions and {len(lines) - known:,} facts; skipped {known:,} duplicates.\n"
+    assert 1 < known < len(lines)
     assert await connection.fetchval("select count(*) from accounts where decisions = 4") == ACCOUNTS
     assert await connection.fetchval("select count(*) from rewards") == 3 * ACCOUNTS
     await connection.close()

@@ -132,9 +132,9 @@ def test_bad_lines_are_reported_and_the_lines_around_them_are_published(environm
     result = published(environment, *lines)
     assert result.code == 1
     assert result.out == f"Published 0 requests, {1 + len(BAD)} facts and 0 definitions.\n"
-    *received, end = result.err.splitlines()
+    *bad_lines, end = result.err.splitlines()
     assert end == f"unenroll: skipped {len(BAD)} bad lines; processed all other lines"
-    for number, (line, (name, (_, why))) in enumerate(zip(received, BAD.items(), strict=True), start=1):
+    for number, (line, (name, (_, why))) in enumerate(zip(bad_lines, BAD.items(), strict=True), start=1):
         assert line.startswith(f"-:{2 * number}: "), name
         assert why in line, name
     assert [one.header("ce_id") for one in found(environment)] == ["in", *["paid"] * len(BAD)]

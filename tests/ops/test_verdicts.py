@@ -29,9 +29,9 @@ def planned() -> PlannedRequest:
     request = parse_request(leave_line(1).encode())
     assert isinstance(request, ParsedRequest)
     predicted = Prediction(outcome=Outcome.UNENROLLED, decision=7, kept=(), events=(LEFT, LOST))
-    received = read_planned(planned_line(request, ExpectedAccount(6), predicted))
-    assert isinstance(received, PlannedRequest)
-    return received
+    planned_request = read_planned(planned_line(request, ExpectedAccount(6), predicted))
+    assert isinstance(planned_request, PlannedRequest)
+    return planned_request
 
 
 def test_what_is_as_predicted_is_so_in_any_order() -> None:

@@ -72,8 +72,8 @@ async def test_postgres_password(stronghold: SecureServers) -> None:
 
 
 def _definition() -> str:
-    received = {"type": "TargetGroupDefined", "source": "/crm", "id": "g11-2", "time": "2026-01-01T00:00:00Z"}
-    return json.dumps({**received, "data": appended_definition(2)})
+    envelope = {"type": "TargetGroupDefined", "source": "/crm", "id": "g11-2", "time": "2026-01-01T00:00:00Z"}
+    return json.dumps({**envelope, "data": appended_definition(2)})
 
 
 def environment_url(stronghold: SecureServers) -> str:

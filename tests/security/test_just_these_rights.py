@@ -93,19 +93,19 @@ async def test_each_right_of_the_worker_in_kafka_is_missed(stronghold: SecureSer
     seldom = [rule for rule in rules if rule.name.endswith(".lane-") or rule.name == "unenroll-"]
     for rule in (rule for rule in rules if rule not in seldom):
         with stronghold.without(rule):
-            received = _refused(worker)
-        assert f"--operation {AclOperation(rule.operation).name.title().replace('_', '')} " in received
-        assert rule.name in received
-        assert "User:worker" in received
+            refusal = _refused(worker)
+        assert f"--operation {AclOperation(rule.operation).name.title().replace('_', '')} " in refusal
+        assert rule.name in refusal
+        assert "User:worker" in refusal
 
 
 @pytest.mark.thorough
 async def test_all_that_is_missing_is_said_at_once(stronghold: SecureServers) -> None:
     await stronghold.execute("revoke update on lanes from unenroll_worker; revoke all on ledger from unenroll_worker")
-    received = _refused(stronghold.environment("api", "worker"))
-    assert "grant update on lanes to worker_" in received
-    assert "grant select, insert on ledger to worker_" in received
-    assert f"User:api --operation Write --transactional-id {stronghold.prefix}:{stronghold.group_id}:" in received
+    refusal = _refused(stronghold.environment("api", "worker"))
+    assert "grant update on lanes to worker_" in refusal
+    assert "grant select, insert on ledger to worker_" in refusal
+    assert f"User:api --operation Write --transactional-id {stronghold.prefix}:{stronghold.group_id}:" in refusal
 
 
 @pytest.mark.thorough

@@ -84,10 +84,10 @@ class AccountHistory:
 
     def account(self, events: Sequence[Event] | None = None) -> Account:
         """All the facts at once, in this order and each as often as it is there."""
-        received = self.events if events is None else events
+        known_events = self.events if events is None else events
         definitions = self.definitions
-        facts = [_fact(event, definitions) for event in received]
-        paid = [event for event in received if isinstance(event, RewardEarned | RewardIssued)]
+        facts = [_fact(event, definitions) for event in known_events]
+        paid = [event for event in known_events if isinstance(event, RewardEarned | RewardIssued)]
         return Account(
             customer_id=self.customer_id,
             target_id=self.target.target_id,

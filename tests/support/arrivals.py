@@ -1,4 +1,4 @@
-"""Orders in which a crowd's events arrive: shuffled, repeated, on both topics, while target groups grow."""
+"""Orders in which a workload's events arrive: shuffled, repeated, on both topics, while target groups grow."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -52,7 +52,7 @@ class Arrival:
 
 
 def arrival(workload: Workload, number: int) -> Arrival:
-    """The order of arrival of this number: always the same one of the same crowd."""
+    """The order of arrival of this number: always the same one of the same workload."""
     rng = Random(f"{workload.seed} {number}")  # noqa: S311 - no secret
     way = _way(number)
     batch_records = rng.choice([7, 20, 60, 200] if way.keyed else [7, 20])  # small ones meet at an account more often
@@ -62,17 +62,17 @@ def arrival(workload: Workload, number: int) -> Arrival:
         number=number,
         way=way,
         batch_records=batch_records,
-        parts=[_records(received, growing, part, way=way, rng=rng) for part, received in enumerate(spread)],
+        parts=[_records(deliveries, growing, part, way=way, rng=rng) for part, deliveries in enumerate(spread)],
         versions=[growing.versions(part) for part in range(PARTS)],
     )
 
 
 def _records(
-    received: Iterable[Delivery], growing: Growth, part: int, *, way: ArrivalOrder, rng: Random
+    deliveries: Iterable[Delivery], growing: Growth, part: int, *, way: ArrivalOrder, rng: Random
 ) -> dict[str, list[NewRecord]]:
     """What the part brings. Definitions come first: an event may name only what was on the topic before it."""
     records: dict[str, list[NewRecord]] = {"facts": [], "requests": []}
-    for event, again in received:
+    for event, again in deliveries:
         put = _again(event) if again else record_of(event)
         if not way.keyed:
             put = NewRecord(**{**vars(put), "partition": rng.randrange(PARTITIONS)})
@@ -94,12 +94,12 @@ def _way(number: int) -> ArrivalOrder:
 
 def _told(workload: Workload, way: ArrivalOrder, rng: Random) -> list[Delivery]:
     """Each event, and every fifth of them twice."""
-    received = [(event, False) for event in workload.events()]
-    received += [(event, True) for event, _ in received if not rng.randrange(5)]
-    rng.shuffle(received)
+    deliveries = [(event, False) for event in workload.events()]
+    deliveries += [(event, True) for event, _ in deliveries if not rng.randrange(5)]
+    rng.shuffle(deliveries)
     if way in {ArrivalOrder.BY_TIME, ArrivalOrder.BACKWARDS}:
-        received.sort(key=lambda one: _happened(one[0]), reverse=way is ArrivalOrder.BACKWARDS)
-    return received
+        deliveries.sort(key=lambda one: _happened(one[0]), reverse=way is ArrivalOrder.BACKWARDS)
+    return deliveries
 
 
 def _happened(event: Event) -> datetime:

@@ -92,8 +92,8 @@ def publish_everything(deployment: Deployment, customers: Iterable[int]) -> None
 
 def with_time(line: str) -> str:
     """Turn a line for `load` into one for `publish`."""
-    received = json.loads(line)
-    return json.dumps({"time": "2026-01-01T00:00:00Z", **received})
+    fields = json.loads(line)
+    return json.dumps({"time": "2026-01-01T00:00:00Z", **fields})
 
 
 async def copy_topics(deployment: Deployment, records: Mapping[str, Iterable[ConsumedRecord]]) -> str:
@@ -117,5 +117,5 @@ def lines_of(found: Iterable[ConsumedRecord]) -> list[str]:
 
 def _line(record: ConsumedRecord) -> str:
     kind = str(record.header("ce_type")).removeprefix("unenroll.").removesuffix(".v1")
-    received = {name: record.header(f"ce_{name}") for name in ("source", "id", "time")}
-    return json.dumps({"type": kind, **received, "data": record.data})
+    fields = {name: record.header(f"ce_{name}") for name in ("source", "id", "time")}
+    return json.dumps({"type": kind, **fields, "data": record.data})

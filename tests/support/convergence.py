@@ -1,4 +1,4 @@
-"""Plays one crowd in many orders of arrival through real workers, each with its own topics and tables."""
+"""Plays one workload in many orders of arrival through real workers, each with its own topics and tables."""
 
 import asyncio
 import signal

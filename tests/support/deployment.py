@@ -79,8 +79,8 @@ class Deployment:
             assert isinstance(message, Message), message
             record = NewRecord(key=message.key, value=message.value, headers=list(message.headers))
             records.setdefault(message.topic, []).append(record)
-        for topic, received in records.items():
-            produce(self.kafka, self.prefix + topic, received)
+        for topic, new_records in records.items():
+            produce(self.kafka, self.prefix + topic, new_records)
 
     def catch_up(self) -> str:
         """Run the real worker until it has processed all records that are in the topics now."""

@@ -1,4 +1,4 @@
-"""Groups that grow while a crowd arrives: in which part of an arrival each version of a definition comes."""
+"""Groups that grow while a workload arrives: in which part of an arrival each version of a definition comes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ class Growth:
             for version, comes in enumerate(self.parts[group.group_id], start=1):
                 if version > 1 and comes == part:
                     yield self.workload.defined(group, version)
-                    yield from (self.workload.defined(group, received) for received in range(1, version + 1))
+                    yield from (self.workload.defined(group, deliveries) for deliveries in range(1, version + 1))
 
-    def spread(self, received: Sequence[tuple[Event, bool]], rng: Random) -> list[list[tuple[Event, bool]]]:
+    def spread(self, deliveries: Sequence[tuple[Event, bool]], rng: Random) -> list[list[tuple[Event, bool]]]:
         """The events cut into parts. One that names a cycle comes no earlier than what defines the cycle."""
-        cuts = sorted(rng.choices(range(len(received) + 1), k=PARTS - 1))
+        cuts = sorted(rng.choices(range(len(deliveries) + 1), k=PARTS - 1))
         spread: list[list[tuple[Event, bool]]] = [[] for _ in range(PARTS)]
-        for place, (event, again) in enumerate(received):
+        for place, (event, again) in enumerate(deliveries):
             spread[max(sum(cut <= place for cut in cuts), self._first_part(event))].append((event, again))
         return spread
 

@@ -187,8 +187,8 @@ def granted(folder: Path, *, prefix: str, group_id: str) -> Iterator[AclBinding]
     tool = folder / "kafka-acls"
     tool.write_text(_RECORDS)
     tool.chmod(0o700)
-    received = folder / "told"
-    received.unlink(missing_ok=True)
+    recorded = folder / "told"
+    recorded.unlink(missing_ok=True)
     names = {"WORKER": "worker", "API": "api", "OPERATOR": "operator", "TOPIC_MAKER": "topics"}
     environment = {name: f"User:{part}" for name, part in names.items()}
     subprocess.run(
@@ -196,7 +196,7 @@ def granted(folder: Path, *, prefix: str, group_id: str) -> Iterator[AclBinding]
         env={"KAFKA_ACLS": str(tool), "PREFIX": prefix, "GROUP": group_id, "PATH": "/usr/bin:/bin", **environment},
         check=True,
     )
-    for line in received.read_text().splitlines():
+    for line in recorded.read_text().splitlines():
         yield from _bindings(line.split())
 
 

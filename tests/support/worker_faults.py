@@ -53,17 +53,17 @@ async def _freeze() -> None:
 
 async def _block() -> None:
     """Hold up the event loop until told to go on, by SIGCONT."""
-    received: list[int] = []
-    signal.signal(signal.SIGCONT, lambda number, _: received.append(number))
-    while not received:
+    signals: list[int] = []
+    signal.signal(signal.SIGCONT, lambda number, _: signals.append(number))
+    while not signals:
         time.sleep(0.02)  # noqa: ASYNC251 - nothing else may run: that is the fault
 
 
 async def _wait() -> None:
     """Do nothing until told to go on, by SIGCONT."""
-    received = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGCONT, received.set)
-    await received.wait()
+    signals = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGCONT, signals.set)
+    await signals.wait()
 
 
 _taken_back = asyncio.Event()

@@ -1,4 +1,4 @@
-"""A crowd: many accounts in a few target groups with all their events, generated from a seed."""
+"""A workload: many accounts in a few target groups with all their events, generated from a seed."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -52,7 +52,7 @@ class Workload:
 
 
 def workload(seed: int, accounts: int) -> Workload:
-    """The crowd of this seed: always the same one."""
+    """The workload of this seed: always the same one."""
     rng = Random(seed)  # noqa: S311 - no secret
     groups = tuple(_group(_FIRST_GROUP + number, rng) for number in range(_GROUPS))
     histories = tuple(_lives(accounts, groups, rng))

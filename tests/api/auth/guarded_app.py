@@ -73,10 +73,10 @@ def application() -> FastAPI:  # noqa: C901 - a list of small paths
 async def main() -> None:
     """Serves until it is ended."""
     configure_logging(None)
-    received = json.loads(sys.argv[1])
-    clients = received["settings"].pop("api_clients_file", None)
-    settings = Told(api_clients_file=None if clients is None else Path(clients), **received["settings"])
-    limits = RequestLimits(**received["limits"])
+    arguments = json.loads(sys.argv[1])
+    clients = arguments["settings"].pop("api_clients_file", None)
+    settings = Told(api_clients_file=None if clients is None else Path(clients), **arguments["settings"])
+    limits = RequestLimits(**arguments["limits"])
     app = application()
     guard(app, settings, limits=limits)
     listener = socket.create_server(("127.0.0.1", 0))

@@ -18,9 +18,9 @@ def test_without_any_way_to_know_a_caller_nothing_starts() -> None:
 
 @pytest.mark.parametrize(("audience", "issuer"), [(None, "i"), ("a", None), ("", "i"), ("a", "")])
 def test_tokens_of_anybody_or_for_anybody_are_not_to_be_had(audience: str, issuer: str, tmp_path: Path) -> None:
-    received = Told(api_jwks=str(tmp_path / "keys"), api_jwt_audience=audience, api_jwt_issuer=issuer)
+    auth_settings = Told(api_jwks=str(tmp_path / "keys"), api_jwt_audience=audience, api_jwt_issuer=issuer)
     with pytest.raises(UsageError, match="UNENROLL_API_JWT_AUDIENCE and UNENROLL_API_JWT_ISSUER"):
-        authentication(received)
+        authentication(auth_settings)
 
 
 @pytest.mark.parametrize("document", [None, b"", b"{}"])
