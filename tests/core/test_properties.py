@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from os import environ
 from random import Random
 
-from core.histories import histories
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.histories import histories
 from core.model import answer
 from core.reader import Reader
 from support.account_histories import AccountHistory
